@@ -1,0 +1,70 @@
+/*
+ * Ownership helpers: a variable that is declared with one of these frees what it holds when it goes
+ * out of scope; TAKE hands the value on and leaves an empty variable behind.
+ *
+ *     _cleanup_free_ char *path = lsp_text_format("%s/%s", root, name);
+ *     _cleanup_close_ int fd = -EBADF;
+ *     ...
+ *     *ret_path = TAKE_PTR(path);
+ *
+ * Every destructor in this tree takes NULL. Modules define their own with LSP_DEFINE_CLEANUP.
+ */
+#pragma once
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define _cleanup_(function) __attribute__((cleanup(function)))
+
+/* Defines function##_pointer(T **), for _cleanup_(function##_pointer). */
+#define LSP_DEFINE_CLEANUP(type, function)                                                         \
+	static inline void function##_pointer(type *value)                                         \
+	{                                                                                          \
+		if (*value)                                                                        \
+			function(*value);                                                          \
+	}                                                                                          \
+	struct lsp_cleanup_needs_semicolon_##function
+
+#define TAKE_PTR(pointer)                                                                          \
+	({                                                                                         \
+		typeof(pointer) *taken_from_ = &(pointer);                                         \
+		typeof(pointer) taken_ = *taken_from_;                                             \
+		*taken_from_ = NULL;                                                               \
+		taken_;                                                                            \
+	})
+
+#define TAKE_FD(fd)                                                                                \
+	({                                                                                         \
+		int *taken_from_ = &(fd);                                                          \
+		int taken_ = *taken_from_;                                                         \
+		*taken_from_ = -1;                                                                 \
+		taken_;                                                                            \
+	})
+
+static inline void lsp_cleanup_free(void *pointer)
+{
+	free(*(void **)pointer);
+}
+
+static inline void lsp_cleanup_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static inline void lsp_cleanup_fclose(FILE **file)
+{
+	if (*file)
+		fclose(*file);
+}
+
+#define _cleanup_free_ _cleanup_(lsp_cleanup_free)
+#define _cleanup_close_ _cleanup_(lsp_cleanup_close)
+#define _cleanup_fclose_ _cleanup_(lsp_cleanup_fclose)
+
+#define LSP_ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#define LSP_MIN(a, b) ({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ < b_ ? a_ : b_; })
+#define LSP_MAX(a, b) ({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ > b_ ? a_ : b_; })
+#define lsp_container_of(pointer, type, member)                                                    \
+	((type *)((char *)(pointer) - offsetof(type, member)))
