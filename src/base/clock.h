@@ -10,6 +10,8 @@
  */
 #pragma once
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef uint64_t lsp_time; /* monotonic, nanoseconds */
@@ -19,9 +21,24 @@ typedef uint64_t lsp_time; /* monotonic, nanoseconds */
 #define LSP_SECOND UINT64_C(1000000000)
 #define LSP_TIME_NEVER UINT64_MAX /* a deadline that does not come */
 
+/*
+ * Told whenever a clock that a test owns has moved. `moved` runs in the thread that moves the clock
+ * and only wakes something up (a condition, an eventfd): it must not call back into the clock.
+ */
+struct lsp_clock_watch {
+	void (*moved)(void *argument);
+	void *argument;
+	struct lsp_clock_watch *previous, *next; /* the clock's */
+};
+
 struct lsp_clock {
 	lsp_time (*monotonic)(const struct lsp_clock *clock);
 	uint64_t (*wall)(const struct lsp_clock *clock);
+	/*
+	 * NULL for the machine's clock, for which the kernel wakes who waits. Otherwise begins
+	 * (`on`) or ends a watch; once it has ended, `moved` is not running and will not run.
+	 */
+	void (*watch)(const struct lsp_clock *clock, struct lsp_clock_watch *watch, bool on);
 };
 
 /* The machine's clocks (CLOCK_MONOTONIC, CLOCK_REALTIME). Static. */
@@ -49,11 +66,17 @@ static inline uint64_t lsp_time_left(lsp_time now, lsp_time deadline)
 	return deadline > now ? deadline - now : 0;
 }
 
-/* A clock for tests. Set it up with lsp_fake_clock_init; it starts at one second. */
+/*
+ * A clock for tests. Set it up with lsp_fake_clock_init; it starts at one second. Whoever waits by
+ * it (task/wait.h, a loop's timers) wakes when lsp_fake_clock_advance reaches the deadline, so a
+ * test drives hours without sleeping.
+ */
 struct lsp_fake_clock {
 	struct lsp_clock clock;
 	_Atomic uint64_t monotonic_now;
 	_Atomic uint64_t wall_now;
+	pthread_mutex_t lock;            /* guards the list; held while the watchers are told */
+	struct lsp_clock_watch *watches;
 };
 
 void lsp_fake_clock_init(struct lsp_fake_clock *fake);
