@@ -1,0 +1,190 @@
+#include "wire/json.h"
+
+#include <string.h>
+
+const struct lsp_json_limits lsp_json_limits_peer = {
+	.size = (size_t)1 << 20, .values = 65536, .containers = 16384, .depth = 16};
+const struct lsp_json_limits lsp_json_limits_local = {
+	.size = (size_t)64 << 20, .values = 8 << 20, .containers = 1 << 20, .depth = 16};
+
+struct scan {
+	const struct lsp_json_limits *limits;
+	size_t values;
+	size_t containers;
+	unsigned depth;
+};
+
+/* Passes over a string whose opening quote was at *at − 1; false when it does not end. */
+static bool scan_string(const char *text, size_t size, size_t *at)
+{
+	while (*at < size) {
+		char c = text[(*at)++];
+		if (c == '"')
+			return true;
+		if (c == '\\')
+			(*at)++;
+	}
+	return false;
+}
+
+static int scan_open(struct scan *scan, struct lsp_error *err)
+{
+	if (++scan->depth > scan->limits->depth)
+		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,
+			"JSON is nested deeper than %u", scan->limits->depth);
+	if (++scan->containers > scan->limits->containers)
+		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,
+			"JSON has more than %zu objects and arrays", scan->limits->containers);
+	return 0;
+}
+
+static int scan_byte(struct scan *scan, char c, struct lsp_error *err)
+{
+	switch (c) {
+	case '\0':
+		return lsp_error_set(err, "wire", LSP_E_PROTOCOL, "JSON holds a NUL byte");
+	case '{':
+	case '[':
+		return scan_open(scan, err);
+	case '}':
+	case ']':
+		if (scan->depth-- == 0)
+			return lsp_error_set(
+				err, "wire", LSP_E_PROTOCOL, "JSON closes what it did not open");
+		return 0;
+	case ',':
+		if (++scan->values > scan->limits->values)
+			return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,
+				"JSON has more than %zu values", scan->limits->values);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* Not a grammar: jansson knows that. Only what must not reach it. */
+int lsp_json_check(const char *text, size_t size, const struct lsp_json_limits *limits,
+	struct lsp_error *err)
+{
+	if (size > limits->size)
+		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,
+			"JSON of %zu bytes, more than %zu", size, limits->size);
+	struct scan scan = {.limits = limits};
+	for (size_t at = 0; at < size;) {
+		char c = text[at++];
+		if (c == '"') {
+			size_t start = at;
+			if (!scan_string(text, size, &at))
+				return lsp_error_set(err, "wire", LSP_E_PROTOCOL,
+					"JSON string at byte %zu does not end", start - 1);
+			continue;
+		}
+		int r = scan_byte(&scan, c, err);
+		if (r < 0)
+			return r;
+	}
+	if (scan.depth)
+		return lsp_error_set(err, "wire", LSP_E_PROTOCOL, "JSON ends inside a value");
+	return 0;
+}
+
+int lsp_json_parse(const char *text, size_t size, const struct lsp_json_limits *limits,
+	json_t **ret_value, struct lsp_error *err)
+{
+	int r = lsp_json_check(text, size, limits, err);
+	if (r < 0)
+		return r;
+	json_error_t detail;
+	json_t *value =
+		json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &detail);
+	if (!value && json_error_code(&detail) == json_error_out_of_memory)
+		return lsp_error_no_memory(err, "wire");
+	if (!value)
+		return lsp_error_set(err, "wire", LSP_E_PROTOCOL, "bad JSON at byte %d: %s",
+			detail.position, detail.text);
+	*ret_value = value;
+	return 0;
+}
+
+static int append_dumped(const char *text, size_t size, void *argument)
+{
+	return lsp_buffer_append(argument, text, size, NULL) < 0 ? -1 : 0;
+}
+
+int lsp_json_append(const json_t *value, struct lsp_buffer *buffer, struct lsp_error *err)
+{
+	size_t before = buffer->size;
+	if (json_dump_callback(value, append_dumped, buffer, JSON_COMPACT | JSON_ENCODE_ANY) < 0) {
+		buffer->size = before;
+		return lsp_error_no_memory(err, "wire");
+	}
+	return 0;
+}
+
+/* The field, or NULL where it is absent or null. */
+static json_t *field(const json_t *object, const char *key)
+{
+	json_t *value = json_object_get(object, key);
+	return json_is_null(value) ? NULL : value;
+}
+
+int lsp_json_get_u64(const json_t *object, const char *key, uint64_t max, uint64_t *value,
+	struct lsp_error *err)
+{
+	const json_t *found = field(object, key);
+	if (!found)
+		return 0;
+	if (!json_is_integer(found))
+		return lsp_error_set(
+			err, "wire", LSP_E_PROTOCOL, "\"%s\" is not a whole number", key);
+	json_int_t number = json_integer_value(found);
+	if (number < 0 || (uint64_t)number > max)
+		return lsp_error_set(err, "wire", LSP_E_PROTOCOL,
+			"\"%s\" is %lld, not within 0 and %llu", key, (long long)number,
+			(unsigned long long)max);
+	*value = (uint64_t)number;
+	return 0;
+}
+
+int lsp_json_get_bool(const json_t *object, const char *key, bool *value, struct lsp_error *err)
+{
+	const json_t *found = field(object, key);
+	if (!found)
+		return 0;
+	if (!json_is_boolean(found))
+		return lsp_error_set(
+			err, "wire", LSP_E_PROTOCOL, "\"%s\" is not true or false", key);
+	*value = json_is_true(found);
+	return 0;
+}
+
+int lsp_json_get_text(const json_t *object, const char *key, size_t max, const char **value,
+	struct lsp_error *err)
+{
+	const json_t *found = field(object, key);
+	if (!found)
+		return 0;
+	if (!json_is_string(found))
+		return lsp_error_set(err, "wire", LSP_E_PROTOCOL, "\"%s\" is not a text", key);
+	if (json_string_length(found) > max)
+		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,
+			"\"%s\" is longer than %zu bytes", key, max);
+	*value = json_string_value(found);
+	return 0;
+}
+
+int lsp_json_get_array(const json_t *object, const char *key, size_t max_count, json_t **value,
+	struct lsp_error *err)
+{
+	json_t *found = field(object, key);
+	if (!found)
+		return 0;
+	if (!json_is_array(found))
+		return lsp_error_set(err, "wire", LSP_E_PROTOCOL, "\"%s\" is not a list", key);
+	if (json_array_size(found) > max_count)
+		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,
+			"\"%s\" has %zu entries, more than %zu", key, json_array_size(found),
+			max_count);
+	*value = found;
+	return 0;
+}
