@@ -111,6 +111,7 @@ static const struct lsp_field get_chunks_fields[] = {
 		.max = LSP_MESSAGE_CHUNKS_MAX - 1),
 	FIELD(struct lsp_get_chunks, count, "count", NUMBER, REQUIRED, .min = 1,
 		.max = LSP_MESSAGE_CHUNKS_MAX),
+	FIELD(struct lsp_get_chunks, insist, "insist", BOOL),
 };
 static const struct lsp_field get_blocks_fields[] = {
 	FIELD(struct lsp_get_blocks, content, "content", HASH, REQUIRED),
@@ -150,6 +151,9 @@ static const struct lsp_field error_fields[] = {
 	FIELD(struct lsp_error_response, code, "code", CODE, REQUIRED),
 	FIELD(struct lsp_error_response, message, "message", LABEL, .max = LSP_LABEL_MAX),
 	FIELD(struct lsp_error_response, retry_ms, "retry_ms", NUMBER, .max = 3600000),
+	FIELD(struct lsp_error_response, bounce, "bounce", WORD),
+	FIELD(struct lsp_error_response, has_hint, "has_hint", BOOL),
+	FIELD(struct lsp_error_response, hint, "hint", NUMBER, .max = LSP_MESSAGE_CHUNKS_MAX),
 };
 static const struct lsp_field games_fields[] = {
 	FIELD(struct lsp_games_response, revision, "revision", NUMBER, .max = NUMBER_MAX),

@@ -183,6 +183,7 @@ struct lsp_get_chunks {
 	struct lsp_hash content;
 	uint64_t first;
 	uint64_t count;
+	bool insist; /* nobody else would give it: a bounce of "elsewhere" is of no use */
 };
 
 /* Leaves, back to back in the order they are asked for; all or an Error. For updates. */
@@ -256,6 +257,14 @@ struct lsp_error_response {
 	int code; /* an enum lsp_code; FAILED for a word that we do not know */
 	char message[LSP_LABEL_MAX + 1];
 	uint64_t retry_ms; /* busy: not before this; 0: does not say */
+	/*
+	 * To GetChunks, with code busy: the chunk is not refused for good. "elsewhere": it was given to
+	 * somebody else already, ask there; "queue": too many requests wait; "paused": uploads are.
+	 * Empty: no bounce. A hint names a chunk that this peer would give now, which nobody has yet.
+	 */
+	char bounce[LSP_WORD_MAX + 1];
+	bool has_hint;
+	uint64_t hint;
 };
 
 struct lsp_games_response {
