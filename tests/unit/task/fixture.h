@@ -83,3 +83,36 @@ static inline void runtime_done(struct runtime *runtime)
 	lsp_tasks_free(runtime->tasks);
 	lsp_cancel_unref(runtime->root);
 }
+
+/* ---- What was logged ------------------------------------------------------------------------------ */
+
+#include "base/log.h"
+
+struct captured_log {
+	pthread_mutex_t lock;
+	char text[8192]; /* "<level> <component>: <message>\n"… */
+};
+
+static inline void capture_line(
+	enum lsp_log_level level, const char *component, const char *message, void *argument)
+{
+	struct captured_log *log = argument;
+	pthread_mutex_lock(&log->lock);
+	size_t used = strlen(log->text);
+	snprintf(log->text + used, sizeof log->text - used, "%s %s: %s\n",
+		lsp_log_level_name(level), component, message);
+	pthread_mutex_unlock(&log->lock);
+}
+
+static inline void capture_log(struct captured_log *log)
+{
+	*log = (struct captured_log){0};
+	pthread_mutex_init(&log->lock, NULL);
+	lsp_log_set_sink(capture_line, log);
+}
+
+/* Back to stderr; the text can be read without the lock from here on. */
+static inline void release_log(struct captured_log *log)
+{
+	lsp_log_set_sink(NULL, NULL);
+}
