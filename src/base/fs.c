@@ -306,6 +306,19 @@ int lsp_fs_sync(int fd, const char *name, struct lsp_error *err)
 	return 0;
 }
 
+int lsp_fs_sync_all(int fd, const char *name, struct lsp_error *err)
+{
+	struct lsp_fs_event event = {LSP_FS_SYNC_ALL, -1, -1, NULL, .fd = fd};
+	if (HOOKED(event, syncfs(fd)) < 0)
+		return lsp_error_errno(err, "base", errno, "cannot sync \"%s\" to the disk", name);
+	return 0;
+}
+
+void lsp_fs_write_back(int fd, uint64_t offset, uint64_t size)
+{
+	(void)sync_file_range(fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+}
+
 int lsp_fs_sync_dir_below(int dir_fd, const char *path, struct lsp_error *err)
 {
 	_cleanup_close_ int fd = open_beneath(dir_fd, path, O_RDONLY | O_DIRECTORY, 0);
@@ -466,6 +479,21 @@ int lsp_fs_chmod(int fd, mode_t mode, const char *name, struct lsp_error *err)
 	struct lsp_fs_event event = {LSP_FS_CHMOD, -1, -1, NULL, .fd = fd, .offset = mode};
 	if (HOOKED(event, fchmod(fd, mode)) < 0)
 		return lsp_error_errno(err, "base", errno, "cannot set the mode of \"%s\"", name);
+	return 0;
+}
+
+int lsp_fs_set_mtime(int fd, int64_t mtime_ns, const char *name, struct lsp_error *err)
+{
+	struct lsp_fs_event event = {
+		LSP_FS_TIMES, -1, -1, NULL, .fd = fd, .offset = (uint64_t)mtime_ns};
+	int64_t seconds = mtime_ns / 1000000000, rest = mtime_ns % 1000000000;
+	if (rest < 0) {
+		rest += 1000000000;
+		seconds--;
+	}
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {seconds, rest}};
+	if (HOOKED(event, futimens(fd, times)) < 0)
+		return lsp_error_errno(err, "base", errno, "cannot set the time of \"%s\"", name);
 	return 0;
 }
 

@@ -42,6 +42,8 @@ enum lsp_fs_call {
 	LSP_FS_SYMLINK,  /* path → text in `target` */
 	LSP_FS_CHMOD,
 	LSP_FS_CLONE,    /* reflink of a whole file */
+	LSP_FS_SYNC_ALL, /* of the whole filesystem that fd is on */
+	LSP_FS_TIMES,    /* mtime, nanoseconds since 1970, in `offset` */
 };
 
 struct lsp_fs_event {
@@ -105,6 +107,13 @@ LSP_MUST_CHECK int lsp_fs_truncate(
 	int fd, uint64_t size, const char *name, struct lsp_error *err);
 /* fsync(2). A failed one must not be tried again: the pages are gone. */
 LSP_MUST_CHECK int lsp_fs_sync(int fd, const char *name, struct lsp_error *err);
+/*
+ * syncfs(2): everything that was written to the filesystem of fd, by whomever. For thousands of new
+ * files it takes one flush where fsync of each takes thousands.
+ */
+LSP_MUST_CHECK int lsp_fs_sync_all(int fd, const char *name, struct lsp_error *err);
+/* Starts to write this range back and does not wait: a hint, so that a later sync is short. */
+void lsp_fs_write_back(int fd, uint64_t offset, uint64_t size);
 /* fsync of the directory `path` below dir_fd ("." for itself). */
 LSP_MUST_CHECK int lsp_fs_sync_dir_below(int dir_fd, const char *path, struct lsp_error *err);
 
@@ -119,6 +128,9 @@ LSP_MUST_CHECK int lsp_fs_rmdir_below(int dir_fd, const char *path, struct lsp_e
 LSP_MUST_CHECK int lsp_fs_symlink_below(
 	int dir_fd, const char *path, const char *text, struct lsp_error *err);
 LSP_MUST_CHECK int lsp_fs_chmod(int fd, mode_t mode, const char *name, struct lsp_error *err);
+/* Sets the time of modification, in nanoseconds since 1970. */
+LSP_MUST_CHECK int lsp_fs_set_mtime(
+	int fd, int64_t mtime_ns, const char *name, struct lsp_error *err);
 /* Reflink of the whole of from_fd into the empty to_fd; -LSP_E_UNSUPPORTED where there is none. */
 LSP_MUST_CHECK int lsp_fs_clone(int from_fd, int to_fd, struct lsp_error *err);
 

@@ -14,6 +14,8 @@
 
 #define DOMAIN "content"
 static const char magic[] = "lanspread intent 1\n";
+/* What lsp_fs_write_file leaves when it is cut short. */
+static const char intent_temporary[] = LSP_REDO_PRIVATE "/.intent.tmp";
 
 enum kind { ASIDE = 'A', PLACE = 'P', MAKE = 'M', DROP = 'D', BARRIER = 'B' };
 
@@ -126,6 +128,14 @@ int lsp_redo_drop_folder(struct lsp_redo *redo, const char *path, struct lsp_err
 int lsp_redo_barrier(struct lsp_redo *redo, struct lsp_error *err)
 {
 	return append(redo, BARRIER, "", "", err);
+}
+
+int lsp_redo_append(struct lsp_redo *redo, const struct lsp_redo *more, struct lsp_error *err)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < more->count; i++)
+		r = append(redo, more->steps[i].kind, more->steps[i].from, more->steps[i].to, err);
+	return r;
 }
 
 /* ---- The file --------------------------------------------------------------------------------------- */
@@ -486,5 +496,6 @@ int lsp_redo_clean(int game_fd, struct lsp_error *err)
 	if (lsp_redo_pending(game_fd))
 		return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
 			"an interrupted change of this game has to be completed first");
-	return lsp_fs_remove_tree_below(game_fd, LSP_REDO_OLD, err);
+	int r = lsp_fs_remove_tree_below(game_fd, intent_temporary, err);
+	return r < 0 ? r : lsp_fs_remove_tree_below(game_fd, LSP_REDO_OLD, err);
 }

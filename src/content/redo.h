@@ -68,6 +68,10 @@ LSP_MUST_CHECK int lsp_redo_drop_folder(
 /* Everything before it is on the disk before anything after it starts. Put it before version.ini. */
 LSP_MUST_CHECK int lsp_redo_barrier(struct lsp_redo *redo, struct lsp_error *err);
 
+/* All steps of another list, which stays as it is. */
+LSP_MUST_CHECK int lsp_redo_append(
+	struct lsp_redo *redo, const struct lsp_redo *more, struct lsp_error *err);
+
 size_t lsp_redo_count(const struct lsp_redo *redo);
 
 /* ---- Commit and recovery ---------------------------------------------------------------------------- */
@@ -91,7 +95,7 @@ bool lsp_redo_pending(int game_fd);
  */
 LSP_MUST_CHECK int lsp_redo_recover(int game_fd, bool *ret_forward, struct lsp_error *err);
 
-/* Removes `.lanspread/old`, once no intent is there (else -LSP_E_BUSY). */
+/* Removes `.lanspread/old` and what a torn write left, once no intent is there (else -LSP_E_BUSY). */
 LSP_MUST_CHECK int lsp_redo_clean(int game_fd, struct lsp_error *err);
 
 /*

@@ -49,6 +49,14 @@ static void a_path_below_cannot_leave_by_dotdot_or_symlink(void **state)
 	assert_int_equal(lsp_fs_read_file_below(dir, "a/b/f", 100, &text, &err), 0);
 	assert_string_equal((char *)text.data, "hello");
 	lsp_buffer_done(&text);
+	assert_int_equal(lsp_fs_open_below(dir, "a/b/f", O_RDWR, 0, &fd, &err), 0);
+	struct stat st;
+	assert_int_equal(lsp_fs_set_mtime(fd, INT64_C(-1500000000), "f", &err), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(st.st_mtim.tv_sec == -2 && st.st_mtim.tv_nsec == 500000000);
+	lsp_fs_write_back(fd, 0, 5);
+	assert_int_equal(lsp_fs_sync_all(fd, "f", &err), 0);
+	close(fd);
 	assert_int_equal(lsp_fs_remove_tree_below(dir, "a", &err), 0);
 	assert_int_equal(lsp_fs_remove_tree_below(dir, "link", &err), 0);
 	close(dir);
