@@ -53,7 +53,7 @@ LSP_MUST_CHECK int lsp_stage_find(
 
 /*
  * Opens the download of this content, or begins it; game_dir_fd is duplicated. What another content
- * left in the stage is used where it fits and removed. Chunks that were verified before count at
+ * left in the stage is removed. Chunks that were verified before count at
  * once; what a power cut or a damaged map made doubtful counts after lsp_stage_prepare.
  */
 LSP_MUST_CHECK int lsp_stage_open(int game_dir_fd, const struct lsp_manifest *manifest,

@@ -1,0 +1,153 @@
+#include "store/json_file.h"
+
+#include "base/buffer.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct lsp_json_map {
+	char *path;
+	json_t *object;
+};
+
+int lsp_json_file_read(const char *path, json_t **ret_object, struct lsp_error *err)
+{
+	_cleanup_buffer_ struct lsp_buffer content = {0};
+	int r = lsp_fs_read_file(path, LSP_JSON_FILE_MAX, &content, err);
+	if (r == -LSP_E_NOT_FOUND) {
+		json_t *empty = json_object();
+		if (!empty)
+			return lsp_error_no_memory(err, "store");
+		*ret_object = empty;
+		lsp_error_clear(err);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	json_error_t where;
+	json_t *value = json_loadb(
+		(const char *)content.data, content.size, JSON_REJECT_DUPLICATES, &where);
+	if (!value)
+		return lsp_error_set(err, "store", LSP_E_PROTOCOL, "%s, line %d, column %d: %s",
+			path, where.line, where.column, where.text);
+	if (!json_is_object(value)) {
+		json_decref(value);
+		return lsp_error_set(err, "store", LSP_E_PROTOCOL,
+			"%s, line 1: it must be an object, {…}", path);
+	}
+	*ret_object = value;
+	return 0;
+}
+
+static int set_aside(const char *path, struct lsp_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	_cleanup_free_ char *folder = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+	_cleanup_free_ char *target = lsp_text_format("%s.damaged", name);
+	if (!folder || !target)
+		return lsp_error_no_memory(err, "store");
+	_cleanup_close_ int dir = -1;
+	int r = lsp_fs_open_dir(*folder ? folder : "/", &dir, err);
+	return r < 0 ? r : lsp_fs_rename_below(dir, name, dir, target, err);
+}
+
+int lsp_json_file_load(const char *path, json_t **ret_object, struct lsp_error *err)
+{
+	struct lsp_error detail = {0};
+	int r = lsp_json_file_read(path, ret_object, &detail);
+	if (r == -LSP_E_PROTOCOL || r == -LSP_E_TOO_LARGE) {
+		lsp_log_warning("store", "%s; it is kept as %s.damaged and an empty one begun",
+			detail.message, path);
+		r = set_aside(path, err);
+		return r < 0 ? r : lsp_json_file_read(path, ret_object, err);
+	}
+	if (r < 0 && err)
+		*err = detail;
+	return r;
+}
+
+int lsp_json_file_save(const char *path, const json_t *object, struct lsp_error *err)
+{
+	char *text = json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
+	if (!text)
+		return lsp_error_no_memory(err, "store");
+	size_t size = strlen(text);
+	_cleanup_free_ char *with_newline = realloc(text, size + 2);
+	if (!with_newline) {
+		free(text);
+		return lsp_error_no_memory(err, "store");
+	}
+	memcpy(with_newline + size, "\n", 2);
+	return lsp_fs_write_file(path, with_newline, size + 1, 0600, err);
+}
+
+int lsp_json_map_open(const char *path, struct lsp_json_map **ret_map, struct lsp_error *err)
+{
+	struct lsp_json_map *map = calloc(1, sizeof *map);
+	if (!map)
+		return lsp_error_no_memory(err, "store");
+	map->path = strdup(path);
+	int r = map->path ? lsp_json_file_load(path, &map->object, err)
+			  : lsp_error_no_memory(err, "store");
+	if (r < 0) {
+		lsp_json_map_free(map);
+		return r;
+	}
+	*ret_map = map;
+	return 0;
+}
+
+void lsp_json_map_free(struct lsp_json_map *map)
+{
+	if (!map)
+		return;
+	json_decref(map->object);
+	free(map->path);
+	free(map);
+}
+
+const char *lsp_json_map_get(const struct lsp_json_map *map, const char *key)
+{
+	return json_string_value(json_object_get(map->object, key));
+}
+
+int lsp_json_map_set(
+	struct lsp_json_map *map, const char *key, const char *value, struct lsp_error *err)
+{
+	const char *old = lsp_json_map_get(map, key);
+	if (value ? old && strcmp(old, value) == 0 : !json_object_get(map->object, key))
+		return 0;
+	json_t *next = json_copy(map->object);
+	if (!next)
+		return lsp_error_no_memory(err, "store");
+	int r = 0;
+	if (!value)
+		json_object_del(next, key);
+	else if (json_object_set_new(next, key, json_string(value)) < 0)
+		r = lsp_error_set(err, "store", LSP_E_INVALID,
+			"cannot keep \"%s\" in %s: it is no valid text", key, map->path);
+	if (r == 0)
+		r = lsp_json_file_save(map->path, next, err);
+	if (r < 0) {
+		json_decref(next);
+		return r;
+	}
+	json_decref(map->object);
+	map->object = next;
+	return 0;
+}
+
+void lsp_json_map_each(const struct lsp_json_map *map,
+	void (*each)(const char *key, const char *value, void *argument), void *argument)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach (map->object, key, value) {
+		if (json_is_string(value))
+			each(key, json_string_value(value), argument);
+	}
+}
