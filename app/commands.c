@@ -1,0 +1,113 @@
+/* The table of commands. What they send to the peer is in docs/api.md. */
+#include "commands.h"
+
+static const struct cli_option run_options[] = {
+	{"games", "DIR", "the games folder (default ~/Games/lanspread)"},
+	{"state", "DIR", "keys, settings and caches (default $XDG_STATE_HOME/lanspread)"},
+	{"name", "NAME", "what others see (default: the host's name)"},
+	{"listen", "[ADDR:]PORT", "UDP (default 47777, a free port if that is taken)"},
+	{"interface", "IF", "use this interface alone (default: all usable ones)"},
+	{"peer", "HOST:PORT[#ID]", "connect to this peer too; may come several times"},
+	{"no-discovery", NULL, "do not look for peers by multicast"},
+	{"http", "ADDR:PORT|off",
+		"the page (default 127.0.0.1:47777, a free port if that is taken)"},
+	{"catalog", "FILE", "the catalogue of games (SQLite)"},
+	{"unpacker", "CMD", "unpack archives with this command"},
+	{"swarm", "off|lan|internet", "the torrent engine"},
+	{"log-level", "LEVEL", "error, warning, info or debug"},
+	{NULL},
+};
+
+#define NO_WAIT                                                                                    \
+	{                                                                                          \
+		"no-wait", NULL, "return at once"                                                  \
+	}
+
+static const struct cli_option fetch_options[] = {
+	{"variant", "CONTENT", "which content, where peers have different ones; a prefix will do"},
+	{"engine", "lan|swarm", "how to fetch it"},
+	NO_WAIT,
+	{NULL},
+};
+
+static const struct cli_option wait_options[] = {NO_WAIT, {NULL}};
+
+static const struct cli_option uninstall_options[] = {
+	{"purge", NULL, "remove saves and added files too"},
+	NO_WAIT,
+	{NULL},
+};
+
+static const struct cli_option add_options[] = {
+	{"id", "ID", "its id, which is its folder's name"},
+	{"title", "T", "what people call it"},
+	{"version", "V", "20240131 or 1.2.3"},
+	{"pack", NULL, "as one archive"},
+	NO_WAIT,
+	{NULL},
+};
+
+static const struct cli_option limits_options[] = {
+	{"up", "N", "bytes a second on the wire; K, M, G; 0 for none"},
+	{"down", "N", "bytes a second on the wire; K, M, G; 0 for none"},
+	{"game", "ID", "for this game alone"},
+	{"pause-uploads", NULL, "send nothing for now"},
+	{"resume-uploads", NULL, "send again"},
+	{NULL},
+};
+
+static const struct cli_option share_options[] = {
+	{"magnet", NULL, "print the link alone"},
+	{"hybrid", NULL,
+		"for clients that know only the first version of BitTorrent (reads it once)"},
+	{NULL},
+};
+
+static const struct cli_option torrent_options[] = {
+	{"set", "KEY=VALUE",
+		"an argument of the command, see docs/torrent.md; may come several times"},
+	{"as-game", NULL, "add: it becomes a game of the library"},
+	{"data", NULL, "remove: its files too"},
+	{NULL},
+};
+
+const struct cli_command cli_commands[] = {
+	{"run", "[OPTIONS]", "run a peer in the foreground", cli_run_daemon, run_options, 0, 0,
+		true},
+	{"status", "", "what this peer is doing", cli_run_status},
+	{"games", "", "everybody's games", cli_run_games},
+	{"peers", "[forget ID]", "who is there", cli_run_peers, NULL, 0, 2},
+	{"tasks", "", "what runs inside the peer", cli_run_tasks},
+	{"watch", "", "everything that happens, one JSON event a line", cli_run_watch},
+	{"get", "ID [OPTIONS]", "download a game", cli_run_operation, fetch_options, 1, 1, false,
+		"download_game_files", {"game"}},
+	{"install", "ID [OPTIONS]", "install a game, downloading it first if need be",
+		cli_run_operation, fetch_options, 1, 1, false, "install_game", {"game"}},
+	{"update", "ID [OPTIONS]", "to the newest version", cli_run_operation, fetch_options, 1, 1,
+		false, "update_game", {"game"}},
+	{"uninstall", "ID [--purge]", "remove the installation; saves and the download stay",
+		cli_run_operation, uninstall_options, 1, 1, false, "uninstall_game", {"game"}},
+	{"remove", "ID", "delete the download; the installation stays", cli_run_operation,
+		wait_options, 1, 1, false, "remove_game", {"game"}},
+	{"verify", "ID", "check every byte of the download", cli_run_operation, wait_options, 1, 1,
+		false, "verify_game", {"game"}},
+	{"pause", "ID", "hold a download", cli_run_pause, NULL, 1, 1, false, "pause", {"game"}},
+	{"resume", "ID", "go on with it", cli_run_pause, NULL, 1, 1, false, "resume", {"game"}},
+	{"cancel", "ID", "stop what is going on; what was verified is kept", cli_run_cancel, NULL,
+		1, 1},
+	{"add", "PATH --id ID --title T --version V [--pack]",
+		"share a folder or archive of your own", cli_run_add, add_options, 1, 1},
+	{"play", "ID", "start an installed game", cli_run_play, NULL, 1, 1},
+	{"games-dir", "[PATH]", "where the games are, or shall be", cli_run_games_dir, NULL, 0, 1},
+	{"catalog", "import FILE | show", "the catalogue of games", cli_run_catalog, NULL, 1, 2},
+	{"config", "[KEY [VALUE]]", "settings", cli_run_config, NULL, 0, 2},
+	{"limits", "[OPTIONS]", "bandwidth", cli_run_limits, limits_options},
+	{"identity", "[rotate]", "this peer's id, or a new one", cli_run_identity, NULL, 0, 1},
+	{"share", "ID [--magnet] [--hybrid]", "as a torrent", cli_run_share, share_options, 1, 1},
+	{"torrent", "COMMAND [ARGUMENT]... [--set KEY=VALUE]...",
+		"the torrent engine: list, add, create, pause, resume, remove, limits, select, ...",
+		cli_run_torrent, torrent_options, 1, 16},
+	{"open", "", "open the page in a browser", cli_run_open},
+	{"stop", "", "stop the peer", cli_run_stop},
+	{NULL},
+};

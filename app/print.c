@@ -1,0 +1,193 @@
+#include "cli.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+int cli_fail(struct cli *cli, const struct lsp_error *err)
+{
+	fputs("lanspread: ", cli->errors);
+	cli_print_text(cli->errors, err->message);
+	fputc('\n', cli->errors);
+	if (cli->json) {
+		json_t *document = json_pack("{s:b, s:{s:s, s:s%}}", "ok", 0, "error", "code",
+			lsp_code_name(err->code), "message", err->message, strlen(err->message));
+		cli_print_json(cli, document);
+		json_decref(document);
+	}
+	return CLI_FAILED;
+}
+
+int cli_usage_error(struct cli *cli, const char *format, ...)
+{
+	va_list list;
+	va_start(list, format);
+	fputs("lanspread: ", cli->errors);
+	vfprintf(cli->errors, format, list);
+	fputs("; see 'lanspread --help'\n", cli->errors);
+	va_end(list);
+	return CLI_USAGE;
+}
+
+void cli_note(struct cli *cli, const char *format, ...)
+{
+	va_list list;
+	va_start(list, format);
+	vfprintf(cli->errors, format, list);
+	fputc('\n', cli->errors);
+	va_end(list);
+}
+
+void cli_print_json(struct cli *cli, const json_t *value)
+{
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (text)
+		fprintf(cli->out, "%s\n", text);
+	fflush(cli->out);
+	free(text);
+}
+
+/* Characters that could draw, move or turn around: controls, bidi marks, line separators. */
+static bool is_harmless(utf8proc_int32_t point)
+{
+	switch (utf8proc_category(point)) {
+	case UTF8PROC_CATEGORY_CC:
+	case UTF8PROC_CATEGORY_CF:
+	case UTF8PROC_CATEGORY_CS:
+	case UTF8PROC_CATEGORY_CO:
+	case UTF8PROC_CATEGORY_CN:
+	case UTF8PROC_CATEGORY_ZL:
+	case UTF8PROC_CATEGORY_ZP:
+		return false;
+	default:
+		return true;
+	}
+}
+
+void cli_print_text(FILE *file, const char *text)
+{
+	const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;
+	utf8proc_ssize_t left = (utf8proc_ssize_t)strlen(text);
+	while (left > 0) {
+		utf8proc_int32_t point;
+		utf8proc_ssize_t size = utf8proc_iterate(at, left, &point);
+		if (size <= 0) {
+			fprintf(file, "\\x%02x", *at);
+			size = 1;
+		} else if (is_harmless(point)) {
+			fwrite(at, 1, (size_t)size, file);
+		} else {
+			fprintf(file, "\\u%04x", (unsigned)point);
+		}
+		at += size;
+		left -= size;
+	}
+}
+
+/* ---- Tables
+ * -------------------------------------------------------------------------------------- */
+
+void cli_table_init(struct cli_table *table, size_t columns)
+{
+	*table = (struct cli_table){.columns = columns};
+}
+
+/* The cell as it will be printed: escaped. NULL when out of memory, printed as "-". */
+static char *escaped(const char *cell)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&text, &size);
+	if (!file)
+		return NULL;
+	cli_print_text(file, cell && cell[0] ? cell : "-");
+	fclose(file);
+	return text;
+}
+
+void cli_table_add(struct cli_table *table, const char *const *cells)
+{
+	char **grown = realloc(table->cells, (table->rows + 1) * table->columns * sizeof *grown);
+	if (!grown)
+		return;
+	table->cells = grown;
+	for (size_t i = 0; i < table->columns; i++)
+		table->cells[table->rows * table->columns + i] = escaped(cells[i]);
+	table->rows++;
+}
+
+/* Columns that a text takes on a terminal. */
+static size_t width_of(const char *text)
+{
+	size_t width = 0;
+	utf8proc_ssize_t left = (utf8proc_ssize_t)strlen(text);
+	while (left > 0) {
+		utf8proc_int32_t point;
+		utf8proc_ssize_t size =
+			utf8proc_iterate((const utf8proc_uint8_t *)text, left, &point);
+		if (size <= 0)
+			break;
+		width += (size_t)utf8proc_charwidth(point);
+		text += size;
+		left -= size;
+	}
+	return width;
+}
+
+static const char *cell_at(const struct cli_table *table, size_t row, size_t column)
+{
+	const char *cell = table->cells[row * table->columns + column];
+	return cell ? cell : "-";
+}
+
+static size_t column_width(const struct cli_table *table, size_t column)
+{
+	size_t widest = 0;
+	for (size_t row = 0; row < table->rows; row++) {
+		size_t width = width_of(cell_at(table, row, column));
+		widest = width > widest ? width : widest;
+	}
+	return widest;
+}
+
+void cli_table_print(const struct cli_table *table, FILE *file)
+{
+	size_t widths[CLI_TABLE_MAX_COLUMNS] = {0};
+	for (size_t column = 0; column < table->columns; column++)
+		widths[column] = column_width(table, column);
+	for (size_t row = 0; row < table->rows; row++) {
+		for (size_t column = 0; column < table->columns; column++) {
+			const char *cell = cell_at(table, row, column);
+			fputs(cell, file);
+			if (column + 1 < table->columns)
+				fprintf(file, "%*s", (int)(widths[column] - width_of(cell)) + 2,
+					"");
+		}
+		fputc('\n', file);
+	}
+	fflush(file);
+}
+
+void cli_table_done(struct cli_table *table)
+{
+	for (size_t i = 0; i < table->rows * table->columns; i++)
+		free(table->cells[i]);
+	free(table->cells);
+	*table = (struct cli_table){0};
+}
+
+/* ---- JSON
+ * ---------------------------------------------------------------------------------------- */
+
+const char *cli_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "";
+}
+
+uint64_t cli_number(const json_t *object, const char *key)
+{
+	json_int_t number = json_integer_value(json_object_get(object, key));
+	return number > 0 ? (uint64_t)number : 0;
+}

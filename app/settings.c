@@ -1,0 +1,287 @@
+/* games-dir, catalog, config, limits, identity, stop: what a person sets. */
+#include "commands.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "wire/json.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STOP_PATIENCE (10 * LSP_SECOND)
+
+/* A path as the daemon, which has another working directory, needs it. NULL: out of memory. */
+static char *absolute(const char *path)
+{
+	_cleanup_free_ char *here = NULL;
+	if (path[0] == '/')
+		return strdup(path);
+	here = getcwd(NULL, 0);
+	return here ? lsp_text_format("%s/%s", here, path) : NULL;
+}
+
+static int send_path(struct cli *cli, const char *name, const char *path, json_t **ret_result)
+{
+	_cleanup_free_ char *whole = absolute(path);
+	struct lsp_error err = {0};
+	if (!whole) {
+		lsp_error_no_memory(&err, "app");
+		return cli_fail(cli, &err);
+	}
+	json_t *command = cli_command_new(name);
+	cli_set(command, "path", whole);
+	return cli_call_or_fail(cli, command, ret_result);
+}
+
+int cli_run_games_dir(struct cli *cli, const struct cli_arguments *arguments)
+{
+	_cleanup_json_ json_t *result = NULL;
+	int code = arguments->count > 0
+			   ? send_path(cli, "set_game_dir", arguments->positional[0], &result)
+			   : cli_call_or_fail(cli, cli_command_new("status"), &result);
+	if (code != CLI_DONE)
+		return code;
+	if (cli->json) {
+		_cleanup_json_ json_t *document =
+			json_pack("{s:s}", "games_dir", cli_text(result, "games_dir"));
+		cli_print_json(cli, document);
+	} else {
+		cli_print_text(cli->out, cli_text(result, "games_dir"));
+		fputc('\n', cli->out);
+	}
+	return code;
+}
+
+/* ---- The catalogue
+ * ------------------------------------------------------------------------------- */
+
+static int show_catalog(struct cli *cli)
+{
+	_cleanup_json_ json_t *result = NULL;
+	struct cli_table table;
+	const json_t *game;
+	size_t i;
+	int code = cli_call_or_fail(cli, cli_command_new("catalog_show"), &result);
+	if (code != CLI_DONE)
+		return code;
+	if (cli->json) {
+		cli_print_json(cli, result);
+		return code;
+	}
+	const char *head[] = {"ID", "TITLE", "GENRE", "PUBLISHER", "VERSION"};
+	cli_table_init(&table, LSP_ARRAY_SIZE(head));
+	cli_table_add(&table, head);
+	json_array_foreach (json_object_get(result, "games"), i, game) {
+		const char *cells[] = {cli_text(game, "id"), cli_text(game, "title"),
+			cli_text(game, "genre"), cli_text(game, "publisher"),
+			cli_text(game, "version")};
+		cli_table_add(&table, cells);
+	}
+	cli_table_print(&table, cli->out);
+	cli_table_done(&table);
+	return code;
+}
+
+int cli_run_catalog(struct cli *cli, const struct cli_arguments *arguments)
+{
+	_cleanup_json_ json_t *result = NULL;
+	const char *what = arguments->positional[0];
+	if (strcmp(what, "show") == 0 && arguments->count == 1)
+		return show_catalog(cli);
+	if (strcmp(what, "import") != 0 || arguments->count != 2)
+		return cli_usage_error(cli, "catalog: 'catalog show' or 'catalog import FILE'");
+	int code = send_path(cli, "catalog_import", arguments->positional[1], &result);
+	if (code == CLI_DONE && cli->json)
+		cli_print_json(cli, result);
+	else if (code == CLI_DONE)
+		fprintf(cli->out, "%llu games\n",
+			(unsigned long long)cli_number(result, "imported"));
+	return code;
+}
+
+/* ---- Settings
+ * ------------------------------------------------------------------------------------- */
+
+/* A setting is JSON where it can be read as JSON (true, 17, null), else a text. */
+static json_t *to_value(const char *text)
+{
+	json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+	return value ? value : json_string(text);
+}
+
+static void print_value(struct cli *cli, const json_t *value)
+{
+	_cleanup_free_ char *text =
+		json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	cli_print_text(cli->out, json_is_string(value) ? json_string_value(value)
+				 : text                ? text
+						       : "");
+}
+
+static void print_settings(struct cli *cli, json_t *result, const char *key)
+{
+	json_t *config = json_object_get(result, "config"), *value;
+	const char *name;
+	if (key) {
+		print_value(cli, json_object_get(config, key));
+		fputc('\n', cli->out);
+		return;
+	}
+	json_object_foreach (config, name, value) {
+		cli_print_text(cli->out, name);
+		fputs(" = ", cli->out);
+		print_value(cli, value);
+		fputc('\n', cli->out);
+	}
+}
+
+int cli_run_config(struct cli *cli, const struct cli_arguments *arguments)
+{
+	const char *key = cli_positional(arguments, 0), *value = cli_positional(arguments, 1);
+	json_t *command = cli_command_new(value ? "config_set" : "config_get");
+	_cleanup_json_ json_t *result = NULL;
+	cli_set(command, "key", key);
+	if (value)
+		cli_set_json(command, "value", to_value(value));
+	int code = cli_call_or_fail(cli, command, &result);
+	if (code == CLI_DONE && cli->json)
+		cli_print_json(cli, result);
+	else if (code == CLI_DONE)
+		print_settings(cli, result, key);
+	return code;
+}
+
+/* ---- Limits
+ * --------------------------------------------------------------------------------------- */
+
+/* "1.5M" → 1500000. False for what is none. */
+static bool parse_rate(const char *text, json_int_t *ret_rate)
+{
+	static const char units[] = "KMG";
+	char *end;
+	errno = 0;
+	double rate = strtod(text, &end);
+	if (end == text || !isdigit((unsigned char)text[0]) || errno || !isfinite(rate))
+		return false;
+	const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	if (*end && (!unit || end[1]))
+		return false;
+	for (int i = 0; unit && i <= unit - units; i++)
+		rate *= 1000;
+	if (rate > 1e15)
+		return false;
+	*ret_rate = (json_int_t)rate;
+	return true;
+}
+
+static bool set_rate(json_t *command, const struct cli_arguments *arguments, const char *name)
+{
+	const char *text = cli_option(arguments, name);
+	json_int_t rate;
+	if (!text)
+		return true;
+	if (!parse_rate(text, &rate))
+		return false;
+	cli_set_json(command, name, json_integer(rate));
+	return true;
+}
+
+static void print_rates(struct cli *cli, const char *name, const json_t *limits)
+{
+	char up[LSP_TEXT_SIZE_MAX], down[LSP_TEXT_SIZE_MAX];
+	uint64_t u = cli_number(limits, "up"), d = cli_number(limits, "down");
+	cli_print_text(cli->out, name);
+	fprintf(cli->out, "%sup %s%s, down %s%s\n", name[0] ? ": " : "",
+		u ? lsp_text_size(u, up) : "unlimited", u ? "/s" : "",
+		d ? lsp_text_size(d, down) : "unlimited", d ? "/s" : "");
+}
+
+static void print_limits(struct cli *cli, json_t *limits)
+{
+	const char *id;
+	json_t *game;
+	print_rates(cli, "", limits);
+	json_object_foreach (json_object_get(limits, "games"), id, game) {
+		print_rates(cli, id, game);
+	}
+	if (json_is_true(json_object_get(limits, "pause_uploads")))
+		fputs("uploads are paused\n", cli->out);
+}
+
+int cli_run_limits(struct cli *cli, const struct cli_arguments *arguments)
+{
+	bool pause = cli_flag(arguments, "pause-uploads"),
+	     go_on = cli_flag(arguments, "resume-uploads");
+	bool change =
+		pause || go_on || cli_option(arguments, "up") || cli_option(arguments, "down");
+	json_t *command = cli_command_new(change ? "set_limits" : "get_limits");
+	_cleanup_json_ json_t *result = NULL;
+	if ((pause && go_on) || !set_rate(command, arguments, "up") ||
+		!set_rate(command, arguments, "down") ||
+		(!change && cli_option(arguments, "game"))) {
+		json_decref(command);
+		return cli_usage_error(cli,
+			"limits: a rate is a number with K, M or G, and each thing is said once");
+	}
+	cli_set(command, "game", cli_option(arguments, "game"));
+	if (pause || go_on)
+		cli_set_json(command, "pause_uploads", json_boolean(pause));
+	int code = cli_call_or_fail(cli, command, &result);
+	if (code == CLI_DONE && cli->json)
+		cli_print_json(cli, result);
+	else if (code == CLI_DONE)
+		print_limits(cli, result);
+	return code;
+}
+
+/* ---- Identity, the end
+ * ----------------------------------------------------------------------------- */
+
+int cli_run_identity(struct cli *cli, const struct cli_arguments *arguments)
+{
+	const char *what = cli_positional(arguments, 0);
+	_cleanup_json_ json_t *result = NULL;
+	if (what && strcmp(what, "rotate") != 0)
+		return cli_usage_error(cli, "identity: 'identity' or 'identity rotate'");
+	int code = cli_call_or_fail(
+		cli, cli_command_new(what ? "identity_rotate" : "identity"), &result);
+	if (code != CLI_DONE)
+		return code;
+	if (cli->json) {
+		cli_print_json(cli, result);
+		return code;
+	}
+	fprintf(cli->out, "%s\n", cli_text(result, "peer_id"));
+	if (json_is_true(json_object_get(result, "restart")))
+		cli_note(cli, "the new id is in effect at the peer's next start");
+	return code;
+}
+
+int cli_run_stop(struct cli *cli, const struct cli_arguments *arguments)
+{
+	_cleanup_json_ json_t *result = NULL;
+	struct lsp_error err = {0};
+	lsp_time deadline = lsp_time_add(lsp_now(lsp_clock_system), STOP_PATIENCE);
+	int r = cli_call(cli, cli_command_new("shutdown"), &result, NULL, &err);
+	/* A peer in a hurry may be gone before it answered. */
+	if (r < 0 && r != -LSP_E_CLOSED)
+		return cli_fail(cli, &err);
+	while (r != -LSP_E_CLOSED) {
+		_cleanup_json_ json_t *event = NULL;
+		r = lsp_control_next(cli->connection,
+			lsp_time_left(lsp_now(lsp_clock_system), deadline), &event, &err);
+		if (r < 0 && r != -LSP_E_CLOSED)
+			return cli_fail(cli, &err);
+	}
+	if (cli->json) {
+		_cleanup_json_ json_t *document = json_pack("{s:b}", "ok", 1);
+		cli_print_json(cli, document);
+	} else {
+		fputs("stopped\n", cli->out);
+	}
+	return CLI_DONE;
+}

@@ -1,0 +1,100 @@
+/* What people see: progress lines, times, tables, escaped names. */
+#include "base/cleanup.h"
+#include "cli.h"
+#include "progress.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void expect_line(json_t *progress, int columns, const char *expected)
+{
+	char line[CLI_PROGRESS_MAX];
+	assert_string_equal(cli_progress_line("quake", progress, columns, line), expected);
+	json_decref(progress);
+}
+
+static json_t *progress(json_int_t done, json_int_t total)
+{
+	return json_pack("{s:I, s:I}", "done", done, "total", total);
+}
+
+static void a_line_shows_what_is_known(void **state)
+{
+	json_t *all = progress(1200000000, 2400000000);
+	json_object_update(
+		all, json_pack("{s:i, s:i, s:i}", "rate", 110000000, "eta_s", 11, "sources", 3));
+	expect_line(all, 100,
+		"quake  [###############---------------]   50 %  1.2 GB of 2.4 GB  110.0 MB/s  "
+		"0:11 left  from 3");
+	expect_line(progress(0, 0), 20, "quake    0 %  0 byt");
+}
+
+static void a_narrow_terminal_loses_the_bar_first(void **state)
+{
+	char line[CLI_PROGRESS_MAX];
+	for (int columns = 1; columns < 200; columns++) {
+		json_t *document = progress(5, 10);
+		cli_progress_line("quake", document, columns, line);
+		assert_true(strlen(line) < (size_t)columns);
+		json_decref(document);
+	}
+}
+
+static void nonsense_from_the_peer_stays_within_bounds(void **state)
+{
+	char line[CLI_PROGRESS_MAX], title[2000];
+	memset(title, 'x', sizeof title - 1);
+	title[sizeof title - 1] = '\0';
+	json_t *document = progress(INT64_MAX, 1);
+	cli_progress_line(title, document, 0, line);
+	assert_true(strlen(line) < CLI_PROGRESS_MAX);
+	json_decref(document);
+	document = json_pack("{s:s, s:i}", "done", "much", "total", -5);
+	assert_non_null(strstr(cli_progress_line("q", document, 100, line), "0 %"));
+	json_decref(document);
+}
+
+static void times_are_short(void **state)
+{
+	char text[32];
+	assert_string_equal(cli_progress_time(0, text), "0:00");
+	assert_string_equal(cli_progress_time(67, text), "1:07");
+	assert_string_equal(cli_progress_time(3 * 3600 + 62, text), "3:01:02");
+}
+
+static void a_table_aligns_and_cannot_be_drawn_on(void **state)
+{
+	char *out = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&out, &size);
+	struct cli_table table;
+	cli_table_init(&table, 2);
+	cli_table_add(&table, (const char *[]){"ID", "TITLE"});
+	cli_table_add(&table, (const char *[]){"\xe7\x8c\xab", "cat"});
+	cli_table_add(&table, (const char *[]){"\033[2J", NULL});
+	cli_table_add(&table, (const char *[]){"\xff", ""});
+	cli_table_print(&table, file);
+	cli_table_done(&table);
+	fclose(file);
+	assert_string_equal(out, "ID         TITLE\n"
+				 "\xe7\x8c\xab         cat\n"
+				 "\\u001b[2J  -\n"
+				 "\\xff       -\n");
+	free(out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_line_shows_what_is_known),
+		cmocka_unit_test(a_narrow_terminal_loses_the_bar_first),
+		cmocka_unit_test(nonsense_from_the_peer_stays_within_bounds),
+		cmocka_unit_test(times_are_short),
+		cmocka_unit_test(a_table_aligns_and_cannot_be_drawn_on),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
