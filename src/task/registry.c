@@ -21,6 +21,12 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+/*
+ * Threads that may be on their way out at once. Short tasks can be spawned faster than the kernel
+ * takes their threads down; beyond this the spawner waits for one to be gone.
+ */
+#define LEAVING_MAX 64
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define STACK_SIZE (8u << 20)
 #else
@@ -81,6 +87,7 @@ int lsp_tasks_new(struct lsp_cancel *root, const struct lsp_clock *clock,
 	tasks->clock = clock ? clock : lsp_clock_system;
 	pthread_mutex_init(&tasks->lock, NULL);
 	pthread_cond_init(&tasks->started, NULL);
+	pthread_cond_init(&tasks->left, NULL);
 	list_registry(tasks);
 	*ret_tasks = tasks;
 	return 0;
@@ -210,6 +217,8 @@ static void join_thread(struct lsp_task *task)
 	pthread_join(task->thread, NULL);
 	pthread_mutex_lock(&tasks->lock);
 	unlink_task(tasks, task);
+	tasks->leaving--;
+	pthread_cond_broadcast(&tasks->left);
 	pthread_mutex_unlock(&tasks->lock);
 	lsp_task_unref(task);
 }
@@ -226,6 +235,7 @@ static void leave(void *argument)
 	struct lsp_task *before = tasks->unjoined;
 	tasks->unjoined = task;
 	task->leaving = true;
+	tasks->leaving++;
 	tasks->running--;
 	lsp_waiter_list_wake(&tasks->joiners);
 	pthread_mutex_unlock(&tasks->lock);
@@ -295,6 +305,8 @@ int lsp_tasks_spawn_below(struct lsp_tasks *tasks, struct lsp_cancel *parent, co
 	task->argument = argument;
 	lsp_task_ref(task); /* the registry's, until its thread is joined */
 	pthread_mutex_lock(&tasks->lock);
+	while (tasks->leaving > LEAVING_MAX)
+		pthread_cond_wait(&tasks->left, &tasks->lock);
 	bool joining = tasks->joining;
 	int sys_errno = 0;
 	if (!joining) {
@@ -526,6 +538,7 @@ void lsp_tasks_free(struct lsp_tasks *tasks)
 	unlist_registry(tasks);
 	lsp_cancel_unref(tasks->root);
 	pthread_cond_destroy(&tasks->started);
+	pthread_cond_destroy(&tasks->left);
 	pthread_mutex_destroy(&tasks->lock);
 	free(tasks);
 }

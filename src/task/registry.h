@@ -14,7 +14,8 @@
  *
  * A handle (struct lsp_task) is reference counted and outlives both the task and the registry; then
  * its functions do nothing. Every function may be called from every thread unless it says
- * otherwise; only lsp_task_wait, lsp_tasks_join_all and lsp_tasks_free block.
+ * otherwise; only lsp_task_wait, lsp_tasks_join_all and lsp_tasks_free block (and a spawn, for the
+ * microseconds that an ended thread needs to be gone, when dozens of them end at once).
  */
 #pragma once
 

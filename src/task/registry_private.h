@@ -47,6 +47,8 @@ struct lsp_tasks {
 	bool joining;
 	struct lsp_waiter_list joiners;
 	struct lsp_task *unjoined; /* the last thread that ended */
+	size_t leaving;            /* threads that ended and are not joined yet */
+	pthread_cond_t left;       /* one of them was */
 
 	struct lsp_tasks *next_registry; /* guarded by lsp_registries.lock */
 };
