@@ -1,0 +1,49 @@
+/*
+ * The games folder: may it be used, is it ours, which one is it.
+ *
+ * A games folder is any folder that we may write to. Below it, `.lanspread/` holds two small files:
+ * `lock`, which one daemon holds while it uses the folder, and `id`, a random name by which the
+ * library index knows the folder again when its disk is mounted elsewhere.
+ *
+ * Checking and opening block on the disk; from every thread.
+ */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "store/library_index.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lsp_games_dir_check {
+	char *path;    /* absolute, "~/" expanded, no trailing slash; owned */
+	bool exists;   /* if not, it can be made */
+	uint64_t free; /* bytes that may still be written there */
+};
+
+/*
+ * Whether a folder will do, without changing anything: absolute or from "~/" on; a folder that can
+ * be written to, or a name below one; not "/", not the state folder, nothing in it and nothing
+ * around it. -LSP_E_INVALID or -LSP_E_DENIED say what is wrong.
+ */
+LSP_MUST_CHECK int lsp_games_dir_check(const char *path, const char *state_folder,
+	struct lsp_games_dir_check *ret_check, struct lsp_error *err);
+void lsp_games_dir_check_done(struct lsp_games_dir_check *check);
+#define _cleanup_games_dir_check_ _cleanup_(lsp_games_dir_check_done)
+
+struct lsp_folder_lock;
+
+struct lsp_games_dir {
+	char *path; /* owned */
+	char id[LSP_FOLDER_ID_SIZE];
+	struct lsp_folder_lock *lock;
+};
+
+/* Makes it if it is not there, locks it, and gives it an id if it has none. -LSP_E_BUSY names who
+ * has it. */
+LSP_MUST_CHECK int lsp_games_dir_open(const char *path, const char *holder,
+	struct lsp_games_dir **ret_dir, struct lsp_error *err);
+void lsp_games_dir_close(struct lsp_games_dir *dir);
+LSP_DEFINE_CLEANUP(struct lsp_games_dir *, lsp_games_dir_close);
+#define _cleanup_games_dir_ _cleanup_(lsp_games_dir_close_pointer)
