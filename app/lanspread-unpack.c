@@ -136,6 +136,8 @@ static int open_volumes(struct request *request, struct lsp_error *err)
 		request->volumes[request->volume_count++] =
 			(struct lsp_extract_volume){fd, slash ? slash + 1 : path};
 	}
+	if (r == 0 && request->volume_count == 0)
+		r = lsp_error_set(err, DOMAIN, LSP_E_PROTOCOL, "no archive is named");
 	return r;
 }
 
@@ -158,12 +160,12 @@ static int extract(struct request *request, bool measure, struct lsp_error *err)
 	lsp_time last = 0;
 	int landlock = 0;
 	struct lsp_unpack_stats stats = {0};
-	struct lsp_extract extract = {request->volumes, request->volume_count,
-		measure ? -1 : TARGET_FD, &request->limits, progress, &last};
 	struct lsp_sandbox sandbox = {.target_fd = measure ? -1 : TARGET_FD,
 		.memory = request->limits.memory, .file_size = request->limits.bytes};
 	int r = open_volumes(request, err);
 	close(GAME_FD);
+	struct lsp_extract extract = {request->volumes, request->volume_count,
+		measure ? -1 : TARGET_FD, &request->limits, progress, &last};
 	if (r == 0)
 		r = lsp_sandbox_enter(&sandbox, &landlock, err);
 	if (r == 0)

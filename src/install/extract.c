@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/text.h"
 #include "install/extract_name.h"
+#include "install/rar.h"
 #include "install/tree.h"
 
 #include <archive.h>
@@ -461,6 +462,27 @@ static int handle_entries(struct run *run)
 
 /* ---- Opening ------------------------------------------------------------------------------------------------------ */
 
+/* What libarchive would put in words that help nobody. */
+static int check_rar(struct run *run, size_t index)
+{
+	const struct lsp_extract_volume *volume = &run->extract->volumes[index];
+	struct lsp_rar_facts facts;
+	lsp_rar_look(volume->fd, run->extract->limits->entries + 8, &facts);
+	if (facts.encrypted)
+		return lsp_error_set(run->err, DOMAIN, LSP_E_DENIED,
+			"archive \"%s\"%s%s%s: it is encrypted, and there is no password for it",
+			volume->name, *facts.encrypted_name ? ", entry \"" : "",
+			facts.encrypted_name, *facts.encrypted_name ? "\"" : "");
+	if (index == 0 && facts.later_volume)
+		return lsp_error_set(run->err, DOMAIN, LSP_E_NOT_FOUND,
+			"archive \"%s\" is a later part of an archive whose first part is missing",
+			volume->name);
+	if (index + 1 == run->extract->volume_count && facts.more_volumes)
+		return lsp_error_set(run->err, DOMAIN, LSP_E_NOT_FOUND,
+			"archive \"%s\" goes on in another part, which is missing", volume->name);
+	return 0;
+}
+
 static int open_archive(struct run *run, struct reader *readers)
 {
 	struct archive *a = run->archive;
@@ -484,6 +506,9 @@ static int open_archive(struct run *run, struct reader *readers)
 		if (fstat(volume->fd, &st) < 0)
 			return lsp_error_errno(
 				run->err, DOMAIN, errno, "cannot look at \"%s\"", volume->name);
+		int r = check_rar(run, i);
+		if (r < 0)
+			return r;
 		readers[i] = (struct reader){run, volume, 0, (uint64_t)st.st_size};
 		run->in_total += (uint64_t)st.st_size;
 		if (archive_read_append_callback_data(a, &readers[i]) != ARCHIVE_OK)

@@ -154,9 +154,9 @@ static int start(struct talk *talk, const char *mode, json_t *argv, const char *
 	if (r == 0)
 		r = lsp_child_write(talk->child, out.data, out.size, request->token,
 			LSP_TIME_NEVER, err);
-	if (r == 0)
+	if (talk->child)
 		lsp_child_close_input(talk->child);
-	return r;
+	return r == -LSP_E_CLOSED ? 0 : r; /* it has ended; why, its exit tells */
 }
 
 static const char *archive_name(const struct lsp_archive *archive)

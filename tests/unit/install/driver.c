@@ -6,7 +6,8 @@
  *
  * update takes the new content from .lanspread/stage/files, all of it, and moves it into place as a
  * download would. Archives are unpacked in this process. The date is 2026-01-31 for ever. Exit 0, or
- * 1 with the error on stderr.
+ * 1 with the error on stderr. With LANSPREAD_OPERATION_LOG=FILE every mutating call that succeeded is
+ * written there, one JSON object a line: what powercut.py replays.
  */
 #include "base/fs.h"
 #include "base/text.h"
@@ -23,6 +24,54 @@ static uint64_t fixed_wall(const struct lsp_clock *clock)
 	(void)clock;
 	return UINT64_C(1769860800) * LSP_SECOND;
 }
+
+/* ---- The operation log ---------------------------------------------------------------------------------- */
+
+static const char *const call_names[] = {"open", "write", "truncate", "sync", "mkdir", "rename",
+	"exchange", "unlink", "rmdir", "symlink", "chmod", "clone", "sync_all", "times"};
+
+static void print_path(FILE *log, const char *key, int fd, const char *below)
+{
+	char link[64], path[4096];
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	ssize_t got = readlink(link, path, sizeof path - 1);
+	if (got > 0)
+		fprintf(log, ", \"%s\": \"%.*s%s%s\"", key, (int)got, path, below ? "/" : "",
+			below ? below : "");
+}
+
+static void record(const struct lsp_fs_event *event, void *argument)
+{
+	FILE *log = argument;
+	fprintf(log, "{\"call\": \"%s\"", call_names[event->call]);
+	if (event->path)
+		print_path(log, "path", event->dir_fd, event->path);
+	else
+		print_path(log, "path", event->fd, NULL);
+	if (event->call == LSP_FS_SYMLINK)
+		fprintf(log, ", \"text\": \"%s\"", event->target);
+	else if (event->target)
+		print_path(log, "target", event->target_dir_fd, event->target);
+	struct stat st;
+	if (event->call == LSP_FS_OPEN && fstat(event->fd, &st) == 0)
+		fprintf(log, ", \"size\": %lld, \"mode\": %d", (long long)st.st_size,
+			(int)(st.st_mode & 0777));
+	fprintf(log, ", \"offset\": %lld, \"data\": \"", (long long)event->offset);
+	for (size_t i = 0; event->data && i < event->size; i++)
+		fprintf(log, "%02x", ((const unsigned char *)event->data)[i]);
+	fputs("\"}\n", log);
+}
+
+static void start_log(void)
+{
+	static struct lsp_fs_hooks hooks = {NULL, record, NULL};
+	const char *path = getenv("LANSPREAD_OPERATION_LOG");
+	hooks.argument = path ? fopen(path, "we") : NULL;
+	if (hooks.argument)
+		lsp_fs_set_hooks(&hooks);
+}
+
+/* ---- Operations ---------------------------------------------------------------------------------------------- */
 
 static struct lsp_unpacker unpacker;
 static struct lsp_clock dated;
@@ -110,6 +159,7 @@ int main(int argc, char **argv)
 	dated = *lsp_clock_system;
 	dated.wall = fixed_wall;
 	lsp_unpacker_init_here(&unpacker);
+	start_log();
 	struct lsp_error err = {0};
 	struct lsp_install_result result = {0};
 	_cleanup_close_ int game = -1;

@@ -8,16 +8,16 @@ sample of the second ones. Needs strace; exit status 77 (skipped) without it.
 """
 
 import concurrent.futures
-import itertools
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from pathlib import Path
+
+from scenarios import SCENARIOS, USER_TEXTS, drive, snapshot
 
 DRIVER = sys.argv[1]
 FULL = os.environ.get("LANSPREAD_FULL") == "1"
@@ -59,86 +59,11 @@ def run_killed(argv, point):
     return done.returncode in (-9, 137)
 
 
-def snapshot(game, hidden=False):
-    """What a person or a peer sees, and the record; without what is staged for ever invisible."""
-    state = {}
-    for path in sorted(game.rglob("*")):
-        name = str(path.relative_to(game))
-        if name.startswith(".lanspread") and name != ".lanspread/installed" and not hidden:
-            continue
-        if path.is_symlink():
-            state[name] = ("link", os.readlink(path))
-        elif path.is_dir():
-            state[name] = ("folder",)
-        else:
-            state[name] = (path.stat().st_mode & 0o777, path.read_bytes())
-    return state
-
-
-def archive(path, version):
-    """Five files and a link; two change with the version, one comes and one goes."""
-    files = {"game.bin": version * 3000, "data/level.dat": "level" * 500,
-             "data/shared.cfg": "defaults " + version, "start.sh": "#!/bin/sh\n",
-             f"only-in-{version}.txt": version}
-    with tarfile.open(path, "w") as tar:
-        for name, text in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(text)
-            info.mtime = 1_600_000_000
-            info.mode = 0o755 if name.endswith(".sh") else 0o644
-            import io
-            tar.addfile(info, io.BytesIO(text.encode()))
-        link = tarfile.TarInfo("level")
-        link.type = tarfile.SYMTYPE
-        link.linkname = "data/level.dat"
-        tar.addfile(link)
-
-
-def drive(operation, game):
-    subprocess.run([DRIVER, operation, str(game)], check=True)
-
-
-def user_files(game):
-    (game / "local/saves").mkdir()
-    (game / "local/saves/slot1.sav").write_text("forty hours")
-    (game / "local/data/shared.cfg").write_text("my own settings")
-    (game / "local/data/level.dat").write_text("edited level")
-
-
-USER_TEXTS = (b"forty hours", b"my own settings", b"edited level")
-
-
-def make_downloaded(game):
-    game.mkdir(parents=True)
-    archive(game / "game.eti", "one")
-    (game / "version.ini").write_text("20240101\n")
-
-
-def make_installed(game):
-    make_downloaded(game)
-    drive("install", game)
-    user_files(game)
-
-
-def make_updatable(game):
-    make_installed(game)
-    stage = game / ".lanspread/stage/files"
-    stage.mkdir(parents=True)
-    archive(stage / "game.eti", "two")
-    (stage / "version.ini").write_text("20250101\n")
-
-
-SCENARIOS = {
-    "install": make_downloaded, "update": make_updatable, "uninstall": make_installed,
-    "purge": make_installed, "remove": make_installed,
-}
-
-
 class Scenario:
     def __init__(self, root, operation):
         self.root, self.operation = root, operation
         self.template = root / operation / "template"
-        SCENARIOS[operation](self.template)
+        SCENARIOS[operation](DRIVER, self.template)
         self.old = snapshot(self.template)
         done = self.copy("done")
         self.points = points([DRIVER, operation, str(done)], root / operation / "log")
@@ -160,7 +85,7 @@ class Scenario:
 
     def check(self, game, where):
         before = time.monotonic()
-        drive("recover", game)
+        drive(DRIVER, "recover", game)
         took = time.monotonic() - before
         state = snapshot(game)
         if state not in (self.old, self.new):
