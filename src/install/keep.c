@@ -109,7 +109,7 @@ static int plan_file(struct lsp_keep *keep, const struct lsp_tree_entry *entry,
 			: plan_kept(keep, entry->path, err);
 	/* Not there; or a file or a link stands where a folder should. */
 	r = make_parents(keep->game_fd, keep->new_local, entry->path, &local);
-	if (r == -LSP_E_DENIED || r == -LSP_E_EXISTS || local.sys_errno == ENOTDIR)
+	if (local.sys_errno == ENOTDIR || local.sys_errno == ELOOP || local.sys_errno == EEXIST)
 		return plan_kept(keep, entry->path, err);
 	if (r < 0) {
 		if (err)

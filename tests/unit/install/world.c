@@ -13,7 +13,9 @@ int world_begin(void **state)
 	struct world *world = calloc(1, sizeof *world);
 	const char *folder = getenv("TMPDIR");
 	snprintf(world->path, sizeof world->path, "%s/lanspread-install-XXXXXX",
-		folder ? folder : "/tmp");
+		folder				 ? folder
+		: access("/dev/shm", W_OK) == 0 ? "/dev/shm"
+						: "/tmp");
 	assert_non_null(mkdtemp(world->path));
 	assert_int_equal(lsp_fs_open_dir(world->path, &world->root_fd, NULL), 0);
 	assert_int_equal(lsp_fs_make_dirs_below(world->root_fd, "game", NULL), 0);
