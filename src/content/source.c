@@ -35,6 +35,17 @@ static int changed(const struct lsp_source *source, uint32_t file, struct lsp_er
 		"\"%s\" is no longer what was announced", path_of(source, file));
 }
 
+/*
+ * Without the time of change: it moves when a file is renamed, its mode set or its name removed, by an
+ * update of ours or a backup, and the bytes are the same. Who brings the other times back after
+ * changing bytes is found out by the receiver's hash.
+ */
+static void stamp_of(const struct stat *st, struct lsp_file_stamp *ret_stamp)
+{
+	lsp_file_stamp_from(st, ret_stamp);
+	ret_stamp->ctime_ns = 0;
+}
+
 /* Opens only what was hashed. */
 static int open_file(void *argument, uint32_t file, int *ret_fd, struct lsp_error *err)
 {
@@ -49,7 +60,7 @@ static int open_file(void *argument, uint32_t file, int *ret_fd, struct lsp_erro
 	if (fstat(fd, &st) < 0)
 		return lsp_error_errno(
 			err, "content", errno, "cannot look at \"%s\"", path_of(source, file));
-	lsp_file_stamp_from(&st, &stamp);
+	stamp_of(&st, &stamp);
 	if (!lsp_file_stamp_equal(&stamp, &source->stamps[file]))
 		return changed(source, file, err);
 	*ret_fd = TAKE_FD(fd);
@@ -135,8 +146,7 @@ static int read_open(struct lsp_source *source, uint32_t file, int fd, uint64_t 
 		return lsp_error_errno(
 			err, "content", errno, "cannot look at \"%s\"", path_of(source, file));
 	struct lsp_file_stamp stamp;
-	lsp_file_stamp_from(&st, &stamp);
-	stamp.ctime_ns = 0; /* moves when the file is renamed or its name removed: no harm */
+	stamp_of(&st, &stamp);
 	if (got != size || !lsp_file_stamp_equal(&stamp, &source->stamps[file]))
 		return changed(source, file, err);
 	return 0;

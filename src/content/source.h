@@ -2,9 +2,8 @@
  * What is served: ranges of a game's files, under the manifest that was announced.
  *
  * A source opens files below the game's folder as they are asked for and keeps at most `max_open`
- * descriptors, the least recently used going first. A file is opened only as what was hashed: its
- * stamp must be the one that the listing beside the manifest has; and size and time of modification
- * are looked at again on every read. So a reader gets bytes of the announced content or an error
+ * descriptors, the least recently used going first. A file is opened only as what was hashed: size
+ * and time of modification must be those of the listing beside the manifest, then and on every read. So a reader gets bytes of the announced content or an error
  * (-LSP_E_CORRUPT: changed; -LSP_E_NOT_FOUND: gone), never something else; the receiver verifies in
  * any case. An update or uninstall beside it does no harm: what is open stays readable.
  *
