@@ -162,5 +162,15 @@ LSP_MUST_CHECK int lsp_stage_sync(struct lsp_stage *stage, struct lsp_error *err
 LSP_MUST_CHECK int lsp_stage_commit(
 	struct lsp_stage *stage, const struct lsp_manifest *old, struct lsp_error *err);
 
+/*
+ * The same in two halves, for an update that installs in the same transaction: the first makes the
+ * checks, syncs, and appends the steps, version.ini last; after the list was committed, the second
+ * cleans up. If the list was not committed, the stage is as it was.
+ */
+struct lsp_redo;
+LSP_MUST_CHECK int lsp_stage_commit_steps(struct lsp_stage *stage, const struct lsp_manifest *old,
+	struct lsp_redo *redo, struct lsp_error *err);
+void lsp_stage_committed(struct lsp_stage *stage);
+
 /* Removes the download that lies in a game's folder. Nothing may have it open. */
 LSP_MUST_CHECK int lsp_stage_remove(int game_dir_fd, struct lsp_error *err);

@@ -332,9 +332,7 @@ static int check_staged(struct commit *commit, struct lsp_error *err)
 
 static int build(struct commit *commit, struct lsp_error *err)
 {
-	int r = lsp_redo_new("download", &commit->redo, err);
-	if (r == 0)
-		r = put_old_aside(commit, err);
+	int r = put_old_aside(commit, err);
 	if (r == 0)
 		r = drop_old_folders(commit, err);
 	if (r == 0)
@@ -353,10 +351,11 @@ static int check_complete(struct lsp_stage *stage, struct lsp_error *err)
 	return 0;
 }
 
-int lsp_stage_commit(
-	struct lsp_stage *stage, const struct lsp_manifest *old, struct lsp_error *err)
+int lsp_stage_commit_steps(struct lsp_stage *stage, const struct lsp_manifest *old,
+	struct lsp_redo *redo, struct lsp_error *err)
 {
-	struct commit commit = {.stage = stage, .manifest = stage->manifest, .old = old};
+	struct commit commit = {
+		.stage = stage, .manifest = stage->manifest, .old = old, .redo = redo};
 	int r = lsp_stage_check(stage, err);
 	if (r == 0)
 		r = check_complete(stage, err);
@@ -366,24 +365,36 @@ int lsp_stage_commit(
 		r = check_staged(&commit, err);
 	if (r == 0)
 		r = lsp_stage_sync_all(stage, err);
-	if (r == 0)
-		r = build(&commit, err);
-	_cleanup_(lsp_redo_free_pointer) struct lsp_redo *redo = commit.redo;
-	bool pending = false;
+	return r < 0 ? r : build(&commit, err);
+}
+
+void lsp_stage_committed(struct lsp_stage *stage)
+{
 	struct lsp_error why = {0};
-	if (r == 0) {
-		r = lsp_redo_commit(redo, stage->game_fd, &pending, &why);
-		if (r < 0 && err)
-			*err = why;
-		if (pending)
-			r = lsp_stage_break(stage, &why);
-	}
-	if (r < 0)
-		return r;
 	lsp_file_cache_drop_all(stage->readers);
 	/* The new state is there. What is left over is only rubbish, which the next start removes. */
 	if (lsp_redo_clean(stage->game_fd, &why) < 0 ||
 		lsp_stage_remove(stage->game_fd, &why) < 0)
 		lsp_log_warning("content", "cleaning up after a download: %s", why.message);
-	return 0;
+}
+
+int lsp_stage_commit(
+	struct lsp_stage *stage, const struct lsp_manifest *old, struct lsp_error *err)
+{
+	_cleanup_(lsp_redo_free_pointer) struct lsp_redo *redo = NULL;
+	int r = lsp_redo_new("download", &redo, err);
+	if (r == 0)
+		r = lsp_stage_commit_steps(stage, old, redo, err);
+	if (r < 0)
+		return r;
+	bool pending = false;
+	struct lsp_error why = {0};
+	r = lsp_redo_commit(redo, stage->game_fd, &pending, &why);
+	if (r < 0 && err)
+		*err = why;
+	if (pending)
+		r = lsp_stage_break(stage, &why);
+	if (r == 0)
+		lsp_stage_committed(stage);
+	return r;
 }
