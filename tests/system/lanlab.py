@@ -165,7 +165,7 @@ class Lab:
         """A process that ends with the lab, and with the lab's process."""
         inside = ["nsenter", f"--net=/run/netns/{namespace}"] if namespace else []
         process = subprocess.Popen(inside + [str(word) for word in command], stdin=subprocess.DEVNULL,
-                                   preexec_fn=die_with_parent, **options)  # pylint: disable=all
+                                   preexec_fn=die_with_parent, start_new_session=True, **options)
         self.processes.append(process)
         return process
 

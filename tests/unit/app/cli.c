@@ -156,6 +156,7 @@ static void refuses(
 	struct world *world, const char *command, int code, const char *message, json_t *more)
 {
 	world->answers = command;
+	json_decref(world->answer.result);
 	world->answer = (struct fake_answer){.code = code, .message = message, .more = more};
 }
 
@@ -193,8 +194,9 @@ static void script_download(struct world *world, const char *prefix, const char 
 	world->after[n++] = event(name, "quake");
 	snprintf(name, sizeof name, "%s_progress", prefix);
 	json_t *progress = event(name, "quake");
-	json_object_update(progress, json_pack("{s:i, s:i, s:i, s:i, s:i}", "done", 500, "total",
-					     1000, "rate", 100, "eta_s", 5, "sources", 2));
+	json_object_update_new(
+		progress, json_pack("{s:i, s:i, s:i, s:i, s:i}", "done", 500, "total", 1000, "rate",
+				  100, "eta_s", 5, "sources", 2));
 	world->after[n++] = progress;
 	snprintf(name, sizeof name, "%s_finished", prefix);
 	world->after[n++] = event(name, "quake");

@@ -25,7 +25,7 @@ static json_t *progress(json_int_t done, json_int_t total)
 static void a_line_shows_what_is_known(void **state)
 {
 	json_t *all = progress(1200000000, 2400000000);
-	json_object_update(
+	json_object_update_new(
 		all, json_pack("{s:i, s:i, s:i}", "rate", 110000000, "eta_s", 11, "sources", 3));
 	expect_line(all, 100,
 		"quake  [###############---------------]   50 %  1.2 GB of 2.4 GB  110.0 MB/s  "

@@ -1,0 +1,235 @@
+"""The main job: a party shares a game."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from lanlab import Lab, LabError, make_file, make_tree, run, tree
+
+
+def share(daemon, game, folder, version="1.0"):
+    """A game of that daemon's, without copying it in by `add`: the folder a user would lay there."""
+    target = daemon.games / game
+    folder.rename(target)
+    (target / "version.ini").write_text(version + "\n")
+    return tree(target)
+
+
+def test_two_hosts_list_each_others_games_within_three_seconds(lab, tmp_path):
+    ann = lab.host("ann").daemon(start=False)
+    ben = lab.host("ben").daemon()
+    share(ann, "quake", make_tree(tmp_path / "quake"))
+    ann.start()
+    ben.wait_games(lambda games: games["quake"]["sources"] == 1)
+    assert time.monotonic() - ann.started < 3
+
+
+def test_a_game_arrives_byte_for_byte_and_version_ini_last(lab, tmp_path):
+    ann, ben = lab.host("ann").daemon(), lab.host("ben").daemon()
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=64 << 20, small=500))
+    ben.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
+    result = ben.cli("get", "quake")
+    assert result["game"]["availability"] == "downloaded"
+    assert tree(ben.games / "quake") == wanted
+    version = (ben.games / "quake/version.ini").stat()
+    assert all(version.st_ctime_ns >= path.stat().st_ctime_ns
+               for path in (ben.games / "quake").rglob("*") if path.is_file() and ".lanspread" not in path.parts)
+    names = [event["event"] for event in ben.events if event.get("game") == "quake"]
+    assert names.count("download_begin") == names.count("download_finished") == 1
+    assert names.index("download_begin") < names.index("download_finished")
+
+
+def test_a_download_comes_from_everyone_who_has_it(lab, tmp_path):
+    holders = [lab.host(name).daemon() for name in ("ann", "ben")]
+    cem = lab.host("cem").daemon()
+    for number, holder in enumerate(holders):
+        wanted = share(holder, "quake", make_tree(tmp_path / str(number), large=64 << 20, seed=9))
+    cem.wait_games(lambda games: games["quake"]["sources"] == 2 and games["quake"]["content"])
+    cem.cli("get", "quake")
+    assert tree(cem.games / "quake") == wanted
+    peers = cem.list_peers()
+    assert all(peers[holder.peer_id]["received"] > 1 << 20 for holder in holders)
+
+
+def test_sigterm_says_goodbye_and_exits_0_within_two_seconds(lab):
+    ann, ben = lab.host("ann").daemon(), lab.host("ben").daemon()
+    ben.wait_peers(1)
+    code, seconds = ann.stop(signal.SIGTERM)
+    assert code == 0 and seconds < 2
+    gone = ben.wait_event("peer_disconnected", timeout=2)
+    assert gone["reason"] == "goodbye"
+
+
+def test_a_pulled_cable_is_noticed_within_five_seconds(lab):
+    ann, ben = lab.host("ann"), lab.host("ben").daemon()
+    daemon = ann.daemon()
+    ben.wait_peers(1)
+    pulled = time.monotonic()
+    ann.unplug()
+    lost = ben.wait_event("peer_disconnected", timeout=6)
+    assert lost["peer"] == daemon.peer_id and lost["reason"] == "lost"
+    assert time.monotonic() - pulled < 5.5
+
+
+def test_no_multicast_a_peer_given_by_hand_is_enough(lab, tmp_path):
+    ann = lab.host("ann").daemon(arguments=["--no-discovery"])
+    share(ann, "quake", make_tree(tmp_path / "quake"))
+    ben = lab.host("ben").daemon(arguments=["--no-discovery", "--peer", ann.address])
+    ben.wait_games(lambda games: games["quake"]["sources"] == 1)
+
+
+def test_a_wrong_pinned_id_is_refused(lab):
+    ann = lab.host("ann").daemon(arguments=["--no-discovery"])
+    ben = lab.host("ben").daemon(arguments=["--no-discovery", "--peer", f"{ann.address}#{'00' * 32}"])
+    refused = ben.wait_event("peer_disconnected", reason="refused")
+    assert refused["message"]
+    assert not [peer for peer in ben.list_peers().values() if peer["connected"]]
+
+
+def test_an_interface_that_leads_nowhere_does_not_hide_the_one_that_works(lab, tmp_path):
+    ann, ben = lab.host("ann"), lab.host("ben")
+    ann.add_interface("eth1", None, ["10.99.0.1/24"])
+    ben.add_interface("eth1", None, ["10.99.0.2/24"])
+    a, b = ann.daemon(), ben.daemon()
+    wanted = share(a, "quake", make_tree(tmp_path / "quake"))
+    b.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
+    b.cli("get", "quake")
+    assert tree(b.games / "quake") == wanted
+
+
+def test_a_second_daemon_on_one_state_folder_is_refused_and_names_the_first(lab):
+    host = lab.host("ann")
+    first = host.daemon("first")
+    with pytest.raises(LabError) as refusal:
+        host.daemon("second", state=first.state)
+    assert str(first.pid) in str(refusal.value)
+    assert first.status()["peer_id"] == first.peer_id
+
+
+def test_two_installations_have_different_keys_and_a_rotated_key_is_a_new_peer(lab):
+    ann, ben = lab.host("ann").daemon(), lab.host("ben").daemon()
+    before = ann.peer_id
+    assert before != ben.peer_id
+    ben.wait_peers(1)
+    ann.cli("identity", "rotate")
+    assert ann.stop()[0] == 0
+    mark = ben.mark()
+    ann.start()
+    assert ann.peer_id != before
+    assert ben.wait_event("peer_connected", since=mark)["peer"]["id"] == ann.peer_id
+
+
+def test_the_only_source_dies_and_comes_back(lab, tmp_path):
+    ann, ben = lab.host("ann", rate=80_000_000).daemon(), lab.host("ben").daemon()
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=48 << 20))
+    ben.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
+    ben.cli("get", "quake", "--no-wait")
+    ben.wait_event("download_progress", where=lambda event: event["done"] > event["total"] / 4)
+    ann.kill()
+    ben.wait_event("download_all_peers_gone", timeout=20)
+    done = ben.list_games()["quake"]["progress"]["done"]
+    before = ben.status()["received"]
+    ann.start()
+    ben.wait_event("download_finished", timeout=60)
+    assert tree(ben.games / "quake") == wanted
+    total = sum(path.stat().st_size for path in (ann.games / "quake").rglob("*") if path.is_file())
+    assert ben.status()["received"] - before <= total - done + (4 << 20)
+    assert ben.count_events("download_all_peers_gone") == 1
+    assert ben.count_events("download_failed") == 0
+
+
+def test_a_killed_download_goes_on_after_restart_and_fetches_no_chunk_twice(lab, tmp_path):
+    ann, ben = lab.host("ann", rate=160_000_000).daemon(), lab.host("ben").daemon()
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=48 << 20))
+    total = sum(path.stat().st_size for path in (ann.games / "quake").rglob("*") if path.is_file())
+    ben.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
+    ben.cli("get", "quake", "--no-wait")
+    kills, sent = 5, 0
+    for i in range(kills):
+        mark = ben.mark()
+        ben.wait_event("download_progress", since=mark,
+                       where=lambda event, i=i: event["done"] > event["total"] * (i + 1) / (kills + 2))
+        ben.restart()
+    ben.wait_games(lambda games: games["quake"]["availability"] == "downloaded", timeout=60)
+    assert tree(ben.games / "quake") == wanted
+    sent = ann.status()["sent"]
+    # What was in flight at a kill may be asked for again, what was verified may not.
+    assert sent <= total + kills * (16 << 20)
+
+
+def test_a_flipped_byte_is_found_fetched_elsewhere_and_withdrawn(lab, tmp_path):
+    holders = [lab.host(name).daemon() for name in ("ann", "ben")]
+    cem = lab.host("cem", rate=200_000_000).daemon()
+    for number, holder in enumerate(holders):
+        wanted = share(holder, "quake", make_tree(tmp_path / str(number), large=32 << 20, seed=3))
+    cem.wait_games(lambda games: games["quake"]["sources"] == 2 and games["quake"]["content"])
+    liar, path = holders[0], holders[0].games / "quake/data/large.bin"
+    with open(path, "r+b") as file:
+        times = path.stat()
+        for offset in range(100, 32 << 20, 1 << 20):
+            file.seek(offset)
+            byte = file.read(1)[0]
+            file.seek(offset)
+            file.write(bytes([byte ^ 1]))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    cem.cli("get", "quake")
+    assert tree(cem.games / "quake") == wanted
+    assert cem.wait_event("chunk_rejected", game="quake")["peer"] == liar.peer_id
+    liar.wait_event("chunk_rejected", game="quake")
+
+
+def test_only_space_that_is_there_is_used(lab, tmp_path):
+    ann = lab.host("ann").daemon()
+    share(ann, "quake", make_tree(tmp_path / "quake", large=64 << 20))
+    small = tmp_path / "small"
+    small.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", small)
+    try:
+        ben = lab.host("ben").daemon(games=small)
+        ben.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
+        result = ben.run_cli("get", "quake")
+        assert result.returncode == 1 and "free" in result.stderr
+        assert ben.count_events("download_begin") == 0
+        ben.kill()
+    finally:
+        run("umount", "-l", small)
+
+
+def test_names_in_unicode_and_a_file_copied_in_by_hand(lab, tmp_path):
+    ann, ben = lab.host("ann").daemon(), lab.host("ben").daemon()
+    ben.wait_peers(1)
+    folder = tmp_path / "copy"
+    make_file(folder / "päck/ファイル.bin", 1 << 20, 4)
+    wanted = share(ann, "by-hand", folder)
+    ben.wait_games(lambda games: games["by-hand"]["content"])
+    ben.cli("get", "by-hand")
+    assert tree(ben.games / "by-hand") == wanted
+
+
+def test_five_hundred_games_are_listed_quickly_and_idle_costs_little(lab, tmp_path):
+    ann = lab.host("ann").daemon(start=False)
+    for i in range(500):
+        make_file(ann.games / f"game-{i:03}/data", 2000, i)
+        (ann.games / f"game-{i:03}/version.ini").write_text("1\n")
+    ann.start()
+    ann.wait_games(lambda games: sum(1 for game in games.values() if game["content"]) >= 500, timeout=60)
+    times = []
+    for _ in range(5):
+        begun = time.monotonic()
+        ann.cli("games")
+        times.append(time.monotonic() - begun)
+    assert sorted(times)[2] < 0.1
+    assert ann.memory() < 100 << 20
+
+
+def test_mtu_1280_and_a_lossy_cable_still_deliver(tmp_path):
+    with Lab(mtu=1280) as lab:
+        ann, ben = lab.host("ann"), lab.host("ben")
+        a, b = ann.daemon(), ben.daemon()
+        wanted = share(a, "quake", make_tree(tmp_path / "quake", large=4 << 20))
+        b.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
+        ben.lose(5)
+        b.cli("get", "quake", timeout=120)
+        assert tree(b.games / "quake") == wanted
