@@ -63,6 +63,7 @@ static int code_of_errno(int sys_errno)
 	case EROFS:
 	case EXDEV:
 	case ELOOP:
+	case ENOTDIR:
 		return LSP_E_DENIED;
 	case ENOMEM:
 		return LSP_E_NO_MEMORY;

@@ -61,8 +61,9 @@ int lsp_error_set(struct lsp_error *err, const char *domain, int code, const cha
 
 /*
  * The same for a failed system call: appends ": " and the text of sys_errno, and derives the code
- * from it (ENOSPC and EDQUOT: NO_SPACE; ENOENT: NOT_FOUND; EEXIST: EXISTS; EACCES, EPERM and
- * EXDEV (from openat2) and ELOOP: DENIED; ENOMEM: NO_MEMORY; anything else: IO).
+ * from it (ENOSPC and EDQUOT: NO_SPACE; ENOENT: NOT_FOUND; EEXIST: EXISTS; EACCES, EPERM, EXDEV
+ * (from openat2), ELOOP and ENOTDIR (a link or a file where a folder should be): DENIED; ENOMEM:
+ * NO_MEMORY; anything else: IO).
  */
 int lsp_error_errno(struct lsp_error *err, const char *domain, int sys_errno, const char *format,
 	...) LSP_PRINTF(4, 5);

@@ -29,6 +29,13 @@ static bool refused(const struct lsp_fs_event *event)
 	return sys_errno != 0;
 }
 
+/* How much of `size` one call may move. */
+static size_t per_call(size_t size)
+{
+	const struct lsp_fs_hooks *h = atomic_load(&hooks);
+	return h && h->at_most && h->at_most < size ? h->at_most : size;
+}
+
 static void succeeded(const struct lsp_fs_event *event)
 {
 	const struct lsp_fs_hooks *h = atomic_load(&hooks);
@@ -36,17 +43,18 @@ static void succeeded(const struct lsp_fs_event *event)
 		h->after(event, h->argument);
 }
 
-/* One mutating call between the two hooks; `expression` gives −1 and errno on failure. */
+/*
+ * One mutating call between the two hooks; `expression` gives −1 and errno on failure. EINTR is
+ * tried again, also where a test's hook gave it.
+ */
 #define HOOKED(event, expression)                                                                  \
 	({                                                                                         \
-		long result_ = -1;                                                                 \
-		if (!refused(&(event))) {                                                          \
-			do {                                                                       \
-				result_ = (expression);                                            \
-			} while (result_ < 0 && errno == EINTR);                                   \
-			if (result_ >= 0)                                                          \
-				succeeded(&(event));                                               \
-		}                                                                                  \
+		long result_;                                                                      \
+		do {                                                                               \
+			result_ = refused(&(event)) ? -1 : (expression);                           \
+		} while (result_ < 0 && errno == EINTR);                                           \
+		if (result_ >= 0)                                                                  \
+			succeeded(&(event));                                                       \
 		result_;                                                                           \
 	})
 
@@ -161,6 +169,8 @@ int lsp_fs_open_dir_below(int dir_fd, const char *path, int *ret_fd, struct lsp_
 
 int lsp_fs_make_dirs(const char *path, bool private_, struct lsp_error *err)
 {
+	if (!*path)
+		return lsp_error_set(err, "base", LSP_E_INVALID, "the name of a folder is empty");
 	_cleanup_free_ char *copy = strdup(path);
 	if (!copy)
 		return lsp_error_no_memory(err, "base");
@@ -216,6 +226,9 @@ int lsp_fs_open_below(
 	_cleanup_close_ int fd = -1;
 	if (!(writes && refused(&event)))
 		fd = open_beneath(dir_fd, path, flags, mode);
+	if (fd < 0 && (errno == ENXIO || errno == EISDIR)) /* a FIFO or socket, a folder */
+		return lsp_error_set(
+			err, "base", LSP_E_DENIED, "\"%s\" is not a regular file", path);
 	if (fd < 0)
 		return lsp_error_errno(err, "base", errno, "cannot open \"%s\"", path);
 	struct stat st;
@@ -255,7 +268,8 @@ int lsp_fs_read_at(int fd, void *data, size_t size, uint64_t offset, size_t *ret
 {
 	size_t done = 0;
 	while (done < size) {
-		ssize_t got = pread(fd, (char *)data + done, size - done, (off_t)(offset + done));
+		ssize_t got = pread(
+			fd, (char *)data + done, per_call(size - done), (off_t)(offset + done));
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
@@ -273,12 +287,13 @@ int lsp_fs_write_at(int fd, const void *data, size_t size, uint64_t offset, cons
 {
 	struct lsp_fs_event event = {
 		LSP_FS_WRITE, -1, -1, NULL, NULL, fd, offset, data, size};
-	if (refused(&event))
-		return lsp_error_errno(err, "base", errno, "cannot write \"%s\"", name);
+	while (refused(&event))
+		if (errno != EINTR)
+			return lsp_error_errno(err, "base", errno, "cannot write \"%s\"", name);
 	size_t done = 0;
 	while (done < size) {
-		ssize_t put = pwrite(
-			fd, (const char *)data + done, size - done, (off_t)(offset + done));
+		ssize_t put = pwrite(fd, (const char *)data + done, per_call(size - done),
+			(off_t)(offset + done));
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (put <= 0)

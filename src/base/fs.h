@@ -59,11 +59,13 @@ struct lsp_fs_event {
 };
 
 struct lsp_fs_hooks {
-	/* Before the call; not 0: the call does not happen and fails with that errno. */
+	/* Before the call; not 0: it does not happen and fails with that errno (EINTR: again). */
 	int (*before)(const struct lsp_fs_event *event, void *argument);
 	/* After a call that succeeded. */
 	void (*after)(const struct lsp_fs_event *event, void *argument);
 	void *argument;
+	/* One read(2) or write(2) moves at most so many bytes: short ones. 0: no limit. */
+	size_t at_most;
 };
 
 /* Process-wide; NULL: none. Set before threads start. */

@@ -1,7 +1,10 @@
 #include "base/log.h"
 
+#include "base/cleanup.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,21 +58,53 @@ int lsp_log_level_parse(const char *word, enum lsp_log_level *ret_level, struct 
 		"log level \"%s\" is none of error, warning, info, debug", word);
 }
 
-/* Control bytes become \xNN, in place of the terminal's own reading of them. */
-static void escape(char *out, size_t size, const char *in)
+/* The length of the UTF-8 sequence at `in` and its code point; 0 where it is not well-formed. */
+static size_t decode(const unsigned char *in, uint32_t *ret_point)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t length = *in < 0x80 ? 1 : *in >= 0xf0 ? 4 : *in >= 0xe0 ? 3 : *in >= 0xc0 ? 2 : 0;
+	if (length < 2 || *in > 0xf4) {
+		*ret_point = *in;
+		return length == 1;
+	}
+	uint32_t point = *in & (0x7fu >> length);
+	for (size_t i = 1; i < length; i++) {
+		if ((in[i] & 0xc0) != 0x80)
+			return 0;
+		point = point << 6 | (in[i] & 0x3f);
+	}
+	*ret_point = point;
+	return point >= least[length] ? length : 0;
+}
+
+/* Controls (C0, C1), line separators, and what turns the direction of the text. */
+static bool draws_on_terminal(uint32_t point)
+{
+	return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x61c ||
+	       (point >= 0x200e && point <= 0x200f) || (point >= 0x2028 && point <= 0x202e) ||
+	       (point >= 0x2066 && point <= 0x2069);
+}
+
+/* Such bytes become \xNN, in place of the terminal's own reading of them; as does bad UTF-8. */
+static void escape(char *out, size_t size, const char *text)
 {
 	static const char digits[] = "0123456789abcdef";
+	const unsigned char *in = (const unsigned char *)text;
 	size_t used = 0;
-	for (; *in && used + 5 < size; in++) {
-		unsigned char byte = (unsigned char)*in;
-		if (byte >= 0x20 && byte != 0x7f) {
-			out[used++] = (char)byte;
-			continue;
+	while (*in && used + 17 < size) {
+		uint32_t point;
+		size_t length = decode(in, &point);
+		bool plain = length && !draws_on_terminal(point);
+		for (size_t i = LSP_MAX(length, (size_t)1); i; i--, in++) {
+			if (plain) {
+				out[used++] = (char)*in;
+				continue;
+			}
+			out[used++] = '\\';
+			out[used++] = 'x';
+			out[used++] = digits[*in >> 4];
+			out[used++] = digits[*in & 15];
 		}
-		out[used++] = '\\';
-		out[used++] = 'x';
-		out[used++] = digits[byte >> 4];
-		out[used++] = digits[byte & 15];
 	}
 	out[used] = '\0';
 }

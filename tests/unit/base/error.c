@@ -1,0 +1,114 @@
+#include "base/error.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void set_fills_the_error_and_returns_the_negative_code(void **state)
+{
+	struct lsp_error err = {0};
+	assert_int_equal(
+		lsp_error_set(&err, "net", LSP_E_TIMEOUT, "no answer from %s", "anna"),
+		-LSP_E_TIMEOUT);
+	assert_string_equal(err.domain, "net");
+	assert_int_equal(err.code, LSP_E_TIMEOUT);
+	assert_int_equal(err.sys_errno, 0);
+	assert_string_equal(err.message, "no answer from anna");
+}
+
+static void null_drops_the_detail_and_keeps_the_code(void **state)
+{
+	assert_int_equal(lsp_error_set(NULL, "net", LSP_E_BUSY, "x"), -LSP_E_BUSY);
+	assert_int_equal(lsp_error_errno(NULL, "net", ENOSPC, "x"), -LSP_E_NO_SPACE);
+	assert_int_equal(lsp_error_no_memory(NULL, "net"), -LSP_E_NO_MEMORY);
+	assert_true(lsp_error_prefix(NULL, "x") < 0);
+	lsp_error_clear(NULL);
+}
+
+static void an_errno_becomes_a_code_and_its_text_is_appended(void **state)
+{
+	static const int codes[][2] = {
+		{ENOSPC, LSP_E_NO_SPACE}, {EDQUOT, LSP_E_NO_SPACE}, {ENOENT, LSP_E_NOT_FOUND},
+		{EEXIST, LSP_E_EXISTS}, {EACCES, LSP_E_DENIED}, {EPERM, LSP_E_DENIED},
+		{EROFS, LSP_E_DENIED}, {EXDEV, LSP_E_DENIED}, {ELOOP, LSP_E_DENIED}, {ENOTDIR, LSP_E_DENIED},
+		{ENOMEM, LSP_E_NO_MEMORY}, {EBUSY, LSP_E_BUSY}, {ETIMEDOUT, LSP_E_TIMEOUT},
+		{EIO, LSP_E_IO}, {ECONNRESET, LSP_E_IO}};
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+		struct lsp_error err = {0};
+		assert_int_equal(lsp_error_errno(&err, "base", codes[i][0], "x"), -codes[i][1]);
+		assert_int_equal(err.sys_errno, codes[i][0]);
+	}
+	struct lsp_error err = {0};
+	lsp_error_errno(&err, "base", ENOENT, "cannot open \"%s\"", "a");
+	assert_string_equal(err.message, "cannot open \"a\": No such file or directory");
+}
+
+static void a_prefix_goes_before_the_message_and_the_code_stays(void **state)
+{
+	struct lsp_error err = {0};
+	lsp_error_set(&err, "wire", LSP_E_PROTOCOL, "bad line");
+	assert_int_equal(lsp_error_prefix(&err, "version.ini of %s", "doom"), -LSP_E_PROTOCOL);
+	assert_string_equal(err.message, "version.ini of doom: bad line");
+	struct lsp_error none = {0};
+	assert_int_equal(lsp_error_prefix(&none, "x"), -LSP_E_FAILED);
+}
+
+static void the_old_message_may_be_an_argument_of_the_new(void **state)
+{
+	struct lsp_error err = {0};
+	lsp_error_set(&err, "a", LSP_E_IO, "inner");
+	lsp_error_set(&err, "b", LSP_E_IO, "outer (%s)", err.message);
+	assert_string_equal(err.message, "outer (inner)");
+}
+
+static void a_message_that_is_too_long_is_cut(void **state)
+{
+	char text[2000];
+	struct lsp_error err = {0};
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	lsp_error_set(&err, "a", LSP_E_IO, "%s", text);
+	assert_int_equal(strlen(err.message), sizeof err.message - 1);
+	lsp_error_errno(&err, "a", EIO, "%s", text);
+	assert_int_equal(strlen(err.message), sizeof err.message - 1);
+	lsp_error_prefix(&err, "%s", text);
+	assert_int_equal(strlen(err.message), sizeof err.message - 1);
+}
+
+static void clear_goes_back_to_no_error(void **state)
+{
+	struct lsp_error err = {0};
+	lsp_error_errno(&err, "a", EIO, "x");
+	lsp_error_clear(&err);
+	assert_int_equal(err.code, LSP_OK);
+	assert_string_equal(err.message, "");
+}
+
+static void every_code_has_a_name_and_no_other_number_has(void **state)
+{
+	for (int code = 0; code < LSP_E_CODE_COUNT; code++)
+		assert_non_null(lsp_code_name(code));
+	assert_string_equal(lsp_code_name(LSP_E_NOT_FOUND), "not_found");
+	assert_string_equal(lsp_code_name(LSP_E_CORRUPT), "corrupt");
+	assert_string_equal(lsp_code_name(-1), "failed");
+	assert_string_equal(lsp_code_name(LSP_E_CODE_COUNT), "failed");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(set_fills_the_error_and_returns_the_negative_code),
+		cmocka_unit_test(null_drops_the_detail_and_keeps_the_code),
+		cmocka_unit_test(an_errno_becomes_a_code_and_its_text_is_appended),
+		cmocka_unit_test(a_prefix_goes_before_the_message_and_the_code_stays),
+		cmocka_unit_test(the_old_message_may_be_an_argument_of_the_new),
+		cmocka_unit_test(a_message_that_is_too_long_is_cut),
+		cmocka_unit_test(clear_goes_back_to_no_error),
+		cmocka_unit_test(every_code_has_a_name_and_no_other_number_has),
+	};
+	return cmocka_run_group_tests_name("base/error", tests, NULL, NULL);
+}
