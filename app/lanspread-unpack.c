@@ -1,6 +1,6 @@
 /*
- * lanspread-unpack: takes one archive apart inside a sandbox, for the daemon (src/install/unpack_child.c
- * starts it).
+ * lanspread-unpack: takes one archive apart inside a sandbox, for the daemon
+ * (src/install/unpack_child.c starts it).
  *
  * Descriptor 3 is the game's folder, 4 the folder to unpack into (none to measure). One frame
  * on stdin says what to do; frames on stdout tell how it goes:
@@ -61,12 +61,14 @@ static int send_frame(json_t *value, struct lsp_error *err)
 
 static int fail(const struct lsp_error *error)
 {
-	(void)!send_frame(json_pack("{s:{s:i,s:s}}", "error", "code", error->code, "message",
-				  error->message), NULL);
+	(void)!send_frame(
+		json_pack("{s:{s:i,s:s}}", "error", "code", error->code, "message", error->message),
+		NULL);
 	return 1;
 }
 
-/* ---- Request ------------------------------------------------------------------------------------------ */
+/* ---- Request
+ * ------------------------------------------------------------------------------------------ */
 
 static int read_request(struct request *request, struct lsp_error *err)
 {
@@ -104,11 +106,9 @@ static int parse_request(struct request *request, struct lsp_error *err)
 	struct {
 		const char *key;
 		uint64_t *value;
-	} const numbers[] = {
-		{"bytes", &request->limits.bytes}, {"ratio", &request->limits.ratio},
-		{"ratio_free", &request->limits.ratio_free},
-		{"entries", &request->limits.entries}, {"memory", &request->limits.memory},
-		{"depth", &depth}};
+	} const numbers[] = {{"bytes", &request->limits.bytes}, {"ratio", &request->limits.ratio},
+		{"ratio_free", &request->limits.ratio_free}, {"entries", &request->limits.entries},
+		{"memory", &request->limits.memory}, {"depth", &depth}};
 	for (size_t i = 0; r == 0 && i < LSP_ARRAY_SIZE(numbers); i++)
 		r = lsp_json_get_u64(
 			json, numbers[i].key, (uint64_t)INT64_MAX, numbers[i].value, err);
@@ -123,7 +123,7 @@ static int open_volumes(struct request *request, struct lsp_error *err)
 	json_t *list = NULL, *item;
 	size_t i;
 	int r = lsp_json_get_array(request->json, "volumes", VOLUMES_MAX, &list, err);
-	json_array_foreach(list, i, item) {
+	json_array_foreach (list, i, item) {
 		const char *path = json_string_value(item);
 		int fd = -1;
 		if (r == 0 && !path)
@@ -141,10 +141,11 @@ static int open_volumes(struct request *request, struct lsp_error *err)
 	return r;
 }
 
-/* ---- The built-in unpacker ------------------------------------------------------------------------------ */
+/* ---- The built-in unpacker
+ * ------------------------------------------------------------------------------ */
 
-static int progress(void *argument, uint64_t in, uint64_t out, uint64_t entries,
-	struct lsp_error *err)
+static int progress(
+	void *argument, uint64_t in, uint64_t out, uint64_t entries, struct lsp_error *err)
 {
 	lsp_time *last = argument, now = lsp_now(lsp_clock_system);
 	(void)entries;
@@ -152,7 +153,8 @@ static int progress(void *argument, uint64_t in, uint64_t out, uint64_t entries,
 		return 0;
 	*last = now;
 	return send_frame(json_pack("{s:{s:I,s:I}}", "progress", "in", (json_int_t)in, "out",
-				  (json_int_t)out), err);
+				  (json_int_t)out),
+		err);
 }
 
 static int extract(struct request *request, bool measure, struct lsp_error *err)
@@ -161,7 +163,8 @@ static int extract(struct request *request, bool measure, struct lsp_error *err)
 	int landlock = 0;
 	struct lsp_unpack_stats stats = {0};
 	struct lsp_sandbox sandbox = {.target_fd = measure ? -1 : TARGET_FD,
-		.memory = request->limits.memory, .file_size = request->limits.bytes};
+		.memory = request->limits.memory,
+		.file_size = request->limits.bytes};
 	int r = open_volumes(request, err);
 	close(GAME_FD);
 	struct lsp_extract extract = {request->volumes, request->volume_count,
@@ -171,15 +174,17 @@ static int extract(struct request *request, bool measure, struct lsp_error *err)
 	if (r == 0)
 		r = lsp_extract_run(&extract, &stats, err);
 	if (r == 0)
-		r = send_frame(json_pack("{s:{s:I,s:I,s:I,s:b,s:i}}", "done", "bytes",
-				       (json_int_t)stats.bytes, "entries",
-				       (json_int_t)stats.entries, "skipped",
-				       (json_int_t)stats.skipped, "known", stats.known,
-				       "landlock", landlock), err);
+		r = send_frame(
+			json_pack("{s:{s:I,s:I,s:I,s:b,s:i}}", "done", "bytes",
+				(json_int_t)stats.bytes, "entries", (json_int_t)stats.entries,
+				"skipped", (json_int_t)stats.skipped, "known", stats.known,
+				"landlock", landlock),
+			err);
 	return r;
 }
 
-/* ---- Another program ---------------------------------------------------------------------------------------- */
+/* ---- Another program
+ * ---------------------------------------------------------------------------------------- */
 
 static int run(struct request *request, struct lsp_error *err)
 {
@@ -187,12 +192,14 @@ static int run(struct request *request, struct lsp_error *err)
 	json_t *list = NULL, *item;
 	size_t i;
 	int landlock;
-	struct lsp_sandbox sandbox = {.target_fd = TARGET_FD, .foreign = true,
-		.memory = request->limits.memory, .file_size = request->limits.bytes};
+	struct lsp_sandbox sandbox = {.target_fd = TARGET_FD,
+		.foreign = true,
+		.memory = request->limits.memory,
+		.file_size = request->limits.bytes};
 	int r = lsp_json_get_text(request->json, "readable", 4096, &sandbox.readable, err);
 	if (r == 0)
 		r = lsp_json_get_array(request->json, "argv", 31, &list, err);
-	json_array_foreach(list, i, item)
+	json_array_foreach (list, i, item)
 		argv[i] = json_string_value(item);
 	if (r == 0 && !argv[0])
 		r = lsp_error_set(err, DOMAIN, LSP_E_PROTOCOL, "no program to run");
@@ -204,7 +211,8 @@ static int run(struct request *request, struct lsp_error *err)
 		return r;
 	close(GAME_FD);
 	close(TARGET_FD);
-	const char *environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "HOME=.", "TMPDIR=.", NULL};
+	const char *environment[] = {
+		"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "HOME=.", "TMPDIR=.", NULL};
 	execve(argv[0], (char *const *)argv, (char *const *)environment);
 	return lsp_error_errno(err, DOMAIN, errno, "cannot run \"%s\"", argv[0]);
 }
@@ -224,8 +232,9 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = parse_request(&request, &err);
 	if (r == 0)
-		r = strcmp(request.mode, "run") == 0 ? run(&request, &err)
-			: extract(&request, strcmp(request.mode, "measure") == 0, &err);
+		r = strcmp(request.mode, "run") == 0
+			    ? run(&request, &err)
+			    : extract(&request, strcmp(request.mode, "measure") == 0, &err);
 	/* At once: what is left is the kernel's to free, and leak checkers cannot run in here. */
 	_exit(r < 0 ? fail(&err) : 0);
 }

@@ -178,8 +178,7 @@ static int follow(struct cli *cli, const struct cli_verb *verb, const char *game
 /* ---- The beginning
  * ------------------------------------------------------------------------------- */
 
-static int list_variants(
-	struct cli *cli, const char *game, json_t *variants, const struct lsp_error *err)
+static int list_variants(struct cli *cli, json_t *variants, const struct lsp_error *err)
 {
 	struct cli_table table;
 	const json_t *variant;
@@ -241,7 +240,7 @@ static int start_and_follow(
 	int r = cli_call(cli, command, &result, &error, &err);
 	json_t *variants = json_object_get(error, "variants");
 	if (r < 0 && json_is_array(variants))
-		return list_variants(cli, id, variants, &err);
+		return list_variants(cli, variants, &err);
 	/* Ctrl-C, unless the peer itself says that it was cancelled. */
 	if (r == -LSP_E_CANCELLED && !error)
 		return detach(cli, verb, id);

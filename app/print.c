@@ -13,6 +13,9 @@ int cli_fail(struct cli *cli, const struct lsp_error *err)
 	if (cli->json) {
 		json_t *document = json_pack("{s:b, s:{s:s, s:s%}}", "ok", 0, "error", "code",
 			lsp_code_name(err->code), "message", err->message, strlen(err->message));
+		if (!document) /* a path in it that is no UTF-8 */
+			document = json_pack("{s:b, s:{s:s, s:s}}", "ok", 0, "error", "code",
+				lsp_code_name(err->code), "message", "see stderr");
 		cli_print_json(cli, document);
 		json_decref(document);
 	}

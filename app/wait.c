@@ -67,12 +67,22 @@ static void take_own(struct cli_wait *wait, const char *suffix, bool part, const
 	}
 }
 
+/* Ours, or a part of it; a game that is being hashed is busy with something else. */
+static bool is_part(const struct cli_wait *wait, const char *operation)
+{
+	if (strcmp(operation, wait->verb->doing) == 0)
+		return true;
+	return wait->verb->fetches &&
+	       (strcmp(operation, "downloading") == 0 || strcmp(operation, "installing") == 0);
+}
+
 static bool is_running(const struct cli_wait *wait, const json_t *event)
 {
 	const json_t *operation;
 	size_t i;
 	json_array_foreach (json_object_get(event, "operations"), i, operation)
-		if (cli_wait_concerns(wait, operation))
+		if (cli_wait_concerns(wait, operation) &&
+			is_part(wait, cli_text(operation, "operation")))
 			return true;
 	return false;
 }

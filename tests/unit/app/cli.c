@@ -427,6 +427,19 @@ static void other_games_events_do_not_end_a_wait(void **state)
 	assert_int_equal(lanspread(world, "get quake"), CLI_DONE);
 }
 
+static void a_game_that_is_being_hashed_is_not_taken_for_the_download(void **state)
+{
+	struct world *world = *state;
+	fake_set_snapshot(world->peer, snapshot("quake", "hashing"));
+	says(world, "download_game_files", json_pack("{s:s}", "operation", "downloading"));
+	world->after[0] = snapshot(NULL, NULL);
+	world->after[1] = snapshot("quake", "downloading");
+	world->after[2] = event("download_finished", "quake");
+	world->after[3] = snapshot("quake", "hashing");
+	add_game(world, "quake", "downloaded", "hashing");
+	assert_int_equal(lanspread(world, "get quake"), CLI_DONE);
+}
+
 static void a_lost_stretch_of_events_is_made_good_by_the_games_state(void **state)
 {
 	struct world *world = *state;
@@ -757,6 +770,7 @@ int main(void)
 		WORLD_TEST(a_terminal_gets_a_bar_and_loses_it_at_the_end),
 		WORLD_TEST(a_failure_is_exit_1_with_its_reason),
 		WORLD_TEST(other_games_events_do_not_end_a_wait),
+		WORLD_TEST(a_game_that_is_being_hashed_is_not_taken_for_the_download),
 		WORLD_TEST(a_lost_stretch_of_events_is_made_good_by_the_games_state),
 		WORLD_TEST(a_cancelled_download_is_a_failure_for_who_waits),
 		WORLD_TEST(install_waits_through_both_halves),
