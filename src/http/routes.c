@@ -1,0 +1,68 @@
+/*
+ * Every path of the API, and the command behind it. docs/api.yaml describes each of them;
+ * tests/unit/http holds the two together.
+ */
+#include "http/internal.h"
+
+#define GAME "/api/games/{id}"
+#define TORRENT "/api/torrents/{id}"
+#define COMMAND(method, pattern, command, ...)                                                     \
+	{                                                                                          \
+		method, pattern, lsp_http_run_command, command, {__VA_ARGS__}, false, false        \
+	}
+
+const struct lsp_http_route lsp_http_routes[] = {
+	/* The page */
+	{"GET", "/", lsp_http_run_page, NULL, {NULL}, true, false},
+	{"GET", "/assets/{file}", lsp_http_run_asset, NULL, {NULL}, true, false},
+	{"GET", "/icon.svg", lsp_http_run_asset, NULL, {NULL}, true, false},
+	{"GET", "/manifest.webmanifest", lsp_http_run_asset, NULL, {NULL}, true, false},
+
+	/* Games */
+	{"GET", "/api/games", lsp_http_run_games, "list_games", {NULL}, false, false},
+	COMMAND("POST", "/api/games", "add_game"),
+	COMMAND("GET", GAME, "get_game", "game"),
+	COMMAND("DELETE", GAME, "remove_game", "game"),
+	COMMAND("GET", GAME "/chunks", "chunk_map", "game"),
+	COMMAND("POST", GAME "/download", "download_game_files", "game"),
+	COMMAND("POST", GAME "/install", "install_game", "game"),
+	COMMAND("POST", GAME "/update", "update_game", "game"),
+	COMMAND("POST", GAME "/uninstall", "uninstall_game", "game"),
+	COMMAND("POST", GAME "/verify", "verify_game", "game"),
+	COMMAND("POST", GAME "/cancel", "cancel", "game"),
+	COMMAND("POST", GAME "/pause", "pause", "game"),
+	COMMAND("POST", GAME "/resume", "resume", "game"),
+	COMMAND("POST", GAME "/share", "share", "game"),
+	{"POST", GAME "/play", lsp_http_run_play, "play_info", {"game"}, false, true},
+	{"GET", "/api/covers/{id}", lsp_http_run_cover, "get_cover", {NULL}, false, false},
+
+	/* The party */
+	COMMAND("GET", "/api/peers", "peers"),
+	COMMAND("DELETE", "/api/peers/{id}", "peers_forget", "peer"),
+
+	/* The peer itself */
+	COMMAND("GET", "/api/status", "status"),
+	COMMAND("GET", "/api/tasks", "tasks"),
+	COMMAND("GET", "/api/config", "config_get"),
+	COMMAND("PUT", "/api/config/{key}", "config_set", "key"),
+	COMMAND("GET", "/api/limits", "get_limits"),
+	COMMAND("PUT", "/api/limits", "set_limits"),
+	COMMAND("PUT", "/api/games-dir", "set_game_dir"),
+	COMMAND("POST", "/api/games-dir/check", "check_game_dir"),
+	{"GET", "/api/events", lsp_http_run_events, NULL, {NULL}, false, false},
+	{"GET", "/metrics", lsp_http_run_metrics, "status", {NULL}, false, false},
+
+	/* The torrent engine */
+	COMMAND("GET", "/api/torrents", "torrent_list"),
+	COMMAND("POST", "/api/torrents", "torrent_add"),
+	COMMAND("GET", TORRENT, "torrent_show", "id"),
+	COMMAND("DELETE", TORRENT, "torrent_remove", "id"),
+	COMMAND("GET", TORRENT "/peers", "torrent_peers", "id"),
+	COMMAND("POST", TORRENT "/pause", "torrent_pause", "id"),
+	COMMAND("POST", TORRENT "/resume", "torrent_resume", "id"),
+	COMMAND("POST", TORRENT "/recheck", "torrent_recheck", "id"),
+	COMMAND("POST", TORRENT "/reannounce", "torrent_reannounce", "id"),
+	COMMAND("PUT", TORRENT "/limits", "torrent_limits", "id"),
+	COMMAND("PUT", TORRENT "/selection", "torrent_select", "id"),
+	{NULL, NULL, NULL, NULL, {NULL}, false, false},
+};
