@@ -148,7 +148,7 @@ static char *volume_name(const char *name, const struct volume *volume, uint32_t
 /* ---- Putting sets together ------------------------------------------------------------------------------- */
 
 struct candidate {
-	const struct lsp_source_file *file;
+	const struct lsp_install_source_file *file;
 	struct volume volume;
 	enum lsp_archive_format format;
 };
@@ -288,7 +288,7 @@ static bool is_companion(const char *path)
 }
 
 static enum lsp_archive_format sniff_file(
-	const struct lsp_source *source, const struct lsp_source_file *file)
+	const struct lsp_install_source *source, const struct lsp_install_source_file *file)
 {
 	_cleanup_close_ int fd = -1;
 	if (lsp_fs_open_below(source->game_fd, file->where, O_RDONLY, 0, &fd, NULL) < 0)
@@ -308,7 +308,7 @@ static bool is_later_volume(const struct volume *volume)
 		(volume->style == 'z' && volume->index > 1);
 }
 
-static int take(const struct lsp_source *source, const struct lsp_source_file *file,
+static int take(const struct lsp_install_source *source, const struct lsp_install_source_file *file,
 	bool eti_game, struct candidate *candidate, bool *ret_plain, struct lsp_error *err)
 {
 	const char *path = file->path;
@@ -334,7 +334,7 @@ static int take(const struct lsp_source *source, const struct lsp_source_file *f
 	return 0;
 }
 
-int lsp_archives_find(const struct lsp_source *source, struct lsp_archives *ret_archives,
+int lsp_archives_find(const struct lsp_install_source *source, struct lsp_archives *ret_archives,
 	struct lsp_error *err)
 {
 	_cleanup_free_ struct candidate *candidates =

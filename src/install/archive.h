@@ -43,7 +43,7 @@ const char *lsp_archive_format_name(enum lsp_archive_format format);
 
 /* One archive: its volumes in order. */
 struct lsp_archive {
-	const struct lsp_source_file **volumes; /* owned array of borrowed files */
+	const struct lsp_install_source_file **volumes; /* owned array of borrowed files */
 	size_t count;
 	enum lsp_archive_format format;
 	uint64_t size; /* of all volumes */
@@ -66,7 +66,7 @@ void lsp_archives_done(struct lsp_archives *archives);
  * means: a game of plain files. -LSP_E_NOT_FOUND names a volume that is missing, -LSP_E_PROTOCOL an
  * `*.eti` that is no archive. The source must outlive the list.
  */
-LSP_MUST_CHECK int lsp_archives_find(const struct lsp_source *source,
+LSP_MUST_CHECK int lsp_archives_find(const struct lsp_install_source *source,
 	struct lsp_archives *ret_archives, struct lsp_error *err);
 
 /* ---- Caps ---------------------------------------------------------------------------------------- */

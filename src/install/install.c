@@ -66,7 +66,7 @@ static int on_copied(void *argument, uint64_t bytes, struct lsp_error *err)
 	return lsp_cancel_check(copying->transaction->options->token, err);
 }
 
-static int copy_one(struct lsp_transaction *transaction, const struct lsp_source_file *file,
+static int copy_one(struct lsp_transaction *transaction, const struct lsp_install_source_file *file,
 	int target, struct copying *copying, struct lsp_error *err)
 {
 	const char *slash = strrchr(file->path, '/');
@@ -87,7 +87,7 @@ static int copy_one(struct lsp_transaction *transaction, const struct lsp_source
 	return r;
 }
 
-static int copy_all(struct lsp_transaction *transaction, const struct lsp_source *source,
+static int copy_all(struct lsp_transaction *transaction, const struct lsp_install_source *source,
 	struct lsp_error *err)
 {
 	_cleanup_close_ int target = -1;
@@ -108,7 +108,7 @@ static int copy_all(struct lsp_transaction *transaction, const struct lsp_source
 
 /* ---- Filling the staging folder -------------------------------------------------------------------------------- */
 
-static int check_space(struct lsp_transaction *transaction, const struct lsp_source *source,
+static int check_space(struct lsp_transaction *transaction, const struct lsp_install_source *source,
 	const struct lsp_archives *archives, struct lsp_error *err)
 {
 	const struct lsp_install_options *options = transaction->options;
@@ -122,7 +122,7 @@ static int check_space(struct lsp_transaction *transaction, const struct lsp_sou
 	return r < 0 ? r : lsp_space_check(&space, "installing", err);
 }
 
-static int fill(struct lsp_transaction *transaction, const struct lsp_source *source,
+static int fill(struct lsp_transaction *transaction, const struct lsp_install_source *source,
 	struct lsp_error *err)
 {
 	_cleanup_archives_ struct lsp_archives archives = {0};
@@ -138,7 +138,7 @@ static int fill(struct lsp_transaction *transaction, const struct lsp_source *so
 		return r;
 	_cleanup_record_ struct lsp_record record = {0};
 	char version[LSP_VERSION_TEXT_MAX + 1];
-	lsp_source_version(source, version, sizeof version);
+	lsp_install_source_version(source, version, sizeof version);
 	r = lsp_record_scan(transaction->game_fd, LSP_STAGED_LOCAL, version,
 		transaction->options->token, &record, err);
 	return r < 0 ? r : lsp_record_write(&record, transaction->game_fd, LSP_STAGED_RECORD, err);
@@ -151,11 +151,11 @@ static int run(struct lsp_transaction *transaction, const struct lsp_install_upd
 {
 	if (transaction->has_local && !replace)
 		return lsp_error_set(err, DOMAIN, LSP_E_EXISTS, "it is installed already");
-	_cleanup_source_ struct lsp_source source = {0};
+	_cleanup_install_source_ struct lsp_install_source source = {0};
 	int r = update
-		? lsp_source_overlay(transaction->game_fd, update->overlay, update->paths,
+		? lsp_install_source_overlay(transaction->game_fd, update->overlay, update->paths,
 			  update->path_count, &source, err)
-		: lsp_source_read(
+		: lsp_install_source_read(
 			  transaction->game_fd, transaction->options->token, &source, err);
 	if (r == 0)
 		r = fill(transaction, &source, err);

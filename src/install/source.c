@@ -11,17 +11,17 @@
 
 #define DOMAIN "install"
 
-void lsp_source_done(struct lsp_source *source)
+void lsp_install_source_done(struct lsp_install_source *source)
 {
 	for (size_t i = 0; i < source->count; i++) {
 		free(source->files[i].path);
 		free(source->files[i].where);
 	}
 	free(source->files);
-	*source = (struct lsp_source){0};
+	*source = (struct lsp_install_source){0};
 }
 
-static int add(struct lsp_source *source, const char *path, const char *where,
+static int add(struct lsp_install_source *source, const char *path, const char *where,
 	const struct stat *st, struct lsp_error *err)
 {
 	if (!S_ISREG(st->st_mode))
@@ -29,7 +29,7 @@ static int add(struct lsp_source *source, const char *path, const char *where,
 			"\"%s\" is not a regular file", where);
 	if (source->count == source->capacity) {
 		size_t capacity = source->capacity ? source->capacity * 2 : 16;
-		struct lsp_source_file *files =
+		struct lsp_install_source_file *files =
 			reallocarray(source->files, capacity, sizeof *files);
 		if (!files)
 			return lsp_error_no_memory(err, DOMAIN);
@@ -40,7 +40,7 @@ static int add(struct lsp_source *source, const char *path, const char *where,
 	_cleanup_free_ char *where_copy = strdup(where);
 	if (!path_copy || !where_copy)
 		return lsp_error_no_memory(err, DOMAIN);
-	source->files[source->count++] = (struct lsp_source_file){TAKE_PTR(path_copy),
+	source->files[source->count++] = (struct lsp_install_source_file){TAKE_PTR(path_copy),
 		TAKE_PTR(where_copy), (uint64_t)st->st_size, (st->st_mode & 0111) != 0};
 	source->size += (uint64_t)st->st_size;
 	return 0;
@@ -48,20 +48,20 @@ static int add(struct lsp_source *source, const char *path, const char *where,
 
 static int compare(const void *a, const void *b)
 {
-	return strcmp(((const struct lsp_source_file *)a)->path,
-		((const struct lsp_source_file *)b)->path);
+	return strcmp(((const struct lsp_install_source_file *)a)->path,
+		((const struct lsp_install_source_file *)b)->path);
 }
 
-static void finish(struct lsp_source *source, struct lsp_source *ret_source)
+static void finish(struct lsp_install_source *source, struct lsp_install_source *ret_source)
 {
 	if (source->count)
 		qsort(source->files, source->count, sizeof *source->files, compare);
 	*ret_source = *source;
-	*source = (struct lsp_source){0};
+	*source = (struct lsp_install_source){0};
 }
 
 struct top {
-	struct lsp_source *source;
+	struct lsp_install_source *source;
 	struct lsp_cancel *token;
 	const char *folder; /* the top folder that is walked now */
 };
@@ -89,10 +89,10 @@ static int visit_top(void *argument, const struct lsp_tree_entry *entry, struct 
 	return lsp_tree_walk(entry->dir_fd, entry->name, top->token, visit_below, top, err);
 }
 
-int lsp_source_read(int game_fd, struct lsp_cancel *token, struct lsp_source *ret_source,
+int lsp_install_source_read(int game_fd, struct lsp_cancel *token, struct lsp_install_source *ret_source,
 	struct lsp_error *err)
 {
-	_cleanup_source_ struct lsp_source source = {.game_fd = game_fd};
+	_cleanup_install_source_ struct lsp_install_source source = {.game_fd = game_fd};
 	struct top top = {&source, token, NULL};
 	int r = lsp_tree_list(game_fd, ".", token, visit_top, &top, err);
 	if (r < 0)
@@ -101,10 +101,10 @@ int lsp_source_read(int game_fd, struct lsp_cancel *token, struct lsp_source *re
 	return 0;
 }
 
-int lsp_source_overlay(int game_fd, const char *overlay, const char *const *paths, size_t count,
-	struct lsp_source *ret_source, struct lsp_error *err)
+int lsp_install_source_overlay(int game_fd, const char *overlay, const char *const *paths, size_t count,
+	struct lsp_install_source *ret_source, struct lsp_error *err)
 {
-	_cleanup_source_ struct lsp_source source = {.game_fd = game_fd};
+	_cleanup_install_source_ struct lsp_install_source source = {.game_fd = game_fd};
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		struct stat st;
@@ -126,17 +126,17 @@ int lsp_source_overlay(int game_fd, const char *overlay, const char *const *path
 	return 0;
 }
 
-const struct lsp_source_file *lsp_source_find(const struct lsp_source *source, const char *path)
+const struct lsp_install_source_file *lsp_install_source_find(const struct lsp_install_source *source, const char *path)
 {
-	struct lsp_source_file key = {.path = (char *)path};
+	struct lsp_install_source_file key = {.path = (char *)path};
 	return source->count
 		? bsearch(&key, source->files, source->count, sizeof key, compare)
 		: NULL;
 }
 
-void lsp_source_version(const struct lsp_source *source, char *ret_version, size_t size)
+void lsp_install_source_version(const struct lsp_install_source *source, char *ret_version, size_t size)
 {
-	const struct lsp_source_file *file = lsp_source_find(source, "version.ini");
+	const struct lsp_install_source_file *file = lsp_install_source_find(source, "version.ini");
 	_cleanup_buffer_ struct lsp_buffer text = {0};
 	_cleanup_version_file_ struct lsp_version_file parsed = {0};
 	snprintf(ret_version, size, "%s", "");

@@ -13,40 +13,40 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct lsp_source_file {
+struct lsp_install_source_file {
 	char *path;  /* in the content */
 	char *where; /* below the game's folder */
 	uint64_t size;
 	bool executable;
 };
 
-struct lsp_source {
+struct lsp_install_source {
 	int game_fd; /* borrowed */
-	struct lsp_source_file *files; /* sorted by path, bytes */
+	struct lsp_install_source_file *files; /* sorted by path, bytes */
 	size_t count, capacity;
 	uint64_t size;
 };
 
-void lsp_source_done(struct lsp_source *source);
-#define _cleanup_source_ _cleanup_(lsp_source_done)
+void lsp_install_source_done(struct lsp_install_source *source);
+#define _cleanup_install_source_ _cleanup_(lsp_install_source_done)
 
 /*
  * All files of the game's folder. A symlink or a device in it is -LSP_E_DENIED (no shared content
  * has them).
  */
-LSP_MUST_CHECK int lsp_source_read(int game_fd, struct lsp_cancel *token,
-	struct lsp_source *ret_source, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_install_source_read(int game_fd, struct lsp_cancel *token,
+	struct lsp_install_source *ret_source, struct lsp_error *err);
 
 /*
  * The files named in `paths`, each taken from `overlay` (a folder below the game's) if it is there,
  * else from the game's folder. -LSP_E_NOT_FOUND names one that is in neither.
  */
-LSP_MUST_CHECK int lsp_source_overlay(int game_fd, const char *overlay,
-	const char *const *paths, size_t count, struct lsp_source *ret_source,
+LSP_MUST_CHECK int lsp_install_source_overlay(int game_fd, const char *overlay,
+	const char *const *paths, size_t count, struct lsp_install_source *ret_source,
 	struct lsp_error *err);
 
 /* NULL when there is no such path. */
-const struct lsp_source_file *lsp_source_find(const struct lsp_source *source, const char *path);
+const struct lsp_install_source_file *lsp_install_source_find(const struct lsp_install_source *source, const char *path);
 
 /* The version in its version.ini, "" when there is none that can be read. */
-void lsp_source_version(const struct lsp_source *source, char *ret_version, size_t size);
+void lsp_install_source_version(const struct lsp_install_source *source, char *ret_version, size_t size);

@@ -46,7 +46,7 @@ bool lsp_space_can_share(int dir_fd, const char *folder)
 	return shares;
 }
 
-static int measure_archives(const struct lsp_source *source, const struct lsp_archives *archives,
+static int measure_archives(const struct lsp_install_source *source, const struct lsp_archives *archives,
 	const struct lsp_unpacker *unpacker, const struct lsp_unpack_limits *limits,
 	struct lsp_cancel *token, struct lsp_space *space, struct lsp_error *err)
 {
@@ -73,7 +73,7 @@ static int measure_archives(const struct lsp_source *source, const struct lsp_ar
 	return 0;
 }
 
-int lsp_space_for_install(const struct lsp_source *source, const struct lsp_archives *archives,
+int lsp_space_for_install(const struct lsp_install_source *source, const struct lsp_archives *archives,
 	const struct lsp_unpacker *unpacker, const struct lsp_unpack_limits *limits,
 	struct lsp_cancel *token, struct lsp_space *ret_space, struct lsp_error *err)
 {

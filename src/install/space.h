@@ -18,7 +18,7 @@ struct lsp_space {
 };
 
 /* What installing the files of a source would take. The archives may be none. */
-LSP_MUST_CHECK int lsp_space_for_install(const struct lsp_source *source,
+LSP_MUST_CHECK int lsp_space_for_install(const struct lsp_install_source *source,
 	const struct lsp_archives *archives, const struct lsp_unpacker *unpacker,
 	const struct lsp_unpack_limits *limits, struct lsp_cancel *token,
 	struct lsp_space *ret_space, struct lsp_error *err);

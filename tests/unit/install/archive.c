@@ -48,13 +48,13 @@ static int unpack_with(struct world *world, const struct lsp_unpacker *unpacker,
 	const struct lsp_unpack_limits *limits, struct lsp_cancel *token,
 	struct lsp_unpack_stats *ret_stats, struct lsp_error *err)
 {
-	_cleanup_source_ struct lsp_source source = {0};
+	_cleanup_install_source_ struct lsp_install_source source = {0};
 	_cleanup_archives_ struct lsp_archives archives = {0};
 	_cleanup_close_ int target = -1;
 	drop(world->root_fd, "out");
 	assert_int_equal(lsp_fs_make_dirs_below(world->root_fd, "out", NULL), 0);
 	assert_int_equal(lsp_fs_open_dir_below(world->root_fd, "out", &target, NULL), 0);
-	int r = lsp_source_read(world->game_fd, NULL, &source, err);
+	int r = lsp_install_source_read(world->game_fd, NULL, &source, err);
 	if (r == 0)
 		r = lsp_archives_find(&source, &archives, err);
 	if (r == 0)

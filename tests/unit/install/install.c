@@ -338,12 +338,12 @@ static void space_for_an_install_is_what_comes_out(void **state)
 	static const int formats[] = {
 		ARCHIVE_FORMAT_ZIP, ARCHIVE_FORMAT_7ZIP, ARCHIVE_FORMAT_TAR_USTAR};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(formats); i++) {
-		_cleanup_source_ struct lsp_source source = {0};
+		_cleanup_install_source_ struct lsp_install_source source = {0};
 		_cleanup_archives_ struct lsp_archives archives = {0};
 		struct lsp_space space;
 		write_archive(world->game_fd, "g.eti", formats[i], ARCHIVE_FILTER_NONE, NULL, NULL,
 			large, 1);
-		assert_int_equal(lsp_source_read(world->game_fd, NULL, &source, NULL), 0);
+		assert_int_equal(lsp_install_source_read(world->game_fd, NULL, &source, NULL), 0);
 		assert_int_equal(lsp_archives_find(&source, &archives, NULL), 0);
 		assert_int_equal(lsp_space_for_install(
 					 &source, &archives, &here, NULL, NULL, &space, NULL), 0);
