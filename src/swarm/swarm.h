@@ -51,10 +51,10 @@ typedef uint64_t lsp_swarm_id; /* 0 is none */
 #define LSP_SWARM_PARALLEL_MAX 256       /* the same on a fast line with small chunks */
 #define LSP_SWARM_PEER_REQUESTS_MAX 64   /* in flight at one peer */
 #define LSP_SWARM_WINDOW_MAX (UINT64_C(64) << 20) /* bytes in flight at one peer */
-#define LSP_SWARM_RUN_BYTES (UINT64_C(512) << 10) /* a run of small chunks in one request */
+#define LSP_SWARM_RUN_BYTES (UINT64_C(192) << 10) /* small chunks that go in one request together */
 #define LSP_SWARM_RUN_CHUNKS 256         /* and how many they may be */
 #define LSP_SWARM_TRIES 3                /* of one chunk at one peer */
-#define LSP_SWARM_UPLOAD_QUEUE_MAX 64    /* requests of one peer that wait; more are bounced */
+#define LSP_SWARM_UPLOAD_QUEUE_MAX 64    /* requests of one peer that wait; more are refused */
 #define LSP_SWARM_UPLOAD_SLOTS 4         /* uploads that run at once; more while receivers are slow */
 #define LSP_SWARM_UPLOAD_SLOTS_MAX 32
 #define LSP_SWARM_CHUNKS_MAX (1u << 24)
@@ -129,6 +129,8 @@ LSP_MUST_CHECK int lsp_swarm_peer_add(struct lsp_swarm *swarm, uint64_t key, voi
 void lsp_swarm_peer_remove(struct lsp_swarm *swarm, lsp_swarm_id peer);
 /* The connection's round trip, as measured; sizes the window. */
 void lsp_swarm_peer_rtt(struct lsp_swarm *swarm, lsp_swarm_id peer, uint64_t smoothed_nanoseconds);
+/* What this path's ping guard allows, wire bytes a second; LSP_PING_GUARD_FREE (at first): all. */
+void lsp_swarm_peer_guard(struct lsp_swarm *swarm, lsp_swarm_id peer, uint64_t down, uint64_t up);
 
 /*
  * The peer announces a game: all of it, or the chunks in `have` (as many bits as the game has
@@ -194,8 +196,8 @@ void lsp_swarm_bounced(struct lsp_swarm *swarm, lsp_swarm_id request, enum lsp_s
 /*
  * A peer asks for chunks first … first + count − 1. It waits until an action starts or bounces it,
  * maybe in the same run. insist: as the request said (see lsp_swarm_action). -LSP_E_NOT_FOUND when
- * a chunk is not here or the ids are unknown, -LSP_E_PROTOCOL when the run breaks the limits; then
- * nothing is queued and the caller answers.
+ * a chunk is not here or the ids are unknown, -LSP_E_PROTOCOL when the run breaks the limits,
+ * -LSP_E_BUSY when too many of its requests wait; then nothing is queued and the caller answers.
  */
 LSP_MUST_CHECK int lsp_swarm_upload_add(struct lsp_swarm *swarm, lsp_swarm_id peer,
 	lsp_swarm_id game, uint32_t first, uint32_t count, bool insist, void *owner, lsp_time now,
@@ -216,14 +218,10 @@ void lsp_swarm_upload_unused(struct lsp_swarm *swarm, lsp_swarm_id upload, uint6
 
 /* ---- Limits ------------------------------------------------------------------------------------------------ */
 
-/*
- * Bytes a second on the wire, 0: none. overhead: wire bytes per payload byte (1.07 at MTU 1500).
- * guard_*: what the ping guard allows, LSP_PING_GUARD_FREE: all.
- */
+/* Bytes a second on the wire, 0: no limit. overhead: wire bytes per payload byte (1.07 at MTU 1500). */
 struct lsp_swarm_limits {
 	uint64_t down, up;
-	uint64_t guard_down, guard_up;
-	double overhead;
+	double overhead; /* at least 1 */
 	bool pause_uploads;
 };
 void lsp_swarm_set_limits(struct lsp_swarm *swarm, const struct lsp_swarm_limits *limits);
@@ -239,7 +237,7 @@ enum lsp_swarm_action_kind {
 	LSP_SWARM_WITHDRAW,     /* … that we lost it */
 	LSP_SWARM_UPLOAD_START, /* answer the upload `request` now, then send as grants allow */
 	LSP_SWARM_UPLOAD_BOUNCE,/* answer it with `bounce` and `hint`; it is over */
-	LSP_SWARM_UPLOAD_STOP,  /* reset it: the game was removed or the chunk withdrawn */
+	LSP_SWARM_UPLOAD_STOP,  /* reset it (it is over): game removed, chunk withdrawn, reader stuck, pause */
 	LSP_SWARM_DROPPED,      /* `peer` sent a bad chunk (`first`) of `game`: tell it and the user */
 	LSP_SWARM_STATE,        /* the game's state is now `state` (announced once per change) */
 };

@@ -1,0 +1,248 @@
+/*
+ * Whom to serve next.
+ *
+ * Requests wait in one queue. Few run at once, since a chunk is worth nothing to the others until
+ * all of it is there: two that are sent one after the other spread sooner than two side by side. How
+ * few: LSP_SWARM_UPLOAD_SLOTS, or what the line takes in 60 ms; receivers that do not keep up do not
+ * count.
+ *
+ * A chunk is *fresh* while we hold it, no partial peer announced it, and it is not in the air (being
+ * sent, or sent and not yet announced: AIR_LIFE later it is fresh again, so a peer that takes and
+ * never tells holds up nothing for long). A complete holder with fresh chunks bounces requests for
+ * others, and names a fresh one instead: so each chunk leaves it once before any leaves twice, which
+ * is what makes the swarm as fast as its seeder's line. Who asks with `insist` is not bounced.
+ *
+ * The order among those that wait: peers with less under way first, then the rarest chunk, then who
+ * got least, then who came first. Every fourth turn looks only at who got least.
+ */
+#include "swarm/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PIPE_SECONDS 0.060
+#define AIR_CHECK (250 * LSP_MILLISECOND)
+#define PEER_STUCK_MAX 4 /* uploads that a peer may let stand still */
+
+/* ---- Fresh chunks --------------------------------------------------------------------------------- */
+
+static bool is_fresh(const struct game *game, uint32_t chunk)
+{
+	return game->fresh_at[chunk] != UINT32_MAX;
+}
+
+void upload_chunk_changed(struct game *game, uint32_t chunk)
+{
+	if (!game->fresh)
+		return;
+	bool fresh = lsp_bitmap_get(&game->have, chunk) && !game->holders[chunk] &&
+		!game->given[chunk];
+	if (fresh == is_fresh(game, chunk))
+		return;
+	if (fresh) {
+		game->fresh_at[chunk] = game->fresh_count;
+		game->fresh[game->fresh_count++] = chunk;
+	} else {
+		uint32_t place = game->fresh_at[chunk], last = game->fresh[--game->fresh_count];
+		game->fresh[place] = last;
+		game->fresh_at[last] = place;
+		game->fresh_at[chunk] = UINT32_MAX;
+	}
+}
+
+int fresh_init(struct game *game, struct lsp_error *err)
+{
+	if (game->fresh)
+		return 0;
+	lsp_time *given = calloc(game->chunk_count, sizeof(*given));
+	uint32_t *fresh = calloc(game->chunk_count, sizeof(*fresh));
+	uint32_t *fresh_at = malloc(game->chunk_count * sizeof(*fresh_at));
+	if (!given || !fresh || !fresh_at) {
+		free(given);
+		free(fresh);
+		free(fresh_at);
+		return lsp_error_no_memory(err, "swarm");
+	}
+	memset(fresh_at, 0xff, game->chunk_count * sizeof(*fresh_at));
+	game->given = given;
+	game->fresh = fresh;
+	game->fresh_at = fresh_at;
+	for (uint32_t i = 0; i < game->chunk_count; i++)
+		upload_chunk_changed(game, i);
+	return 0;
+}
+
+/* What was sent and never announced is fresh again. */
+static void clear_air(struct lsp_swarm *swarm, struct game *game)
+{
+	if (!game->fresh || swarm->now < game->air_check)
+		return;
+	game->air_check = swarm->now + AIR_CHECK;
+	for (uint32_t i = 0; i < game->chunk_count; i++)
+		if (game->given[i] && game->given[i] <= swarm->now) {
+			game->given[i] = 0;
+			upload_chunk_changed(game, i);
+		}
+}
+
+/* ---- Bounces ---------------------------------------------------------------------------------------- */
+
+static void bounce(struct lsp_swarm *swarm, struct upload *upload, enum lsp_swarm_bounce reason,
+	uint32_t hint)
+{
+	struct lsp_swarm_action *action =
+		actions_push(swarm, LSP_SWARM_UPLOAD_BOUNCE, upload->game, upload->peer);
+	if (!action)
+		return; /* it waits on */
+	action->request = upload->id;
+	action->upload_owner = upload->owner;
+	action->first = upload->first;
+	action->count = upload->count;
+	action->bounce = reason;
+	action->hint = hint;
+	upload_free(swarm, upload);
+}
+
+/* Does any chunk of the run have nobody else? */
+static bool brings_something_new(const struct upload *upload)
+{
+	for (uint32_t i = upload->first; i < upload->first + upload->count; i++)
+		if (is_fresh(upload->game, i))
+			return true;
+	return false;
+}
+
+static bool belongs_elsewhere(const struct upload *upload)
+{
+	const struct game *game = upload->game;
+	return !upload->insist && game->fresh_count && lsp_bitmap_full(&game->have) &&
+		game->source_count - game->all_count > 1 && !brings_something_new(upload);
+}
+
+static void bounce_some(struct lsp_swarm *swarm)
+{
+	link_each(&swarm->waiting, link) {
+		struct upload *upload = lsp_container_of(link, struct upload, link);
+		struct game *game = upload->game;
+		if (swarm->limits.pause_uploads) {
+			bounce(swarm, upload, LSP_SWARM_PAUSED, LSP_SWARM_NO_HINT);
+		} else if (belongs_elsewhere(upload)) {
+			uint32_t hint = game->fresh[game->fresh_turn++ % game->fresh_count];
+			bounce(swarm, upload, LSP_SWARM_ELSEWHERE, hint);
+		}
+	}
+}
+
+/* ---- The queue ------------------------------------------------------------------------------------------ */
+
+static bool is_sluggish(const struct lsp_swarm *swarm, const struct upload *upload)
+{
+	return swarm->now - LSP_MIN(upload->progress, swarm->now) > UPLOAD_SLUGGISH;
+}
+
+static bool slot_is_free(const struct lsp_swarm *swarm)
+{
+	uint32_t running = 0;
+	uint64_t rest = 0;
+	if (swarm->running_count >= LSP_SWARM_UPLOAD_SLOTS_MAX)
+		return false;
+	link_each((struct link *)&swarm->running, link) {
+		const struct upload *upload = lsp_container_of(link, struct upload, link);
+		if (is_sluggish(swarm, upload))
+			continue;
+		running++;
+		rest += upload->bytes - LSP_MIN(upload->sent, upload->bytes);
+	}
+	return running < LSP_SWARM_UPLOAD_SLOTS ||
+		(double)rest < lsp_meter_rate(&swarm->upload_rate, swarm->now) * PIPE_SECONDS;
+}
+
+static bool goes_before(const struct upload *a, const struct upload *b, bool by_peer)
+{
+	if (!by_peer) {
+		if (a->peer->uploads_running != b->peer->uploads_running)
+			return a->peer->uploads_running < b->peer->uploads_running;
+		uint32_t rank_a = a->game->holders[a->first] + !!a->game->given[a->first];
+		uint32_t rank_b = b->game->holders[b->first] + !!b->game->given[b->first];
+		if (rank_a != rank_b)
+			return rank_a < rank_b;
+	}
+	if (a->peer->upload_served != b->peer->upload_served)
+		return a->peer->upload_served < b->peer->upload_served;
+	return a->sequence < b->sequence;
+}
+
+static struct upload *pick(const struct lsp_swarm *swarm)
+{
+	struct upload *best = NULL;
+	bool by_peer = swarm->turn % 4 == 3;
+	link_each((struct link *)&swarm->waiting, link) {
+		struct upload *upload = lsp_container_of(link, struct upload, link);
+		if (upload->peer->uploads_running >= PEER_STUCK_MAX &&
+			swarm->running_count >= LSP_SWARM_UPLOAD_SLOTS_MAX / 2)
+			continue;
+		if (!best || goes_before(upload, best, by_peer))
+			best = upload;
+	}
+	return best;
+}
+
+static bool start(struct lsp_swarm *swarm, struct upload *upload)
+{
+	struct lsp_swarm_action *action =
+		actions_push(swarm, LSP_SWARM_UPLOAD_START, upload->game, upload->peer);
+	if (!action)
+		return false;
+	action->request = upload->id;
+	action->upload_owner = upload->owner;
+	action->first = upload->first;
+	action->count = upload->count;
+	action->bytes = upload->bytes;
+	link_remove(&upload->link);
+	link_append(&swarm->running, &upload->link);
+	swarm->waiting_count--;
+	swarm->running_count++;
+	upload->peer->uploads_waiting--;
+	upload->peer->uploads_running++;
+	upload->peer->upload_served += upload->bytes;
+	upload->running = true;
+	upload->started = upload->progress = swarm->now;
+	for (uint32_t i = upload->first; i < upload->first + upload->count; i++) {
+		upload->game->given[i] = LSP_TIME_NEVER;
+		upload_chunk_changed(upload->game, i);
+	}
+	swarm->turn++;
+	return true;
+}
+
+void upload_run(struct lsp_swarm *swarm)
+{
+	struct upload *upload;
+	if (swarm->waiting_count)
+		bounce_some(swarm);
+	while (swarm->waiting_count && slot_is_free(swarm) && (upload = pick(swarm))) {
+		if (!start(swarm, upload))
+			return;
+		if (swarm->waiting_count)
+			bounce_some(swarm);
+	}
+}
+
+void upload_watch(struct lsp_swarm *swarm)
+{
+	bool paused = swarm->limits.pause_uploads &&
+		swarm->now - swarm->paused_at > PAUSE_PATIENCE;
+	link_each(&swarm->running, link) {
+		struct upload *upload = lsp_container_of(link, struct upload, link);
+		uint64_t quiet = swarm->now - LSP_MIN(upload->progress, swarm->now);
+		if (paused || quiet > UPLOAD_STALL)
+			upload_stop(swarm, upload);
+	}
+	for (uint32_t i = 0; i < swarm->games.size; i++) {
+		struct game *game = table_at(&swarm->games, i);
+		if (game)
+			clear_air(swarm, game);
+	}
+	if (swarm->waiting_count)
+		swarm->upload_due = true;
+}

@@ -1,0 +1,195 @@
+/* What became of our requests. Every way out of a request is request_end. */
+#include "swarm/internal.h"
+
+#include <stdlib.h>
+
+#define BUSY_REST (150 * LSP_MILLISECOND)
+#define PAUSED_REST (2 * LSP_SECOND)
+
+static bool is_done(const struct request *request, uint32_t index)
+{
+	return request->done[index / 64] >> (index % 64) & 1;
+}
+
+/* The bytes that were still to come will not, or all came. */
+static void leave_line(struct lsp_swarm *swarm, struct request *request)
+{
+	struct peer *peer = request->source->peer;
+	struct game *game = request->source->game;
+	uint64_t rest = request->bytes - request->received;
+	if (request->arrived)
+		return;
+	request->arrived = true;
+	peer->bytes_flying -= rest;
+	game->bytes_flying -= rest;
+	peer->request_count--;
+	swarm->request_count--;
+	swarm->verifying++;
+	link_remove(&request->in_peer);
+	if (!peer->request_count)
+		lsp_service_idle(&peer->service, swarm->now);
+}
+
+static void count_try(struct source *source, uint32_t chunk)
+{
+	if (!source->tries)
+		source->tries = calloc(source->game->chunk_count, 1);
+	if (source->tries && source->tries[chunk] < LSP_SWARM_TRIES)
+		source->tries[chunk]++;
+}
+
+void request_end(
+	struct lsp_swarm *swarm, struct request *request, enum request_end how, bool cancel)
+{
+	struct source *source = request->source;
+	struct game *game = source->game;
+	uint64_t kept = 0;
+	leave_line(swarm, request);
+	for (uint32_t i = 0; i < request->count; i++) {
+		uint32_t chunk = request->first + i;
+		if (is_done(request, i)) {
+			kept += game->sizes[chunk];
+			continue;
+		}
+		lsp_bitmap_clear(&game->flying, chunk);
+		game_want_chunk(game, chunk);
+		if (how == REQUEST_TRY)
+			count_try(source, chunk);
+	}
+	if (request->received > kept)
+		game->bytes_wasted += request->received - kept;
+	if (cancel && !actions_take_back(swarm, request->id)) {
+		struct lsp_swarm_action *action =
+			actions_push(swarm, LSP_SWARM_CANCEL, game, source->peer);
+		if (action)
+			action->request = request->id;
+	} else if (!cancel) {
+		actions_take_back(swarm, request->id);
+	}
+	swarm->verifying--;
+	game->request_count--;
+	link_remove(&request->in_game);
+	table_remove(&swarm->requests, request->id);
+	free(request);
+	source->resting = false;
+	swarm->fetch_due = true;
+}
+
+void lsp_swarm_received(
+	struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t bytes, lsp_time now)
+{
+	swarm_clock(swarm, now);
+	struct request *request = table_get(&swarm->requests, id);
+	if (!request || request->arrived || !bytes)
+		return;
+	struct source *source = request->source;
+	struct peer *peer = source->peer;
+	struct game *game = source->game;
+	bytes = LSP_MIN(bytes, request->bytes - request->received);
+	lsp_service_add(&peer->service, bytes, swarm->now);
+	lsp_meter_add(&swarm->rate, bytes, swarm->now);
+	lsp_meter_add(&game->rate, bytes, swarm->now);
+	game->bytes_received += bytes;
+	source->bytes_received += bytes;
+	request->received += bytes;
+	peer->bytes_flying -= bytes;
+	game->bytes_flying -= bytes;
+	request->progress = peer->progress = game->progress = swarm->now;
+	peer->sluggish = false;
+	if (request->received == request->bytes) {
+		leave_line(swarm, request);
+		peer->proven = true;
+	}
+	swarm->fetch_due = true;
+}
+
+void lsp_swarm_verified(
+	struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t chunk, lsp_time now)
+{
+	swarm_clock(swarm, now);
+	struct request *request = table_get(&swarm->requests, id);
+	if (!request || chunk < request->first || chunk - request->first >= request->count ||
+		is_done(request, chunk - request->first))
+		return;
+	struct game *game = request->source->game;
+	struct peer *peer = request->source->peer;
+	uint32_t index = chunk - request->first;
+	request->done[index / 64] |= UINT64_C(1) << (index % 64);
+	lsp_bitmap_clear(&game->flying, chunk);
+	lsp_bitmap_set(&game->have, chunk);
+	game->bytes_have += game->sizes[chunk];
+	game->bounces[chunk] = 0;
+	if (!game->news.set)
+		game->news_due = LSP_MAX(game->news_due, swarm->now);
+	lsp_bitmap_set(&game->news, chunk);
+	upload_chunk_changed(game, chunk);
+	peer->retry_after = BACKOFF_FIRST;
+	request->left--;
+	if (!request->left)
+		request_end(swarm, request, REQUEST_NOBODY, false);
+	game_state(swarm, game);
+	swarm->fetch_due = true;
+}
+
+void lsp_swarm_rejected(
+	struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t chunk, lsp_time now)
+{
+	swarm_clock(swarm, now);
+	struct request *request = table_get(&swarm->requests, id);
+	if (!request)
+		return;
+	struct source *source = request->source;
+	request_end(swarm, request, REQUEST_TRY, true);
+	source_drop(swarm, source, chunk);
+}
+
+void lsp_swarm_failed(struct lsp_swarm *swarm, lsp_swarm_id id, enum lsp_swarm_failure failure,
+	lsp_time now)
+{
+	swarm_clock(swarm, now);
+	struct request *request = table_get(&swarm->requests, id);
+	if (!request)
+		return;
+	struct source *source = request->source;
+	uint32_t lacking = request->first;
+	while (lacking < request->first + request->count - 1 &&
+		is_done(request, lacking - request->first))
+		lacking++;
+	request_end(swarm, request,
+		failure == LSP_SWARM_BROKEN ? REQUEST_TRY : REQUEST_NOBODY, false);
+	if (failure == LSP_SWARM_MISSING)
+		source_lost_chunk(swarm, source, lacking);
+	if (failure == LSP_SWARM_LOCAL)
+		source->peer->backoff_end =
+			LSP_MAX(source->peer->backoff_end, swarm->now + BACKOFF_FIRST);
+}
+
+void lsp_swarm_bounced(struct lsp_swarm *swarm, lsp_swarm_id id, enum lsp_swarm_bounce reason,
+	uint32_t hint, lsp_time now)
+{
+	swarm_clock(swarm, now);
+	struct request *request = table_get(&swarm->requests, id);
+	if (!request)
+		return;
+	struct source *source = request->source;
+	struct game *game = source->game;
+	struct peer *peer = source->peer;
+	peer->progress = swarm->now;
+	peer->sluggish = false;
+	if (reason == LSP_SWARM_ELSEWHERE) {
+		if (!source->bounced.bits &&
+			lsp_bitmap_init(&source->bounced, game->chunk_count, NULL) < 0)
+			peer->backoff_end = swarm->now + BUSY_REST;
+		source->bounce_end = swarm->now + BOUNCE_LIFE;
+		for (uint32_t i = 0; i < request->count && source->bounced.bits; i++) {
+			uint32_t chunk = request->first + i;
+			lsp_bitmap_set(&source->bounced, chunk);
+			game->bounces[chunk] = LSP_MIN(game->bounces[chunk] + 1, 255);
+		}
+		source->hint = hint < game->chunk_count ? hint : LSP_SWARM_NO_HINT;
+	} else {
+		uint64_t rest = reason == LSP_SWARM_BUSY ? BUSY_REST : PAUSED_REST;
+		peer->backoff_end = LSP_MAX(peer->backoff_end, swarm->now + rest);
+	}
+	request_end(swarm, request, REQUEST_NOBODY, false);
+}

@@ -1,0 +1,203 @@
+/* Others' requests from arrival to end, and how fast their bytes may go. */
+#include "swarm/internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define GRANT_LEAST 1200 /* bytes: a packet's worth; less is not worth the call */
+
+/* Somebody who was away does not come back with everything he missed. */
+static void catch_up(struct lsp_swarm *swarm, struct peer *peer)
+{
+	uint64_t least = UINT64_MAX;
+	if (peer->uploads_waiting || peer->uploads_running)
+		return;
+	for (uint32_t i = 0; i < swarm->peers.size; i++) {
+		const struct peer *other = table_at(&swarm->peers, i);
+		if (other && (other->uploads_waiting || other->uploads_running))
+			least = LSP_MIN(least, other->upload_served);
+	}
+	if (least != UINT64_MAX)
+		peer->upload_served = LSP_MAX(peer->upload_served, least);
+}
+
+static int check_run(const struct game *game, uint32_t first, uint32_t count, struct lsp_error *err)
+{
+	if (first >= game->chunk_count || !count || count > game->chunk_count - first ||
+		count > LSP_SWARM_RUN_CHUNKS)
+		return lsp_error_set(err, "swarm", LSP_E_PROTOCOL,
+			"a request for chunks %u + %u of a game of %u", first, count,
+			game->chunk_count);
+	for (uint32_t i = first; i < first + count; i++)
+		if (!lsp_bitmap_get(&game->have, i))
+			return lsp_error_set(
+				err, "swarm", LSP_E_NOT_FOUND, "chunk %u is not here", i);
+	return 0;
+}
+
+int lsp_swarm_upload_add(struct lsp_swarm *swarm, lsp_swarm_id peer_id, lsp_swarm_id game_id,
+	uint32_t first, uint32_t count, bool insist, void *owner, lsp_time now,
+	lsp_swarm_id *ret_upload, struct lsp_error *err)
+{
+	swarm_clock(swarm, now);
+	struct peer *peer = table_get(&swarm->peers, peer_id);
+	struct game *game = table_get(&swarm->games, game_id);
+	if (!peer || !game)
+		return lsp_error_set(err, "swarm", LSP_E_NOT_FOUND, "no such peer or game");
+	int status = check_run(game, first, count, err);
+	if (status < 0 || (status = fresh_init(game, err)) < 0)
+		return status;
+	if (peer->uploads_waiting >= LSP_SWARM_UPLOAD_QUEUE_MAX)
+		return lsp_error_set(err, "swarm", LSP_E_BUSY, "%d requests wait already",
+			LSP_SWARM_UPLOAD_QUEUE_MAX);
+	struct upload *upload = calloc(1, sizeof(*upload));
+	if (!upload || !actions_reserve(swarm, swarm->request_count + swarm->upload_count + 8) ||
+		table_add(&swarm->uploads, upload, &upload->id, NULL) < 0) {
+		free(upload);
+		return lsp_error_no_memory(err, "swarm");
+	}
+	catch_up(swarm, peer);
+	upload->peer = peer;
+	upload->game = game;
+	upload->first = first;
+	upload->count = count;
+	upload->bytes = game_run_bytes(game, first, count);
+	upload->sequence = swarm->sequence++;
+	upload->insist = insist;
+	upload->owner = owner;
+	link_append(&swarm->waiting, &upload->link);
+	peer->uploads_waiting++;
+	swarm->waiting_count++;
+	swarm->upload_count++;
+	swarm->upload_due = true;
+	*ret_upload = upload->id;
+	return 0;
+}
+
+void upload_free(struct lsp_swarm *swarm, struct upload *upload)
+{
+	if (upload->running) {
+		upload->peer->uploads_running--;
+		swarm->running_count--;
+		for (uint32_t i = upload->first; i < upload->first + upload->count; i++) {
+			/* In the air until it is announced; what did not arrive is not. */
+			upload->game->given[i] =
+				upload->sent >= upload->bytes ? swarm->now + AIR_LIFE : 0;
+			upload_chunk_changed(upload->game, i);
+		}
+	} else {
+		upload->peer->uploads_waiting--;
+		swarm->waiting_count--;
+	}
+	link_remove(&upload->link);
+	table_remove(&swarm->uploads, upload->id);
+	free(upload);
+	swarm->upload_count--;
+	swarm->upload_due = true;
+}
+
+void upload_stop(struct lsp_swarm *swarm, struct upload *upload)
+{
+	struct lsp_swarm_action *action =
+		actions_push(swarm, LSP_SWARM_UPLOAD_STOP, upload->game, upload->peer);
+	if (action) {
+		action->request = upload->id;
+		action->upload_owner = upload->owner;
+	}
+	upload_free(swarm, upload);
+}
+
+void lsp_swarm_upload_sent(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t bytes, lsp_time now)
+{
+	swarm_clock(swarm, now);
+	struct upload *upload = table_get(&swarm->uploads, id);
+	if (!upload || !upload->running || !bytes)
+		return;
+	upload->sent += bytes;
+	upload->progress = swarm->now;
+	lsp_meter_add(&swarm->upload_rate, bytes, swarm->now);
+	lsp_meter_add(&upload->game->upload_rate, bytes, swarm->now);
+	struct source *source = source_find(upload->game, upload->peer);
+	if (source)
+		source->bytes_sent += bytes;
+	swarm->upload_due = true;
+}
+
+/* An action about it that was not taken yet would speak of nothing. */
+static void withdraw_start(struct lsp_swarm *swarm, lsp_swarm_id id)
+{
+	size_t kept = 0, count = swarm->action_count;
+	for (size_t i = 0; i < count; i++) {
+		struct lsp_swarm_action *action =
+			&swarm->actions[(swarm->action_first + i) % swarm->action_capacity];
+		if (action->kind == LSP_SWARM_UPLOAD_START && action->request == id)
+			continue;
+		swarm->actions[(swarm->action_first + kept++) % swarm->action_capacity] = *action;
+	}
+	swarm->action_count = kept;
+}
+
+void lsp_swarm_upload_end(struct lsp_swarm *swarm, lsp_swarm_id id, bool complete, lsp_time now)
+{
+	swarm_clock(swarm, now);
+	struct upload *upload = table_get(&swarm->uploads, id);
+	if (!upload)
+		return;
+	withdraw_start(swarm, id);
+	if (!complete)
+		upload->sent = 0;
+	else
+		upload->sent = upload->bytes;
+	upload_free(swarm, upload);
+}
+
+/* ---- Grants ------------------------------------------------------------------------------------- */
+
+/* What the bucket has, in payload bytes; when it has too little, *again moves to when it has. */
+static double bucket_grant(
+	struct lsp_bucket *bucket, double least, double overhead, lsp_time now, lsp_time *again)
+{
+	double tokens = lsp_bucket_tokens(bucket, now) / overhead;
+	if (tokens < fmin(least, bucket->rate ? bucket->burst / overhead : least)) {
+		*again = LSP_MAX(*again, lsp_bucket_when(bucket, least * overhead, now));
+		return 0;
+	}
+	return fmax(tokens, 1);
+}
+
+uint64_t lsp_swarm_upload_grant(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t want,
+	lsp_time now, lsp_time *ret_again)
+{
+	swarm_clock(swarm, now);
+	now = swarm->now;
+	struct upload *upload = table_get(&swarm->uploads, id);
+	*ret_again = LSP_TIME_NEVER;
+	if (!upload || !upload->running || !want)
+		return 0;
+	struct lsp_bucket *buckets[] = {
+		&swarm->up, &upload->game->up, &upload->peer->guard_up};
+	double grant = (double)want, least = fmin(grant, GRANT_LEAST);
+	double overhead = swarm->limits.overhead;
+	lsp_time again = now;
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(buckets); i++)
+		grant = fmin(grant, bucket_grant(buckets[i], least, overhead, now, &again));
+	if (grant < 1) {
+		*ret_again = again;
+		return 0;
+	}
+	uint64_t bytes = (uint64_t)grant;
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(buckets); i++)
+		lsp_bucket_take(buckets[i], (double)bytes * overhead);
+	return bytes;
+}
+
+void lsp_swarm_upload_unused(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t bytes)
+{
+	struct upload *upload = table_get(&swarm->uploads, id);
+	if (!upload)
+		return;
+	double wire = (double)bytes * swarm->limits.overhead;
+	lsp_bucket_take(&swarm->up, -wire);
+	lsp_bucket_take(&upload->game->up, -wire);
+	lsp_bucket_take(&upload->peer->guard_up, -wire);
+}
