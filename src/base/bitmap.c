@@ -30,7 +30,7 @@ bool lsp_bitmap_clear(struct lsp_bitmap *map, size_t bit)
 {
 	if (!lsp_bitmap_get(map, bit))
 		return false;
-	map->bytes[bit / 8] &= (uint8_t)~(0x80u >> (bit % 8));
+	map->bytes[bit / 8] &= (uint8_t) ~(0x80u >> (bit % 8));
 	map->set--;
 	return true;
 }

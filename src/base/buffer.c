@@ -37,8 +37,7 @@ int lsp_buffer_append(
 	return 0;
 }
 
-int lsp_buffer_printf(
-	struct lsp_buffer *buffer, struct lsp_error *err, const char *format, ...)
+int lsp_buffer_printf(struct lsp_buffer *buffer, struct lsp_error *err, const char *format, ...)
 {
 	va_list arguments, again;
 	va_start(arguments, format);

@@ -24,8 +24,8 @@ LSP_MUST_CHECK int lsp_buffer_reserve(
 	struct lsp_buffer *buffer, size_t extra, struct lsp_error *err);
 LSP_MUST_CHECK int lsp_buffer_append(
 	struct lsp_buffer *buffer, const void *data, size_t size, struct lsp_error *err);
-LSP_MUST_CHECK int lsp_buffer_printf(struct lsp_buffer *buffer, struct lsp_error *err,
-	const char *format, ...) LSP_PRINTF(3, 4);
+LSP_MUST_CHECK int lsp_buffer_printf(
+	struct lsp_buffer *buffer, struct lsp_error *err, const char *format, ...) LSP_PRINTF(3, 4);
 
 /* Drops the first `count` bytes (at most size). */
 void lsp_buffer_consume(struct lsp_buffer *buffer, size_t count);

@@ -64,7 +64,16 @@ static inline void lsp_cleanup_fclose(FILE **file)
 #define _cleanup_fclose_ _cleanup_(lsp_cleanup_fclose)
 
 #define LSP_ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-#define LSP_MIN(a, b) ({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ < b_ ? a_ : b_; })
-#define LSP_MAX(a, b) ({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ > b_ ? a_ : b_; })
-#define lsp_container_of(pointer, type, member)                                                    \
-	((type *)((char *)(pointer) - offsetof(type, member)))
+#define LSP_MIN(a, b)                                                                              \
+	({                                                                                         \
+		typeof(a) a_ = (a);                                                                \
+		typeof(b) b_ = (b);                                                                \
+		a_ < b_ ? a_ : b_;                                                                 \
+	})
+#define LSP_MAX(a, b)                                                                              \
+	({                                                                                         \
+		typeof(a) a_ = (a);                                                                \
+		typeof(b) b_ = (b);                                                                \
+		a_ > b_ ? a_ : b_;                                                                 \
+	})
+#define lsp_container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))

@@ -75,7 +75,7 @@ struct lsp_fake_clock {
 	struct lsp_clock clock;
 	_Atomic uint64_t monotonic_now;
 	_Atomic uint64_t wall_now;
-	pthread_mutex_t lock;            /* guards the list; held while the watchers are told */
+	pthread_mutex_t lock; /* guards the list; held while the watchers are told */
 	struct lsp_clock_watch *watches;
 };
 

@@ -25,22 +25,22 @@
 /* What kind of failure it was: what a program may branch on. A function returns the negative. */
 enum lsp_code {
 	LSP_OK = 0,
-	LSP_E_FAILED = 1,      /* anything without a code of its own */
-	LSP_E_NO_MEMORY,       /* an allocation failed */
-	LSP_E_INVALID,         /* an argument or a command is wrong */
-	LSP_E_PROTOCOL,        /* a peer, a file or a child broke the format */
-	LSP_E_TOO_LARGE,       /* over a limit that is documented */
-	LSP_E_NOT_FOUND,       /* no such game, peer, file, torrent */
-	LSP_E_EXISTS,          /* there already */
-	LSP_E_BUSY,            /* an operation or another process holds it */
-	LSP_E_DENIED,          /* no permission, or a path that leads outside */
-	LSP_E_NO_SPACE,        /* the disk is full */
-	LSP_E_IO,              /* any other failure of the operating system; sys_errno is set */
-	LSP_E_CANCELLED,       /* its token was cancelled */
-	LSP_E_TIMEOUT,         /* its deadline passed */
-	LSP_E_CLOSED,          /* the thing it talks to was shut down */
-	LSP_E_UNSUPPORTED,     /* known, but not here (a feature, a format, a platform) */
-	LSP_E_CORRUPT,         /* content does not have the hash it should have */
+	LSP_E_FAILED = 1,  /* anything without a code of its own */
+	LSP_E_NO_MEMORY,   /* an allocation failed */
+	LSP_E_INVALID,     /* an argument or a command is wrong */
+	LSP_E_PROTOCOL,    /* a peer, a file or a child broke the format */
+	LSP_E_TOO_LARGE,   /* over a limit that is documented */
+	LSP_E_NOT_FOUND,   /* no such game, peer, file, torrent */
+	LSP_E_EXISTS,      /* there already */
+	LSP_E_BUSY,        /* an operation or another process holds it */
+	LSP_E_DENIED,      /* no permission, or a path that leads outside */
+	LSP_E_NO_SPACE,    /* the disk is full */
+	LSP_E_IO,          /* any other failure of the operating system; sys_errno is set */
+	LSP_E_CANCELLED,   /* its token was cancelled */
+	LSP_E_TIMEOUT,     /* its deadline passed */
+	LSP_E_CLOSED,      /* the thing it talks to was shut down */
+	LSP_E_UNSUPPORTED, /* known, but not here (a feature, a format, a platform) */
+	LSP_E_CORRUPT,     /* content does not have the hash it should have */
 	LSP_E_CODE_COUNT
 };
 

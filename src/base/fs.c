@@ -59,8 +59,8 @@ static void succeeded(const struct lsp_fs_event *event)
 	})
 
 /*
- * openat2(2) where the kernel has it. Otherwise (before 5.6, or a sandbox that hides it) the path is
- * walked one component at a time with O_NOFOLLOW, which refuses the same things.
+ * openat2(2) where the kernel has it. Otherwise (before 5.6, or a sandbox that hides it) the path
+ * is walked one component at a time with O_NOFOLLOW, which refuses the same things.
  */
 static int walk_beneath(int dir_fd, const char *path, int flags, mode_t mode)
 {
@@ -263,8 +263,8 @@ bool lsp_fs_exists_below(int dir_fd, const char *path)
 	return lsp_fs_stat_below(dir_fd, path, &st, NULL) == 0;
 }
 
-int lsp_fs_read_at(int fd, void *data, size_t size, uint64_t offset, size_t *ret_read,
-	struct lsp_error *err)
+int lsp_fs_read_at(
+	int fd, void *data, size_t size, uint64_t offset, size_t *ret_read, struct lsp_error *err)
 {
 	size_t done = 0;
 	while (done < size) {
@@ -285,8 +285,7 @@ int lsp_fs_read_at(int fd, void *data, size_t size, uint64_t offset, size_t *ret
 int lsp_fs_write_at(int fd, const void *data, size_t size, uint64_t offset, const char *name,
 	struct lsp_error *err)
 {
-	struct lsp_fs_event event = {
-		LSP_FS_WRITE, -1, -1, NULL, NULL, fd, offset, data, size};
+	struct lsp_fs_event event = {LSP_FS_WRITE, -1, -1, NULL, NULL, fd, offset, data, size};
 	while (refused(&event))
 		if (errno != EINTR)
 			return lsp_error_errno(err, "base", errno, "cannot write \"%s\"", name);
@@ -355,8 +354,8 @@ static void two_places_done(struct two_places *places)
 	lsp_cleanup_close(&places->to_owned);
 }
 
-static int open_two(struct two_places *p, int from_fd, const char *from, int to_fd,
-	const char *to, struct lsp_error *err)
+static int open_two(struct two_places *p, int from_fd, const char *from, int to_fd, const char *to,
+	struct lsp_error *err)
 {
 	int r = open_parent(from_fd, from, &p->from_dir, &p->from_owned, &p->from_name, err);
 	return r < 0 ? r : open_parent(to_fd, to, &p->to_dir, &p->to_owned, &p->to_name, err);
@@ -395,8 +394,7 @@ int lsp_fs_exchange_below(
 	return lsp_error_errno(err, "base", errno, "cannot exchange \"%s\" and \"%s\"", from, to);
 }
 
-static int unlink_with(
-	int dir_fd, const char *path, enum lsp_fs_call call, struct lsp_error *err)
+static int unlink_with(int dir_fd, const char *path, enum lsp_fs_call call, struct lsp_error *err)
 {
 	_cleanup_close_ int owned = -1;
 	int dir;
@@ -541,8 +539,7 @@ static int read_whole(int fd, const char *path, size_t limit, struct lsp_buffer 
 		if (r < 0)
 			return r;
 		size_t room = content.capacity - content.size - 1, got;
-		r = lsp_fs_read_at(
-			fd, content.data + content.size, room, content.size, &got, err);
+		r = lsp_fs_read_at(fd, content.data + content.size, room, content.size, &got, err);
 		if (r < 0)
 			return lsp_error_prefix(err, "\"%s\"", path);
 		content.size += got;
@@ -605,8 +602,7 @@ int lsp_fs_write_file_below(int dir_fd, const char *path, const void *data, size
 	mode_t mode, struct lsp_error *err)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *parent =
-		slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+	_cleanup_free_ char *parent = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
 	if (!parent)
 		return lsp_error_no_memory(err, "base");
 	_cleanup_close_ int dir = -1;
@@ -618,9 +614,9 @@ int lsp_fs_write_file(
 	const char *path, const void *data, size_t size, mode_t mode, struct lsp_error *err)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *parent = !slash ? strdup(".")
-		: slash == path		     ? strdup("/")
-					     : strndup(path, (size_t)(slash - path));
+	_cleanup_free_ char *parent = !slash          ? strdup(".")
+				      : slash == path ? strdup("/")
+						      : strndup(path, (size_t)(slash - path));
 	if (!parent)
 		return lsp_error_no_memory(err, "base");
 	_cleanup_close_ int dir = -1;

@@ -27,7 +27,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* ---- Hooks, for tests ------------------------------------------------------------------------ */
+/* ---- Hooks, for tests -------------------------------------------------------------------- */
 
 enum lsp_fs_call {
 	LSP_FS_OPEN,     /* for writing, or with creation */
@@ -39,7 +39,7 @@ enum lsp_fs_call {
 	LSP_FS_EXCHANGE, /* path ↔ target */
 	LSP_FS_UNLINK,
 	LSP_FS_RMDIR,
-	LSP_FS_SYMLINK,  /* path → text in `target` */
+	LSP_FS_SYMLINK, /* path → text in `target` */
 	LSP_FS_CHMOD,
 	LSP_FS_CLONE,    /* reflink of a whole file */
 	LSP_FS_SYNC_ALL, /* of the whole filesystem that fd is on */
@@ -48,11 +48,11 @@ enum lsp_fs_call {
 
 struct lsp_fs_event {
 	enum lsp_fs_call call;
-	int dir_fd;       /* what `path` is relative to; AT_FDCWD; for fd-only calls −1 */
+	int dir_fd; /* what `path` is relative to; AT_FDCWD; for fd-only calls −1 */
 	int target_dir_fd;
 	const char *path; /* NULL for calls on a descriptor */
 	const char *target;
-	int fd;           /* the descriptor that is written, synced, cut; after OPEN the new one */
+	int fd; /* the descriptor that is written, synced, cut; after OPEN the new one */
 	uint64_t offset;
 	const void *data;
 	size_t size;
@@ -71,7 +71,7 @@ struct lsp_fs_hooks {
 /* Process-wide; NULL: none. Set before threads start. */
 void lsp_fs_set_hooks(const struct lsp_fs_hooks *hooks);
 
-/* ---- Directories ------------------------------------------------------------------------------- */
+/* ---- Directories ------------------------------------------------------------------------- */
 
 /* Opens a directory by the user's own path (symlinks are followed). The caller closes it. */
 LSP_MUST_CHECK int lsp_fs_open_dir(const char *path, int *ret_fd, struct lsp_error *err);
@@ -85,7 +85,7 @@ LSP_MUST_CHECK int lsp_fs_make_dirs_below(int dir_fd, const char *path, struct l
 /* Removes a file or a whole tree below; never follows a symlink. Absent is fine. */
 LSP_MUST_CHECK int lsp_fs_remove_tree_below(int dir_fd, const char *path, struct lsp_error *err);
 
-/* ---- Files -------------------------------------------------------------------------------------- */
+/* ---- Files ------------------------------------------------------------------------------- */
 
 /*
  * open(2) below a directory. flags as there, O_CLOEXEC | O_NOFOLLOW | O_NOCTTY added, and
@@ -100,13 +100,12 @@ LSP_MUST_CHECK int lsp_fs_stat_below(
 bool lsp_fs_exists_below(int dir_fd, const char *path);
 
 /* Up to `size` bytes at offset; less only at the end of the file. */
-LSP_MUST_CHECK int lsp_fs_read_at(int fd, void *data, size_t size, uint64_t offset,
-	size_t *ret_read, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_fs_read_at(
+	int fd, void *data, size_t size, uint64_t offset, size_t *ret_read, struct lsp_error *err);
 /* All of them or an error. `name` is for the message. */
 LSP_MUST_CHECK int lsp_fs_write_at(int fd, const void *data, size_t size, uint64_t offset,
 	const char *name, struct lsp_error *err);
-LSP_MUST_CHECK int lsp_fs_truncate(
-	int fd, uint64_t size, const char *name, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_fs_truncate(int fd, uint64_t size, const char *name, struct lsp_error *err);
 /* fsync(2). A failed one must not be tried again: the pages are gone. */
 LSP_MUST_CHECK int lsp_fs_sync(int fd, const char *name, struct lsp_error *err);
 /*
@@ -120,11 +119,11 @@ void lsp_fs_write_back(int fd, uint64_t offset, uint64_t size);
 LSP_MUST_CHECK int lsp_fs_sync_dir_below(int dir_fd, const char *path, struct lsp_error *err);
 
 /* rename(2) between two places below; what stands at the target is replaced. */
-LSP_MUST_CHECK int lsp_fs_rename_below(int from_dir_fd, const char *from, int to_dir_fd,
-	const char *to, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_fs_rename_below(
+	int from_dir_fd, const char *from, int to_dir_fd, const char *to, struct lsp_error *err);
 /* RENAME_EXCHANGE; -LSP_E_UNSUPPORTED where the filesystem does not have it. */
-LSP_MUST_CHECK int lsp_fs_exchange_below(int from_dir_fd, const char *from, int to_dir_fd,
-	const char *to, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_fs_exchange_below(
+	int from_dir_fd, const char *from, int to_dir_fd, const char *to, struct lsp_error *err);
 LSP_MUST_CHECK int lsp_fs_unlink_below(int dir_fd, const char *path, struct lsp_error *err);
 LSP_MUST_CHECK int lsp_fs_rmdir_below(int dir_fd, const char *path, struct lsp_error *err);
 LSP_MUST_CHECK int lsp_fs_symlink_below(
@@ -139,7 +138,7 @@ LSP_MUST_CHECK int lsp_fs_clone(int from_fd, int to_fd, struct lsp_error *err);
 /* Bytes that this user may still write on the filesystem of fd. */
 LSP_MUST_CHECK int lsp_fs_free_space(int fd, uint64_t *ret_bytes, struct lsp_error *err);
 
-/* ---- Whole small files, by the user's own path or below ------------------------------------------ */
+/* ---- Whole small files, by the user's own path or below ---------------------------------- */
 
 /* The content with a NUL after it (not counted). -LSP_E_TOO_LARGE above `limit` bytes. */
 LSP_MUST_CHECK int lsp_fs_read_file(
@@ -150,7 +149,7 @@ LSP_MUST_CHECK int lsp_fs_read_file_below(int dir_fd, const char *path, size_t l
  * Old content or new, whatever happens: a temporary file beside it (".<name>.tmp"), fsync, rename,
  * fsync of the directory. mode is the new file's.
  */
-LSP_MUST_CHECK int lsp_fs_write_file(const char *path, const void *data, size_t size, mode_t mode,
-	struct lsp_error *err);
+LSP_MUST_CHECK int lsp_fs_write_file(
+	const char *path, const void *data, size_t size, mode_t mode, struct lsp_error *err);
 LSP_MUST_CHECK int lsp_fs_write_file_below(int dir_fd, const char *path, const void *data,
 	size_t size, mode_t mode, struct lsp_error *err);

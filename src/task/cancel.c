@@ -28,7 +28,7 @@ struct lsp_cancel {
 	struct lsp_cancel *parent; /* a reference, or NULL */
 
 	atomic_uint references;
-	atomic_bool cancelled; /* stored after `reason` was written, and never again */
+	atomic_bool cancelled;           /* stored after `reason` was written, and never again */
 	struct lsp_cancel_reason reason; /* written once, under lock, before `cancelled` */
 
 	pthread_mutex_t lock; /* guards what follows, and the sibling links of the children */
@@ -62,7 +62,7 @@ const char *lsp_cancel_kind_name(enum lsp_cancel_kind kind)
 	return kind_names[kind];
 }
 
-/* ---- Making, holding, freeing ------------------------------------------------------------------ */
+/* ---- Making, holding, freeing ------------------------------------------------------------ */
 
 static void adopt(struct lsp_cancel *parent, struct lsp_cancel *child)
 {
@@ -88,8 +88,7 @@ static void disown(struct lsp_cancel *parent, struct lsp_cancel *child)
 	pthread_mutex_unlock(&parent->lock);
 }
 
-int lsp_cancel_new(
-	struct lsp_cancel *parent, struct lsp_cancel **ret_token, struct lsp_error *err)
+int lsp_cancel_new(struct lsp_cancel *parent, struct lsp_cancel **ret_token, struct lsp_error *err)
 {
 	struct lsp_cancel *token = calloc(1, sizeof *token);
 	if (!token)
@@ -138,7 +137,7 @@ void lsp_cancel_unref(struct lsp_cancel *token)
 	}
 }
 
-/* ---- Cancelling -------------------------------------------------------------------------------- */
+/* ---- Cancelling -------------------------------------------------------------------------- */
 
 /* Writes the reason, then the flag. False when another reason was first. */
 static bool mark(struct lsp_cancel *token, const struct lsp_cancel_reason *reason)
@@ -219,7 +218,7 @@ bool lsp_cancel_request(struct lsp_cancel *token, enum lsp_cancel_kind kind, con
 	return true;
 }
 
-/* ---- Noticing ---------------------------------------------------------------------------------- */
+/* ---- Noticing ---------------------------------------------------------------------------- */
 
 bool lsp_cancel_requested(const struct lsp_cancel *token)
 {

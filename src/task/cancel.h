@@ -81,15 +81,15 @@ LSP_MUST_CHECK int lsp_cancel_check(const struct lsp_cancel *token, struct lsp_e
  */
 LSP_MUST_CHECK int lsp_cancel_fd(struct lsp_cancel *token, int *ret_fd, struct lsp_error *err);
 
-/* ---- Callbacks --------------------------------------------------------------------------------- */
+/* ---- Callbacks --------------------------------------------------------------------------- */
 
 /* The caller's storage; its fields are this module's. */
 struct lsp_cancel_callback {
 	void (*function)(void *argument);
 	void *argument;
-	struct lsp_cancel *token;                     /* a reference; NULL: not registered */
-	struct lsp_cancel_callback *previous, *next;  /* guarded by the token's lock */
-	int state;                                    /* guarded by the token's lock */
+	struct lsp_cancel *token;                    /* a reference; NULL: not registered */
+	struct lsp_cancel_callback *previous, *next; /* guarded by the token's lock */
+	int state;                                   /* guarded by the token's lock */
 };
 
 /*
@@ -108,15 +108,14 @@ void lsp_cancel_register(struct lsp_cancel *token, struct lsp_cancel_callback *c
  */
 bool lsp_cancel_unregister(struct lsp_cancel_callback *callback);
 
-/* ---- Waiting ----------------------------------------------------------------------------------- */
+/* ---- Waiting ----------------------------------------------------------------------------- */
 
 /*
  * Blocks until the token is cancelled (true) or the deadline on the clock (NULL: the machine's) has
  * passed (false): a sleep that can be ended. It also returns true when the task that runs in this
  * thread was interrupted (task/registry.h).
  */
-bool lsp_cancel_wait(
-	struct lsp_cancel *token, const struct lsp_clock *clock, lsp_time deadline);
+bool lsp_cancel_wait(struct lsp_cancel *token, const struct lsp_clock *clock, lsp_time deadline);
 
 /* "none", "user", "rpc", "reload", "run_completed", "peers_gone", "fatal". */
 const char *lsp_cancel_kind_name(enum lsp_cancel_kind kind);

@@ -75,7 +75,7 @@ static void signal_group(struct lsp_child *child, int number)
 	pthread_mutex_unlock(&child->lock);
 }
 
-/* ---- What it says on stderr ------------------------------------------------------------------------ */
+/* ---- What it says on stderr -------------------------------------------------------------- */
 
 static void end_message(struct lsp_child *child)
 {
@@ -110,7 +110,7 @@ static void read_messages(struct lsp_child *child)
 	}
 }
 
-/* ---- The watcher ------------------------------------------------------------------------------------ */
+/* ---- The watcher ------------------------------------------------------------------------- */
 
 /* Waits until the process has ended (0), or the token or the deadline says so. */
 static int watch_until(struct lsp_child *child, struct lsp_cancel *token, lsp_time deadline)
@@ -170,8 +170,8 @@ static void reap(struct lsp_child *child, siginfo_t *ret_info)
 	while (waitid(P_PIDFD, (id_t)child->pidfd, ret_info, WEXITED) < 0 && errno == EINTR)
 		;
 	child->reaped = true;
-	child->exit_status = ret_info->si_code == CLD_EXITED ? ret_info->si_status
-							      : 128 + ret_info->si_status;
+	child->exit_status =
+		ret_info->si_code == CLD_EXITED ? ret_info->si_status : 128 + ret_info->si_status;
 	pthread_mutex_unlock(&child->lock);
 }
 
@@ -219,20 +219,20 @@ static int watcher_main(struct lsp_cancel *token, void *argument, struct lsp_err
 	return 0;
 }
 
-/* ---- Starting ---------------------------------------------------------------------------------------- */
+/* ---- Starting ---------------------------------------------------------------------------- */
 
 /* The child's side of one of its standard streams; our side where there is a pipe. */
-static int open_stream(enum lsp_child_stream kind, bool child_reads, int *ret_theirs,
-	int *ret_ours, struct lsp_error *err)
+static int open_stream(enum lsp_child_stream kind, bool child_reads, int *ret_theirs, int *ret_ours,
+	struct lsp_error *err)
 {
 	int ends[2];
 	if (kind == LSP_CHILD_INHERIT)
 		return 0;
 	if (kind == LSP_CHILD_NULL) {
 		*ret_theirs = open("/dev/null", (child_reads ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
-		return *ret_theirs >= 0 ? 0
-					: lsp_error_errno(err, "task", errno,
-						  "cannot open \"/dev/null\"");
+		return *ret_theirs >= 0
+			       ? 0
+			       : lsp_error_errno(err, "task", errno, "cannot open \"/dev/null\"");
 	}
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return lsp_error_errno(err, "task", errno, "cannot make a pipe");
@@ -296,8 +296,7 @@ int lsp_child_start(struct lsp_tasks *tasks, const char *name,
 	if (r == 0)
 		r = open_stream(options->output, false, &streams.theirs[1], &child->output, err);
 	if (r == 0)
-		r = open_stream(
-			LSP_CHILD_PIPE, false, &streams.theirs[2], &child->messages, err);
+		r = open_stream(LSP_CHILD_PIPE, false, &streams.theirs[2], &child->messages, err);
 	if (r < 0)
 		return r;
 	struct lsp_spawn spawn = {options->argv, options->environment,
@@ -305,8 +304,7 @@ int lsp_child_start(struct lsp_tasks *tasks, const char *name,
 		options->fd_count};
 	child->spawn = &spawn;
 	atomic_fetch_add(&child->references, 1);
-	r = lsp_tasks_spawn(
-		tasks, name, LSP_TASK_MAINTENANCE, watcher_main, child, NULL, err);
+	r = lsp_tasks_spawn(tasks, name, LSP_TASK_MAINTENANCE, watcher_main, child, NULL, err);
 	if (r < 0) {
 		atomic_fetch_sub(&child->references, 1);
 		return r;
@@ -343,7 +341,7 @@ void lsp_child_terminate(struct lsp_child *child)
 	lsp_cancel_request(child->stop, LSP_CANCEL_USER, "it was told to end");
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------ */
+/* ---- Reading ----------------------------------------------------------------------------- */
 
 int lsp_child_read(struct lsp_child *child, void *data, size_t size, struct lsp_cancel *token,
 	lsp_time deadline, size_t *ret_read, struct lsp_error *err)
@@ -351,8 +349,7 @@ int lsp_child_read(struct lsp_child *child, void *data, size_t size, struct lsp_
 	assert(child->output >= 0);
 	for (;;) {
 		struct pollfd fd = {.fd = child->output, .events = POLLIN};
-		int r = lsp_wait_poll(
-			&fd, 1, token, lsp_tasks_clock(child->tasks), deadline, err);
+		int r = lsp_wait_poll(&fd, 1, token, lsp_tasks_clock(child->tasks), deadline, err);
 		if (r < 0)
 			return r;
 		ssize_t got = read(child->output, data, size);
@@ -366,13 +363,13 @@ int lsp_child_read(struct lsp_child *child, void *data, size_t size, struct lsp_
 	}
 }
 
-int lsp_child_read_all(struct lsp_child *child, void *data, size_t size,
-	struct lsp_cancel *token, lsp_time deadline, struct lsp_error *err)
+int lsp_child_read_all(struct lsp_child *child, void *data, size_t size, struct lsp_cancel *token,
+	lsp_time deadline, struct lsp_error *err)
 {
 	size_t done = 0, got = 1;
 	while (done < size && got) {
-		int r = lsp_child_read(child, (char *)data + done, size - done, token, deadline,
-			&got, err);
+		int r = lsp_child_read(
+			child, (char *)data + done, size - done, token, deadline, &got, err);
 		if (r < 0)
 			return r;
 		done += got;
@@ -423,7 +420,7 @@ int lsp_child_read_line(struct lsp_child *child, struct lsp_cancel *token, lsp_t
 	}
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------------ */
+/* ---- Writing ----------------------------------------------------------------------------- */
 
 /* write(2) to a pipe that may be broken, without the signal that would end the program. */
 static ssize_t write_quietly(int fd, const void *data, size_t size)
@@ -451,12 +448,10 @@ int lsp_child_write(struct lsp_child *child, const void *data, size_t size,
 	size_t done = 0;
 	while (done < size) {
 		struct pollfd fd = {.fd = child->input, .events = POLLOUT};
-		int r = lsp_wait_poll(
-			&fd, 1, token, lsp_tasks_clock(child->tasks), deadline, err);
+		int r = lsp_wait_poll(&fd, 1, token, lsp_tasks_clock(child->tasks), deadline, err);
 		if (r < 0)
 			return r;
-		ssize_t put =
-			write_quietly(child->input, (const char *)data + done, size - done);
+		ssize_t put = write_quietly(child->input, (const char *)data + done, size - done);
 		if (put >= 0)
 			done += (size_t)put;
 		else if (errno == EPIPE)
@@ -475,13 +470,12 @@ void lsp_child_close_input(struct lsp_child *child)
 		close(TAKE_FD(child->input));
 }
 
-/* ---- The end ------------------------------------------------------------------------------------------ */
+/* ---- The end ----------------------------------------------------------------------------- */
 
-int lsp_child_wait(struct lsp_child *child, struct lsp_cancel *token, lsp_time deadline,
-	struct lsp_error *err)
+int lsp_child_wait(
+	struct lsp_child *child, struct lsp_cancel *token, lsp_time deadline, struct lsp_error *err)
 {
-	return lsp_answer_wait(
-		&child->ended, token, lsp_tasks_clock(child->tasks), deadline, err);
+	return lsp_answer_wait(&child->ended, token, lsp_tasks_clock(child->tasks), deadline, err);
 }
 
 int lsp_child_finish(struct lsp_child *child, struct lsp_error *err)

@@ -48,12 +48,12 @@ struct lsp_child_options {
 	const char *const *environment; /* NULL: the daemon's */
 	enum lsp_child_stream input;
 	enum lsp_child_stream output;
-	bool quiet;                     /* stderr is not logged (its last line still is in the error) */
-	const int *fds;                 /* become 3, 4, …; at most LSP_CHILD_FDS_MAX */
+	bool quiet;     /* stderr is not logged (its last line still is in the error) */
+	const int *fds; /* become 3, 4, …; at most LSP_CHILD_FDS_MAX */
 	size_t fd_count;
-	struct lsp_cancel *token;       /* its cancel ends the child; NULL: the registry's root */
-	lsp_time deadline;              /* by the registry's clock; 0: none */
-	uint64_t grace;                 /* between SIGTERM and SIGKILL; 0: LSP_CHILD_GRACE */
+	struct lsp_cancel *token; /* its cancel ends the child; NULL: the registry's root */
+	lsp_time deadline;        /* by the registry's clock; 0: none */
+	uint64_t grace;           /* between SIGTERM and SIGKILL; 0: LSP_CHILD_GRACE */
 };
 
 /*

@@ -52,7 +52,7 @@ static void wake_up(struct lsp_loop *loop)
 		uv_async_send(&loop->wake);
 }
 
-/* ---- The queue ------------------------------------------------------------------------------------ */
+/* ---- The queue --------------------------------------------------------------------------- */
 
 static void append(struct lsp_loop *loop, struct lsp_post *post)
 {
@@ -157,7 +157,7 @@ static void run_posts(struct lsp_loop *loop)
 	pthread_mutex_unlock(&loop->lock);
 }
 
-/* ---- Calls ---------------------------------------------------------------------------------------- */
+/* ---- Calls ------------------------------------------------------------------------------- */
 
 struct call {
 	struct lsp_post post;
@@ -209,10 +209,10 @@ int lsp_loop_call(struct lsp_loop *loop, lsp_loop_function function, void *argum
 	return r;
 }
 
-/* ---- Timers ----------------------------------------------------------------------------------------- */
+/* ---- Timers ------------------------------------------------------------------------------ */
 
-int lsp_timer_init(struct lsp_timer *timer, struct lsp_loop *loop,
-	void (*function)(void *argument), void *argument, struct lsp_error *err)
+int lsp_timer_init(struct lsp_timer *timer, struct lsp_loop *loop, void (*function)(void *argument),
+	void *argument, struct lsp_error *err)
 {
 	assert(lsp_loop_is_current(loop));
 	int r = lsp_timer_heap_grow(&loop->timers, err);
@@ -270,8 +270,8 @@ static void set_alarm(uv_prepare_t *handle)
 	if (loop->clock->watch || !timer || timer->when >= loop->alarm_at)
 		return;
 	lsp_time when = timer->when ? timer->when : 1; /* 0 would switch it off */
-	struct itimerspec spec = {.it_value = {(time_t)(when / LSP_SECOND),
-					  (long)(when % LSP_SECOND)}};
+	struct itimerspec spec = {
+		.it_value = {(time_t)(when / LSP_SECOND), (long)(when % LSP_SECOND)}};
 	timerfd_settime(loop->alarm_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 	loop->alarm_at = timer->when;
 }
@@ -285,7 +285,7 @@ static void on_alarm(uv_poll_t *handle, int status, int events)
 	run_timers(loop);
 }
 
-/* ---- The thread ------------------------------------------------------------------------------------- */
+/* ---- The thread -------------------------------------------------------------------------- */
 
 static void close_own_handles(struct lsp_loop *loop)
 {
@@ -348,7 +348,7 @@ static int loop_main(struct lsp_cancel *token, void *argument, struct lsp_error 
 	return 0;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------------- */
 
 static int make_handles(struct lsp_loop *loop, struct lsp_error *err)
 {
@@ -399,8 +399,7 @@ int lsp_loop_start(struct lsp_tasks *tasks, const char *name, struct lsp_loop **
 	atomic_init(&loop->references, 2); /* the caller's and the thread's */
 	if (loop->clock->watch)
 		loop->clock->watch(loop->clock, &loop->watch, true);
-	r = lsp_tasks_spawn(
-		tasks, name, LSP_TASK_BACKGROUND, loop_main, loop, &loop->task, err);
+	r = lsp_tasks_spawn(tasks, name, LSP_TASK_BACKGROUND, loop_main, loop, &loop->task, err);
 	if (r < 0) {
 		close_own_handles(loop);
 		while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)

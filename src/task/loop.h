@@ -49,7 +49,7 @@ const struct lsp_clock *lsp_loop_clock(struct lsp_loop *loop);
 /* Is the calling thread the loop's? */
 bool lsp_loop_is_current(const struct lsp_loop *loop);
 
-/* ---- Posts --------------------------------------------------------------------------------------- */
+/* ---- Posts ------------------------------------------------------------------------------- */
 
 /* The caller's storage, from the post until its function is called; its fields are the loop's. */
 struct lsp_post {
@@ -86,10 +86,10 @@ typedef int (*lsp_loop_function)(void *argument, struct lsp_error *err);
  * run; if it runs just then, its result is waited for and returned: so `argument` may live on the
  * caller's stack. On the loop's own thread it is simply called.
  */
-LSP_MUST_CHECK int lsp_loop_call(struct lsp_loop *loop, lsp_loop_function function,
-	void *argument, struct lsp_cancel *token, lsp_time deadline, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_loop_call(struct lsp_loop *loop, lsp_loop_function function, void *argument,
+	struct lsp_cancel *token, lsp_time deadline, struct lsp_error *err);
 
-/* ---- Timers --------------------------------------------------------------------------------------- */
+/* ---- Timers ------------------------------------------------------------------------------ */
 
 /*
  * A timer on a loop, by the loop's clock, for the loop's thread alone. It belongs to whoever

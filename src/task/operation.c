@@ -40,7 +40,7 @@ const char *lsp_operation_kind_name(enum lsp_operation_kind kind)
 	return kind_names[kind];
 }
 
-/* ---- The table ----------------------------------------------------------------------------------- */
+/* ---- The table --------------------------------------------------------------------------- */
 
 int lsp_operations_new(void (*changed)(void *argument), void *argument,
 	struct lsp_operations **ret_operations, struct lsp_error *err)
@@ -108,7 +108,7 @@ static enum lsp_operation_kind list_operation(struct lsp_operation *operation)
 	return busy;
 }
 
-/* ---- One operation ---------------------------------------------------------------------------------- */
+/* ---- One operation ----------------------------------------------------------------------- */
 
 int lsp_operation_begin(struct lsp_operations *operations, const char *game,
 	enum lsp_operation_kind kind, struct lsp_cancel *parent,
@@ -116,8 +116,8 @@ int lsp_operation_begin(struct lsp_operations *operations, const char *game,
 {
 	size_t length = strnlen(game, LSP_OPERATION_GAME_MAX);
 	if (!length || length == LSP_OPERATION_GAME_MAX)
-		return lsp_error_set(err, "task", LSP_E_INVALID,
-			"a game id has 1 to %d bytes", LSP_OPERATION_GAME_MAX - 1);
+		return lsp_error_set(err, "task", LSP_E_INVALID, "a game id has 1 to %d bytes",
+			LSP_OPERATION_GAME_MAX - 1);
 	_cleanup_operation_ struct lsp_operation *operation = calloc(1, sizeof *operation);
 	if (!operation)
 		return lsp_error_no_memory(err, "task");
@@ -131,8 +131,8 @@ int lsp_operation_begin(struct lsp_operations *operations, const char *game,
 		return r;
 	enum lsp_operation_kind busy = list_operation(operation);
 	if (busy)
-		return lsp_error_set(err, "task", LSP_E_BUSY, "%s is being %s", game,
-			busy_words[busy]);
+		return lsp_error_set(
+			err, "task", LSP_E_BUSY, "%s is being %s", game, busy_words[busy]);
 	*ret_operation = TAKE_PTR(operation);
 	tell(operations);
 	return 0;
@@ -227,7 +227,7 @@ void lsp_operation_set_waiting(struct lsp_operation *operation, bool waiting)
 		tell(operations);
 }
 
-/* ---- Questions --------------------------------------------------------------------------------------- */
+/* ---- Questions --------------------------------------------------------------------------- */
 
 enum lsp_operation_kind lsp_operations_of(struct lsp_operations *operations, const char *game)
 {

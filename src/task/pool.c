@@ -28,7 +28,7 @@ struct lsp_pool {
 	struct worker *idle; /* workers that wait for a job */
 };
 
-/* ---- The queue ------------------------------------------------------------------------------------ */
+/* ---- The queue --------------------------------------------------------------------------- */
 
 static void wake_one(struct lsp_pool *pool)
 {
@@ -144,8 +144,8 @@ static int enqueue(struct lsp_pool *pool, struct lsp_job *job, struct lsp_error 
 	return lsp_error_set(err, "task", LSP_E_BUSY, "%zu jobs wait already", pool->limit);
 }
 
-int lsp_pool_submit(struct lsp_pool *pool, struct lsp_loop *loop, struct lsp_job *job,
-	struct lsp_error *err)
+int lsp_pool_submit(
+	struct lsp_pool *pool, struct lsp_loop *loop, struct lsp_job *job, struct lsp_error *err)
 {
 	assert(loop);
 	int r = lsp_loop_reserve(loop, err);
@@ -158,7 +158,7 @@ int lsp_pool_submit(struct lsp_pool *pool, struct lsp_loop *loop, struct lsp_job
 	return r;
 }
 
-/* ---- Calls ---------------------------------------------------------------------------------------- */
+/* ---- Calls ------------------------------------------------------------------------------- */
 
 struct call {
 	struct lsp_job job;
@@ -191,8 +191,8 @@ int lsp_pool_call(struct lsp_pool *pool, lsp_pool_function function, void *argum
 	lsp_answer_init(&call.answer);
 	int r = enqueue(pool, &call.job, err);
 	if (r == 0) {
-		r = lsp_answer_wait(&call.answer, NULL, lsp_tasks_clock(pool->tasks), deadline,
-			&gave_up);
+		r = lsp_answer_wait(
+			&call.answer, NULL, lsp_tasks_clock(pool->tasks), deadline, &gave_up);
 		if (!lsp_answer_is_complete(&call.answer) && take_queued(pool, &call.job)) {
 			lsp_cancel_unregister(&call.job.on_cancel);
 			if (err)
@@ -205,9 +205,10 @@ int lsp_pool_call(struct lsp_pool *pool, lsp_pool_function function, void *argum
 	return r;
 }
 
-/* ---- Workers ---------------------------------------------------------------------------------------- */
+/* ---- Workers ----------------------------------------------------------------------------- */
 
-/* Under the lock: waits for a job or the end of the pool. False when there is nothing left to do. */
+/* Under the lock: waits for a job or the end of the pool. False when there is nothing left to do.
+ */
 static bool wait_for_job(struct lsp_pool *pool, struct worker *worker)
 {
 	while (!pool->first && !pool->closed) {
@@ -253,10 +254,10 @@ static int work(struct lsp_cancel *token, void *argument, struct lsp_error *err)
 	return 0;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------------- */
 
-static int start_workers(struct lsp_pool *pool, const char *name, unsigned threads,
-	struct lsp_error *err)
+static int start_workers(
+	struct lsp_pool *pool, const char *name, unsigned threads, struct lsp_error *err)
 {
 	int r = 0;
 	for (unsigned i = 0; i < threads && r == 0; i++) {

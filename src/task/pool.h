@@ -3,8 +3,8 @@
  * loop.
  *
  * A job is the caller's storage from lsp_pool_submit until its `done` is called, which happens
- * exactly once, on the loop's thread, whatever became of it: it worked, or it was cancelled while it
- * was still queued (then `work` has not run and result is -LSP_E_CANCELLED). A job with a token
+ * exactly once, on the loop's thread, whatever became of it: it worked, or it was cancelled while
+ * it was still queued (then `work` has not run and result is -LSP_E_CANCELLED). A job with a token
  * leaves the queue at once when the token is cancelled; work that runs looks at job->token itself.
  * The loop stays up until the done of every accepted job has run.
  *
@@ -44,8 +44,8 @@ LSP_DEFINE_CLEANUP(struct lsp_pool *, lsp_pool_free);
 #define _cleanup_pool_ _cleanup_(lsp_pool_free_pointer)
 
 /* 0: done will be called. Else (-LSP_E_BUSY, -LSP_E_CLOSED of pool or loop) it will not. */
-LSP_MUST_CHECK int lsp_pool_submit(struct lsp_pool *pool, struct lsp_loop *loop,
-	struct lsp_job *job, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_pool_submit(
+	struct lsp_pool *pool, struct lsp_loop *loop, struct lsp_job *job, struct lsp_error *err);
 
 /*
  * Takes a job out of the queue: true, and its done comes with -LSP_E_CANCELLED. False when it runs
@@ -53,8 +53,7 @@ LSP_MUST_CHECK int lsp_pool_submit(struct lsp_pool *pool, struct lsp_loop *loop,
  */
 bool lsp_job_cancel(struct lsp_job *job);
 
-typedef int (*lsp_pool_function)(
-	struct lsp_cancel *token, void *argument, struct lsp_error *err);
+typedef int (*lsp_pool_function)(struct lsp_cancel *token, void *argument, struct lsp_error *err);
 
 /*
  * For a thread that may block: runs function(token, argument) on a pool thread and waits for its
@@ -62,8 +61,8 @@ typedef int (*lsp_pool_function)(
  * the queue; if it runs already it is waited for, so `argument` may live on the caller's stack, and
  * the function must heed the token.
  */
-LSP_MUST_CHECK int lsp_pool_call(struct lsp_pool *pool, lsp_pool_function function,
-	void *argument, struct lsp_cancel *token, lsp_time deadline, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_pool_call(struct lsp_pool *pool, lsp_pool_function function, void *argument,
+	struct lsp_cancel *token, lsp_time deadline, struct lsp_error *err);
 
 void lsp_pool_close(struct lsp_pool *pool);
 void lsp_pool_abort(struct lsp_pool *pool);

@@ -37,8 +37,7 @@ static _Thread_local struct lsp_task *current;
 
 static const char *const kind_names[LSP_TASK_KIND_COUNT] = {
 	"background", "connection", "rpc", "maintenance", "foreign"};
-static const char *const state_names[LSP_TASK_STATE_COUNT] = {
-	"running", "stopping", "interrupted"};
+static const char *const state_names[LSP_TASK_STATE_COUNT] = {"running", "stopping", "interrupted"};
 
 const char *lsp_task_kind_name(enum lsp_task_kind kind)
 {
@@ -55,7 +54,7 @@ static pid_t current_tid(void)
 	return (pid_t)syscall(SYS_gettid);
 }
 
-/* ---- All registries of the process, for the scan of its threads ---------------------------------- */
+/* ---- All registries of the process, for the scan of its threads -------------------------- */
 
 struct lsp_registries lsp_registries = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -103,7 +102,7 @@ const struct lsp_clock *lsp_tasks_clock(struct lsp_tasks *tasks)
 	return tasks->clock;
 }
 
-/* ---- Entries ------------------------------------------------------------------------------------- */
+/* ---- Entries ----------------------------------------------------------------------------- */
 
 static int new_task(struct lsp_tasks *tasks, const char *name, enum lsp_task_kind kind,
 	struct lsp_cancel *parent, struct lsp_task **ret_task, struct lsp_error *err)
@@ -195,8 +194,8 @@ static void log_result(struct lsp_task *task, int result, const struct lsp_error
 	if (result == -LSP_E_CANCELLED && lsp_cancel_requested(task->token))
 		lsp_log_debug(task->name, "%s", err->message);
 	else if (result < 0)
-		lsp_log_error(task->name, "%s",
-			err->message[0] ? err->message : lsp_code_name(-result));
+		lsp_log_error(
+			task->name, "%s", err->message[0] ? err->message : lsp_code_name(-result));
 }
 
 /* The end of every task, before its entry goes: guards, log, and those who wait for it. */
@@ -209,7 +208,7 @@ static void conclude(struct lsp_task *task, int result, const struct lsp_error *
 	lsp_answer_complete(&task->ended, result, err);
 }
 
-/* ---- Threads ------------------------------------------------------------------------------------- */
+/* ---- Threads ----------------------------------------------------------------------------- */
 
 static void join_thread(struct lsp_task *task)
 {
@@ -322,8 +321,7 @@ int lsp_tasks_spawn_below(struct lsp_tasks *tasks, struct lsp_cancel *parent, co
 	if (joining || sys_errno) {
 		lsp_task_unref(task);
 		return joining ? refused(task, err)
-			       : lsp_error_errno(
-					 err, "task", sys_errno, "cannot start %s", name);
+			       : lsp_error_errno(err, "task", sys_errno, "cannot start %s", name);
 	}
 	if (ret_task)
 		*ret_task = TAKE_PTR(task);
@@ -335,7 +333,7 @@ struct lsp_task *lsp_task_current(void)
 	return current;
 }
 
-/* ---- Activities and adopted threads ---------------------------------------------------------------- */
+/* ---- Activities and adopted threads ------------------------------------------------------ */
 
 static int enter(struct lsp_tasks *tasks, struct lsp_task *task, struct lsp_error *err)
 {
@@ -395,7 +393,7 @@ void lsp_task_end(struct lsp_task *task, int result, const struct lsp_error *err
 	lsp_task_unref(task);
 }
 
-/* ---- One task ---------------------------------------------------------------------------------------- */
+/* ---- One task ---------------------------------------------------------------------------- */
 
 const char *lsp_task_name(const struct lsp_task *task)
 {
@@ -429,7 +427,7 @@ bool lsp_task_has_ended(struct lsp_task *task)
 	return lsp_answer_is_complete(&task->ended);
 }
 
-/* ---- Joining ------------------------------------------------------------------------------------------ */
+/* ---- Joining ----------------------------------------------------------------------------- */
 
 /* Is this entry one that a join in this thread waits for? */
 static bool awaited(const struct lsp_task *task)
@@ -503,8 +501,8 @@ static void join_last(struct lsp_tasks *tasks)
 		join_thread(last);
 }
 
-int lsp_tasks_join_all(struct lsp_tasks *tasks, lsp_time deadline, size_t *ret_stragglers,
-	struct lsp_error *err)
+int lsp_tasks_join_all(
+	struct lsp_tasks *tasks, lsp_time deadline, size_t *ret_stragglers, struct lsp_error *err)
 {
 	char names[400];
 	int r = wait_for_all(tasks, deadline, err);

@@ -54,14 +54,14 @@ const char *lsp_task_state_name(enum lsp_task_state state);
  * cancel is not). Signals are blocked in its thread. It may hold locks of its own only while it
  * does not wait.
  */
-typedef int (*lsp_task_function)(
-	struct lsp_cancel *token, void *argument, struct lsp_error *err);
+typedef int (*lsp_task_function)(struct lsp_cancel *token, void *argument, struct lsp_error *err);
 
 #define LSP_TASK_NAME_MAX 48
 
-/* ---- The registry ------------------------------------------------------------------------------ */
+/* ---- The registry ------------------------------------------------------------------------ */
 
-/* root: the shutdown token, a reference is taken. clock: for ages and join_all; NULL: the machine's. */
+/* root: the shutdown token, a reference is taken. clock: for ages and join_all; NULL: the
+ * machine's. */
 LSP_MUST_CHECK int lsp_tasks_new(struct lsp_cancel *root, const struct lsp_clock *clock,
 	struct lsp_tasks **ret_tasks, struct lsp_error *err);
 
@@ -116,8 +116,8 @@ LSP_MUST_CHECK int lsp_tasks_adopt_current(struct lsp_tasks *tasks, const char *
  * message. It does not wait for adopted threads, nor for the task that calls it. It cancels nobody
  * before the deadline: who shuts down cancels the root token first. It can be called again.
  */
-LSP_MUST_CHECK int lsp_tasks_join_all(struct lsp_tasks *tasks, lsp_time deadline,
-	size_t *ret_stragglers, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_tasks_join_all(
+	struct lsp_tasks *tasks, lsp_time deadline, size_t *ret_stragglers, struct lsp_error *err);
 
 /* Tasks that run, without foreign and adopted threads. */
 size_t lsp_tasks_count(struct lsp_tasks *tasks);
@@ -127,8 +127,8 @@ struct lsp_task_info {
 	char owner[LSP_TASK_NAME_MAX]; /* foreign: the task whose library made it; else empty */
 	enum lsp_task_kind kind;
 	enum lsp_task_state state;
-	uint64_t age; /* nanoseconds; 0 for a foreign thread */
-	pid_t tid;    /* of its thread, or of the thread that owns the activity */
+	uint64_t age;  /* nanoseconds; 0 for a foreign thread */
+	pid_t tid;     /* of its thread, or of the thread that owns the activity */
 	bool activity; /* has no thread of its own */
 };
 
@@ -144,7 +144,7 @@ LSP_MUST_CHECK int lsp_tasks_snapshot(struct lsp_tasks *tasks, struct lsp_task_i
 LSP_MUST_CHECK int lsp_tasks_foreign(struct lsp_tasks *tasks, struct lsp_task_info **ret_infos,
 	size_t *ret_count, struct lsp_error *err);
 
-/* ---- One task ----------------------------------------------------------------------------------- */
+/* ---- One task ---------------------------------------------------------------------------- */
 
 struct lsp_task *lsp_task_ref(struct lsp_task *task);
 void lsp_task_unref(struct lsp_task *task);

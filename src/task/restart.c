@@ -6,7 +6,8 @@ const char *lsp_policy_kind_name(enum lsp_policy_kind kind)
 	return names[kind];
 }
 
-static uint64_t delay_after(const struct lsp_policy *policy, unsigned row, struct lsp_random *random)
+static uint64_t delay_after(
+	const struct lsp_policy *policy, unsigned row, struct lsp_random *random)
 {
 	double delay = (double)policy->delay;
 	double ceiling = policy->ceiling ? (double)policy->ceiling : (double)(UINT64_MAX / 4);

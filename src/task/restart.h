@@ -19,12 +19,12 @@ const char *lsp_policy_kind_name(enum lsp_policy_kind kind);
 struct lsp_policy {
 	enum lsp_policy_kind kind;
 	/* For RESTART. Nanoseconds where nothing else is said. */
-	uint64_t delay;    /* before the first restart */
-	double factor;     /* that the delay grows by with each failure in a row; below 1: 1 */
-	uint64_t ceiling;  /* that it grows to; 0: none */
-	double jitter;     /* 0 to 1: the share of the delay that is left to chance */
-	unsigned give_up;  /* after so many failures in a row; 0: never */
-	uint64_t healthy;  /* a run this long ends the row; 0: LSP_POLICY_HEALTHY */
+	uint64_t delay;   /* before the first restart */
+	double factor;    /* that the delay grows by with each failure in a row; below 1: 1 */
+	uint64_t ceiling; /* that it grows to; 0: none */
+	double jitter;    /* 0 to 1: the share of the delay that is left to chance */
+	unsigned give_up; /* after so many failures in a row; 0: never */
+	uint64_t healthy; /* a run this long ends the row; 0: LSP_POLICY_HEALTHY */
 };
 
 #define LSP_POLICY_HEALTHY (60 * LSP_SECOND)
@@ -37,8 +37,8 @@ enum lsp_verdict {
 };
 
 /*
- * After a failure of a run that took `ran` nanoseconds. *row is the count of failures in a row, 0 at
- * first. *ret_delay is set for a RESTART: within delay × (1 − jitter) and delay.
+ * After a failure of a run that took `ran` nanoseconds. *row is the count of failures in a row, 0
+ * at first. *ret_delay is set for a RESTART: within delay × (1 − jitter) and delay.
  */
 enum lsp_verdict lsp_restart_judge(const struct lsp_policy *policy, unsigned *row, uint64_t ran,
 	struct lsp_random *random, uint64_t *ret_delay);

@@ -105,7 +105,7 @@ enum lsp_service_state lsp_service_state(struct lsp_service *service)
 	return state;
 }
 
-/* ---- Hooks ------------------------------------------------------------------------------------------- */
+/* ---- Hooks ------------------------------------------------------------------------------- */
 
 /* Shared by the hook's task and the one that waits for it, which may give up. */
 struct hook_call {
@@ -233,7 +233,7 @@ static bool run_hook(
 	return false;
 }
 
-/* ---- The life ---------------------------------------------------------------------------------------- */
+/* ---- The life ---------------------------------------------------------------------------- */
 
 static void serve(struct lsp_service *service)
 {
@@ -286,8 +286,8 @@ static void join_tasks(struct lsp_service *service)
 static void drop_tasks(struct lsp_service *service)
 {
 	struct lsp_tasks *tasks = service->tasks;
-	bool free_it = lsp_tasks_join_all(tasks,
-			       from_now(service, service->hook_deadline), NULL, NULL) == 0;
+	bool free_it = lsp_tasks_join_all(
+			       tasks, from_now(service, service->hook_deadline), NULL, NULL) == 0;
 	pthread_mutex_lock(&service->lock);
 	service->tasks = NULL;
 	pthread_mutex_unlock(&service->lock);
@@ -336,8 +336,7 @@ static int begin(struct lsp_service *service, struct lsp_error *err)
 	if (first)
 		return 0;
 	lsp_tasks_free(tasks);
-	return lsp_error_set(
-		err, "task", LSP_E_EXISTS, "%s was started before", service->name);
+	return lsp_error_set(err, "task", LSP_E_EXISTS, "%s was started before", service->name);
 }
 
 static int report(
@@ -403,8 +402,7 @@ int lsp_service_wait(struct lsp_service *service, lsp_time deadline,
 	return r < 0 ? r : report(service, ret_exit, err);
 }
 
-bool lsp_service_shutdown(
-	struct lsp_service *service, enum lsp_cancel_kind kind, const char *text)
+bool lsp_service_shutdown(struct lsp_service *service, enum lsp_cancel_kind kind, const char *text)
 {
 	return lsp_cancel_request(service->shutdown, kind, text);
 }
@@ -425,7 +423,7 @@ int lsp_service_tasks(struct lsp_service *service, struct lsp_task_info **ret_in
 	return r;
 }
 
-/* ---- The peer and RPC APIs ------------------------------------------------------------------------------ */
+/* ---- The peer and RPC APIs --------------------------------------------------------------- */
 
 static int enter(struct lsp_service *service, struct lsp_error *err)
 {
@@ -485,11 +483,10 @@ int lsp_service_dispatch(struct lsp_service *service, const char *method, const 
 	if (r < 0)
 		return r;
 	if (service->rpc.dispatch)
-		r = service->rpc.dispatch(
-			service->argument, method, parameters, ret_result, err);
+		r = service->rpc.dispatch(service->argument, method, parameters, ret_result, err);
 	else
-		r = lsp_error_set(err, "task", LSP_E_UNSUPPORTED, "%s answers no requests",
-			service->name);
+		r = lsp_error_set(
+			err, "task", LSP_E_UNSUPPORTED, "%s answers no requests", service->name);
 	return leave(service, r);
 }
 

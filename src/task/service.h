@@ -22,8 +22,8 @@
  * Each hook runs in a task of its own, "<name>.on_start" and so on, with a token: pre_start,
  * on_start and run below the service's shutdown token, the two stop hooks with one of their own,
  * since they run when all else is cancelled. A hook that passes its deadline is cancelled and
- * interrupted and has as long again to return; that is a failure. One that does not return even then
- * is left to the straggler list of the registry: no further hook runs, since it still uses the
+ * interrupted and has as long again to return; that is a failure. One that does not return even
+ * then is left to the straggler list of the registry: no further hook runs, since it still uses the
  * node, and the exit is not graceful. run has the deadline from the moment of the shutdown.
  *
  * lsp_service_run and lsp_service_wait block; everything else may be called from every thread.
@@ -37,8 +37,8 @@ struct lsp_service;
 /* What a hook may use. Valid until post_stop has returned. */
 struct lsp_service_context {
 	struct lsp_service *service;
-	struct lsp_tasks *tasks;   /* the service's own: joined before on_stop */
-	struct lsp_cancel *token;  /* of this hook */
+	struct lsp_tasks *tasks;  /* the service's own: joined before on_stop */
+	struct lsp_cancel *token; /* of this hook */
 };
 
 typedef int (*lsp_service_hook)(
@@ -52,27 +52,27 @@ struct lsp_service_node {
 struct lsp_service_peers {
 	void (*on_connected)(void *node, const char *peer);
 	void (*on_disconnected)(void *node, const char *peer);
-	int (*on_message)(void *node, const char *peer, const void *data, size_t size,
-		struct lsp_error *err);
+	int (*on_message)(
+		void *node, const char *peer, const void *data, size_t size, struct lsp_error *err);
 };
 
 struct lsp_service_rpc {
 	/* *ret_result: JSON, the caller frees it. */
-	int (*dispatch)(void *node, const char *method, const char *parameters,
-		char **ret_result, struct lsp_error *err);
+	int (*dispatch)(void *node, const char *method, const char *parameters, char **ret_result,
+		struct lsp_error *err);
 	/* 0: healthy. */
 	int (*health)(void *node, struct lsp_error *err);
 };
 
 struct lsp_service_options {
-	const char *name;                      /* at most 32 bytes */
-	const struct lsp_service_node *node;   /* NULL: none; the like for the next two */
+	const char *name;                    /* at most 32 bytes */
+	const struct lsp_service_node *node; /* NULL: none; the like for the next two */
 	const struct lsp_service_peers *peers;
 	const struct lsp_service_rpc *rpc;
-	void *argument;                        /* the hooks' `node` */
-	struct lsp_tasks *tasks;               /* the program's registry, for the hooks' threads */
-	uint64_t hook_deadline;                /* nanoseconds by its clock; 0: 10 s */
-	uint64_t join_deadline;                /* for all tasks together; 0: 2 s */
+	void *argument;          /* the hooks' `node` */
+	struct lsp_tasks *tasks; /* the program's registry, for the hooks' threads */
+	uint64_t hook_deadline;  /* nanoseconds by its clock; 0: 10 s */
+	uint64_t join_deadline;  /* for all tasks together; 0: 2 s */
 };
 
 enum lsp_service_state {
@@ -102,7 +102,7 @@ struct lsp_service_exit {
 	bool is_graceful;                /* not fatal, nothing failed, nobody was left behind */
 	enum lsp_service_stage failed;   /* the first that failed, and its error */
 	struct lsp_error error;
-	size_t stragglers;               /* tasks and hooks that did not stop in time */
+	size_t stragglers; /* tasks and hooks that did not stop in time */
 };
 
 /* What the program exits with: 0 when graceful, else 1. */
@@ -123,8 +123,8 @@ LSP_DEFINE_CLEANUP(struct lsp_service *, lsp_service_unref);
  * Lives the whole life in the calling thread: 0 when it stopped gracefully, else the first error,
  * and *ret_exit either way (may be NULL). -LSP_E_EXISTS, and nothing done, when it was started.
  */
-LSP_MUST_CHECK int lsp_service_run(struct lsp_service *service,
-	struct lsp_service_exit *ret_exit, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_service_run(
+	struct lsp_service *service, struct lsp_service_exit *ret_exit, struct lsp_error *err);
 /* The same in a task of its own, named as the service. */
 LSP_MUST_CHECK int lsp_service_start(struct lsp_service *service, struct lsp_error *err);
 /* Waits until it has stopped: as lsp_service_run, or -LSP_E_TIMEOUT. Before a start: INVALID. */
@@ -132,13 +132,12 @@ LSP_MUST_CHECK int lsp_service_wait(struct lsp_service *service, lsp_time deadli
 	struct lsp_service_exit *ret_exit, struct lsp_error *err);
 
 /* Asks it to stop. False where it was asked before, or has stopped. */
-bool lsp_service_shutdown(
-	struct lsp_service *service, enum lsp_cancel_kind kind, const char *text);
+bool lsp_service_shutdown(struct lsp_service *service, enum lsp_cancel_kind kind, const char *text);
 
 enum lsp_service_state lsp_service_state(struct lsp_service *service);
 /* The live tasks of the service, none once it stopped. The caller frees the array. */
-LSP_MUST_CHECK int lsp_service_tasks(struct lsp_service *service,
-	struct lsp_task_info **ret_infos, size_t *ret_count, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_service_tasks(struct lsp_service *service, struct lsp_task_info **ret_infos,
+	size_t *ret_count, struct lsp_error *err);
 
 /* To the peer API. -LSP_E_CLOSED unless it is running; 0 where there is no such hook. */
 LSP_MUST_CHECK int lsp_service_connected(

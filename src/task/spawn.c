@@ -38,7 +38,7 @@ static void plan_done(struct plan *plan)
 		lsp_cleanup_close(&plan->fds[i]);
 }
 
-/* ---- In the child ------------------------------------------------------------------------------ */
+/* ---- In the child ------------------------------------------------------------------------ */
 
 static void reset_signals(void)
 {
@@ -85,7 +85,7 @@ static void run_child(const struct plan *plan)
 	give_up(plan);
 }
 
-/* ---- In the parent ------------------------------------------------------------------------------- */
+/* ---- In the parent ----------------------------------------------------------------------- */
 
 static int move_fds(struct plan *plan, const struct lsp_spawn *spawn, struct lsp_error *err)
 {
@@ -192,15 +192,13 @@ static int fork_child(struct plan *plan, pid_t *ret_pid, int *ret_pidfd, struct 
 	return 0;
 }
 
-int lsp_spawn(const struct lsp_spawn *spawn, pid_t *ret_pid, int *ret_pidfd,
-	struct lsp_error *err)
+int lsp_spawn(const struct lsp_spawn *spawn, pid_t *ret_pid, int *ret_pidfd, struct lsp_error *err)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_(plan_done) struct plan plan = {0};
 	if (spawn->fd_count > FDS_MAX)
 		return lsp_error_set(err, "task", LSP_E_INVALID,
-			"a child can be passed %d descriptors, not %zu", FDS_MAX,
-			spawn->fd_count);
+			"a child can be passed %d descriptors, not %zu", FDS_MAX, spawn->fd_count);
 	int r = find_program(spawn->argv[0], &path, err);
 	if (r == 0)
 		r = move_fds(&plan, spawn, err);

@@ -21,5 +21,5 @@ struct lsp_spawn {
  * Returns when exec has happened or failed. The pidfd is the caller's to close, and the process the
  * caller's to reap.
  */
-LSP_MUST_CHECK int lsp_spawn(const struct lsp_spawn *spawn, pid_t *ret_pid, int *ret_pidfd,
-	struct lsp_error *err);
+LSP_MUST_CHECK int lsp_spawn(
+	const struct lsp_spawn *spawn, pid_t *ret_pid, int *ret_pidfd, struct lsp_error *err);

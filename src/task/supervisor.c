@@ -85,7 +85,7 @@ void lsp_supervisor_free(struct lsp_supervisor *supervisor)
 	free(supervisor);
 }
 
-/* ---- The list ------------------------------------------------------------------------------------- */
+/* ---- The list ---------------------------------------------------------------------------- */
 
 static struct lsp_supervised *find(struct lsp_supervisor *supervisor, const char *name)
 {
@@ -160,7 +160,7 @@ static bool asked_afresh(struct lsp_supervised *service)
 	return afresh;
 }
 
-/* ---- A failure --------------------------------------------------------------------------------------- */
+/* ---- A failure --------------------------------------------------------------------------- */
 
 static void bring_down(struct lsp_supervised *service, const struct lsp_error *error)
 {
@@ -169,8 +169,7 @@ static void bring_down(struct lsp_supervised *service, const struct lsp_error *e
 	_cleanup_free_ char *text = lsp_text_format("%s failed: %s", name, error->message);
 	if (supervisor->events.runtime_failed)
 		supervisor->events.runtime_failed(supervisor->events.argument, name, error);
-	lsp_cancel_request(
-		lsp_tasks_root(supervisor->tasks), LSP_CANCEL_FATAL, text ? text : name);
+	lsp_cancel_request(lsp_tasks_root(supervisor->tasks), LSP_CANCEL_FATAL, text ? text : name);
 }
 
 /* Applies the policy; the new state, and when it shall run again where it is RESTARTING. */
@@ -227,7 +226,7 @@ static void enter_failed(
 		bring_down(service, &error);
 }
 
-/* ---- A service in a thread ------------------------------------------------------------------------------ */
+/* ---- A service in a thread --------------------------------------------------------------- */
 
 /* Until it is time to run again: true. False when the runtime stops first. */
 static bool wait_for_restart(struct lsp_supervised *service, struct lsp_cancel *token,
@@ -292,7 +291,7 @@ int lsp_supervisor_run(struct lsp_supervisor *supervisor, const char *name,
 	return r;
 }
 
-/* ---- A service on a loop ----------------------------------------------------------------------------------- */
+/* ---- A service on a loop ----------------------------------------------------------------- */
 
 static bool runtime_stops(struct lsp_supervised *service)
 {
@@ -344,9 +343,8 @@ static void restart_now(void *argument)
 		lsp_timer_start(&service->timer, 0);
 }
 
-int lsp_supervisor_add(struct lsp_supervisor *supervisor, struct lsp_loop *loop,
-	const char *name, const struct lsp_policy *policy,
-	const struct lsp_supervised_hooks *hooks, void *argument,
+int lsp_supervisor_add(struct lsp_supervisor *supervisor, struct lsp_loop *loop, const char *name,
+	const struct lsp_policy *policy, const struct lsp_supervised_hooks *hooks, void *argument,
 	struct lsp_supervised **ret_service, struct lsp_error *err)
 {
 	assert(lsp_loop_is_current(loop));
@@ -407,7 +405,7 @@ void lsp_supervised_remove(struct lsp_supervised *service)
 		supervisor->events.changed(supervisor->events.argument);
 }
 
-/* ---- Questions and wishes ------------------------------------------------------------------------------------ */
+/* ---- Questions and wishes ---------------------------------------------------------------- */
 
 int lsp_supervisor_snapshot(struct lsp_supervisor *supervisor,
 	struct lsp_supervised_info **ret_infos, size_t *ret_count, struct lsp_error *err)
@@ -428,18 +426,17 @@ int lsp_supervisor_snapshot(struct lsp_supervisor *supervisor,
 	return 0;
 }
 
-static int may_restart(const struct lsp_supervised *service, const char *name, struct lsp_error *err)
+static int may_restart(
+	const struct lsp_supervised *service, const char *name, struct lsp_error *err)
 {
 	if (!service)
-		return lsp_error_set(
-			err, "task", LSP_E_NOT_FOUND, "there is no service %s", name);
+		return lsp_error_set(err, "task", LSP_E_NOT_FOUND, "there is no service %s", name);
 	if (service->info.state == LSP_SUPERVISED_RUNNING)
 		return lsp_error_set(err, "task", LSP_E_EXISTS, "%s runs already", name);
 	if (service->info.state == LSP_SUPERVISED_FAILED ||
 		service->info.state == LSP_SUPERVISED_STOPPED)
-		return lsp_error_set(
-			err, "task", LSP_E_CLOSED, "%s is %s and cannot be restarted", name,
-			state_names[service->info.state]);
+		return lsp_error_set(err, "task", LSP_E_CLOSED, "%s is %s and cannot be restarted",
+			name, state_names[service->info.state]);
 	return 0;
 }
 

@@ -7,8 +7,8 @@
  *  - Required: `runtime_failed` is called with its name and error, and then the runtime's root
  *    token is cancelled as fatal. Nothing else is cut short: command loop, goodbyes and event
  *    streams end in their own order, after the event.
- *  - Restart: it runs again after the delay, until the runtime stops. Each restart is counted. After
- *    `give_up` failures in a row it is unhealthy, until lsp_supervisor_restart starts it afresh.
+ *  - Restart: it runs again after the delay, until the runtime stops. Each restart is counted.
+ * After `give_up` failures in a row it is unhealthy, until lsp_supervisor_restart starts it afresh.
  *  - BestEffort: logged, shown in the snapshot, over.
  *
  * A failure after the root token was cancelled is none: it is stopped.
@@ -53,7 +53,7 @@ LSP_MUST_CHECK int lsp_supervisor_run(struct lsp_supervisor *supervisor, const c
 	const struct lsp_policy *policy, lsp_task_function function, void *argument,
 	struct lsp_error *err);
 
-/* ---- Services that a loop owns --------------------------------------------------------------------- */
+/* ---- Services that a loop owns ----------------------------------------------------------- */
 
 /* Called on the loop's thread. */
 struct lsp_supervised_hooks {
@@ -68,9 +68,8 @@ struct lsp_supervised_hooks {
  * lsp_supervised_remove, also while it waits for a restart or is over.
  */
 LSP_MUST_CHECK int lsp_supervisor_add(struct lsp_supervisor *supervisor, struct lsp_loop *loop,
-	const char *name, const struct lsp_policy *policy,
-	const struct lsp_supervised_hooks *hooks, void *argument,
-	struct lsp_supervised **ret_service, struct lsp_error *err);
+	const char *name, const struct lsp_policy *policy, const struct lsp_supervised_hooks *hooks,
+	void *argument, struct lsp_supervised **ret_service, struct lsp_error *err);
 
 /* On the loop's thread, while it runs: it has failed. Calls stop. NULL: it ended by itself. */
 void lsp_supervised_failed(struct lsp_supervised *service, const struct lsp_error *error);
@@ -81,7 +80,7 @@ void lsp_supervised_failed(struct lsp_supervised *service, const struct lsp_erro
  */
 void lsp_supervised_remove(struct lsp_supervised *service);
 
-/* ---- What it looks like ------------------------------------------------------------------------------ */
+/* ---- What it looks like ------------------------------------------------------------------ */
 
 enum lsp_supervised_state {
 	LSP_SUPERVISED_RUNNING,
@@ -99,8 +98,8 @@ struct lsp_supervised_info {
 	char name[LSP_TASK_NAME_MAX];
 	enum lsp_policy_kind policy;
 	enum lsp_supervised_state state;
-	unsigned restarts;     /* since it was added */
-	lsp_time restart_at;   /* while RESTARTING */
+	unsigned restarts;      /* since it was added */
+	lsp_time restart_at;    /* while RESTARTING */
 	struct lsp_error error; /* the last failure; code 0: none yet */
 };
 

@@ -31,8 +31,8 @@ static void wait_for_tids(struct lsp_tasks *tasks)
 	}
 }
 
-int lsp_tasks_snapshot(struct lsp_tasks *tasks, struct lsp_task_info **ret_infos,
-	size_t *ret_count, struct lsp_error *err)
+int lsp_tasks_snapshot(struct lsp_tasks *tasks, struct lsp_task_info **ret_infos, size_t *ret_count,
+	struct lsp_error *err)
 {
 	lsp_time now = lsp_now(tasks->clock);
 	size_t count = 0;
@@ -68,7 +68,7 @@ size_t lsp_tasks_count(struct lsp_tasks *tasks)
 	return running;
 }
 
-/* ---- Foreign threads --------------------------------------------------------------------------- */
+/* ---- Foreign threads --------------------------------------------------------------------- */
 
 struct tids {
 	pid_t *list;
@@ -169,8 +169,8 @@ static void find_owner(struct lsp_tasks *tasks, struct lsp_task_info *info)
 	pthread_mutex_unlock(&tasks->lock);
 }
 
-int lsp_tasks_foreign(struct lsp_tasks *tasks, struct lsp_task_info **ret_infos,
-	size_t *ret_count, struct lsp_error *err)
+int lsp_tasks_foreign(struct lsp_tasks *tasks, struct lsp_task_info **ret_infos, size_t *ret_count,
+	struct lsp_error *err)
 {
 	_cleanup_(tids_done) struct tids ours = {0}, all = {0};
 	int r = add_our_tids(&ours, err);

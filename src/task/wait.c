@@ -1,7 +1,8 @@
 /*
- * A wait registers with its three enders (token, interrupt, a clock that a test owns), each of which
- * merely nudges the condition, and then looks at the facts itself: who nudges needs to say nothing,
- * and nothing is lost between the look and the sleep, since a nudge takes the waiter's lock.
+ * A wait registers with its three enders (token, interrupt, a clock that a test owns), each of
+ * which merely nudges the condition, and then looks at the facts itself: who nudges needs to say
+ * nothing, and nothing is lost between the look and the sleep, since a nudge takes the waiter's
+ * lock.
  */
 #include "task/wait.h"
 
@@ -70,8 +71,7 @@ static int ended(struct lsp_cancel *token, const struct lsp_clock *clock, lsp_ti
 	return 0;
 }
 
-static void sleep_until(
-	struct lsp_waiter *waiter, const struct lsp_clock *clock, lsp_time deadline)
+static void sleep_until(struct lsp_waiter *waiter, const struct lsp_clock *clock, lsp_time deadline)
 {
 	if (clock->watch || deadline == LSP_TIME_NEVER) {
 		pthread_cond_wait(&waiter->changed, &waiter->lock);
@@ -137,15 +137,15 @@ bool lsp_cancel_wait(struct lsp_cancel *token, const struct lsp_clock *clock, ls
 	return r == -LSP_E_CANCELLED;
 }
 
-/* ---- Descriptors ------------------------------------------------------------------------------- */
+/* ---- Descriptors ------------------------------------------------------------------------- */
 
 static void ring(void *argument)
 {
 	eventfd_write(*(int *)argument, 1);
 }
 
-static int poll_once(struct pollfd *all, size_t wanted, size_t count,
-	const struct lsp_clock *clock, lsp_time deadline, struct lsp_error *err)
+static int poll_once(struct pollfd *all, size_t wanted, size_t count, const struct lsp_clock *clock,
+	lsp_time deadline, struct lsp_error *err)
 {
 	struct timespec left, *timeout = NULL;
 	if (!clock->watch && deadline != LSP_TIME_NEVER) {

@@ -1,7 +1,7 @@
 /*
- * Waiting: every blocking wait of ours is made of the two functions here, so that a cancelled token,
- * a deadline on a clock that may be a test's, and an interrupt all end it at once and not at the
- * next poll.
+ * Waiting: every blocking wait of ours is made of the two functions here, so that a cancelled
+ * token, a deadline on a clock that may be a test's, and an interrupt all end it at once and not at
+ * the next poll.
  *
  * A waiter is one thread's: it waits, any thread wakes. A wake that comes early is kept (one), so
  * "prepare, let the others know, wait" loses nothing.
@@ -19,8 +19,8 @@
 
 struct lsp_waiter {
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* by the monotonic clock */
-	bool woken;             /* guarded by lock */
+	pthread_cond_t changed;  /* by the monotonic clock */
+	bool woken;              /* guarded by lock */
 	struct lsp_waiter *next; /* guarded by the lock of the list's owner */
 };
 

@@ -65,8 +65,8 @@ static void the_next_set_and_clear_bits_are_found_across_bytes(void **state)
 			struct lsp_bitmap map = map_of(bits);
 			lsp_bitmap_set(&map, bit);
 			for (size_t from = 0; from <= bits; from++)
-				assert_int_equal(lsp_bitmap_next_set(&map, from),
-					from <= bit ? bit : bits);
+				assert_int_equal(
+					lsp_bitmap_next_set(&map, from), from <= bit ? bit : bits);
 			lsp_bitmap_fill(&map);
 			lsp_bitmap_clear(&map, bit);
 			for (size_t from = 0; from <= bits; from++)
@@ -105,8 +105,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_new_map_is_all_zero),
 		cmocka_unit_test(bit_0_is_the_high_bit_of_byte_0),
-		cmocka_unit_test(
-			set_and_clear_say_whether_they_changed_it_and_the_count_follows),
+		cmocka_unit_test(set_and_clear_say_whether_they_changed_it_and_the_count_follows),
 		cmocka_unit_test(fill_sets_all_and_no_spare_bit),
 		cmocka_unit_test(the_next_set_and_clear_bits_are_found_across_bytes),
 		cmocka_unit_test(load_takes_bytes_and_counts_them),

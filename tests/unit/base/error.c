@@ -11,8 +11,7 @@
 static void set_fills_the_error_and_returns_the_negative_code(void **state)
 {
 	struct lsp_error err = {0};
-	assert_int_equal(
-		lsp_error_set(&err, "net", LSP_E_TIMEOUT, "no answer from %s", "anna"),
+	assert_int_equal(lsp_error_set(&err, "net", LSP_E_TIMEOUT, "no answer from %s", "anna"),
 		-LSP_E_TIMEOUT);
 	assert_string_equal(err.domain, "net");
 	assert_int_equal(err.code, LSP_E_TIMEOUT);
@@ -31,12 +30,12 @@ static void null_drops_the_detail_and_keeps_the_code(void **state)
 
 static void an_errno_becomes_a_code_and_its_text_is_appended(void **state)
 {
-	static const int codes[][2] = {
-		{ENOSPC, LSP_E_NO_SPACE}, {EDQUOT, LSP_E_NO_SPACE}, {ENOENT, LSP_E_NOT_FOUND},
-		{EEXIST, LSP_E_EXISTS}, {EACCES, LSP_E_DENIED}, {EPERM, LSP_E_DENIED},
-		{EROFS, LSP_E_DENIED}, {EXDEV, LSP_E_DENIED}, {ELOOP, LSP_E_DENIED}, {ENOTDIR, LSP_E_DENIED},
-		{ENOMEM, LSP_E_NO_MEMORY}, {EBUSY, LSP_E_BUSY}, {ETIMEDOUT, LSP_E_TIMEOUT},
-		{EIO, LSP_E_IO}, {ECONNRESET, LSP_E_IO}};
+	static const int codes[][2] = {{ENOSPC, LSP_E_NO_SPACE}, {EDQUOT, LSP_E_NO_SPACE},
+		{ENOENT, LSP_E_NOT_FOUND}, {EEXIST, LSP_E_EXISTS}, {EACCES, LSP_E_DENIED},
+		{EPERM, LSP_E_DENIED}, {EROFS, LSP_E_DENIED}, {EXDEV, LSP_E_DENIED},
+		{ELOOP, LSP_E_DENIED}, {ENOTDIR, LSP_E_DENIED}, {ENOMEM, LSP_E_NO_MEMORY},
+		{EBUSY, LSP_E_BUSY}, {ETIMEDOUT, LSP_E_TIMEOUT}, {EIO, LSP_E_IO},
+		{ECONNRESET, LSP_E_IO}};
 	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
 		struct lsp_error err = {0};
 		assert_int_equal(lsp_error_errno(&err, "base", codes[i][0], "x"), -codes[i][1]);

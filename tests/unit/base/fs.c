@@ -98,7 +98,7 @@ static void assert_content(const char *path, const char *text)
 	assert_int_equal(content.size, strlen(text));
 }
 
-/* ---- Nothing leads out -------------------------------------------------------------------------------- */
+/* ---- Nothing leads out ------------------------------------------------------------------- */
 
 static void a_path_below_cannot_leave(void **state)
 {
@@ -156,7 +156,7 @@ static void removing_a_tree_never_follows_a_link(void **state)
 	assert_ok(lsp_fs_remove_tree_below(dir, "no/such", err));
 }
 
-/* ---- What is no file never blocks ------------------------------------------------------------------------ */
+/* ---- What is no file never blocks -------------------------------------------------------- */
 
 static void a_fifo_in_place_of_a_file_is_refused_and_never_blocks(void **state)
 {
@@ -168,8 +168,7 @@ static void a_fifo_in_place_of_a_file_is_refused_and_never_blocks(void **state)
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(flags); i++) {
 		int fd = -1;
 		struct lsp_error e = {0};
-		assert_code(
-			lsp_fs_open_below(dir, "pipe", flags[i], 0600, &fd, &e), LSP_E_DENIED);
+		assert_code(lsp_fs_open_below(dir, "pipe", flags[i], 0600, &fd, &e), LSP_E_DENIED);
 		assert_string_equal(e.message, "\"pipe\" is not a regular file");
 		assert_int_equal(fd, -1);
 	}
@@ -192,7 +191,7 @@ static void a_socket_and_a_folder_are_no_files_either(void **state)
 	close(fd);
 }
 
-/* ---- Reading and writing ------------------------------------------------------------------------------------ */
+/* ---- Reading and writing ----------------------------------------------------------------- */
 
 static void pattern(uint8_t *data, size_t size)
 {
@@ -266,7 +265,7 @@ static void truncate_sizes_a_file_up_and_down(void **state)
 	close(fd);
 }
 
-/* ---- Whole files ------------------------------------------------------------------------------------------------ */
+/* ---- Whole files ------------------------------------------------------------------------- */
 
 static void writing_a_file_replaces_it_by_way_of_a_temporary_one(void **state)
 {
@@ -274,8 +273,7 @@ static void writing_a_file_replaces_it_by_way_of_a_temporary_one(void **state)
 	put("f", "old");
 	seen.calls[0] = '\0';
 	put("f", "new");
-	assert_string_equal(
-		seen.calls, "open .f.tmp; chmod; write; sync; rename .f.tmp →; sync");
+	assert_string_equal(seen.calls, "open .f.tmp; chmod; write; sync; rename .f.tmp →; sync");
 	assert_content("f", "new");
 	assert_ok(lsp_fs_write_file_below(dir, "secret", "k", 1, 0600, err));
 	assert_ok(lsp_fs_stat_below(dir, "secret", &st, err));
@@ -341,7 +339,7 @@ static void a_file_by_the_users_own_path_is_written_and_read(void **state)
 	assert_code(lsp_fs_write_file(path, "{}", 2, 0600, NULL), LSP_E_NOT_FOUND);
 }
 
-/* ---- Folders and names ------------------------------------------------------------------------------------------- */
+/* ---- Folders and names ------------------------------------------------------------------- */
 
 static void folders_are_made_with_their_parents(void **state)
 {
@@ -416,7 +414,7 @@ static void the_free_space_is_told(void **state)
 	assert_true(bytes > 0);
 }
 
-/* ---- Hooks --------------------------------------------------------------------------------------------------------- */
+/* ---- Hooks ------------------------------------------------------------------------------- */
 
 static void every_mutating_call_asks_before_and_tells_after(void **state)
 {

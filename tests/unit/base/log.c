@@ -73,7 +73,8 @@ static void what_would_draw_on_a_terminal_is_escaped(void **state)
 	assert_string_equal(last, "info net: a\\x0ab\\x1b[31mc\\x7f");
 	lsp_log_info("net", "csi \xc2\x9b here"); /* U+009B: an escape sequence's beginning */
 	assert_string_equal(last, "info net: csi \\xc2\\x9b here");
-	lsp_log_info("net", "exe\xe2\x80\xae" "gnp"); /* U+202E turns the text around */
+	lsp_log_info("net", "exe\xe2\x80\xae"
+			    "gnp"); /* U+202E turns the text around */
 	assert_string_equal(last, "info net: exe\\xe2\\x80\\xaegnp");
 }
 
@@ -81,7 +82,8 @@ static void names_in_other_scripts_stay_readable_and_bad_utf8_is_escaped(void **
 {
 	lsp_log_info("net", "Zoë 東京 🎮");
 	assert_string_equal(last, "info net: Zoë 東京 🎮");
-	lsp_log_info("net", "a\xff" "b\x80\xc3");
+	lsp_log_info("net", "a\xff"
+			    "b\x80\xc3");
 	assert_string_equal(last, "info net: a\\xffb\\x80\\xc3");
 	lsp_log_info("net", "\xc0\x80 \xe0\x80\xaf"); /* over-long forms */
 	assert_string_equal(last, "info net: \\xc0\\x80 \\xe0\\x80\\xaf");

@@ -92,8 +92,8 @@ static void settling_waits_whoever_is_interrupted(void **state)
 	gate_init(&waiting.began);
 	runtime_init(&runtime, NULL);
 	_cleanup_task_ struct lsp_task *task = NULL;
-	assert_ok(lsp_tasks_spawn(runtime.tasks, "settles", LSP_TASK_RPC,
-		settle_though_interrupted, &waiting, &task, ERR));
+	assert_ok(lsp_tasks_spawn(runtime.tasks, "settles", LSP_TASK_RPC, settle_though_interrupted,
+		&waiting, &task, ERR));
 	gate_await(&waiting.began);
 	lsp_task_interrupt(task, "the end");
 	assert_false(lsp_task_has_ended(task));

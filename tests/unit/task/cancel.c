@@ -131,7 +131,7 @@ static void every_kind_has_a_name(void **state)
 		assert_string_equal(lsp_cancel_kind_name((enum lsp_cancel_kind)i), names[i]);
 }
 
-/* ---- The descriptor ------------------------------------------------------------------------------ */
+/* ---- The descriptor ---------------------------------------------------------------------- */
 
 static bool readable(struct lsp_cancel *token)
 {
@@ -162,7 +162,7 @@ static void a_descriptor_that_is_asked_for_late_is_readable_at_once(void **state
 	assert_true(readable(token));
 }
 
-/* ---- Callbacks ------------------------------------------------------------------------------------- */
+/* ---- Callbacks --------------------------------------------------------------------------- */
 
 struct count {
 	struct lsp_cancel *token;
@@ -333,7 +333,7 @@ static void unregistering_from_another_thread_waits_for_a_running_callback(void 
 	runtime_done(&runtime);
 }
 
-/* ---- Waiting --------------------------------------------------------------------------------------- */
+/* ---- Waiting ----------------------------------------------------------------------------- */
 
 static int wait_forever(struct lsp_cancel *token, void *argument, struct lsp_error *err)
 {
@@ -348,8 +348,8 @@ static void a_wait_ends_when_the_token_is_cancelled(void **state)
 	gate_init(&began);
 	runtime_init(&runtime, NULL);
 	_cleanup_task_ struct lsp_task *task = NULL;
-	assert_ok(lsp_tasks_spawn(runtime.tasks, "waits", LSP_TASK_MAINTENANCE, wait_forever,
-		&began, &task, ERR));
+	assert_ok(lsp_tasks_spawn(
+		runtime.tasks, "waits", LSP_TASK_MAINTENANCE, wait_forever, &began, &task, ERR));
 	gate_await(&began);
 	lsp_task_abort(task, LSP_CANCEL_USER, NULL);
 	assert_ok(lsp_task_wait(task, NULL, NULL, fixture_limit(), ERR));
@@ -366,8 +366,8 @@ static int wait_an_hour(struct lsp_cancel *token, void *argument, struct lsp_err
 {
 	struct clocked_wait *wait = argument;
 	lsp_time start = LSP_SECOND; /* where a fake clock begins */
-	wait->cancelled = lsp_cancel_wait(
-		token, &wait->clock.clock, lsp_time_add(start, 3600 * LSP_SECOND));
+	wait->cancelled =
+		lsp_cancel_wait(token, &wait->clock.clock, lsp_time_add(start, 3600 * LSP_SECOND));
 	gate_open(&wait->ended);
 	return 0;
 }
@@ -380,8 +380,8 @@ static void a_wait_ends_at_its_deadline_on_the_clock_it_was_given(void **state)
 	lsp_fake_clock_init(&wait.clock);
 	gate_init(&wait.ended);
 	_cleanup_task_ struct lsp_task *task = NULL;
-	assert_ok(lsp_tasks_spawn(runtime.tasks, "waits", LSP_TASK_MAINTENANCE, wait_an_hour,
-		&wait, &task, ERR));
+	assert_ok(lsp_tasks_spawn(
+		runtime.tasks, "waits", LSP_TASK_MAINTENANCE, wait_an_hour, &wait, &task, ERR));
 	lsp_fake_clock_advance(&wait.clock, 3600 * LSP_SECOND - 1);
 	for (int i = 0; i < 100; i++) {
 		assert_false(gate_is_open(&wait.ended));
@@ -393,7 +393,7 @@ static void a_wait_ends_at_its_deadline_on_the_clock_it_was_given(void **state)
 	runtime_done(&runtime);
 }
 
-/* ---- Many threads ------------------------------------------------------------------------------------ */
+/* ---- Many threads ------------------------------------------------------------------------ */
 
 struct watcher {
 	struct lsp_cancel *token;

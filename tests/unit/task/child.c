@@ -48,7 +48,7 @@ static const char *next_line(struct nursery *n)
 	return r ? line : NULL;
 }
 
-/* ---- What it says and hears ------------------------------------------------------------------------ */
+/* ---- What it says and hears -------------------------------------------------------------- */
 
 static void its_output_is_read_line_by_line_to_the_end(void **state)
 {
@@ -70,16 +70,13 @@ static void its_output_is_read_as_bytes(void **state)
 	char bytes[4];
 	nursery_init(&n, "printf 'abcdefXY'");
 	start(&n);
-	assert_int_equal(
-		lsp_child_read_all(n.child, bytes, 3, NULL, LSP_TIME_NEVER, ERR), 1);
+	assert_int_equal(lsp_child_read_all(n.child, bytes, 3, NULL, LSP_TIME_NEVER, ERR), 1);
 	assert_memory_equal(bytes, "abc", 3);
-	assert_int_equal(
-		lsp_child_read_all(n.child, bytes, 3, NULL, LSP_TIME_NEVER, ERR), 1);
-	assert_code(lsp_child_read_all(n.child, bytes, 3, NULL, LSP_TIME_NEVER, ERR),
-		LSP_E_PROTOCOL);
+	assert_int_equal(lsp_child_read_all(n.child, bytes, 3, NULL, LSP_TIME_NEVER, ERR), 1);
+	assert_code(
+		lsp_child_read_all(n.child, bytes, 3, NULL, LSP_TIME_NEVER, ERR), LSP_E_PROTOCOL);
 	assert_string_equal(ERR->message, "unpack ended in the midst of a message");
-	assert_int_equal(
-		lsp_child_read_all(n.child, bytes, 3, NULL, LSP_TIME_NEVER, ERR), 0);
+	assert_int_equal(lsp_child_read_all(n.child, bytes, 3, NULL, LSP_TIME_NEVER, ERR), 0);
 	nursery_done(&n);
 }
 
@@ -115,8 +112,8 @@ static void a_line_without_an_end_is_an_error(void **state)
 	const char *line;
 	nursery_init(&n, "exec tr '\\0' x < /dev/zero");
 	start(&n);
-	assert_code(lsp_child_read_line(n.child, NULL, LSP_TIME_NEVER, &line, ERR),
-		LSP_E_TOO_LARGE);
+	assert_code(
+		lsp_child_read_line(n.child, NULL, LSP_TIME_NEVER, &line, ERR), LSP_E_TOO_LARGE);
 	nursery_done(&n);
 }
 
@@ -138,7 +135,7 @@ static void what_it_says_on_stderr_is_logged_under_its_name_and_bounded(void **s
 	assert_non_null(strstr(log.text, "what else it says is not logged"));
 }
 
-/* ---- How it ends ------------------------------------------------------------------------------------- */
+/* ---- How it ends ------------------------------------------------------------------------- */
 
 static void its_exit_status_and_last_words_are_the_error(void **state)
 {
@@ -146,8 +143,7 @@ static void its_exit_status_and_last_words_are_the_error(void **state)
 	nursery_init(&n, "echo first >&2; echo 'the archive is cut short' >&2; exit 3");
 	start(&n);
 	assert_code(lsp_child_finish(n.child, ERR), LSP_E_FAILED);
-	assert_string_equal(
-		ERR->message, "unpack exited with status 3: the archive is cut short");
+	assert_string_equal(ERR->message, "unpack exited with status 3: the archive is cut short");
 	assert_int_equal(lsp_child_exit_status(n.child), 3);
 	nursery_done(&n);
 }
@@ -158,8 +154,7 @@ static void the_signal_that_killed_it_is_the_error(void **state)
 	nursery_init(&n, "kill -SEGV $$");
 	start(&n);
 	assert_code(lsp_child_finish(n.child, ERR), LSP_E_FAILED);
-	assert_string_equal(
-		ERR->message, "unpack was killed by signal 11 (Segmentation fault)");
+	assert_string_equal(ERR->message, "unpack was killed by signal 11 (Segmentation fault)");
 	assert_int_equal(lsp_child_exit_status(n.child), 128 + SIGSEGV);
 	nursery_done(&n);
 }
@@ -197,8 +192,7 @@ static void at_its_deadline_it_gets_sigterm_and_after_the_grace_sigkill(void **s
 	lsp_fake_clock_advance(&n.clock, 5 * LSP_SECOND);
 	assert_null(next_line(&n));
 	assert_code(lsp_child_wait(n.child, NULL, LSP_TIME_NEVER, ERR), LSP_E_TIMEOUT);
-	assert_string_equal(
-		ERR->message, "unpack did not end before its deadline and was stopped");
+	assert_string_equal(ERR->message, "unpack did not end before its deadline and was stopped");
 	assert_int_equal(lsp_child_exit_status(n.child), 128 + SIGKILL);
 	nursery_done(&n);
 }
@@ -292,7 +286,7 @@ static void an_interrupted_watcher_kills_and_reaps_its_child(void **state)
 	nursery_done(&n);
 }
 
-/* ---- Nothing is left behind ------------------------------------------------------------------------- */
+/* ---- Nothing is left behind -------------------------------------------------------------- */
 
 static void freeing_the_handle_kills_and_reaps_it(void **state)
 {
@@ -361,7 +355,7 @@ static void no_child_outlives_a_killed_daemon(void **state)
 	assert_int_equal(await_orphan(child), SIGKILL);
 }
 
-/* ---- What it gets -------------------------------------------------------------------------------------- */
+/* ---- What it gets ------------------------------------------------------------------------ */
 
 static void it_gets_its_descriptors_and_no_others(void **state)
 {
@@ -438,8 +432,8 @@ static void twenty_children_live_side_by_side(void **state)
 	nursery_init(&n, "read x; echo $x");
 	n.options.input = LSP_CHILD_PIPE;
 	for (int i = 0; i < 20; i++)
-		assert_ok(lsp_child_start(
-			n.runtime.tasks, "unpack", &n.options, &children[i], ERR));
+		assert_ok(
+			lsp_child_start(n.runtime.tasks, "unpack", &n.options, &children[i], ERR));
 	for (int i = 0; i < 20; i++) {
 		char number[8];
 		const char *line = NULL;

@@ -84,7 +84,7 @@ static inline void runtime_done(struct runtime *runtime)
 	lsp_cancel_unref(runtime->root);
 }
 
-/* ---- What was logged ------------------------------------------------------------------------------ */
+/* ---- What was logged --------------------------------------------------------------------- */
 
 #include "base/log.h"
 

@@ -45,7 +45,7 @@ static void block_loop(struct lsp_loop *loop, struct blocker *blocker)
 	gate_await(&blocker->began);
 }
 
-/* ---- Posts --------------------------------------------------------------------------------------- */
+/* ---- Posts ------------------------------------------------------------------------------- */
 
 struct sequence {
 	struct lsp_loop *loop;
@@ -159,7 +159,7 @@ static void a_post_may_post(void **state)
 	assert_int_equal(reposting.left, -1);
 }
 
-/* ---- Calls ---------------------------------------------------------------------------------------- */
+/* ---- Calls ------------------------------------------------------------------------------- */
 
 struct question {
 	struct lsp_loop *loop;
@@ -186,8 +186,7 @@ static void a_call_gives_the_functions_result_and_error(void **state)
 	no.result = -LSP_E_NOT_FOUND;
 	assert_int_equal(lsp_loop_call(l.loop, answer, &yes, NULL, LSP_TIME_NEVER, ERR), 42);
 	assert_true(yes.on_loop);
-	assert_code(lsp_loop_call(l.loop, answer, &no, NULL, LSP_TIME_NEVER, ERR),
-		LSP_E_NOT_FOUND);
+	assert_code(lsp_loop_call(l.loop, answer, &no, NULL, LSP_TIME_NEVER, ERR), LSP_E_NOT_FOUND);
 	assert_string_equal(ERR->message, "the answer is no");
 	looped_done(&l);
 }
@@ -198,8 +197,8 @@ static void a_call_to_a_closed_loop_is_refused(void **state)
 	looped_init(&l, false);
 	struct question question = {.loop = l.loop};
 	lsp_loop_close(l.loop);
-	assert_code(lsp_loop_call(l.loop, answer, &question, NULL, LSP_TIME_NEVER, ERR),
-		LSP_E_CLOSED);
+	assert_code(
+		lsp_loop_call(l.loop, answer, &question, NULL, LSP_TIME_NEVER, ERR), LSP_E_CLOSED);
 	looped_done(&l);
 	assert_int_equal(question.calls, 0);
 }
@@ -254,8 +253,8 @@ static int answer_slowly(void *argument, struct lsp_error *err)
 static int ask(struct lsp_cancel *token, void *argument, struct lsp_error *err)
 {
 	struct slow_question *question = argument;
-	question->result = lsp_loop_call(question->loop, answer_slowly, question,
-		question->token, LSP_TIME_NEVER, err);
+	question->result = lsp_loop_call(
+		question->loop, answer_slowly, question, question->token, LSP_TIME_NEVER, err);
 	gate_open(&question->ended);
 	return 0;
 }
@@ -269,8 +268,8 @@ static void a_call_that_runs_when_it_is_cancelled_gives_its_result(void **state)
 	gate_init(&question.blocker.may_end);
 	gate_init(&question.ended);
 	assert_ok(lsp_cancel_new(NULL, &question.token, ERR));
-	assert_ok(lsp_tasks_spawn(
-		l.runtime.tasks, "asks", LSP_TASK_RPC, ask, &question, NULL, ERR));
+	assert_ok(
+		lsp_tasks_spawn(l.runtime.tasks, "asks", LSP_TASK_RPC, ask, &question, NULL, ERR));
 	gate_await(&question.blocker.began);
 	lsp_cancel_request(question.token, LSP_CANCEL_USER, NULL);
 	for (int i = 0; i < 100; i++) {
@@ -301,7 +300,7 @@ static void a_call_on_the_loops_own_thread_is_a_plain_call(void **state)
 	looped_done(&l);
 }
 
-/* ---- Timers ----------------------------------------------------------------------------------------- */
+/* ---- Timers ------------------------------------------------------------------------------ */
 
 struct timers {
 	struct looped l;
@@ -429,8 +428,7 @@ static void a_timer_that_restarts_itself_at_once_starves_nobody(void **state)
 	struct timers timers = {.order = ""};
 	looped_init(&timers.l, true);
 	gate_init(&timers.fired);
-	assert_ok(lsp_loop_call(
-		timers.l.loop, start_again, &timers, NULL, LSP_TIME_NEVER, ERR));
+	assert_ok(lsp_loop_call(timers.l.loop, start_again, &timers, NULL, LSP_TIME_NEVER, ERR));
 	sync_with(timers.l.loop);
 	gate_await(&timers.fired);
 	assert_int_equal(timers.again, 1000);
@@ -463,8 +461,7 @@ static int start_many(void *argument, struct lsp_error *err)
 	struct many_timers *many = argument;
 	uint32_t x = 12345;
 	for (int i = 0; i < MANY; i++) {
-		int r = lsp_timer_init(
-			&many->timers[i], many->l.loop, fire_one_of_many, many, err);
+		int r = lsp_timer_init(&many->timers[i], many->l.loop, fire_one_of_many, many, err);
 		if (r < 0)
 			return r;
 		lsp_timer_start(&many->timers[i], 2 * LSP_SECOND + (x = x * 1664525 + 1) % 1000);
@@ -487,7 +484,7 @@ static void many_timers_started_and_stopped_at_random_keep_their_order(void **st
 	assert_int_equal(many.out_of_order, 0);
 }
 
-/* ---- The end ------------------------------------------------------------------------------------------ */
+/* ---- The end ----------------------------------------------------------------------------- */
 
 static void the_loop_outlives_the_cancel_of_its_token_but_not_an_interrupt(void **state)
 {
@@ -495,8 +492,7 @@ static void the_loop_outlives_the_cancel_of_its_token_but_not_an_interrupt(void 
 	looped_init(&l, true);
 	lsp_cancel_request(l.runtime.root, LSP_CANCEL_USER, NULL);
 	struct question question = {.loop = l.loop, .result = 5};
-	assert_int_equal(
-		lsp_loop_call(l.loop, answer, &question, NULL, LSP_TIME_NEVER, ERR), 5);
+	assert_int_equal(lsp_loop_call(l.loop, answer, &question, NULL, LSP_TIME_NEVER, ERR), 5);
 	lsp_log_set_level(LSP_LOG_ERROR);
 	assert_code(lsp_tasks_join_all(l.runtime.tasks, lsp_now(&l.clock.clock), NULL, ERR),
 		LSP_E_TIMEOUT);
@@ -544,8 +540,7 @@ int main(void)
 		cmocka_unit_test(posts_run_on_the_loops_thread_in_their_order),
 		cmocka_unit_test(
 			accepted_posts_run_before_a_closed_loop_ends_and_later_ones_are_refused),
-		cmocka_unit_test(
-			a_reserved_post_is_accepted_after_the_close_and_holds_the_loop),
+		cmocka_unit_test(a_reserved_post_is_accepted_after_the_close_and_holds_the_loop),
 		cmocka_unit_test(a_post_may_post),
 		cmocka_unit_test(a_call_gives_the_functions_result_and_error),
 		cmocka_unit_test(a_call_to_a_closed_loop_is_refused),

@@ -28,12 +28,10 @@ static void table_done(struct table *t)
 	lsp_operations_free(t->operations);
 }
 
-static struct lsp_operation *begin(
-	struct table *t, const char *game, enum lsp_operation_kind kind)
+static struct lsp_operation *begin(struct table *t, const char *game, enum lsp_operation_kind kind)
 {
 	struct lsp_operation *operation = NULL;
-	assert_ok(lsp_operation_begin(
-		t->operations, game, kind, t->runtime.root, &operation, ERR));
+	assert_ok(lsp_operation_begin(t->operations, game, kind, t->runtime.root, &operation, ERR));
 	return operation;
 }
 
@@ -91,8 +89,8 @@ static void a_game_has_at_most_one_operation(void **state)
 	struct lsp_operation *second = NULL;
 	_cleanup_operation_ struct lsp_operation *doom =
 		begin(&t, "doom", LSP_OPERATION_UNINSTALLING);
-	assert_code(lsp_operation_begin(t.operations, "doom", LSP_OPERATION_INSTALLING, NULL,
-			    &second, ERR),
+	assert_code(lsp_operation_begin(
+			    t.operations, "doom", LSP_OPERATION_INSTALLING, NULL, &second, ERR),
 		LSP_E_BUSY);
 	assert_string_equal(ERR->message, "doom is being uninstalled");
 	assert_null(second);
@@ -114,11 +112,11 @@ static void an_id_that_is_empty_or_too_long_is_refused(void **state)
 	memset(id, 'x', sizeof id - 1);
 	id[sizeof id - 1] = '\0';
 	table_init(&t);
-	assert_code(lsp_operation_begin(t.operations, "", LSP_OPERATION_HASHING, NULL,
-			    &operation, ERR),
+	assert_code(
+		lsp_operation_begin(t.operations, "", LSP_OPERATION_HASHING, NULL, &operation, ERR),
 		LSP_E_INVALID);
-	assert_code(lsp_operation_begin(t.operations, id, LSP_OPERATION_HASHING, NULL,
-			    &operation, ERR),
+	assert_code(
+		lsp_operation_begin(t.operations, id, LSP_OPERATION_HASHING, NULL, &operation, ERR),
 		LSP_E_INVALID);
 	assert_int_equal(listed(&t), 0);
 	table_done(&t);
@@ -138,7 +136,7 @@ static void the_last_reference_clears_it(void **state)
 	table_done(&t);
 }
 
-/* ---- Every way out of a task ---------------------------------------------------------------------------- */
+/* ---- Every way out of a task ------------------------------------------------------------- */
 
 enum way { SUCCESS, FAILURE, CANCEL, KILLED_CHILD, LEFT_EARLY, WAYS };
 
@@ -201,8 +199,7 @@ static void it_is_cleared_on_every_way_out_of_its_task(void **state)
 		assert_int_equal(
 			lsp_task_wait(task, NULL, NULL, fixture_limit(), ERR), results[way]);
 		if (way == KILLED_CHILD)
-			assert_string_equal(
-				ERR->message, "unpack was killed by signal 9 (Killed)");
+			assert_string_equal(ERR->message, "unpack was killed by signal 9 (Killed)");
 		/* Whoever waited for the task finds the table without it. */
 		assert_int_equal(listed(&t), 0);
 		assert_int_equal(t.changes, 2);
@@ -246,7 +243,7 @@ static void it_can_be_attached_to_an_activity_and_only_once(void **state)
 	table_done(&t);
 }
 
-/* ---- Tokens, waiting, threads ------------------------------------------------------------------------------ */
+/* ---- Tokens, waiting, threads ------------------------------------------------------------ */
 
 static void cancelling_one_leaves_the_others_and_the_runtime_alone(void **state)
 {
@@ -278,8 +275,7 @@ static void a_waiting_download_and_a_hashing_block_nothing(void **state)
 	table_init(&t);
 	_cleanup_operation_ struct lsp_operation *doom =
 		begin(&t, "doom", LSP_OPERATION_DOWNLOADING);
-	_cleanup_operation_ struct lsp_operation *quake =
-		begin(&t, "quake", LSP_OPERATION_HASHING);
+	_cleanup_operation_ struct lsp_operation *quake = begin(&t, "quake", LSP_OPERATION_HASHING);
 	assert_int_equal(lsp_operations_blocking(t.operations), 1);
 	lsp_operation_set_waiting(doom, true);
 	lsp_operation_set_waiting(doom, true);
@@ -317,8 +313,8 @@ static int race(struct lsp_cancel *token, void *argument, struct lsp_error *err)
 	gate_pass(racer->start);
 	for (int i = 0; i < 200; i++) {
 		struct lsp_operation *operation = NULL;
-		if (lsp_operation_begin(racer->table->operations, "doom",
-			    LSP_OPERATION_INSTALLING, token, &operation, NULL) < 0)
+		if (lsp_operation_begin(racer->table->operations, "doom", LSP_OPERATION_INSTALLING,
+			    token, &operation, NULL) < 0)
 			continue;
 		if (atomic_fetch_add(racer->inside, 1) != 0)
 			atomic_fetch_add(racer->together, 1);
@@ -339,8 +335,8 @@ static void of_many_threads_one_at_a_time_has_the_game(void **state)
 	table_init(&t);
 	gate_init(&start);
 	for (int i = 0; i < 4; i++)
-		assert_ok(lsp_tasks_spawn(t.runtime.tasks, "racer", LSP_TASK_MAINTENANCE, race,
-			&racer, NULL, ERR));
+		assert_ok(lsp_tasks_spawn(
+			t.runtime.tasks, "racer", LSP_TASK_MAINTENANCE, race, &racer, NULL, ERR));
 	gate_open(&start);
 	assert_ok(lsp_tasks_join_all(t.runtime.tasks, LSP_TIME_NEVER, NULL, ERR));
 	assert_int_equal(together, 0);

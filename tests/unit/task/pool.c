@@ -283,8 +283,7 @@ static void interrupted_workers_give_the_queue_back(void **state)
 	submit(&t[1]);
 	lsp_log_set_level(LSP_LOG_ERROR);
 	size_t stragglers;
-	assert_code(lsp_tasks_join_all(
-			    p.runtime.tasks, lsp_now(&p.clock.clock), &stragglers, ERR),
+	assert_code(lsp_tasks_join_all(p.runtime.tasks, lsp_now(&p.clock.clock), &stragglers, ERR),
 		LSP_E_TIMEOUT);
 	lsp_log_set_level(LSP_LOG_INFO);
 	assert_int_equal(stragglers, 2);
@@ -296,7 +295,7 @@ static void interrupted_workers_give_the_queue_back(void **state)
 	assert_int_equal(t[1].done, 1);
 }
 
-/* ---- Calls ---------------------------------------------------------------------------------------- */
+/* ---- Calls ------------------------------------------------------------------------------- */
 
 struct called {
 	struct gate began, may_end;
@@ -339,8 +338,7 @@ static void a_queued_call_is_withdrawn_at_its_deadline_or_cancel(void **state)
 	assert_code(lsp_pool_call(p.pool, called, &c, token, lsp_now(&p.clock.clock), ERR),
 		LSP_E_TIMEOUT);
 	lsp_cancel_request(token, LSP_CANCEL_USER, NULL);
-	assert_code(lsp_pool_call(p.pool, called, &c, token, LSP_TIME_NEVER, ERR),
-		LSP_E_CANCELLED);
+	assert_code(lsp_pool_call(p.pool, called, &c, token, LSP_TIME_NEVER, ERR), LSP_E_CANCELLED);
 	gate_open(&t.may_end);
 	pooled_done(&p);
 	assert_int_equal(c.calls, 0);

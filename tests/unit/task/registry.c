@@ -63,8 +63,8 @@ static void spawn_lists_the_task_with_name_kind_age_state_and_thread(void **stat
 	lsp_fake_clock_init(&clock);
 	runtime_init(&runtime, &clock.clock);
 	held_init(&held);
-	assert_ok(lsp_tasks_spawn(runtime.tasks, "library monitor", LSP_TASK_MAINTENANCE, hold,
-		&held, NULL, ERR));
+	assert_ok(lsp_tasks_spawn(
+		runtime.tasks, "library monitor", LSP_TASK_MAINTENANCE, hold, &held, NULL, ERR));
 	gate_await(&held.began);
 	lsp_fake_clock_advance(&clock, 7 * LSP_SECOND);
 	_cleanup_free_ struct lsp_task_info *infos = NULL;
@@ -176,8 +176,8 @@ static void an_error_is_logged_with_the_tasks_name_and_kept_for_the_handle(void 
 	runtime_init(&runtime, NULL);
 	capture_log(&log);
 	_cleanup_task_ struct lsp_task *task = NULL;
-	assert_ok(lsp_tasks_spawn(runtime.tasks, "failing", LSP_TASK_MAINTENANCE,
-		fail_on_purpose, NULL, &task, ERR));
+	assert_ok(lsp_tasks_spawn(
+		runtime.tasks, "failing", LSP_TASK_MAINTENANCE, fail_on_purpose, NULL, &task, ERR));
 	assert_code(lsp_task_wait(task, NULL, NULL, fixture_limit(), ERR), LSP_E_CORRUPT);
 	assert_string_equal(ERR->message, "the reason of the failure");
 	runtime_done(&runtime);
@@ -191,15 +191,15 @@ static void a_cancelled_task_is_no_error_in_the_log(void **state)
 	struct runtime runtime;
 	runtime_init(&runtime, NULL);
 	capture_log(&log);
-	assert_ok(lsp_tasks_spawn(runtime.tasks, "cancelled", LSP_TASK_MAINTENANCE,
-		wait_for_cancel, NULL, NULL, ERR));
+	assert_ok(lsp_tasks_spawn(runtime.tasks, "cancelled", LSP_TASK_MAINTENANCE, wait_for_cancel,
+		NULL, NULL, ERR));
 	lsp_cancel_request(runtime.root, LSP_CANCEL_USER, NULL);
 	runtime_done(&runtime);
 	release_log(&log);
 	assert_string_equal(log.text, "");
 }
 
-/* ---- Joining --------------------------------------------------------------------------------------- */
+/* ---- Joining ----------------------------------------------------------------------------- */
 
 struct joiner {
 	struct runtime *runtime;
@@ -315,8 +315,7 @@ static void join_all_names_and_counts_stragglers_and_they_really_stop(void **sta
 	capture_log(&log);
 	size_t stragglers = 0;
 	/* The deadline is now: nobody has to wait for the clock. */
-	assert_code(lsp_tasks_join_all(
-			    runtime.tasks, lsp_now(&clock.clock), &stragglers, ERR),
+	assert_code(lsp_tasks_join_all(runtime.tasks, lsp_now(&clock.clock), &stragglers, ERR),
 		LSP_E_TIMEOUT);
 	assert_int_equal(stragglers, 2);
 	assert_string_equal(ERR->message, "2 tasks did not stop in time: slow one, slow two");
@@ -339,8 +338,8 @@ struct passing {
 static int pass_the_time(struct lsp_cancel *token, void *argument, struct lsp_error *err)
 {
 	struct passing *passing = argument;
-	while (lsp_tasks_spawn(passing->runtime.tasks, "probe", LSP_TASK_RPC, return_at_once,
-		       NULL, NULL, NULL) == 0)
+	while (lsp_tasks_spawn(passing->runtime.tasks, "probe", LSP_TASK_RPC, return_at_once, NULL,
+		       NULL, NULL) == 0)
 		sched_yield();
 	lsp_fake_clock_advance(&passing->clock, 2 * LSP_SECOND);
 	return 0;
@@ -355,8 +354,8 @@ static void join_all_has_one_deadline_for_all(void **state)
 	struct lsp_tasks *tasks = passing.runtime.tasks;
 	for (int i = 0; i < 8; i++) {
 		held_init(&held[i]);
-		assert_ok(lsp_tasks_spawn(tasks, "stuck", LSP_TASK_BACKGROUND, wait_regardless,
-			&held[i], NULL, ERR));
+		assert_ok(lsp_tasks_spawn(
+			tasks, "stuck", LSP_TASK_BACKGROUND, wait_regardless, &held[i], NULL, ERR));
 	}
 	assert_ok(lsp_tasks_spawn(
 		tasks, "time", LSP_TASK_BACKGROUND, pass_the_time, &passing, NULL, ERR));
@@ -397,8 +396,7 @@ static int exit_with_a_task_that_never_stops(void)
 		return 9;
 	gate_pass(&began);
 	lsp_cancel_request(root, LSP_CANCEL_USER, NULL);
-	if (lsp_tasks_join_all(tasks, lsp_now(&clock.clock), &stragglers, NULL) !=
-			-LSP_E_TIMEOUT ||
+	if (lsp_tasks_join_all(tasks, lsp_now(&clock.clock), &stragglers, NULL) != -LSP_E_TIMEOUT ||
 		stragglers != 1)
 		return 8;
 	return 1;
@@ -428,8 +426,8 @@ static void a_task_that_joins_does_not_wait_for_itself(void **state)
 	_cleanup_task_ struct lsp_task *task = NULL;
 	assert_ok(lsp_tasks_spawn(
 		runtime.tasks, "short", LSP_TASK_RPC, return_at_once, NULL, NULL, ERR));
-	assert_ok(lsp_tasks_spawn(runtime.tasks, "service", LSP_TASK_BACKGROUND,
-		join_from_within, runtime.tasks, &task, ERR));
+	assert_ok(lsp_tasks_spawn(runtime.tasks, "service", LSP_TASK_BACKGROUND, join_from_within,
+		runtime.tasks, &task, ERR));
 	assert_ok(lsp_task_wait(task, NULL, NULL, fixture_limit(), ERR));
 	runtime_done(&runtime);
 }
@@ -449,7 +447,7 @@ static void a_handle_outlives_task_and_registry(void **state)
 	lsp_task_unref(task);
 }
 
-/* ---- Guards ------------------------------------------------------------------------------------------ */
+/* ---- Guards ------------------------------------------------------------------------------ */
 
 struct noted {
 	struct lsp_task_guard guard;
@@ -533,7 +531,7 @@ static void a_thread_that_left_early_is_a_failure_with_its_name(void **state)
 	assert_string_equal(log.text, "error leaving: its thread left early\n");
 }
 
-/* ---- Activities and the threads of the process ----------------------------------------------------------- */
+/* ---- Activities and the threads of the process ------------------------------------------- */
 
 static void an_activity_is_listed_joined_and_dropped_like_a_thread(void **state)
 {
@@ -543,8 +541,8 @@ static void an_activity_is_listed_joined_and_dropped_like_a_thread(void **state)
 	pthread_t thread;
 	runtime_init(&runtime, NULL);
 	gate_init(&joiner.ended);
-	assert_ok(lsp_tasks_begin(
-		runtime.tasks, "peer anna", LSP_TASK_CONNECTION, NULL, &task, ERR));
+	assert_ok(
+		lsp_tasks_begin(runtime.tasks, "peer anna", LSP_TASK_CONNECTION, NULL, &task, ERR));
 	_cleanup_free_ struct lsp_task_info *infos = NULL;
 	size_t count;
 	assert_ok(lsp_tasks_snapshot(runtime.tasks, &infos, &count, ERR));
@@ -567,11 +565,11 @@ static void an_activity_that_never_ends_is_a_straggler(void **state)
 	struct lsp_task *task = NULL;
 	lsp_fake_clock_init(&clock);
 	runtime_init(&runtime, &clock.clock);
-	assert_ok(lsp_tasks_begin(
-		runtime.tasks, "peer anna", LSP_TASK_CONNECTION, NULL, &task, ERR));
+	assert_ok(
+		lsp_tasks_begin(runtime.tasks, "peer anna", LSP_TASK_CONNECTION, NULL, &task, ERR));
 	lsp_log_set_level(LSP_LOG_ERROR);
-	assert_code(lsp_tasks_join_all(runtime.tasks, lsp_now(&clock.clock), NULL, ERR),
-		LSP_E_TIMEOUT);
+	assert_code(
+		lsp_tasks_join_all(runtime.tasks, lsp_now(&clock.clock), NULL, ERR), LSP_E_TIMEOUT);
 	lsp_log_set_level(LSP_LOG_INFO);
 	assert_string_equal(ERR->message, "1 task did not stop in time: peer anna");
 	assert_true(lsp_cancel_requested(lsp_task_token(task)));
@@ -678,8 +676,7 @@ static void a_task_of_another_registry_is_not_foreign(void **state)
 	runtime_init(&one, NULL);
 	runtime_init(&two, NULL);
 	held_init(&held);
-	assert_ok(lsp_tasks_spawn(
-		one.tasks, "held", LSP_TASK_BACKGROUND, hold, &held, NULL, ERR));
+	assert_ok(lsp_tasks_spawn(one.tasks, "held", LSP_TASK_BACKGROUND, hold, &held, NULL, ERR));
 	gate_await(&held.began);
 	_cleanup_free_ struct lsp_task_info *foreign = NULL;
 	size_t count;

@@ -2,8 +2,7 @@
 
 #include "fixture.h"
 
-static const struct lsp_policy five_seconds = {
-	.kind = LSP_POLICY_RESTART, .delay = 5 * LSP_SECOND};
+static const struct lsp_policy five_seconds = {.kind = LSP_POLICY_RESTART, .delay = 5 * LSP_SECOND};
 /* As the torrent engine has it. */
 static const struct lsp_policy back_off = {
 	.kind = LSP_POLICY_RESTART,
@@ -82,11 +81,10 @@ static void a_long_healthy_run_ends_the_row(void **state)
 	policy.jitter = 0;
 	lsp_random_seed(&random, 7);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(lsp_restart_judge(&policy, &row, 0, &random, &delay),
-			LSP_VERDICT_RESTART);
+		assert_int_equal(
+			lsp_restart_judge(&policy, &row, 0, &random, &delay), LSP_VERDICT_RESTART);
 	assert_int_equal(delay, 16 * LSP_SECOND);
-	assert_int_equal(
-		lsp_restart_judge(&policy, &row, LSP_POLICY_HEALTHY, &random, &delay),
+	assert_int_equal(lsp_restart_judge(&policy, &row, LSP_POLICY_HEALTHY, &random, &delay),
 		LSP_VERDICT_RESTART);
 	assert_int_equal(delay, LSP_SECOND);
 	assert_int_equal(row, 1);
@@ -100,8 +98,7 @@ static void a_huge_factor_does_not_overflow(void **state)
 	unsigned row = 100000;
 	uint64_t delay;
 	lsp_random_seed(&random, 7);
-	assert_int_equal(
-		lsp_restart_judge(&policy, &row, 0, &random, &delay), LSP_VERDICT_RESTART);
+	assert_int_equal(lsp_restart_judge(&policy, &row, 0, &random, &delay), LSP_VERDICT_RESTART);
 	assert_true(delay <= UINT64_MAX / 4 + 1);
 }
 

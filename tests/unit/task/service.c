@@ -56,8 +56,8 @@ static int hook(struct tested *t, enum lsp_service_stage stage,
 		return lsp_cancel_check(context->token, err);
 	}
 	if (t->fails == stage)
-		return lsp_error_set(err, "test", LSP_E_IO, "%s says no",
-			lsp_service_stage_name(stage));
+		return lsp_error_set(
+			err, "test", LSP_E_IO, "%s says no", lsp_service_stage_name(stage));
 	return 0;
 }
 
@@ -181,7 +181,7 @@ static void tested_done(struct tested *t)
 	release_log(&t->log);
 }
 
-/* ---- The order, and what a failure does to it ------------------------------------------------------- */
+/* ---- The order, and what a failure does to it -------------------------------------------- */
 
 static void the_hooks_run_in_their_order_and_the_end_is_graceful(void **state)
 {
@@ -289,15 +289,15 @@ static void every_part_and_hook_is_optional(void **state)
 	assert_ok(lsp_service_message(t.service, "anna", "x", 1, ERR));
 	assert_ok(lsp_service_disconnected(t.service, "anna", ERR));
 	assert_ok(lsp_service_health(t.service, ERR));
-	assert_code(lsp_service_dispatch(t.service, "status", "{}", &result, ERR),
-		LSP_E_UNSUPPORTED);
+	assert_code(
+		lsp_service_dispatch(t.service, "status", "{}", &result, ERR), LSP_E_UNSUPPORTED);
 	lsp_service_shutdown(t.service, LSP_CANCEL_RPC, NULL);
 	assert_ok(lsp_service_wait(t.service, LSP_TIME_NEVER, &t.exit, ERR));
 	assert_int_equal(t.exit.reason.kind, LSP_CANCEL_RPC);
 	tested_done(&t);
 }
 
-/* ---- Stopping ----------------------------------------------------------------------------------------- */
+/* ---- Stopping ---------------------------------------------------------------------------- */
 
 static void a_shutdown_while_it_serves_is_graceful_with_its_reason(void **state)
 {
@@ -360,8 +360,8 @@ static void waiting_for_it_can_be_given_up(void **state)
 	tested_init(&t);
 	make(&t);
 	assert_ok(lsp_service_start(t.service, ERR));
-	assert_code(lsp_service_wait(t.service, lsp_now(&t.clock.clock), &t.exit, ERR),
-		LSP_E_TIMEOUT);
+	assert_code(
+		lsp_service_wait(t.service, lsp_now(&t.clock.clock), &t.exit, ERR), LSP_E_TIMEOUT);
 	lsp_service_shutdown(t.service, LSP_CANCEL_USER, NULL);
 	assert_ok(lsp_service_wait(t.service, LSP_TIME_NEVER, &t.exit, ERR));
 	tested_done(&t);
@@ -389,7 +389,7 @@ static void the_handle_outlives_the_service_and_does_nothing_then(void **state)
 	assert_string_equal(t.peers, "");
 }
 
-/* ---- Deadlines ------------------------------------------------------------------------------------------ */
+/* ---- Deadlines --------------------------------------------------------------------------- */
 
 static bool was_logged(struct tested *t, const char *text)
 {
@@ -423,8 +423,8 @@ static void let_time_pass(struct tested *t)
 
 static void a_hook_that_is_late_is_interrupted_and_has_failed(void **state)
 {
-	static const enum lsp_service_stage stages[] = {LSP_STAGE_PRE_START, LSP_STAGE_ON_START,
-		LSP_STAGE_ON_STOP, LSP_STAGE_POST_STOP};
+	static const enum lsp_service_stage stages[] = {
+		LSP_STAGE_PRE_START, LSP_STAGE_ON_START, LSP_STAGE_ON_STOP, LSP_STAGE_POST_STOP};
 	static const char *const orders[] = {"pre_start", "pre_start on_start post_stop",
 		"pre_start on_start run on_stop post_stop",
 		"pre_start on_start run on_stop post_stop"};
@@ -437,8 +437,8 @@ static void a_hook_that_is_late_is_interrupted_and_has_failed(void **state)
 		assert_ok(lsp_service_start(t.service, ERR));
 		gate_await(&t.waiting);
 		let_time_pass_until(&t, "is late and was interrupted");
-		assert_code(lsp_service_wait(t.service, LSP_TIME_NEVER, &t.exit, ERR),
-			LSP_E_TIMEOUT);
+		assert_code(
+			lsp_service_wait(t.service, LSP_TIME_NEVER, &t.exit, ERR), LSP_E_TIMEOUT);
 		assert_string_equal(t.order, orders[i]);
 		assert_int_equal(t.exit.failed, stages[i]);
 		assert_false(t.exit.is_graceful);
@@ -507,8 +507,8 @@ static int ignore_the_token(struct lsp_cancel *token, void *argument, struct lsp
 static int start_a_straggler(
 	void *argument, const struct lsp_service_context *context, struct lsp_error *err)
 {
-	return lsp_tasks_spawn(context->tasks, "deaf", LSP_TASK_BACKGROUND, ignore_the_token,
-		NULL, NULL, err);
+	return lsp_tasks_spawn(
+		context->tasks, "deaf", LSP_TASK_BACKGROUND, ignore_the_token, NULL, NULL, err);
 }
 
 static void stragglers_are_counted_and_the_exit_is_not_graceful(void **state)
@@ -534,7 +534,7 @@ static void stragglers_are_counted_and_the_exit_is_not_graceful(void **state)
 	tested_done(&t);
 }
 
-/* ---- The peer and RPC APIs ----------------------------------------------------------------------------------- */
+/* ---- The peer and RPC APIs --------------------------------------------------------------- */
 
 static void peers_and_requests_reach_the_node_while_it_runs(void **state)
 {

@@ -50,7 +50,7 @@ static size_t open_descriptors(void)
 	return count;
 }
 
-/* ---- Random trees ------------------------------------------------------------------------------------ */
+/* ---- Random trees ------------------------------------------------------------------------ */
 
 /* What must come out even: each left side with its right. */
 struct counts {
@@ -332,8 +332,8 @@ static void assert_even(const struct counts *counts)
 {
 	assert_int_equal(counts->tasks_started, counts->tasks_ran);
 	assert_int_equal(counts->guards_attached, counts->guards_released);
-	assert_int_equal(counts->callbacks_registered,
-		counts->callbacks_ran + counts->callbacks_withdrawn);
+	assert_int_equal(
+		counts->callbacks_registered, counts->callbacks_ran + counts->callbacks_withdrawn);
 	assert_int_equal(counts->posts_accepted, counts->posts_ran);
 	assert_int_equal(counts->jobs_accepted, counts->jobs_done);
 	assert_int_equal(counts->calls_ran, counts->calls_returned);
@@ -376,7 +376,7 @@ static void random_trees_lose_nothing_double_nothing_and_never_hang(void **state
 	runtime_done(&ground);
 }
 
-/* ---- A million short tasks ---------------------------------------------------------------------------- */
+/* ---- A million short tasks --------------------------------------------------------------- */
 
 static size_t resident_pages(void)
 {
@@ -398,8 +398,8 @@ static void run_short_tasks(struct lsp_tasks *tasks, int count, atomic_int *ran)
 	for (int i = 0; i < count; i++) {
 		while (lsp_tasks_count(tasks) >= 16)
 			sched_yield();
-		assert_ok(lsp_tasks_spawn(
-			tasks, "short", LSP_TASK_RPC, end_at_once, ran, NULL, ERR));
+		assert_ok(
+			lsp_tasks_spawn(tasks, "short", LSP_TASK_RPC, end_at_once, ran, NULL, ERR));
 	}
 	while (lsp_tasks_count(tasks))
 		sched_yield();
@@ -409,8 +409,7 @@ static void run_short_activities(struct lsp_tasks *tasks, int count)
 {
 	for (int i = 0; i < count; i++) {
 		struct lsp_task *task;
-		assert_ok(lsp_tasks_begin(
-			tasks, "peer", LSP_TASK_CONNECTION, NULL, &task, ERR));
+		assert_ok(lsp_tasks_begin(tasks, "peer", LSP_TASK_CONNECTION, NULL, &task, ERR));
 		lsp_task_end(task, 0, NULL);
 	}
 }
@@ -436,7 +435,7 @@ static void a_million_short_tasks_leave_memory_flat(void **state)
 	runtime_done(&runtime);
 }
 
-/* ---- From cancel to return ------------------------------------------------------------------------------ */
+/* ---- From cancel to return --------------------------------------------------------------- */
 
 enum wait_kind {
 	TOKEN_WAIT,
@@ -456,7 +455,7 @@ static const char *const wait_names[WAIT_KINDS] = {"token wait", "task wait", "c
 struct waits {
 	struct lsp_fake_clock clock; /* stands still: no deadline ends a wait */
 	struct runtime runtime;
-	struct lsp_loop *loop;       /* both are busy, so that calls wait */
+	struct lsp_loop *loop; /* both are busy, so that calls wait */
 	struct lsp_pool *pool;
 	struct gate loop_busy, pool_busy, may_end;
 	struct lsp_task *forever;
@@ -489,8 +488,7 @@ static int be_busy_in_the_pool(struct lsp_cancel *token, void *argument, struct 
 static int be_busy_for_ever(struct lsp_cancel *token, void *argument, struct lsp_error *err)
 {
 	struct waits *waits = argument;
-	return lsp_pool_call(
-		waits->pool, be_busy_in_the_pool, waits, NULL, LSP_TIME_NEVER, err);
+	return lsp_pool_call(waits->pool, be_busy_in_the_pool, waits, NULL, LSP_TIME_NEVER, err);
 }
 
 static int write_for_ever(struct sample *sample, struct lsp_cancel *token, struct lsp_error *err)
@@ -498,8 +496,7 @@ static int write_for_ever(struct sample *sample, struct lsp_cancel *token, struc
 	static const char zeros[65536];
 	int r = 0;
 	while (r == 0)
-		r = lsp_child_write(
-			sample->child, zeros, sizeof zeros, token, LSP_TIME_NEVER, err);
+		r = lsp_child_write(sample->child, zeros, sizeof zeros, token, LSP_TIME_NEVER, err);
 	return r;
 }
 
@@ -514,8 +511,7 @@ static int wait_somehow(struct sample *sample, struct lsp_cancel *token, struct 
 	case TASK_WAIT:
 		return lsp_task_wait(waits->forever, token, NULL, LSP_TIME_NEVER, err);
 	case CHILD_READ:
-		return lsp_child_read(
-			sample->child, &byte, 1, token, LSP_TIME_NEVER, &got, err);
+		return lsp_child_read(sample->child, &byte, 1, token, LSP_TIME_NEVER, &got, err);
 	case CHILD_WRITE:
 		return write_for_ever(sample, token, err);
 	case CHILD_WAIT:
@@ -523,11 +519,10 @@ static int wait_somehow(struct sample *sample, struct lsp_cancel *token, struct 
 	case CHILD_KILLED: /* its own token is cancelled; this call has none */
 		return lsp_child_finish(sample->child, err);
 	case LOOP_CALL:
-		return lsp_loop_call(
-			waits->loop, have_a_turn, NULL, token, LSP_TIME_NEVER, err);
+		return lsp_loop_call(waits->loop, have_a_turn, NULL, token, LSP_TIME_NEVER, err);
 	default:
-		return lsp_pool_call(waits->pool, be_busy_in_the_pool, waits, token,
-			LSP_TIME_NEVER, err);
+		return lsp_pool_call(
+			waits->pool, be_busy_in_the_pool, waits, token, LSP_TIME_NEVER, err);
 	}
 }
 
@@ -566,8 +561,8 @@ static void start_child(struct sample *sample, struct lsp_cancel *token)
 		.token = sample->kind == CHILD_KILLED ? token : NULL,
 	};
 	if (sample->kind >= CHILD_READ && sample->kind <= CHILD_KILLED)
-		assert_ok(lsp_child_start(sample->waits->runtime.tasks, "sleep", &options,
-			&sample->child, ERR));
+		assert_ok(lsp_child_start(
+			sample->waits->runtime.tasks, "sleep", &options, &sample->child, ERR));
 }
 
 static lsp_time cancel_to_return(struct waits *waits, enum wait_kind kind)
@@ -578,8 +573,8 @@ static lsp_time cancel_to_return(struct waits *waits, enum wait_kind kind)
 	gate_init(&sample.began);
 	assert_ok(lsp_cancel_new(NULL, &token, ERR));
 	start_child(&sample, token);
-	assert_ok(lsp_tasks_spawn_below(waits->runtime.tasks, token, "waits",
-		LSP_TASK_MAINTENANCE, take_sample, &sample, &task, ERR));
+	assert_ok(lsp_tasks_spawn_below(waits->runtime.tasks, token, "waits", LSP_TASK_MAINTENANCE,
+		take_sample, &sample, &task, ERR));
 	gate_await(&sample.began);
 	await_sleep(sample.tid);
 	lsp_time cancelled = lsp_now(lsp_clock_system);

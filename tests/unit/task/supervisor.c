@@ -16,8 +16,7 @@ struct supervised {
 	bool was_cancelled_before;
 };
 
-static void on_runtime_failed(
-	void *argument, const char *component, const struct lsp_error *error)
+static void on_runtime_failed(void *argument, const char *component, const struct lsp_error *error)
 {
 	struct supervised *s = argument;
 	s->failures++;
@@ -73,7 +72,7 @@ static struct lsp_supervised_info await_state(
 	}
 }
 
-/* ---- Services that are threads ------------------------------------------------------------------------ */
+/* ---- Services that are threads ----------------------------------------------------------- */
 
 /* Fails as often as it is told to, then runs until it is cancelled. */
 struct shaky {
@@ -131,8 +130,8 @@ static void other_tasks_still_run_to_completion_after_a_required_failure(void **
 	struct shaky shaky = {.failures = 1};
 	bool said_goodbye = false;
 	supervised_init(&s);
-	assert_ok(lsp_tasks_spawn(s.runtime.tasks, "commands", LSP_TASK_BACKGROUND,
-		finish_the_work, &said_goodbye, NULL, ERR));
+	assert_ok(lsp_tasks_spawn(s.runtime.tasks, "commands", LSP_TASK_BACKGROUND, finish_the_work,
+		&said_goodbye, NULL, ERR));
 	assert_ok(lsp_supervisor_run(s.supervisor, "quic", &required, run_shakily, &shaky, ERR));
 	assert_true(lsp_cancel_wait(s.runtime.root, NULL, fixture_limit()));
 	supervised_done(&s);
@@ -157,11 +156,10 @@ static void a_restart_policy_restarts_after_its_delay_until_shutdown(void **stat
 	struct supervised s;
 	struct shaky shaky = {.failures = 1000000};
 	supervised_init(&s);
-	assert_ok(lsp_supervisor_run(
-		s.supervisor, "discovery", &restart, run_shakily, &shaky, ERR));
+	assert_ok(
+		lsp_supervisor_run(s.supervisor, "discovery", &restart, run_shakily, &shaky, ERR));
 	for (unsigned i = 0; i < 20; i++) {
-		struct lsp_supervised_info info =
-			await_state(&s, LSP_SUPERVISED_RESTARTING, i);
+		struct lsp_supervised_info info = await_state(&s, LSP_SUPERVISED_RESTARTING, i);
 		assert_int_equal(shaky.runs, i + 1);
 		assert_int_equal(info.restart_at, lsp_now(&s.clock.clock) + 5 * LSP_SECOND);
 		lsp_fake_clock_advance(&s.clock, 5 * LSP_SECOND - 1);
@@ -182,8 +180,7 @@ static void restarts_are_counted_and_the_last_error_is_kept(void **state)
 	struct supervised s;
 	struct shaky shaky = {.failures = 2};
 	supervised_init(&s);
-	assert_ok(lsp_supervisor_run(
-		s.supervisor, "liveness", &restart, run_shakily, &shaky, ERR));
+	assert_ok(lsp_supervisor_run(s.supervisor, "liveness", &restart, run_shakily, &shaky, ERR));
 	await_state(&s, LSP_SUPERVISED_RESTARTING, 0);
 	lsp_fake_clock_advance(&s.clock, LSP_SECOND);
 	await_state(&s, LSP_SUPERVISED_RESTARTING, 1);
@@ -239,13 +236,10 @@ static void a_service_that_gave_up_is_unhealthy_and_starts_afresh_when_asked(voi
 	struct supervised s;
 	struct shaky shaky = {.failures = 6};
 	supervised_init(&s);
-	assert_ok(lsp_supervisor_run(
-		s.supervisor, "torrent", &torrent, run_shakily, &shaky, ERR));
+	assert_ok(lsp_supervisor_run(s.supervisor, "torrent", &torrent, run_shakily, &shaky, ERR));
 	for (unsigned i = 0; i < 4; i++) {
-		struct lsp_supervised_info info =
-			await_state(&s, LSP_SUPERVISED_RESTARTING, i);
-		assert_int_equal(
-			info.restart_at - lsp_now(&s.clock.clock), (LSP_SECOND << i));
+		struct lsp_supervised_info info = await_state(&s, LSP_SUPERVISED_RESTARTING, i);
+		assert_int_equal(info.restart_at - lsp_now(&s.clock.clock), (LSP_SECOND << i));
 		lsp_fake_clock_advance(&s.clock, LSP_SECOND << i);
 	}
 	await_state(&s, LSP_SUPERVISED_UNHEALTHY, 4);
@@ -293,7 +287,7 @@ static void nothing_is_supervised_once_join_began(void **state)
 	supervised_done(&s);
 }
 
-/* ---- Services that a loop owns -------------------------------------------------------------------------- */
+/* ---- Services that a loop owns ----------------------------------------------------------- */
 
 struct owned {
 	struct supervised s;
@@ -322,8 +316,8 @@ static int add_owned(void *argument, struct lsp_error *err)
 {
 	static const struct lsp_supervised_hooks hooks = {start_owned, stop_owned};
 	struct owned *o = argument;
-	return lsp_supervisor_add(o->s.supervisor, o->loop, "quic", &o->policy, &hooks, o,
-		&o->service, err);
+	return lsp_supervisor_add(
+		o->s.supervisor, o->loop, "quic", &o->policy, &hooks, o, &o->service, err);
 }
 
 static int fail_owned(void *argument, struct lsp_error *err)
@@ -458,16 +452,14 @@ static void a_loops_service_outlives_the_root_token_until_its_owner_removes_it(v
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(
-			a_required_failure_emits_runtime_failed_then_cancels_the_runtime),
+		cmocka_unit_test(a_required_failure_emits_runtime_failed_then_cancels_the_runtime),
 		cmocka_unit_test(other_tasks_still_run_to_completion_after_a_required_failure),
 		cmocka_unit_test(a_service_that_ends_by_itself_without_an_error_has_failed_too),
 		cmocka_unit_test(a_restart_policy_restarts_after_its_delay_until_shutdown),
 		cmocka_unit_test(restarts_are_counted_and_the_last_error_is_kept),
 		cmocka_unit_test(a_best_effort_failure_stops_nothing_and_is_shown),
 		cmocka_unit_test(an_end_that_was_asked_for_is_no_failure),
-		cmocka_unit_test(
-			a_service_that_gave_up_is_unhealthy_and_starts_afresh_when_asked),
+		cmocka_unit_test(a_service_that_gave_up_is_unhealthy_and_starts_afresh_when_asked),
 		cmocka_unit_test(a_name_is_one_services),
 		cmocka_unit_test(nothing_is_supervised_once_join_began),
 		cmocka_unit_test(a_loops_service_restarts_by_the_loops_clock),

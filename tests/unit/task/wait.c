@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <sched.h>
 
-/* ---- Waiters ------------------------------------------------------------------------------------- */
+/* ---- Waiters ----------------------------------------------------------------------------- */
 
 static void a_wake_that_comes_early_is_kept_and_used_once(void **state)
 {
@@ -66,7 +66,7 @@ static void a_list_is_woken_as_a_whole_without_those_that_left(void **state)
 		lsp_waiter_done(&waiters[i]);
 }
 
-/* ---- Descriptors ------------------------------------------------------------------------------------ */
+/* ---- Descriptors ------------------------------------------------------------------------- */
 
 struct pipes {
 	int ends[2];
@@ -107,8 +107,8 @@ static void a_descriptor_that_is_always_ready_hides_neither_cancel_nor_deadline(
 	assert_code(lsp_wait_poll(&p.fd, 1, token, &clock.clock, lsp_now(&clock.clock), ERR),
 		LSP_E_TIMEOUT);
 	lsp_cancel_request(token, LSP_CANCEL_USER, NULL);
-	assert_code(lsp_wait_poll(&p.fd, 1, token, &clock.clock, LSP_TIME_NEVER, ERR),
-		LSP_E_CANCELLED);
+	assert_code(
+		lsp_wait_poll(&p.fd, 1, token, &clock.clock, LSP_TIME_NEVER, ERR), LSP_E_CANCELLED);
 	pipes_done(&p);
 }
 
@@ -138,8 +138,8 @@ static void polling_init(struct polling *polling, struct runtime *runtime, uint6
 	gate_init(&polling->began);
 	gate_init(&polling->ended);
 	polling->deadline = lsp_time_add(lsp_now(&polling->clock.clock), span);
-	assert_ok(lsp_tasks_spawn(runtime->tasks, "polls", LSP_TASK_MAINTENANCE, poll_in_a_task,
-		polling, NULL, ERR));
+	assert_ok(lsp_tasks_spawn(
+		runtime->tasks, "polls", LSP_TASK_MAINTENANCE, poll_in_a_task, polling, NULL, ERR));
 	gate_await(&polling->began);
 }
 
