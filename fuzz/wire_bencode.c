@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	lsp_bencode_reader_init(&reader, data, size);
 	lsp_bencode_reader_init(&skipper, data, size);
 	bool skips = lsp_bencode_skip(&skipper, NULL) == 0 &&
-		lsp_bencode_next(&skipper, &token, NULL) == 0;
+		     lsp_bencode_next(&skipper, &token, NULL) == 0;
 	bool reads = false;
 	while (lsp_bencode_next(&reader, &token, NULL) == 0) {
 		reads = token.type == LSP_BENCODE_DONE;

@@ -1,4 +1,5 @@
-/* The same frames come out whether the bytes arrive at once or in pieces. The first byte chooses. */
+/* The same frames come out whether the bytes arrive at once or in pieces. The first byte chooses.
+ */
 #include "wire/frame.h"
 
 #include <stdint.h>
@@ -18,8 +19,8 @@ static uint64_t decode(const uint8_t *data, size_t size, size_t piece)
 	for (size_t at = 0; at < size;) {
 		const char *payload;
 		size_t used, length;
-		int r = lsp_frame_decoder_feed(&decoder, data + at, LSP_MIN(piece, size - at), &used,
-			&payload, &length, NULL);
+		int r = lsp_frame_decoder_feed(&decoder, data + at, LSP_MIN(piece, size - at),
+			&used, &payload, &length, NULL);
 		if (r < 0) {
 			lsp_frame_decoder_done(&decoder);
 			return digest << 1;

@@ -1,4 +1,5 @@
-/* A path that is accepted leads down, has a key, and a label is always clean and within its size. */
+/* A path that is accepted leads down, has a key, and a label is always clean and within its size.
+ */
 #include "wire/path.h"
 
 #include "base/cleanup.h"
@@ -14,8 +15,9 @@ static void check_path(const char *path, size_t size)
 	_cleanup_free_ char *key = NULL, *copy = strndup(path, size);
 	if (lsp_path_check(path, size, NULL) < 0)
 		return;
-	if (!copy || strlen(copy) != size || size == 0 || copy[0] == '/' || strncmp(copy, "../", 3) == 0 ||
-		strstr(copy, "/../") || strchr(copy, '\\') || lsp_path_is_private(copy))
+	if (!copy || strlen(copy) != size || size == 0 || copy[0] == '/' ||
+		strncmp(copy, "../", 3) == 0 || strstr(copy, "/../") || strchr(copy, '\\') ||
+		lsp_path_is_private(copy))
 		abort();
 	if (lsp_path_key(path, size, &key, NULL) < 0 || lsp_path_compare(copy, copy) != 0)
 		abort();

@@ -1,4 +1,5 @@
-/* Feeds every file of a folder to the fuzz target it is linked with: seeds, and what fuzzing found. */
+/* Feeds every file of a folder to the fuzz target it is linked with: seeds, and what fuzzing found.
+ */
 #include "base/cleanup.h"
 
 #include <dirent.h>

@@ -23,8 +23,7 @@ struct lsp_file_cache {
 int lsp_file_cache_new(unsigned max_open, lsp_file_cache_open open, void *argument,
 	struct lsp_file_cache **ret_cache, struct lsp_error *err)
 {
-	struct lsp_file_cache *cache =
-		calloc(1, sizeof *cache + max_open * sizeof *cache->slots);
+	struct lsp_file_cache *cache = calloc(1, sizeof *cache + max_open * sizeof *cache->slots);
 	if (!cache)
 		return lsp_error_no_memory(err, "content");
 	cache->open = open;
@@ -79,8 +78,7 @@ static int insert(struct lsp_file_cache *cache, uint32_t file, int fd)
 	int old = -1;
 	if (slot) {
 		old = slot->fd;
-		*slot = (struct slot){
-			.fd = fd, .file = file, .users = 1, .used_at = ++cache->tick};
+		*slot = (struct slot){.fd = fd, .file = file, .users = 1, .used_at = ++cache->tick};
 	}
 	pthread_mutex_unlock(&cache->lock);
 	return old;

@@ -1,6 +1,7 @@
 /*
- * Open descriptors, a bounded number of them, for reading: the one least recently used goes first. A
- * descriptor that is in use is never closed; with all in use, more are opened and closed right after.
+ * Open descriptors, a bounded number of them, for reading: the one least recently used goes first.
+ * A descriptor that is in use is never closed; with all in use, more are opened and closed right
+ * after.
  *
  * Every function may be called from every thread; acquiring may open a file (and so block), outside
  * the lock.

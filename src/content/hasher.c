@@ -15,7 +15,8 @@
 #define YOUNG (2 * LSP_SECOND)
 #define TRIES 3
 
-/* ---- One file ------------------------------------------------------------------------------------ */
+/* ---- One file
+ * ------------------------------------------------------------------------------------ */
 
 /* Where in a file's tree we are: leaves into a piece, pieces into the file. */
 struct file_hash {
@@ -117,7 +118,8 @@ int lsp_hasher_check_chunk(int fd, const struct lsp_chunk *chunk, struct lsp_err
 		if (r < 0)
 			return r;
 		if (got != want)
-			return lsp_error_set(err, "content", LSP_E_CORRUPT, "the file is too short");
+			return lsp_error_set(
+				err, "content", LSP_E_CORRUPT, "the file is too short");
 		add_bytes(&hash, buffer, want);
 		at += (uint32_t)want;
 	}
@@ -129,7 +131,8 @@ int lsp_hasher_check_chunk(int fd, const struct lsp_chunk *chunk, struct lsp_err
 	return 0;
 }
 
-/* ---- A folder ------------------------------------------------------------------------------------ */
+/* ---- A folder
+ * ------------------------------------------------------------------------------------ */
 
 struct run {
 	int dir_fd;
@@ -161,8 +164,7 @@ static void report(struct run *run, bool last)
 	if (!run->options->progress || (!last && run->done - run->reported < (1u << 20)))
 		return;
 	run->reported = run->done;
-	run->options->progress(
-		run->options->progress_argument, run->done, run->listing.total_size);
+	run->options->progress(run->options->progress_argument, run->done, run->listing.total_size);
 }
 
 static int step(void *argument, uint64_t bytes, struct lsp_error *err)
@@ -190,8 +192,8 @@ static bool is_young(struct run *run, const struct lsp_file_stamp *stamp)
 static size_t layer_count(const struct run *run, uint64_t size)
 {
 	return size > run->piece_length
-		? (size_t)((size + run->piece_length - 1) / run->piece_length)
-		: 0;
+		       ? (size_t)((size + run->piece_length - 1) / run->piece_length)
+		       : 0;
 }
 
 /* -LSP_E_BUSY: it is not what was listed, or changed meanwhile. */
@@ -201,13 +203,13 @@ static int read_file(struct run *run, const struct lsp_listing_file *file,
 	_cleanup_close_ int fd = -1;
 	int r = lsp_fs_open_below(run->dir_fd, file->path, O_RDONLY, 0, &fd, err);
 	if (r == -LSP_E_NOT_FOUND)
-		return lsp_error_set(
-			err, "content", LSP_E_BUSY, "\"%s\" went away while it was read", file->path);
+		return lsp_error_set(err, "content", LSP_E_BUSY,
+			"\"%s\" went away while it was read", file->path);
 	if (r < 0)
 		return r;
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	r = lsp_hasher_file(fd, file->stamp.size, run->piece_length, &entry->root, layer, step, run,
-		err);
+	r = lsp_hasher_file(
+		fd, file->stamp.size, run->piece_length, &entry->root, layer, step, run, err);
 	if (r < 0)
 		return r == -LSP_E_CANCELLED ? r : lsp_error_prefix(err, "\"%s\"", file->path);
 	struct stat st;
@@ -216,8 +218,8 @@ static int read_file(struct run *run, const struct lsp_listing_file *file,
 		return lsp_error_errno(err, "content", errno, "cannot look at \"%s\"", file->path);
 	lsp_file_stamp_from(&st, &now);
 	if (!lsp_file_stamp_equal(&now, &file->stamp))
-		return lsp_error_set(err, "content", LSP_E_BUSY,
-			"\"%s\" changed while it was read", file->path);
+		return lsp_error_set(
+			err, "content", LSP_E_BUSY, "\"%s\" changed while it was read", file->path);
 	if (is_young(run, &now))
 		run->settles_at = lsp_wall(run->clock) + YOUNG;
 	else if (run->options->cache)

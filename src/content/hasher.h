@@ -3,13 +3,13 @@
  *
  * Scanning takes names, sizes and times (a struct lsp_listing); hashing reads what no cache vouches
  * for. Both leave out what is never shared: `local/`, `local.kept-…`, `.lanspread/`. A symlink, a
- * device, a FIFO, a name that no manifest may have are errors that name the file: `add --pack` takes
- * such a folder as one archive.
+ * device, a FIFO, a name that no manifest may have are errors that name the file: `add --pack`
+ * takes such a folder as one archive.
  *
  * A stamp is what tells a changed file without reading it. A file that changes while it is read is
  * read again, three times at most; one that was written less than two seconds before it was hashed
- * may change again within the same tick of its clock, so it does not go to the cache, and the result
- * says when to hash again.
+ * may change again within the same tick of its clock, so it does not go to the cache, and the
+ * result says when to hash again.
  *
  * Functions block on the disk and the processor: call them on a hash thread, never on a loop. They
  * return -LSP_E_CANCELLED soon (within 1 MiB of reading) after their token is cancelled. Callbacks
@@ -39,7 +39,7 @@ void lsp_file_stamp_from(const struct stat *st, struct lsp_file_stamp *ret_stamp
 /* Sizes and times of modification; and of change, unless one is 0. */
 bool lsp_file_stamp_equal(const struct lsp_file_stamp *a, const struct lsp_file_stamp *b);
 
-/* ---- Scan ------------------------------------------------------------------------------------- */
+/* ---- Scan ------------------------------------------------------------------------------- */
 
 struct lsp_listing_file {
 	char *path;
@@ -62,7 +62,7 @@ void lsp_listing_done(struct lsp_listing *listing);
 /* Same files, stamps and modes: what was hashed from the one is true of the other. */
 bool lsp_listing_equal(const struct lsp_listing *a, const struct lsp_listing *b);
 
-/* ---- Hash ------------------------------------------------------------------------------------- */
+/* ---- Hash ------------------------------------------------------------------------------- */
 
 /*
  * Where hashes of files are remembered; the caller keys it by the games folder's id and the game.

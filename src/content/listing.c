@@ -6,8 +6,8 @@
 #include "task/cancel.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 void lsp_file_stamp_from(const struct stat *st, struct lsp_file_stamp *ret_stamp)
@@ -69,8 +69,7 @@ static int add_file(struct walk *walk, const struct stat *st, struct lsp_error *
 			LSP_MANIFEST_FILES_MAX);
 	if (listing->count == walk->room) {
 		size_t room = LSP_MAX((size_t)16, walk->room * 2);
-		struct lsp_listing_file *files =
-			reallocarray(listing->files, room, sizeof *files);
+		struct lsp_listing_file *files = reallocarray(listing->files, room, sizeof *files);
 		if (!files)
 			return lsp_error_no_memory(err, "content");
 		listing->files = files;
@@ -103,10 +102,9 @@ static int visit(struct walk *walk, int dir_fd, const char *name, struct lsp_err
 {
 	struct stat st;
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT
-			? 0 /* gone meanwhile: as if it had not been there */
-			: lsp_error_errno(
-				  err, "content", errno, "cannot look at \"%s\"", walk->path);
+		return errno == ENOENT ? 0 /* gone meanwhile: as if it had not been there */
+				       : lsp_error_errno(err, "content", errno,
+						 "cannot look at \"%s\"", walk->path);
 	if (S_ISREG(st.st_mode))
 		return add_file(walk, &st, err);
 	if (S_ISDIR(st.st_mode))

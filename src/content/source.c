@@ -36,8 +36,8 @@ static int changed(const struct lsp_source *source, uint32_t file, struct lsp_er
 }
 
 /*
- * Without the time of change: it moves when a file is renamed, its mode set or its name removed, by an
- * update of ours or a backup, and the bytes are the same. Who brings the other times back after
+ * Without the time of change: it moves when a file is renamed, its mode set or its name removed, by
+ * an update of ours or a backup, and the bytes are the same. Who brings the other times back after
  * changing bytes is found out by the receiver's hash.
  */
 static void stamp_of(const struct stat *st, struct lsp_file_stamp *ret_stamp)
@@ -51,8 +51,7 @@ static int open_file(void *argument, uint32_t file, int *ret_fd, struct lsp_erro
 {
 	struct lsp_source *source = argument;
 	_cleanup_close_ int fd = -1;
-	int r = lsp_fs_open_below(
-		source->dir_fd, path_of(source, file), O_RDONLY, 0, &fd, err);
+	int r = lsp_fs_open_below(source->dir_fd, path_of(source, file), O_RDONLY, 0, &fd, err);
 	if (r < 0)
 		return r;
 	struct stat st;
@@ -73,7 +72,7 @@ static int check_listing(const struct lsp_manifest *manifest, const struct lsp_l
 	bool same = manifest->file_count == listing->count;
 	for (uint32_t i = 0; same && i < manifest->file_count; i++)
 		same = strcmp(manifest->files[i].path, listing->files[i].path) == 0 &&
-			manifest->files[i].size == listing->files[i].stamp.size;
+		       manifest->files[i].size == listing->files[i].stamp.size;
 	return same ? 0
 		    : lsp_error_set(err, "content", LSP_E_INVALID,
 			      "the folder does not hold the files of the manifest");
@@ -155,8 +154,7 @@ static int read_open(struct lsp_source *source, uint32_t file, int fd, uint64_t 
 int lsp_source_read(struct lsp_source *source, uint32_t file, uint64_t offset, void *data,
 	size_t size, struct lsp_error *err)
 {
-	if (file >= source->manifest->file_count ||
-		offset > source->manifest->files[file].size ||
+	if (file >= source->manifest->file_count || offset > source->manifest->files[file].size ||
 		size > source->manifest->files[file].size - offset)
 		return lsp_error_set(err, "content", LSP_E_INVALID, "outside of the file");
 	if (size == 0)
@@ -213,7 +211,8 @@ int lsp_source_leaves(struct lsp_source *source, uint32_t chunk, struct lsp_hash
 	return lsp_merkle_check_leaves(&c, ret_leaves) ? 0 : changed(source, c.file, err);
 }
 
-/* ---- A chunk was rejected --------------------------------------------------------------------------- */
+/* ---- A chunk was rejected
+ * --------------------------------------------------------------------------- */
 
 static void withdraw(struct lsp_source *source, uint32_t chunk, struct lsp_bitmap *wrong)
 {

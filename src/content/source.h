@@ -3,14 +3,16 @@
  *
  * A source opens files below the game's folder as they are asked for and keeps at most `max_open`
  * descriptors, the least recently used going first. A file is opened only as what was hashed: size
- * and time of modification must be those of the listing beside the manifest, then and on every read. So a reader gets bytes of the announced content or an error
+ * and time of modification must be those of the listing beside the manifest, then and on every
+ * read. So a reader gets bytes of the announced content or an error
  * (-LSP_E_CORRUPT: changed; -LSP_E_NOT_FOUND: gone), never something else; the receiver verifies in
  * any case. An update or uninstall beside it does no harm: what is open stays readable.
  *
- * Told that a chunk was rejected, lsp_source_recheck hashes that file anew and says what to withdraw;
- * the source never serves those chunks again.
+ * Told that a chunk was rejected, lsp_source_recheck hashes that file anew and says what to
+ * withdraw; the source never serves those chunks again.
  *
- * Threads: all functions may be called from every thread at once; those that read block on the disk.
+ * Threads: all functions may be called from every thread at once; those that read block on the
+ * disk.
  */
 #pragma once
 
@@ -39,10 +41,11 @@ const struct lsp_manifest *lsp_source_manifest(const struct lsp_source *source);
 LSP_MUST_CHECK int lsp_source_read(struct lsp_source *source, uint32_t file, uint64_t offset,
 	void *data, size_t size, struct lsp_error *err);
 /* The same by chunk; -LSP_E_NOT_FOUND for one that was withdrawn. */
-LSP_MUST_CHECK int lsp_source_read_chunk(struct lsp_source *source, uint32_t chunk,
-	uint64_t offset, void *data, size_t size, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_source_read_chunk(struct lsp_source *source, uint32_t chunk, uint64_t offset,
+	void *data, size_t size, struct lsp_error *err);
 
-/* Leaf hashes of a chunk (leaf_count of them), from the disk; -LSP_E_CORRUPT when they do not fit. */
+/* Leaf hashes of a chunk (leaf_count of them), from the disk; -LSP_E_CORRUPT when they do not fit.
+ */
 LSP_MUST_CHECK int lsp_source_leaves(struct lsp_source *source, uint32_t chunk,
 	struct lsp_hash *ret_leaves, struct lsp_error *err);
 

@@ -12,10 +12,10 @@
 #define READERS_MAX 16
 #define MANIFEST_FILE_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX + 8)
 
-/* ---- What lies in a game's folder ------------------------------------------------------------------ */
+/* ---- What lies in a game's folder
+ * ------------------------------------------------------------------ */
 
-int lsp_stage_find(
-	int game_dir_fd, const struct lsp_manifest **ret_manifest, struct lsp_error *err)
+int lsp_stage_find(int game_dir_fd, const struct lsp_manifest **ret_manifest, struct lsp_error *err)
 {
 	_cleanup_buffer_ struct lsp_buffer text = {0};
 	int r = lsp_fs_read_file_below(game_dir_fd, LSP_STAGE_FOLDER "/" LSP_STAGE_MANIFEST,
@@ -42,7 +42,8 @@ int lsp_stage_remove(int game_dir_fd, struct lsp_error *err)
 	return r;
 }
 
-/* ---- Open ----------------------------------------------------------------------------------------- */
+/* ---- Open
+ * ----------------------------------------------------------------------------------------- */
 
 /* For serving: a verified chunk lies in the stage or where it is kept. */
 static int open_reader(void *argument, uint32_t file, int *ret_fd, struct lsp_error *err)
@@ -51,7 +52,8 @@ static int open_reader(void *argument, uint32_t file, int *ret_fd, struct lsp_er
 	const char *path = stage->manifest->files[file].path;
 	pthread_mutex_lock(&stage->lock);
 	bool kept = lsp_bitmap_get(&stage->kept, file);
-	struct lsp_file_stamp expected = kept ? stage->kept_stamps[file] : (struct lsp_file_stamp){0};
+	struct lsp_file_stamp expected =
+		kept ? stage->kept_stamps[file] : (struct lsp_file_stamp){0};
 	pthread_mutex_unlock(&stage->lock);
 	_cleanup_close_ int fd = -1;
 	int r = lsp_fs_open_below(
@@ -64,8 +66,8 @@ static int open_reader(void *argument, uint32_t file, int *ret_fd, struct lsp_er
 		return lsp_error_errno(err, "content", errno, "cannot look at \"%s\"", path);
 	lsp_file_stamp_from(&st, &stamp);
 	if (kept && !lsp_file_stamp_equal(&stamp, &expected))
-		return lsp_error_set(err, "content", LSP_E_CORRUPT,
-			"\"%s\" is no longer what it was", path);
+		return lsp_error_set(
+			err, "content", LSP_E_CORRUPT, "\"%s\" is no longer what it was", path);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -76,8 +78,7 @@ static int open_folder(struct lsp_stage *stage, struct lsp_error *err)
 	_cleanup_manifest_ const struct lsp_manifest *found = NULL;
 	_cleanup_buffer_ struct lsp_buffer text = {0};
 	int r = lsp_stage_find(stage->game_fd, &found, err);
-	bool ours = r == 0 &&
-		lsp_hash_equal(&found->content_id, &stage->manifest->content_id);
+	bool ours = r == 0 && lsp_hash_equal(&found->content_id, &stage->manifest->content_id);
 	if (r < 0 && r != -LSP_E_NOT_FOUND && r != -LSP_E_PROTOCOL && r != -LSP_E_CORRUPT)
 		return r;
 	r = ours ? 0 : lsp_stage_remove(stage->game_fd, err);
@@ -264,7 +265,8 @@ void lsp_stage_unref(struct lsp_stage *stage)
 	free(stage);
 }
 
-/* ---- State ------------------------------------------------------------------------------------------ */
+/* ---- State
+ * ------------------------------------------------------------------------------------------ */
 
 const struct lsp_manifest *lsp_stage_manifest(const struct lsp_stage *stage)
 {
@@ -392,15 +394,15 @@ int lsp_stage_mark(struct lsp_stage *stage, uint32_t chunk, struct lsp_error *er
 	return flush_map(stage, err);
 }
 
-/* ---- Files ------------------------------------------------------------------------------------------ */
+/* ---- Files
+ * ------------------------------------------------------------------------------------------ */
 
-int lsp_stage_open_file(
-	struct lsp_stage *stage, uint32_t file, int *ret_fd, struct lsp_error *err)
+int lsp_stage_open_file(struct lsp_stage *stage, uint32_t file, int *ret_fd, struct lsp_error *err)
 {
 	const struct lsp_manifest_file *f = &stage->manifest->files[file];
 	_cleanup_close_ int fd = -1;
-	int r = lsp_fs_open_below(stage->files_fd, f->path, O_RDWR | O_CREAT,
-		f->executable ? 0755 : 0644, &fd, err);
+	int r = lsp_fs_open_below(
+		stage->files_fd, f->path, O_RDWR | O_CREAT, f->executable ? 0755 : 0644, &fd, err);
 	if (r < 0)
 		return r;
 	struct stat st;
@@ -436,7 +438,7 @@ int lsp_stage_read(struct lsp_stage *stage, uint32_t chunk, uint64_t offset, voi
 	r = lsp_fs_read_at(fd, data, size, c.offset + offset, &got, err);
 	lsp_file_cache_release(stage->readers, c.file, fd);
 	if (r == 0 && got != size)
-		return lsp_error_set(err, "content", LSP_E_CORRUPT,
-			"\"%s\" became shorter", stage->manifest->files[c.file].path);
+		return lsp_error_set(err, "content", LSP_E_CORRUPT, "\"%s\" became shorter",
+			stage->manifest->files[c.file].path);
 	return r;
 }

@@ -14,19 +14,19 @@
  * happens, the folder holds the old content or the new one.
  *
  * A chunk is written by a **writer**: bytes stream in, their leaves are hashed while they pass and
- * written straight to the file, and at the end the root is compared. Nothing counts before that. When
- * two peers send the same chunk at once (endgame), the second writer collects its bytes in memory and
- * takes over if it ends first, so that nobody can overwrite what was verified. Alternatively, for
- * updates, a **fill** takes single leaves by their own hashes.
+ * written straight to the file, and at the end the root is compared. Nothing counts before that.
+ * When two peers send the same chunk at once (endgame), the second writer collects its bytes in
+ * memory and takes over if it ends first, so that nobody can overwrite what was verified.
+ * Alternatively, for updates, a **fill** takes single leaves by their own hashes.
  *
  * Threads: a stage is shared; writers and fills belong to one thread at a time, of any number at
  * once. Functions that touch the disk block on it (disk threads only): all but _has, _chunks_copy,
  * _left, _unsynced, _manifest, ref and unref of a stage that others hold. No lock is held
  * across I/O.
  *
- * Errors: -LSP_E_NO_SPACE leaves everything verified in place: make room and go on. A failed fsync is
- * final for this stage object (every later call fails in the same words): free it, and open it again
- * to go on from what is proven.
+ * Errors: -LSP_E_NO_SPACE leaves everything verified in place: make room and go on. A failed fsync
+ * is final for this stage object (every later call fails in the same words): free it, and open it
+ * again to go on from what is proven.
  */
 #pragma once
 
@@ -45,7 +45,7 @@ struct lsp_stage_fill;
 
 #define LSP_STAGE_FOLDER ".lanspread/stage" /* below the game's folder */
 
-/* ---- Open, resume ------------------------------------------------------------------------------ */
+/* ---- Open, resume ----------------------------------------------------------------------- */
 
 /* The manifest of the download that lies in a game's folder; -LSP_E_NOT_FOUND if none does. */
 LSP_MUST_CHECK int lsp_stage_find(
@@ -81,7 +81,7 @@ void lsp_stage_left(struct lsp_stage *stage, uint64_t *ret_bytes, uint32_t *ret_
 /* Bytes that the disk still needs for this download (what is allocated already is not counted). */
 uint64_t lsp_stage_space_needed(struct lsp_stage *stage);
 
-/* ---- Write ----------------------------------------------------------------------------------- */
+/* ---- Write ------------------------------------------------------------------------------ */
 
 /*
  * Begins a chunk. -LSP_E_EXISTS: it is verified already. -LSP_E_BUSY: two writers, or a fill, have
@@ -93,26 +93,26 @@ LSP_MUST_CHECK int lsp_stage_writer_new(struct lsp_stage *stage, uint32_t chunk,
  * The next bytes, in order. -LSP_E_PROTOCOL: more than the chunk has. -LSP_E_EXISTS: another writer
  * has finished the chunk, drop this one.
  */
-LSP_MUST_CHECK int lsp_stage_writer_write(struct lsp_stage_writer *writer, const void *data,
-	size_t size, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_stage_writer_write(
+	struct lsp_stage_writer *writer, const void *data, size_t size, struct lsp_error *err);
 /*
  * 0: the chunk is verified and counts. -LSP_E_CORRUPT: the bytes are not it (blame who sent them).
  * -LSP_E_PROTOCOL: bytes are missing. -LSP_E_EXISTS as above.
  */
-LSP_MUST_CHECK int lsp_stage_writer_finish(
-	struct lsp_stage_writer *writer, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_stage_writer_finish(struct lsp_stage_writer *writer, struct lsp_error *err);
 /* Finished or not; what was not finished never counted. */
 void lsp_stage_writer_free(struct lsp_stage_writer *writer);
 LSP_DEFINE_CLEANUP(struct lsp_stage_writer *, lsp_stage_writer_free);
 
-/* ---- Reuse --------------------------------------------------------------------------------------- */
+/* ---- Reuse
+ * --------------------------------------------------------------------------------------- */
 
 /*
  * Takes what fits from a local folder whose content is `other` (an older version, a copy under
- * another name): whole files by root, pieces by their hashes. Every chunk is hashed as it is copied,
- * but for one case: in_place says that dir_fd is the game's own folder, and a file there with the
- * same path and root, whose stamp `vouch` confirms, is kept where it is and neither read nor copied.
- * The folder is remembered for fills. vouch may be NULL (nothing is vouched for).
+ * another name): whole files by root, pieces by their hashes. Every chunk is hashed as it is
+ * copied, but for one case: in_place says that dir_fd is the game's own folder, and a file there
+ * with the same path and root, whose stamp `vouch` confirms, is kept where it is and neither read
+ * nor copied. The folder is remembered for fills. vouch may be NULL (nothing is vouched for).
  */
 struct lsp_file_stamp;
 typedef bool (*lsp_stage_vouch)(
@@ -126,9 +126,9 @@ LSP_MUST_CHECK int lsp_stage_reuse(struct lsp_stage *stage, int dir_fd,
 bool lsp_stage_may_fill(struct lsp_stage *stage, uint32_t chunk);
 
 /*
- * Fills a chunk from its leaves' hashes, which a peer gave (GetHashes): -LSP_E_CORRUPT when they are
- * not those of the chunk. Leaves that a remembered folder has are copied at once. Other errors as of
- * lsp_stage_writer_new. If nothing is missing, finish right away.
+ * Fills a chunk from its leaves' hashes, which a peer gave (GetHashes): -LSP_E_CORRUPT when they
+ * are not those of the chunk. Leaves that a remembered folder has are copied at once. Other errors
+ * as of lsp_stage_writer_new. If nothing is missing, finish right away.
  */
 LSP_MUST_CHECK int lsp_stage_fill_new(struct lsp_stage *stage, uint32_t chunk,
 	const struct lsp_hash *leaves, size_t leaf_count, struct lsp_stage_fill **ret_fill,
@@ -143,34 +143,45 @@ LSP_MUST_CHECK int lsp_stage_fill_finish(struct lsp_stage_fill *fill, struct lsp
 void lsp_stage_fill_free(struct lsp_stage_fill *fill);
 LSP_DEFINE_CLEANUP(struct lsp_stage_fill *, lsp_stage_fill_free);
 
-/* ---- Read, sync, end ------------------------------------------------------------------------------ */
+/* ---- Read, sync, end
+ * ------------------------------------------------------------------------------ */
 
-/* Bytes of a verified chunk, to serve while the download goes on. -LSP_E_NOT_FOUND: not verified. */
+/* Bytes of a verified chunk, to serve while the download goes on. -LSP_E_NOT_FOUND: not verified.
+ */
 LSP_MUST_CHECK int lsp_stage_read(struct lsp_stage *stage, uint32_t chunk, uint64_t offset,
 	void *data, size_t size, struct lsp_error *err);
 
-/* Bytes written since the last sync. Sync when it passes some 256 MiB, each 10 s, and at the end. */
+/* Bytes written since the last sync. Sync when it passes some 256 MiB, each 10 s, and at the end.
+ */
 uint64_t lsp_stage_unsynced(struct lsp_stage *stage);
 LSP_MUST_CHECK int lsp_stage_sync(struct lsp_stage *stage, struct lsp_error *err);
 
 /*
- * Every chunk is verified: fsync, then move into place. `old` is the content that the folder held
- * (files of it that the new one does not have are removed), or NULL. Afterwards the stage folder is
- * gone and the stage object good for nothing but unref. A crash in the midst is rolled forward by
- * lsp_redo at the next start. Readers of old files keep what they have open.
+ * The end, in one call. -LSP_E_INVALID while chunks are missing. `old` is the content that the
+ * folder held (files of it that the new one does not have are removed), or NULL. Somebody's own
+ * file in the way moves to `local.kept-<date>/`. Afterwards the stage folder is gone and the stage
+ * object good for nothing but unref. A crash in the midst is rolled forward by lsp_redo_recover at
+ * the next start. Readers of old files keep what they have open. On failure the old state is there
+ * and the commit may be tried again, unless the stage is broken (see above): then recovery will
+ * complete it.
  */
 LSP_MUST_CHECK int lsp_stage_commit(
 	struct lsp_stage *stage, const struct lsp_manifest *old, struct lsp_error *err);
 
 /*
- * The same in two halves, for an update that installs in the same transaction: the first makes the
- * checks, syncs, and appends the steps, version.ini last; after the list was committed, the second
- * cleans up. If the list was not committed, the stage is as it was.
+ * The same in parts, for an update that installs in the same transaction: settle (all is here and
+ * fsynced), add_steps (appended to the caller's list, version.ini last), and once the caller has
+ * committed its list, committed (removes the stage folder). Until then the files of the new content
+ * are below `.lanspread/stage/files/`, but for kept ones, which are in their place.
  */
 struct lsp_redo;
-LSP_MUST_CHECK int lsp_stage_commit_steps(struct lsp_stage *stage, const struct lsp_manifest *old,
+LSP_MUST_CHECK int lsp_stage_settle(struct lsp_stage *stage, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_stage_add_steps(struct lsp_stage *stage, const struct lsp_manifest *old,
 	struct lsp_redo *redo, struct lsp_error *err);
 void lsp_stage_committed(struct lsp_stage *stage);
 
-/* Removes the download that lies in a game's folder. Nothing may have it open. */
+/*
+ * Removes the download that lies in a game's folder, or what a crash left of one that was committed
+ * (lsp_stage_find: -LSP_E_NOT_FOUND). Nothing may have it open.
+ */
 LSP_MUST_CHECK int lsp_stage_remove(int game_dir_fd, struct lsp_error *err);

@@ -33,8 +33,8 @@ static int take_locked(struct lsp_stage *stage, uint32_t chunk, bool may_follow,
 	return 0;
 }
 
-int lsp_stage_claim_take(struct lsp_stage *stage, uint32_t chunk, bool may_follow,
-	bool *ret_owner, struct lsp_error *err)
+int lsp_stage_claim_take(struct lsp_stage *stage, uint32_t chunk, bool may_follow, bool *ret_owner,
+	struct lsp_error *err)
 {
 	if (chunk >= stage->manifest->chunk_count)
 		return lsp_error_set(err, "content", LSP_E_INVALID, "there is no chunk %u", chunk);

@@ -9,8 +9,8 @@
  *     drop    folders of the old content that are empty now
  *     place   version.ini, behind a barrier
  *
- * A file that stands where a new one belongs and is of neither content is somebody's own: it moves to
- * `local.kept-<date>/`, and is never removed.
+ * A file that stands where a new one belongs and is of neither content is somebody's own: it moves
+ * to `local.kept-<date>/`, and is never removed.
  */
 #include "base/clock.h"
 #include "base/fs.h"
@@ -31,7 +31,7 @@ struct commit {
 	const struct lsp_manifest *manifest;
 	const struct lsp_manifest *old; /* may be NULL */
 	struct lsp_redo *redo;
-	char kept_folder[40]; /* "local.kept-2026-01-31"; empty until needed */
+	char kept_folder[40];            /* "local.kept-2026-01-31"; empty until needed */
 	char placed[LSP_PATH_MAX + 2];   /* a folder that moves as a whole, with '/'; empty: none */
 	char stranger[LSP_PATH_MAX + 2]; /* a file put aside where a folder must be, with '/' */
 };
@@ -49,7 +49,8 @@ static bool is_version(const char *path)
 	return strcmp(path, version_ini) == 0;
 }
 
-/* ---- What goes ----------------------------------------------------------------------------------------- */
+/* ---- What goes
+ * ----------------------------------------------------------------------------------------- */
 
 /* A folder for what is somebody's own, with a name that is free. */
 static int make_kept_folder(struct commit *commit, struct lsp_error *err)
@@ -79,14 +80,14 @@ static int make_folders(
 	struct commit *commit, const char *below, const char *path, struct lsp_error *err)
 {
 	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
-		_cleanup_free_ char *folder = below
-			? lsp_text_format("%s/%.*s", below, (int)(slash - path), path)
-			: lsp_text_format("%.*s", (int)(slash - path), path);
+		_cleanup_free_ char *folder =
+			below ? lsp_text_format("%s/%.*s", below, (int)(slash - path), path)
+			      : lsp_text_format("%.*s", (int)(slash - path), path);
 		if (!folder)
 			return lsp_error_no_memory(err, "content");
 		int r = lsp_fs_exists_below(commit->stage->game_fd, folder)
-			? 0
-			: lsp_redo_make_folder(commit->redo, folder, err);
+				? 0
+				: lsp_redo_make_folder(commit->redo, folder, err);
 		if (r < 0)
 			return r;
 	}
@@ -108,7 +109,8 @@ static int put_aside_foreign(struct commit *commit, const char *path, struct lsp
 	return lsp_redo_aside_to(commit->redo, path, to, err);
 }
 
-/* lstat of a place in the game's folder; a file where a folder would have to be is nothing there. */
+/* lstat of a place in the game's folder; a file where a folder would have to be is nothing there.
+ */
 static int look(struct commit *commit, const char *path, struct stat *st, struct lsp_error *err)
 {
 	struct lsp_error why = {0};
@@ -176,12 +178,11 @@ static int remove_old(struct commit *commit, struct lsp_error *err)
 static int put_old_aside(struct commit *commit, struct lsp_error *err)
 {
 	const struct lsp_manifest_file *version = lsp_manifest_find(commit->manifest, version_ini);
-	bool version_kept = version &&
-		is_kept(commit, (uint32_t)(version - commit->manifest->files));
+	bool version_kept =
+		version && is_kept(commit, (uint32_t)(version - commit->manifest->files));
 	int r = version_kept ? 0 : clear_place(commit, version_ini, err);
 	if (r == 0)
-		r = lsp_redo_aside(
-			commit->redo, LSP_STAGE_FOLDER "/" LSP_STAGE_MANIFEST, err);
+		r = lsp_redo_aside(commit->redo, LSP_STAGE_FOLDER "/" LSP_STAGE_MANIFEST, err);
 	if (r == 0)
 		r = remove_old(commit, err);
 	for (uint32_t i = 0; r == 0 && i < commit->manifest->file_count; i++) {
@@ -195,7 +196,8 @@ static int put_old_aside(struct commit *commit, struct lsp_error *err)
 	return r;
 }
 
-/* ---- What comes ------------------------------------------------------------------------------------------- */
+/* ---- What comes
+ * ------------------------------------------------------------------------------------------- */
 
 static int place(struct commit *commit, const char *path, struct lsp_error *err)
 {
@@ -213,11 +215,11 @@ static bool is_placed(const struct commit *commit, const char *path)
 }
 
 /*
- * The first folder on the path that the game's folder does not have moves as a whole: nothing can be
- * kept in it.
+ * The first folder on the path that the game's folder does not have moves as a whole: nothing can
+ * be kept in it.
  */
-static int place_folder(struct commit *commit, const char *path, bool *ret_placed,
-	struct lsp_error *err)
+static int place_folder(
+	struct commit *commit, const char *path, bool *ret_placed, struct lsp_error *err)
 {
 	*ret_placed = false;
 	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
@@ -265,7 +267,7 @@ static bool has_folder(const struct lsp_manifest *manifest, const char *folder)
 			high = middle;
 	}
 	return low < manifest->file_count &&
-		lsp_text_starts_with(manifest->files[low].path, prefix);
+	       lsp_text_starts_with(manifest->files[low].path, prefix);
 }
 
 /* Folders that only the old content has, innermost first; those with something in them stay. */
@@ -298,7 +300,9 @@ static int place_version(struct commit *commit, struct lsp_error *err)
 	return r < 0 ? r : place(commit, version_ini, err);
 }
 
-/* ---- All of it ------------------------------------------------------------------------------------------------ */
+/* ---- All of it
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* A kept file that changed since: its chunks are missing after all. */
 static int check_kept(struct commit *commit, struct lsp_error *err)
@@ -330,16 +334,6 @@ static int check_staged(struct commit *commit, struct lsp_error *err)
 	return 0;
 }
 
-static int build(struct commit *commit, struct lsp_error *err)
-{
-	int r = put_old_aside(commit, err);
-	if (r == 0)
-		r = drop_old_folders(commit, err);
-	if (r == 0)
-		r = place_new(commit, err);
-	return r < 0 ? r : place_version(commit, err);
-}
-
 static int check_complete(struct lsp_stage *stage, struct lsp_error *err)
 {
 	uint64_t bytes;
@@ -351,11 +345,9 @@ static int check_complete(struct lsp_stage *stage, struct lsp_error *err)
 	return 0;
 }
 
-int lsp_stage_commit_steps(struct lsp_stage *stage, const struct lsp_manifest *old,
-	struct lsp_redo *redo, struct lsp_error *err)
+int lsp_stage_settle(struct lsp_stage *stage, struct lsp_error *err)
 {
-	struct commit commit = {
-		.stage = stage, .manifest = stage->manifest, .old = old, .redo = redo};
+	struct commit commit = {.stage = stage, .manifest = stage->manifest};
 	int r = lsp_stage_check(stage, err);
 	if (r == 0)
 		r = check_complete(stage, err);
@@ -363,38 +355,53 @@ int lsp_stage_commit_steps(struct lsp_stage *stage, const struct lsp_manifest *o
 		r = check_kept(&commit, err);
 	if (r == 0)
 		r = check_staged(&commit, err);
+	return r < 0 ? r : lsp_stage_sync_all(stage, err);
+}
+
+int lsp_stage_add_steps(struct lsp_stage *stage, const struct lsp_manifest *old,
+	struct lsp_redo *redo, struct lsp_error *err)
+{
+	struct commit commit = {
+		.stage = stage, .manifest = stage->manifest, .old = old, .redo = redo};
+	int r = put_old_aside(&commit, err);
 	if (r == 0)
-		r = lsp_stage_sync_all(stage, err);
-	return r < 0 ? r : build(&commit, err);
+		r = drop_old_folders(&commit, err);
+	if (r == 0)
+		r = place_new(&commit, err);
+	return r < 0 ? r : place_version(&commit, err);
 }
 
 void lsp_stage_committed(struct lsp_stage *stage)
 {
 	struct lsp_error why = {0};
 	lsp_file_cache_drop_all(stage->readers);
-	/* The new state is there. What is left over is only rubbish, which the next start removes. */
-	if (lsp_redo_clean(stage->game_fd, &why) < 0 ||
-		lsp_stage_remove(stage->game_fd, &why) < 0)
+	if (lsp_stage_remove(stage->game_fd, &why) < 0)
 		lsp_log_warning("content", "cleaning up after a download: %s", why.message);
 }
 
-int lsp_stage_commit(
-	struct lsp_stage *stage, const struct lsp_manifest *old, struct lsp_error *err)
+int lsp_stage_commit(struct lsp_stage *stage, const struct lsp_manifest *old, struct lsp_error *err)
 {
 	_cleanup_(lsp_redo_free_pointer) struct lsp_redo *redo = NULL;
-	int r = lsp_redo_new("download", &redo, err);
+	struct lsp_error why = {0};
+	bool pending = false;
+	int r = lsp_stage_settle(stage, err);
 	if (r == 0)
-		r = lsp_stage_commit_steps(stage, old, redo, err);
+		r = lsp_redo_new("download", &redo, err);
+	if (r == 0)
+		r = lsp_stage_add_steps(stage, old, redo, err);
 	if (r < 0)
 		return r;
-	bool pending = false;
-	struct lsp_error why = {0};
 	r = lsp_redo_commit(redo, stage->game_fd, &pending, &why);
 	if (r < 0 && err)
 		*err = why;
-	if (pending)
-		r = lsp_stage_break(stage, &why);
-	if (r == 0)
-		lsp_stage_committed(stage);
-	return r;
+	if (r < 0 && pending)
+		return lsp_stage_break(stage, &why);
+	if (r < 0)
+		return r;
+	/* The new state is there. What is left over is only rubbish, which the next start removes.
+	 */
+	if (lsp_redo_clean(stage->game_fd, &why) < 0)
+		lsp_log_warning("content", "cleaning up after a download: %s", why.message);
+	lsp_stage_committed(stage);
+	return 0;
 }

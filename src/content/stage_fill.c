@@ -45,8 +45,8 @@ static int write_leaf(
  * right. in_place: the bytes are those of the staged file itself and need no writing. Bytes that
  * cannot be read are bytes that are not there.
  */
-static int take_from(struct lsp_stage_fill *fill, int fd, bool in_place, uint8_t *bytes,
-	struct lsp_error *err)
+static int take_from(
+	struct lsp_stage_fill *fill, int fd, bool in_place, uint8_t *bytes, struct lsp_error *err)
 {
 	size_t got = 0;
 	if (lsp_fs_read_at(fd, bytes, fill->c.size, fill->c.offset, &got, NULL) < 0)
@@ -81,8 +81,8 @@ static int take_from_locals(struct lsp_stage_fill *fill, uint8_t *bytes, struct 
 	for (unsigned i = 0; i < count && !lsp_bitmap_full(&fill->have); i++) {
 		_cleanup_close_ int fd = -1;
 		if (!lsp_manifest_find(stage->locals[i].manifest, path) ||
-			lsp_fs_open_below(
-				stage->locals[i].dir_fd, path, O_RDONLY, 0, &fd, NULL) < 0)
+			lsp_fs_open_below(stage->locals[i].dir_fd, path, O_RDONLY, 0, &fd, NULL) <
+				0)
 			continue;
 		int r = take_from(fill, fd, false, bytes, err);
 		if (r < 0)

@@ -1,8 +1,8 @@
 /*
  * Both files begin with a header of 128 bytes: "lanspread chunks 1\n" ("lanspread synced 1\n"), the
- * content id at 32, the number of chunks in 8 decimal digits at 64, the boot id at 72. Then `chunks`
- * has pairs of a byte and its complement; `chunks.synced` has the bytes and the SHA-256 of everything
- * before it.
+ * content id at 32, the number of chunks in 8 decimal digits at 64, the boot id at 72. Then
+ * `chunks` has pairs of a byte and its complement; `chunks.synced` has the bytes and the SHA-256 of
+ * everything before it.
  */
 #include "content/stage_map.h"
 
@@ -76,7 +76,7 @@ static bool take_synced(const struct lsp_buffer *file, struct lsp_bitmap *map)
 	size_t hashed = file->size - LSP_SHA256_SIZE;
 	lsp_sha256(&hash, file->data, hashed);
 	return memcmp(hash.bytes, file->data + hashed, LSP_SHA256_SIZE) == 0 &&
-		lsp_bitmap_load(map, file->data + HEADER_SIZE, lsp_bitmap_bytes(map), NULL) == 0;
+	       lsp_bitmap_load(map, file->data + HEADER_SIZE, lsp_bitmap_bytes(map), NULL) == 0;
 }
 
 /* Doubt what is claimed and not believed. */
@@ -107,8 +107,8 @@ int lsp_stage_map_load(int stage_fd, const struct lsp_hash *content, const char 
 	if (has_synced < 0)
 		return has_synced;
 	make_header(header, live_magic, content, done->bits, boot);
-	int has_live = read_map(
-		stage_fd, LSP_STAGE_MAP, header, 72, HEADER_SIZE + 2 * size, &live, err);
+	int has_live =
+		read_map(stage_fd, LSP_STAGE_MAP, header, 72, HEADER_SIZE + 2 * size, &live, err);
 	int r = has_live < 0 ? has_live : lsp_bitmap_init(&claimed, done->bits, err);
 	if (r < 0)
 		return r;
@@ -120,7 +120,7 @@ int lsp_stage_map_load(int stage_fd, const struct lsp_hash *content, const char 
 	else if (live_good)
 		add(doubtful, &claimed);
 	bool damaged = (has_live && !live_good) || (has_synced && !synced_good && !same_boot) ||
-		(has_synced && !has_live);
+		       (has_synced && !has_live);
 	if (damaged)
 		lsp_bitmap_fill(doubtful);
 	subtract(doubtful, done);
@@ -166,6 +166,6 @@ int lsp_stage_map_write_synced(int stage_fd, const struct lsp_hash *content,
 	lsp_sha256(&hash, file.data, file.size);
 	r = lsp_buffer_append(&file, hash.bytes, LSP_SHA256_SIZE, err);
 	return r < 0 ? r
-		     : lsp_fs_write_file_below(stage_fd, LSP_STAGE_MAP_SYNCED, file.data,
-			       file.size, 0644, err);
+		     : lsp_fs_write_file_below(
+			       stage_fd, LSP_STAGE_MAP_SYNCED, file.data, file.size, 0644, err);
 }

@@ -2,12 +2,12 @@
  * Which chunks of a download are verified, on disk, in two files beside the stage.
  *
  * `chunks` is written in place, without fsync, as chunks are verified: a write(2) survives SIGKILL.
- * It names the boot of the kernel that it was written under: after a power cut its bits say only what
- * is worth checking. Each byte of bits is followed by its complement, so that a damaged byte, or a
- * block of zeros, is seen.
+ * It names the boot of the kernel that it was written under: after a power cut its bits say only
+ * what is worth checking. Each byte of bits is followed by its complement, so that a damaged byte,
+ * or a block of zeros, is seen.
  *
- * `chunks.synced` is replaced as a whole, after the data that it speaks of was fsynced: it is believed
- * whatever happened since.
+ * `chunks.synced` is replaced as a whole, after the data that it speaks of was fsynced: it is
+ * believed whatever happened since.
  *
  * Functions block on the disk. lsp_stage_map_write may be called from several threads at once, for
  * different bytes.

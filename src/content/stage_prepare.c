@@ -7,7 +7,8 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* ---- Folders and sizes ------------------------------------------------------------------------------ */
+/* ---- Folders and sizes
+ * ------------------------------------------------------------------------------ */
 
 /* Length of the folder part of a path; 0: none. */
 static size_t folder_size(const char *path)
@@ -53,7 +54,8 @@ static int lay_out(struct lsp_stage *stage, struct lsp_cancel *token, struct lsp
 	return 0;
 }
 
-/* ---- Doubts ------------------------------------------------------------------------------------------ */
+/* ---- Doubts
+ * ------------------------------------------------------------------------------------------ */
 
 /* 0: settled either way; an error only where the disk or memory fails. */
 static int settle(struct lsp_stage *stage, uint32_t chunk, int fd, struct lsp_error *err)
@@ -85,8 +87,8 @@ static int settle_all(struct lsp_stage *stage, struct lsp_cancel *token,
 		if (r == 0 && c.file != open_file) {
 			lsp_cleanup_close(&fd);
 			fd = -1;
-			r = lsp_fs_open_below(stage->files_fd,
-				stage->manifest->files[c.file].path, O_RDONLY, 0, &fd, err);
+			r = lsp_fs_open_below(stage->files_fd, stage->manifest->files[c.file].path,
+				O_RDONLY, 0, &fd, err);
 			open_file = c.file;
 		}
 		if (r == 0)
@@ -114,8 +116,8 @@ int lsp_stage_prepare(struct lsp_stage *stage, struct lsp_cancel *token,
 		r = settle_all(stage, token, progress, argument, err);
 	int fd = -1;
 	if (r == 0)
-		r = lsp_stage_map_create(stage->stage_fd, &stage->manifest->content_id,
-			stage->boot, &stage->staged, &fd, err);
+		r = lsp_stage_map_create(stage->stage_fd, &stage->manifest->content_id, stage->boot,
+			&stage->staged, &fd, err);
 	if (r < 0)
 		return r;
 	lsp_cleanup_close(&stage->map_fd);
@@ -123,9 +125,11 @@ int lsp_stage_prepare(struct lsp_stage *stage, struct lsp_cancel *token,
 	return 0;
 }
 
-/* ---- Sync ---------------------------------------------------------------------------------------------- */
+/* ---- Sync
+ * ---------------------------------------------------------------------------------------------- */
 
-/* The folders of a path from its own up to, and with, files/ itself; those shared with `before` not. */
+/* The folders of a path from its own up to, and with, files/ itself; those shared with `before`
+ * not. */
 static int sync_folders_of(
 	struct lsp_stage *stage, const char *before, const char *path, struct lsp_error *err)
 {

@@ -1,17 +1,17 @@
 /*
  * Inside a stage; for stage*.c alone.
  *
- * A chunk that is being written has a claim. Its *owner* (a writer or a fill) writes to the file; one
- * more writer may stand behind it as a *second*, collecting in memory. The second that ends first
- * revokes the owner: it waits until no write of the owner's is under way (the owner looks at
- * `revoked` under the lock before each) and then writes itself. So nothing that was verified is ever
- * overwritten by somebody slower.
+ * A chunk that is being written has a claim. Its *owner* (a writer or a fill) writes to the file;
+ * one more writer may stand behind it as a *second*, collecting in memory. The second that ends
+ * first revokes the owner: it waits until no write of the owner's is under way (the owner looks at
+ * `revoked` under the lock before each) and then writes itself. So nothing that was verified is
+ * ever overwritten by somebody slower.
  */
 #pragma once
 
+#include "content/file_cache.h"
 #include "content/hasher.h"
 #include "content/stage.h"
-#include "content/file_cache.h"
 #include "content/stage_map.h"
 
 #include <pthread.h>
@@ -25,10 +25,10 @@
 struct lsp_stage_claim {
 	struct lsp_stage_claim *next;
 	uint32_t chunk;
-	bool owned;      /* there is an owner */
-	bool second;     /* there is a second */
-	bool revoked;    /* the owner may not write any more */
-	bool writing;    /* the owner is in a write, outside the lock */
+	bool owned;   /* there is an owner */
+	bool second;  /* there is a second */
+	bool revoked; /* the owner may not write any more */
+	bool writing; /* the owner is in a write, outside the lock */
 };
 
 /* A local folder that reuse was told of. */
@@ -51,8 +51,8 @@ struct lsp_stage {
 
 	pthread_mutex_t lock; /* guards everything below */
 	pthread_cond_t write_ended;
-	struct lsp_bitmap done;      /* what counts: staged, or in a kept file */
-	struct lsp_bitmap staged;    /* verified in the stage's own files: what the maps say */
+	struct lsp_bitmap done;   /* what counts: staged, or in a kept file */
+	struct lsp_bitmap staged; /* verified in the stage's own files: what the maps say */
 	struct lsp_bitmap doubtful;
 	struct lsp_bitmap map_dirty; /* bytes of `chunks` to write */
 	bool map_writing;            /* a thread is at it */
@@ -77,8 +77,7 @@ LSP_MUST_CHECK int lsp_stage_open_file(
 	struct lsp_stage *stage, uint32_t file, int *ret_fd, struct lsp_error *err);
 
 /* The chunk counts from now on, here and in `chunks`. */
-LSP_MUST_CHECK int lsp_stage_mark(
-	struct lsp_stage *stage, uint32_t chunk, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_stage_mark(struct lsp_stage *stage, uint32_t chunk, struct lsp_error *err);
 /* Bytes went to the file of this chunk. */
 void lsp_stage_wrote(struct lsp_stage *stage, uint32_t file, uint64_t bytes);
 

@@ -1,6 +1,7 @@
 /*
- * What is on this machine already: whole files by root, pieces by hash. Nothing is believed that was
- * not hashed here and now, but for files that stay where they are under a stamp that is vouched for.
+ * What is on this machine already: whole files by root, pieces by hash. Nothing is believed that
+ * was not hashed here and now, but for files that stay where they are under a stamp that is vouched
+ * for.
  */
 #include "base/fs.h"
 #include "content/stage_private.h"
@@ -25,11 +26,12 @@ struct reuse {
 	lsp_stage_progress progress;
 	void *argument;
 	uint64_t done;
-	uint32_t *by_root;  /* files of `other` in order of root */
-	uint32_t *by_hash;  /* chunks of `other` in order of hash; NULL: other piece length */
+	uint32_t *by_root; /* files of `other` in order of root */
+	uint32_t *by_hash; /* chunks of `other` in order of hash; NULL: other piece length */
 };
 
-/* ---- Kept files ----------------------------------------------------------------------------------------- */
+/* ---- Kept files
+ * ----------------------------------------------------------------------------------------- */
 
 bool lsp_stage_is_kept(struct lsp_stage *stage, uint32_t file)
 {
@@ -84,8 +86,8 @@ static void keep(struct lsp_stage *stage, uint32_t file, const struct lsp_file_s
 }
 
 /* Is the open file what the manifest says? Reads all of it. */
-static int hash_matches(struct reuse *reuse, uint32_t file, int fd, bool *ret_matches,
-	struct lsp_error *err)
+static int hash_matches(
+	struct reuse *reuse, uint32_t file, int fd, bool *ret_matches, struct lsp_error *err)
 {
 	const struct lsp_manifest_file *f = &reuse->stage->manifest->files[file];
 	for (uint32_t i = 0; i < f->chunk_count; i++) {
@@ -109,8 +111,8 @@ static int try_keep(struct reuse *reuse, uint32_t file, bool *ret_kept, struct l
 	const struct lsp_manifest_file *f = &reuse->stage->manifest->files[file];
 	const struct lsp_manifest_file *same = lsp_manifest_find(reuse->other, f->path);
 	*ret_kept = false;
-	if (!reuse->in_place || !same || same->size != f->size || same->executable != f->executable ||
-		!lsp_hash_equal(&same->root, &f->root))
+	if (!reuse->in_place || !same || same->size != f->size ||
+		same->executable != f->executable || !lsp_hash_equal(&same->root, &f->root))
 		return 0;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
@@ -125,14 +127,21 @@ static int try_keep(struct reuse *reuse, uint32_t file, bool *ret_kept, struct l
 	int r = matches ? 0 : hash_matches(reuse, file, fd, &matches, err);
 	if (r < 0 || !matches)
 		return r;
+	/* Nobody shall find an empty place-holder where the stage would have the file. */
+	r = lsp_fs_remove_tree_below(reuse->stage->files_fd, f->path, err);
+	if (r < 0)
+		return r;
 	keep(reuse->stage, file, &stamp);
 	*ret_kept = true;
 	return 0;
 }
 
-/* ---- Copies ----------------------------------------------------------------------------------------------- */
+/* ---- Copies
+ * -----------------------------------------------------------------------------------------------
+ */
 
-/* One chunk from an open file at an offset, hashed on its way. What does not fit is not an error. */
+/* One chunk from an open file at an offset, hashed on its way. What does not fit is not an error.
+ */
 static int copy_chunk(struct reuse *reuse, uint32_t chunk, int fd, uint64_t offset, uint8_t *buffer,
 	struct lsp_error *err)
 {
@@ -156,8 +165,7 @@ static void advance(struct reuse *reuse, uint64_t bytes)
 {
 	reuse->done += bytes;
 	if (reuse->progress)
-		reuse->progress(
-			reuse->argument, reuse->done, reuse->stage->manifest->total_size);
+		reuse->progress(reuse->argument, reuse->done, reuse->stage->manifest->total_size);
 }
 
 static const struct lsp_manifest_file *find_by_root(
@@ -183,8 +191,8 @@ static const struct lsp_manifest_file *find_by_root(
 }
 
 /*
- * A reflink of the namesake first, where the filesystem has them: then only what differs takes space.
- * Nothing in it counts before it is hashed.
+ * A reflink of the namesake first, where the filesystem has them: then only what differs takes
+ * space. Nothing in it counts before it is hashed.
  */
 static void try_clone(struct reuse *reuse, uint32_t file, int from_fd)
 {
@@ -235,7 +243,9 @@ static int copy_file(struct reuse *reuse, uint32_t file, const struct lsp_manife
 	return r;
 }
 
-/* ---- Pieces ------------------------------------------------------------------------------------------------- */
+/* ---- Pieces
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static int compare_hashes(const void *a, const void *b, void *argument)
 {
@@ -318,7 +328,9 @@ static int copy_pieces(struct reuse *reuse, uint32_t file, uint8_t *buffer, stru
 	return r;
 }
 
-/* ---- All of it ------------------------------------------------------------------------------------------------ */
+/* ---- All of it
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static bool file_is_done(struct lsp_stage *stage, const struct lsp_manifest_file *file)
 {
@@ -358,8 +370,8 @@ static int remember(struct reuse *reuse, struct lsp_error *err)
 	pthread_mutex_lock(&stage->lock);
 	bool room = stage->local_count < LSP_STAGE_LOCALS_MAX;
 	if (room)
-		stage->locals[stage->local_count++] = (struct lsp_stage_local){
-			fd, lsp_manifest_ref(reuse->other)};
+		stage->locals[stage->local_count++] =
+			(struct lsp_stage_local){fd, lsp_manifest_ref(reuse->other)};
 	pthread_mutex_unlock(&stage->lock);
 	if (!room)
 		close(fd);

@@ -90,8 +90,8 @@ static void hash_bytes(struct lsp_stage_writer *writer, const uint8_t *data, siz
 static int lost(struct lsp_stage_writer *writer, struct lsp_error *err)
 {
 	writer->ended = true;
-	return lsp_error_set(err, "content", LSP_E_EXISTS,
-		"chunk %u came from elsewhere meanwhile", writer->chunk);
+	return lsp_error_set(err, "content", LSP_E_EXISTS, "chunk %u came from elsewhere meanwhile",
+		writer->chunk);
 }
 
 /* As the owner; the claim keeps the second out meanwhile. */

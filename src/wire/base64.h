@@ -1,6 +1,6 @@
 /*
- * Base64 (RFC 4648, section 4, with padding), strict: no line breaks, no spare bits. Pure; from every
- * thread.
+ * Base64 (RFC 4648, section 4, with padding), strict: no line breaks, no spare bits. Pure; from
+ * every thread.
  */
 #pragma once
 

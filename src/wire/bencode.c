@@ -147,8 +147,7 @@ int lsp_bencode_next(struct lsp_bencode_reader *reader, struct lsp_bencode_token
 	}
 	if (reader->at >= reader->size)
 		return wrong(reader, err, "the end inside a value");
-	struct lsp_bencode_level *level =
-		reader->depth ? &reader->levels[reader->depth - 1] : NULL;
+	struct lsp_bencode_level *level = reader->depth ? &reader->levels[reader->depth - 1] : NULL;
 	bool key = level && level->is_dict && !level->wants_value;
 	uint8_t first = reader->data[reader->at];
 	if (key && (first == 'i' || first == 'l' || first == 'd'))

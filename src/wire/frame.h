@@ -4,8 +4,8 @@
  *
  * The decoder is fed whatever pieces arrive. It stops behind each frame and says how much it took,
  * since raw bytes may follow a frame on a stream. A length of 0 or above the limit is refused when
- * its four bytes are there, before anything is allocated; for a length that is allowed, memory grows
- * with the bytes that really came, so that a promise of 1 MiB costs nothing.
+ * its four bytes are there, before anything is allocated; for a length that is allowed, memory
+ * grows with the bytes that really came, so that a promise of 1 MiB costs nothing.
  *
  * Pure; one owner, one thread.
  */
@@ -27,8 +27,8 @@
 LSP_MUST_CHECK int lsp_frame_append(struct lsp_buffer *buffer, const void *payload, size_t size,
 	size_t limit, struct lsp_error *err);
 /* The same with a JSON value as the payload; the buffer stays as it was on failure. */
-LSP_MUST_CHECK int lsp_frame_append_json(struct lsp_buffer *buffer, const json_t *value,
-	size_t limit, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_frame_append_json(
+	struct lsp_buffer *buffer, const json_t *value, size_t limit, struct lsp_error *err);
 
 struct lsp_frame_decoder {
 	size_t limit;

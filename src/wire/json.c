@@ -30,8 +30,8 @@ static bool scan_string(const char *text, size_t size, size_t *at)
 static int scan_open(struct scan *scan, struct lsp_error *err)
 {
 	if (++scan->depth > scan->limits->depth)
-		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,
-			"JSON is nested deeper than %u", scan->limits->depth);
+		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE, "JSON is nested deeper than %u",
+			scan->limits->depth);
 	if (++scan->containers > scan->limits->containers)
 		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,
 			"JSON has more than %zu objects and arrays", scan->limits->containers);
@@ -63,8 +63,8 @@ static int scan_byte(struct scan *scan, char c, struct lsp_error *err)
 }
 
 /* Not a grammar: jansson knows that. Only what must not reach it. */
-int lsp_json_check(const char *text, size_t size, const struct lsp_json_limits *limits,
-	struct lsp_error *err)
+int lsp_json_check(
+	const char *text, size_t size, const struct lsp_json_limits *limits, struct lsp_error *err)
 {
 	if (size > limits->size)
 		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,
@@ -95,8 +95,7 @@ int lsp_json_parse(const char *text, size_t size, const struct lsp_json_limits *
 	if (r < 0)
 		return r;
 	json_error_t detail;
-	json_t *value =
-		json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &detail);
+	json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &detail);
 	if (!value && json_error_code(&detail) == json_error_out_of_memory)
 		return lsp_error_no_memory(err, "wire");
 	if (!value)
@@ -128,8 +127,8 @@ static json_t *field(const json_t *object, const char *key)
 	return json_is_null(value) ? NULL : value;
 }
 
-int lsp_json_get_u64(const json_t *object, const char *key, uint64_t max, uint64_t *value,
-	struct lsp_error *err)
+int lsp_json_get_u64(
+	const json_t *object, const char *key, uint64_t max, uint64_t *value, struct lsp_error *err)
 {
 	const json_t *found = field(object, key);
 	if (!found)
@@ -167,8 +166,8 @@ int lsp_json_get_text(const json_t *object, const char *key, size_t max, const c
 	if (!json_is_string(found))
 		return lsp_error_set(err, "wire", LSP_E_PROTOCOL, "\"%s\" is not a text", key);
 	if (json_string_length(found) > max)
-		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,
-			"\"%s\" is longer than %zu bytes", key, max);
+		return lsp_error_set(
+			err, "wire", LSP_E_TOO_LARGE, "\"%s\" is longer than %zu bytes", key, max);
 	*value = json_string_value(found);
 	return 0;
 }

@@ -3,10 +3,10 @@
  *
  * jansson parses; before it sees a text, a scan without recursion or allocation holds it to limits:
  * size, nesting, how many values and containers there are (a megabyte of "{},{},…" would cost
- * jansson 140 of them), no NUL in any form. Duplicate keys and numbers that do not fit (1e999, 2^63)
- * are errors. After that, lsp_json_get_* read fields as serde does: unknown ones are ignored, absent
- * ones and null leave the default that the caller put there, of the wrong type or out of range is an
- * error that names the field.
+ * jansson 140 of them), no NUL in any form. Duplicate keys and numbers that do not fit (1e999,
+ * 2^63) are errors. After that, lsp_json_get_* read fields as serde does: unknown ones are ignored,
+ * absent ones and null leave the default that the caller put there, of the wrong type or out of
+ * range is an error that names the field.
  *
  * Pure; every function may be called from every thread; a json_t belongs to one thread at a time.
  */
@@ -39,8 +39,8 @@ static inline void lsp_cleanup_json(json_t **value)
 #define _cleanup_json_ _cleanup_(lsp_cleanup_json)
 
 /* The scan alone. -LSP_E_TOO_LARGE for a limit, -LSP_E_PROTOCOL for the rest. */
-LSP_MUST_CHECK int lsp_json_check(const char *text, size_t size,
-	const struct lsp_json_limits *limits, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_json_check(
+	const char *text, size_t size, const struct lsp_json_limits *limits, struct lsp_error *err);
 
 /* Scan and parse; any value may stand at the top. The caller owns *ret_value (json_decref). */
 LSP_MUST_CHECK int lsp_json_parse(const char *text, size_t size,

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* ---- Lifetime ----------------------------------------------------------------------------------- */
+/* ---- Lifetime --------------------------------------------------------------------------- */
 
 void lsp_manifest_box_free(struct lsp_manifest_box *box)
 {
@@ -20,8 +20,8 @@ void lsp_manifest_box_free(struct lsp_manifest_box *box)
 
 static struct lsp_manifest_box *box_of(const struct lsp_manifest *manifest)
 {
-	return lsp_container_of((struct lsp_manifest *)(uintptr_t)manifest, struct lsp_manifest_box,
-		manifest);
+	return lsp_container_of(
+		(struct lsp_manifest *)(uintptr_t)manifest, struct lsp_manifest_box, manifest);
 }
 
 const struct lsp_manifest *lsp_manifest_ref(const struct lsp_manifest *manifest)
@@ -39,7 +39,8 @@ void lsp_manifest_unref(const struct lsp_manifest *manifest)
 		lsp_manifest_box_free(box);
 }
 
-/* ---- Reading it ---------------------------------------------------------------------------------- */
+/* ---- Reading it
+ * ---------------------------------------------------------------------------------- */
 
 uint32_t lsp_manifest_piece_length(uint64_t total_size)
 {
@@ -50,8 +51,8 @@ uint32_t lsp_manifest_piece_length(uint64_t total_size)
 }
 
 /*
- * An empty file has the first_chunk of the file after it: so the last one at or below has the chunk,
- * and is not empty.
+ * An empty file has the first_chunk of the file after it: so the last one at or below has the
+ * chunk, and is not empty.
  */
 static uint32_t file_of_chunk(const struct lsp_manifest *manifest, uint32_t index)
 {
@@ -105,7 +106,8 @@ const struct lsp_manifest_file *lsp_manifest_find(
 	return NULL;
 }
 
-/* ---- Piece layers ---------------------------------------------------------------------------------- */
+/* ---- Piece layers
+ * ---------------------------------------------------------------------------------- */
 
 int lsp_manifest_allocate_layers(struct lsp_manifest_box *box, struct lsp_error *err)
 {
@@ -142,7 +144,8 @@ int lsp_manifest_check_layers(const struct lsp_manifest_box *box, struct lsp_err
 	return 0;
 }
 
-/* ---- Transport form ------------------------------------------------------------------------------- */
+/* ---- Transport form
+ * ------------------------------------------------------------------------------- */
 
 static void put_u32(uint8_t *out, size_t value)
 {
@@ -153,8 +156,8 @@ static void put_u32(uint8_t *out, size_t value)
 }
 
 /* A length and as many bytes, from the front of what is left. */
-static int take_part(const uint8_t **data, size_t *size, const uint8_t **ret_part,
-	size_t *ret_size, struct lsp_error *err)
+static int take_part(const uint8_t **data, size_t *size, const uint8_t **ret_part, size_t *ret_size,
+	struct lsp_error *err)
 {
 	const uint8_t *d = *data;
 	if (*size < 4)

@@ -3,18 +3,19 @@
  *
  * A manifest is a BitTorrent v2 info dictionary (BEP 52) in one canonical form, plus the piece
  * layers of its files. Its content id is the SHA-256 of the info dictionary: the v2 info-hash. The
- * form: keys `file tree`, `meta version` 2, `name` (the game id), `piece length` and no others; paths
- * that pass lsp_path_check and do not collide; `attr` absent or "x"; empty files yes, empty folders,
- * symlinks and pad files no; the piece length that lsp_manifest_piece_length gives, no other.
+ * form: keys `file tree`, `meta version` 2, `name` (the game id), `piece length` and no others;
+ * paths that pass lsp_path_check and do not collide; `attr` absent or "x"; empty files yes, empty
+ * folders, symlinks and pad files no; the piece length that lsp_manifest_piece_length gives, no
+ * other.
  *
  * A **chunk** is a piece: the unit that is verified, announced and asked for. Chunks are numbered
  * across the game: files in the order of the file tree, each file's pieces in order. A piece never
  * spans two files; an empty file has none.
  *
- * A manifest is immutable and counted: ref and unref from every thread, everything in it may be read
- * by all. Parsing checks everything, so that who holds a manifest need not doubt it: every limit,
- * every path, collisions, canonical spelling, the piece layers against the roots. It costs one pass
- * of hashing over the layers (0.8 ms per 10 GB of game) and does no I/O.
+ * A manifest is immutable and counted: ref and unref from every thread, everything in it may be
+ * read by all. Parsing checks everything, so that who holds a manifest need not doubt it: every
+ * limit, every path, collisions, canonical spelling, the piece layers against the roots. It costs
+ * one pass of hashing over the layers (0.8 ms per 10 GB of game) and does no I/O.
  */
 #pragma once
 
@@ -28,7 +29,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LSP_LEAF_SIZE 16384u /* a block of BEP 52: what the leaves of a file's tree are hashes of */
+/* A block of BEP 52: what the leaves of a file's tree are hashes of. */
+#define LSP_LEAF_SIZE 16384u
 #define LSP_PIECE_LENGTH_MIN (128u << 10)
 #define LSP_PIECE_LENGTH_MAX (4u << 20)
 
@@ -41,9 +43,9 @@ struct lsp_manifest_file {
 	const char *path; /* relative, '/' between */
 	uint64_t size;
 	bool executable;
-	uint32_t first_chunk; /* number of its first chunk (of the next file's, if empty) */
-	uint32_t chunk_count; /* 0 if empty */
-	struct lsp_hash root; /* all zero if empty */
+	uint32_t first_chunk;         /* number of its first chunk (of the next file's, if empty) */
+	uint32_t chunk_count;         /* 0 if empty */
+	struct lsp_hash root;         /* all zero if empty */
 	const struct lsp_hash *layer; /* chunk_count hashes, one a chunk; the root itself for one */
 };
 
@@ -53,9 +55,9 @@ struct lsp_manifest {
 	uint32_t piece_length;
 	uint64_t total_size;
 	uint32_t chunk_count;
-	uint32_t file_count; /* at least 1 */
+	uint32_t file_count;                   /* at least 1 */
 	const struct lsp_manifest_file *files; /* in lsp_path_compare order */
-	const uint8_t *info; /* the info dictionary, raw */
+	const uint8_t *info;                   /* the info dictionary, raw */
 	size_t info_size;
 };
 
@@ -67,16 +69,16 @@ LSP_DEFINE_CLEANUP(const struct lsp_manifest *, lsp_manifest_unref);
 /* The smallest power of two ≥ total_size / 1024, within 128 KiB and 4 MiB. */
 uint32_t lsp_manifest_piece_length(uint64_t total_size);
 
-/* ---- Chunks --------------------------------------------------------------------------------- */
+/* ---- Chunks ----------------------------------------------------------------------------- */
 
 struct lsp_chunk {
-	uint32_t file; /* index into files */
-	uint64_t offset; /* in that file */
-	uint32_t size; /* 1 to piece_length */
+	uint32_t file;       /* index into files */
+	uint64_t offset;     /* in that file */
+	uint32_t size;       /* 1 to piece_length */
 	uint32_t leaf_count; /* ⌈size / 16 KiB⌉ */
 	/*
-	 * Leaves of the tree that `hash` is the root of, a power of two: piece_length / 16 KiB for a
-	 * piece of a larger file; for a file of one piece only as many as its own leaves need.
+	 * Leaves of the tree that `hash` is the root of, a power of two: piece_length / 16 KiB for
+	 * a piece of a larger file; for a file of one piece only as many as its own leaves need.
 	 */
 	uint32_t leaf_width;
 	struct lsp_hash hash;
@@ -90,12 +92,12 @@ void lsp_manifest_chunk(
 const struct lsp_manifest_file *lsp_manifest_find(
 	const struct lsp_manifest *manifest, const char *path);
 
-/* ---- Parse and build -------------------------------------------------------------------------- */
+/* ---- Parse and build -------------------------------------------------------------------- */
 
 /*
- * The transport form, as GetManifest sends it and as the disk keeps it: 4-byte big-endian length and
- * the info dictionary; 4-byte big-endian length and the piece layers: for each file of more than one
- * piece, in order, its hashes back to back. Not a byte more.
+ * The transport form, as GetManifest sends it and as the disk keeps it: 4-byte big-endian length
+ * and the info dictionary; 4-byte big-endian length and the piece layers: for each file of more
+ * than one piece, in order, its hashes back to back. Not a byte more.
  *
  * expected: the content id that was asked for, or NULL. -LSP_E_CORRUPT when it is another,
  * -LSP_E_PROTOCOL or -LSP_E_TOO_LARGE for a broken rule, named in the message.

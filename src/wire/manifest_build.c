@@ -73,8 +73,8 @@ static int put_entry(struct lsp_buffer *info, const struct lsp_manifest_entry *e
 	return r < 0 ? r : lsp_bencode_end(info, err);
 }
 
-static int put_tree(struct lsp_buffer *info, const struct lsp_manifest_entry **sorted,
-	size_t count, struct lsp_error *err)
+static int put_tree(struct lsp_buffer *info, const struct lsp_manifest_entry **sorted, size_t count,
+	struct lsp_error *err)
 {
 	const char *before = "";
 	int r = lsp_bencode_begin_dict(info, err);

@@ -1,6 +1,6 @@
 /*
- * The info dictionary, token by token: the canonical form is checked by the order in which this code
- * expects things, not by writing it anew and comparing.
+ * The info dictionary, token by token: the canonical form is checked by the order in which this
+ * code expects things, not by writing it anew and comparing.
  */
 #include "wire/bencode.h"
 #include "wire/manifest_private.h"
@@ -14,8 +14,8 @@ struct tree {
 	uint64_t total;
 	char path[LSP_PATH_MAX + 1]; /* of where we are */
 	size_t path_size;
-	unsigned depth;                               /* folders open below the top */
-	size_t path_sizes[LSP_PATH_DEPTH_MAX + 1];    /* path_size at each depth */
+	unsigned depth;                                /* folders open below the top */
+	size_t path_sizes[LSP_PATH_DEPTH_MAX + 1];     /* path_size at each depth */
 	uint32_t entry_counts[LSP_PATH_DEPTH_MAX + 1]; /* seen so far at each depth */
 };
 
@@ -45,14 +45,13 @@ static int expect_key(struct lsp_bencode_reader *reader, const char *key, struct
 	int r = lsp_bencode_next(reader, &token, err);
 	if (r < 0)
 		return lsp_error_prefix(err, "manifest");
-	if (token.type != LSP_BENCODE_STRING ||
-		!lsp_bencode_token_is(&token, key, strlen(key)))
+	if (token.type != LSP_BENCODE_STRING || !lsp_bencode_token_is(&token, key, strlen(key)))
 		return lsp_error_set(err, "wire", LSP_E_PROTOCOL,
 			"manifest: not in the canonical form (expected \"%s\")", key);
 	return 0;
 }
 
-/* ---- One file ---------------------------------------------------------------------------------- */
+/* ---- One file --------------------------------------------------------------------------- */
 
 /* The dictionary of a file, in the only order its keys can have: attr, length, pieces root. */
 static int read_file_fields(
@@ -100,8 +99,8 @@ static int read_file_fields(
 static int add_file(struct tree *tree, struct lsp_error *err)
 {
 	if (tree->files.size / sizeof(struct lsp_manifest_file) == LSP_MANIFEST_FILES_MAX)
-		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,
-			"manifest: more than %u files", LSP_MANIFEST_FILES_MAX);
+		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE, "manifest: more than %u files",
+			LSP_MANIFEST_FILES_MAX);
 	struct lsp_manifest_file file = {.path = (const char *)(uintptr_t)tree->paths.size};
 	int r = read_file_fields(tree->reader, &file, err);
 	if (r < 0)
@@ -113,15 +112,15 @@ static int add_file(struct tree *tree, struct lsp_error *err)
 	return r < 0 ? r : lsp_buffer_append(&tree->files, &file, sizeof file, err);
 }
 
-/* ---- The tree ---------------------------------------------------------------------------------- */
+/* ---- The tree --------------------------------------------------------------------------- */
 
 /* Into the folder or file `name`. */
 static int descend(struct tree *tree, const struct lsp_bencode_token *name, struct lsp_error *err)
 {
 	const char *text = (const char *)name->string;
 	int r = tree->depth == 0 && !memchr(text, '/', name->size)
-		? lsp_path_check(text, name->size, err)
-		: lsp_path_check_name(text, name->size, err);
+			? lsp_path_check(text, name->size, err)
+			: lsp_path_check_name(text, name->size, err);
 	if (r < 0) {
 		if (err)
 			err->code = LSP_E_PROTOCOL;
@@ -141,7 +140,8 @@ static int descend(struct tree *tree, const struct lsp_bencode_token *name, stru
 	tree->path[tree->path_size] = '\0';
 	tree->entry_counts[++tree->depth] = 0;
 	struct lsp_bencode_token token;
-	return expect(tree->reader, LSP_BENCODE_DICT, "an entry that is no dictionary", &token, err);
+	return expect(
+		tree->reader, LSP_BENCODE_DICT, "an entry that is no dictionary", &token, err);
 }
 
 static void ascend(struct tree *tree)
@@ -159,8 +159,8 @@ static int finish_file(struct tree *tree, struct lsp_error *err)
 	if (r < 0)
 		return r;
 	struct lsp_bencode_token token;
-	r = expect(tree->reader, LSP_BENCODE_END, "an entry that is a file and a folder", &token,
-		err);
+	r = expect(
+		tree->reader, LSP_BENCODE_END, "an entry that is a file and a folder", &token, err);
 	if (r < 0)
 		return r;
 	ascend(tree);
@@ -190,7 +190,8 @@ static int read_tree(struct tree *tree, struct lsp_error *err)
 	return r;
 }
 
-/* ---- Names that collide -------------------------------------------------------------------------- */
+/* ---- Names that collide
+ * -------------------------------------------------------------------------- */
 
 struct keys {
 	char **items;
@@ -227,8 +228,7 @@ static int add_key(struct keys *keys, const char *path, size_t size, struct lsp_
 }
 
 /* Adds the keys of a path and of those folders on its way that the path before it was not in. */
-static int add_keys(
-	struct keys *keys, const char *before, const char *path, struct lsp_error *err)
+static int add_keys(struct keys *keys, const char *before, const char *path, struct lsp_error *err)
 {
 	size_t shared = 0;
 	while (path[shared] && path[shared] == before[shared])
@@ -265,7 +265,8 @@ static int check_collisions(const struct lsp_manifest *manifest, struct lsp_erro
 	return 0;
 }
 
-/* ---- The dictionary ------------------------------------------------------------------------------ */
+/* ---- The dictionary
+ * ------------------------------------------------------------------------------ */
 
 static int read_rest(
 	struct lsp_bencode_reader *reader, struct lsp_manifest *manifest, struct lsp_error *err)
@@ -322,7 +323,7 @@ static void number_chunks(struct lsp_manifest_box *box)
 	for (uint32_t i = 0; i < manifest->file_count; i++) {
 		struct lsp_manifest_file *file = &box->files[i];
 		uint64_t count = file->size / manifest->piece_length +
-			(file->size % manifest->piece_length != 0);
+				 (file->size % manifest->piece_length != 0);
 		file->first_chunk = (uint32_t)next;
 		file->chunk_count = (uint32_t)count;
 		file->layer = count == 1 ? &file->root : NULL;
@@ -332,8 +333,8 @@ static void number_chunks(struct lsp_manifest_box *box)
 	manifest->chunk_count = (uint32_t)next; /* at most 2^21 + 2^18: the size limit */
 }
 
-int lsp_manifest_parse_info(const void *info, size_t size, struct lsp_manifest_box **ret_box,
-	struct lsp_error *err)
+int lsp_manifest_parse_info(
+	const void *info, size_t size, struct lsp_manifest_box **ret_box, struct lsp_error *err)
 {
 	if (size > LSP_MANIFEST_INFO_MAX)
 		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,

@@ -12,15 +12,15 @@ struct lsp_manifest_box {
 	struct lsp_manifest manifest;
 	_Atomic unsigned refs;
 	struct lsp_manifest_file *files;
-	char *paths;             /* all paths, each with its NUL */
+	char *paths; /* all paths, each with its NUL */
 	uint8_t *info;
 	struct lsp_hash *layers; /* of the files of more than one piece, in order */
 	size_t layer_count;
 };
 
 /* Takes nothing; copies info. Everything but the layers is checked and filled in. */
-LSP_MUST_CHECK int lsp_manifest_parse_info(const void *info, size_t size,
-	struct lsp_manifest_box **ret_box, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_manifest_parse_info(
+	const void *info, size_t size, struct lsp_manifest_box **ret_box, struct lsp_error *err);
 
 /* Allocates the layers and points the files at them; the caller then fills box->layers. */
 LSP_MUST_CHECK int lsp_manifest_allocate_layers(

@@ -57,7 +57,8 @@ int lsp_manifest_write_torrent(
 	return r < 0 ? r : lsp_bencode_end(buffer, err);
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------- */
+/* ---- Reading
+ * ------------------------------------------------------------------------------------- */
 
 struct span {
 	const uint8_t *data;
@@ -65,8 +66,8 @@ struct span {
 };
 
 /* Where in the bytes the two values lie. */
-static int find_parts(struct span all, struct span *ret_info, struct span *ret_layers,
-	struct lsp_error *err)
+static int find_parts(
+	struct span all, struct span *ret_info, struct span *ret_layers, struct lsp_error *err)
 {
 	struct lsp_bencode_reader reader;
 	struct lsp_bencode_token token;
@@ -115,8 +116,7 @@ static int take_layer(struct lsp_manifest_box *box, const struct lsp_manifest_fi
 		if (layer->size != files[low]->chunk_count * sizeof(struct lsp_hash))
 			return lsp_error_set(err, "wire", LSP_E_PROTOCOL,
 				"torrent: a piece layer of the wrong length");
-		memcpy(box->layers + (files[low]->layer - box->layers), layer->string,
-			layer->size);
+		memcpy(box->layers + (files[low]->layer - box->layers), layer->string, layer->size);
 		++*taken;
 	}
 	return 0;

@@ -4,10 +4,11 @@
  * A file is cut into leaves of 16 KiB (the last may be shorter), each hashed with SHA-256. Two
  * neighbours make their parent, up to the root. Missing leaves on the right count as 32 zero bytes:
  * up to the next power of two for the tree of a file, up to a whole piece for the pieces of a file
- * that has several. The hashes at the level where a node spans one piece are the file's piece layer.
+ * that has several. The hashes at the level where a node spans one piece are the file's piece
+ * layer.
  *
- * A struct lsp_merkle takes nodes in order and holds one hash a level, so that a file of any size is
- * hashed in 1 KiB of memory. Pure; one owner, one thread.
+ * A struct lsp_merkle takes nodes in order and holds one hash a level, so that a file of any size
+ * is hashed in 1 KiB of memory. Pure; one owner, one thread.
  */
 #pragma once
 
@@ -31,7 +32,8 @@ uint64_t lsp_merkle_width(uint64_t leaves);
 struct lsp_merkle {
 	unsigned level; /* of what is pushed: 0 for leaves, n for roots of 2^n leaves */
 	uint64_t count; /* pushed so far */
-	struct lsp_hash nodes[LSP_MERKLE_LEVELS]; /* [n]: a full subtree, where bit n of count is set */
+	struct lsp_hash
+		nodes[LSP_MERKLE_LEVELS]; /* [n]: a full subtree, where bit n of count is set */
 };
 
 /* level as above; level + log2(width) must stay below LSP_MERKLE_LEVELS. */
@@ -46,8 +48,8 @@ void lsp_merkle_push(struct lsp_merkle *tree, const struct lsp_hash *node);
 void lsp_merkle_root(const struct lsp_merkle *tree, uint64_t width, struct lsp_hash *ret_root);
 
 /* The root of an array of nodes of a level. */
-void lsp_merkle_root_of(const struct lsp_hash *nodes, size_t count, unsigned level,
-	uint64_t width, struct lsp_hash *ret_root);
+void lsp_merkle_root_of(const struct lsp_hash *nodes, size_t count, unsigned level, uint64_t width,
+	struct lsp_hash *ret_root);
 
 /* Hashes bytes leaf by leaf into an array of ⌈size / 16 KiB⌉. */
 void lsp_merkle_hash_leaves(const void *data, size_t size, struct lsp_hash *ret_leaves);

@@ -7,14 +7,22 @@
 #define NUMBER_MAX ((UINT64_C(1) << 53) - 1) /* what every JSON reader can hold */
 
 #define FIELD(type, member, key_, kind_, ...)                                                      \
-	{.key = (key_), .kind = LSP_FIELD_##kind_, .offset = offsetof(type, member), __VA_ARGS__}
+	{                                                                                          \
+		.key = (key_), .kind = LSP_FIELD_##kind_, .offset = offsetof(type, member),        \
+		__VA_ARGS__                                                                        \
+	}
 #define TYPE(name_, fields_, check_)                                                               \
-	{.name = (name_), .fields = (fields_), .field_count = LSP_ARRAY_SIZE(fields_),             \
-		.check = (check_)}
-#define UNIT(name_) {.name = (name_)}
+	{                                                                                          \
+		.name = (name_), .fields = (fields_), .field_count = LSP_ARRAY_SIZE(fields_),      \
+		.check = (check_)                                                                  \
+	}
+#define UNIT(name_)                                                                                \
+	{                                                                                          \
+		.name = (name_)                                                                    \
+	}
 #define REQUIRED .required = true
 
-/* ---- Checks of whole messages ----------------------------------------------------------------- */
+/* ---- Checks of whole messages ----------------------------------------------------------- */
 
 static int check_file(
 	const struct lsp_hash *content, const char *id, const char *path, struct lsp_error *err)
@@ -69,7 +77,7 @@ static int check_blocks(const void *body, struct lsp_error *err)
 	return 0;
 }
 
-/* ---- Tables ------------------------------------------------------------------------------------- */
+/* ---- Tables ----------------------------------------------------------------------------- */
 
 static const struct lsp_field hello_fields[] = {
 	FIELD(struct lsp_hello, version, "version", NUMBER, REQUIRED, .min = 1, .max = NUMBER_MAX),
@@ -83,8 +91,8 @@ static const struct lsp_field hello_fields[] = {
 };
 static const struct lsp_field list_games_fields[] = {
 	FIELD(struct lsp_list_games, after, "after", ID),
-	FIELD(struct lsp_list_games, limit, "limit", NUMBER, .min = 1,
-		.max = LSP_MESSAGE_GAMES_MAX, .absent = LSP_MESSAGE_GAMES_MAX),
+	FIELD(struct lsp_list_games, limit, "limit", NUMBER, .min = 1, .max = LSP_MESSAGE_GAMES_MAX,
+		.absent = LSP_MESSAGE_GAMES_MAX),
 };
 static const struct lsp_field get_game_fields[] = {
 	FIELD(struct lsp_get_game, id, "id", ID, REQUIRED),
@@ -187,8 +195,7 @@ const struct lsp_message_type lsp_request_types[LSP_REQUEST_COUNT] = {
 	[LSP_REQUEST_LIST_GAMES] = TYPE("ListGames", list_games_fields, NULL),
 	[LSP_REQUEST_GET_GAME] = TYPE("GetGame", get_game_fields, NULL),
 	[LSP_REQUEST_GET_MANIFEST] = TYPE("GetManifest", get_content_fields, NULL),
-	[LSP_REQUEST_GET_GAME_FILE_DATA] =
-		TYPE("GetGameFileData", get_file_fields, check_get_file),
+	[LSP_REQUEST_GET_GAME_FILE_DATA] = TYPE("GetGameFileData", get_file_fields, check_get_file),
 	[LSP_REQUEST_GET_GAME_FILE_CHUNK] =
 		TYPE("GetGameFileChunk", get_file_range_fields, check_get_file_range),
 	[LSP_REQUEST_GET_CHUNKS] = TYPE("GetChunks", get_chunks_fields, NULL),
@@ -217,7 +224,8 @@ const struct lsp_message_type lsp_response_types[LSP_RESPONSE_COUNT] = {
 	[LSP_RESPONSE_BYTES] = TYPE("Bytes", bytes_fields, NULL),
 };
 
-/* ---- Lifetime ------------------------------------------------------------------------------------ */
+/* ---- Lifetime
+ * ------------------------------------------------------------------------------------ */
 
 void lsp_ranges_done(struct lsp_ranges *ranges)
 {
@@ -298,7 +306,8 @@ const char *lsp_response_name(enum lsp_response_type type)
 	return type < LSP_RESPONSE_COUNT ? lsp_response_types[type].name : "?";
 }
 
-/* ---- Ranges --------------------------------------------------------------------------------------- */
+/* ---- Ranges
+ * --------------------------------------------------------------------------------------- */
 
 bool lsp_ranges_fit(const struct lsp_ranges *ranges, uint64_t end)
 {
@@ -319,8 +328,7 @@ int lsp_ranges_from_bitmap(const struct lsp_bitmap *map, size_t from, size_t max
 	while (next < map->bits && ranges.count < max) {
 		if (ranges.count == room) {
 			room = LSP_MAX((size_t)16, room * 2);
-			struct lsp_range *items =
-				reallocarray(ranges.items, room, sizeof *items);
+			struct lsp_range *items = reallocarray(ranges.items, room, sizeof *items);
 			if (!items) {
 				lsp_ranges_done(&ranges);
 				return lsp_error_no_memory(err, "wire");

@@ -4,18 +4,20 @@
  * A request opens a stream of its own and gets one response frame on it; Bytes is followed by raw
  * bytes until the stream ends. In JSON they look as serde writes tagged enums: "Ping", or
  * {"GetGame":{"id":"…"}}. Unknown fields are ignored; fields that are not `required` in
- * docs/protocol.md may be absent or null. An unknown request decodes to -LSP_E_UNSUPPORTED, a broken
- * one to -LSP_E_PROTOCOL: both are answered by an Error frame (the second may cost the connection).
+ * docs/protocol.md may be absent or null. An unknown request decodes to -LSP_E_UNSUPPORTED, a
+ * broken one to -LSP_E_PROTOCOL: both are answered by an Error frame (the second may cost the
+ * connection).
  *
  * Most requests ask. Some tell, and are answered by "Ok": LibraryDelta, Haves, HaveUpdate, Suggest,
- * ChunkRejected, Withdraw, Goodbye. Who asked to Follow a content is told of chunks as the other side
- * verifies them, coalesced, until Unfollow or the end of the connection.
+ * ChunkRejected, Withdraw, Goodbye. Who asked to Follow a content is told of chunks as the other
+ * side verifies them, coalesced, until Unfollow or the end of the connection.
  *
- * A value owns what its pointers point to: free it with lsp_request_done or lsp_response_done, which
- * take a zeroed one too. Decoding checks every limit and every name (game ids, paths, versions), so
- * that what comes out can be used; labels for people (title, name, message, reason) are cleaned
- * instead of refused. Whether chunk numbers exist is for the holder of the manifest to check
- * (lsp_ranges_fit). Encoding needs values that decode again; it fails with -LSP_E_INVALID otherwise.
+ * A value owns what its pointers point to: free it with lsp_request_done or lsp_response_done,
+ * which take a zeroed one too. Decoding checks every limit and every name (game ids, paths,
+ * versions), so that what comes out can be used; labels for people (title, name, message, reason)
+ * are cleaned instead of refused. Whether chunk numbers exist is for the holder of the manifest to
+ * check (lsp_ranges_fit). Encoding needs values that decode again; it fails with -LSP_E_INVALID
+ * otherwise.
  *
  * Pure; a value belongs to one thread at a time.
  */
@@ -136,14 +138,14 @@ enum lsp_response_type {
 
 /* The first request on a connection, by the side that dialled; the response is the other's. */
 struct lsp_hello {
-	uint64_t version;             /* LSP_PROTOCOL_VERSION */
-	struct lsp_hash peer;         /* must be what the handshake showed */
-	struct lsp_hash instance;     /* random at each start: two instances, one key: a cloned disk */
+	uint64_t version;         /* LSP_PROTOCOL_VERSION */
+	struct lsp_hash peer;     /* must be what the handshake showed */
+	struct lsp_hash instance; /* random at each start: two instances, one key: a cloned disk */
 	char name[LSP_PEER_NAME_MAX + 1];
-	uint64_t port;                /* UDP, where the sender listens; 0 to 65535 */
+	uint64_t port;                 /* UDP, where the sender listens; 0 to 65535 */
 	struct lsp_text_list features; /* words; unknown ones are ignored */
-	uint64_t revision;            /* of the sender's library; grows within one instance */
-	uint64_t games;               /* how many it would list */
+	uint64_t revision;             /* of the sender's library; grows within one instance */
+	uint64_t games;                /* how many it would list */
 };
 
 struct lsp_list_games {
@@ -258,9 +260,10 @@ struct lsp_error_response {
 	char message[LSP_LABEL_MAX + 1];
 	uint64_t retry_ms; /* busy: not before this; 0: does not say */
 	/*
-	 * To GetChunks, with code busy: the chunk is not refused for good. "elsewhere": it was given to
-	 * somebody else already, ask there; "queue": too many requests wait; "paused": uploads are.
-	 * Empty: no bounce. A hint names a chunk that this peer would give now, which nobody has yet.
+	 * To GetChunks, with code busy: the chunk is not refused for good. "elsewhere": it was
+	 * given to somebody else already, ask there; "queue": too many requests wait; "paused":
+	 * uploads are. Empty: no bounce. A hint names a chunk that this peer would give now, which
+	 * nobody has yet.
 	 */
 	char bounce[LSP_WORD_MAX + 1];
 	bool has_hint;
@@ -305,10 +308,10 @@ const char *lsp_request_name(enum lsp_request_type type);
 const char *lsp_response_name(enum lsp_response_type type);
 
 /* From the payload of a frame. */
-LSP_MUST_CHECK int lsp_request_decode(const char *text, size_t size,
-	struct lsp_request *ret_request, struct lsp_error *err);
-LSP_MUST_CHECK int lsp_response_decode(const char *text, size_t size,
-	struct lsp_response *ret_response, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_request_decode(
+	const char *text, size_t size, struct lsp_request *ret_request, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_response_decode(
+	const char *text, size_t size, struct lsp_response *ret_response, struct lsp_error *err);
 
 /* Appends a whole frame. */
 LSP_MUST_CHECK int lsp_request_append(

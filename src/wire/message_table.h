@@ -1,6 +1,7 @@
 /*
  * The messages as tables: which fields each has, of what kind, where they lie in its struct. One
- * encoder and one decoder (message_codec.c) walk them; docs/protocol.md lists the same.
+ * encoder and one decoder (message_encode.c, message_decode.c) walk them; docs/protocol.md lists
+ * the same.
  */
 #pragma once
 
@@ -47,6 +48,13 @@ struct lsp_message_type {
 extern const struct lsp_message_type lsp_request_types[LSP_REQUEST_COUNT];
 extern const struct lsp_message_type lsp_response_types[LSP_RESPONSE_COUNT];
 extern const struct lsp_message_type lsp_game_summary_type;
+
+#define LSP_GAME_STATE_COUNT 3
+extern const char *const lsp_game_state_names[LSP_GAME_STATE_COUNT];
+
+/* Is this a text that a field of that kind may hold? -LSP_E_PROTOCOL says why not. */
+LSP_MUST_CHECK int lsp_field_check_text(enum lsp_field_kind kind, const char *key, const char *text,
+	size_t size, struct lsp_error *err);
 
 /* Frees what the fields of a body own and zeroes them. */
 void lsp_fields_done(const struct lsp_message_type *type, void *body);

@@ -7,12 +7,12 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* ---- Characters ------------------------------------------------------------------------------- */
+/* ---- Characters ------------------------------------------------------------------------- */
 
 static bool is_bidi_control(int32_t c)
 {
 	return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
-		(c >= 0x2066 && c <= 0x2069);
+	       (c >= 0x2066 && c <= 0x2069);
 }
 
 static bool is_control(int32_t c)
@@ -50,7 +50,7 @@ static int refuse(const char *name, size_t size, const char *what, struct lsp_er
 	return lsp_error_set(err, "wire", LSP_E_INVALID, "the name \"%s\" %s", label, what);
 }
 
-/* ---- Names ------------------------------------------------------------------------------------ */
+/* ---- Names ------------------------------------------------------------------------------ */
 
 static bool ascii_equal(const char *a, const char *upper, size_t size)
 {
@@ -69,8 +69,9 @@ static bool is_numbered_device(const char *name, size_t size)
 		return false;
 	if (size == 4)
 		return name[3] >= '0' && name[3] <= '9';
-	return size == 5 && (memcmp(name + 3, "\xc2\xb9", 2) == 0 ||
-		memcmp(name + 3, "\xc2\xb2", 2) == 0 || memcmp(name + 3, "\xc2\xb3", 2) == 0);
+	return size == 5 &&
+	       (memcmp(name + 3, "\xc2\xb9", 2) == 0 || memcmp(name + 3, "\xc2\xb2", 2) == 0 ||
+		       memcmp(name + 3, "\xc2\xb3", 2) == 0);
 }
 
 /* Windows looks at what stands before the first dot, without the spaces at its end. */
@@ -102,13 +103,12 @@ static int map_text(const char *text, size_t size, utf8proc_option_t options, ch
 	size_t *ret_size, struct lsp_error *err)
 {
 	utf8proc_uint8_t *out = NULL;
-	utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size,
-		&out, options);
+	utf8proc_ssize_t n =
+		utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, &out, options);
 	if (n == UTF8PROC_ERROR_NOMEM)
 		return lsp_error_no_memory(err, "wire");
 	if (n < 0)
-		return lsp_error_set(
-			err, "wire", LSP_E_INVALID, "a name: %s", utf8proc_errmsg(n));
+		return lsp_error_set(err, "wire", LSP_E_INVALID, "a name: %s", utf8proc_errmsg(n));
 	*ret_out = (char *)out;
 	*ret_size = (size_t)n;
 	return 0;
@@ -132,8 +132,8 @@ static int check_characters(const char *name, size_t size, struct lsp_error *err
 {
 	for (size_t at = 0; at < size;) {
 		utf8proc_int32_t c;
-		utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)name + at,
-			(utf8proc_ssize_t)(size - at), &c);
+		utf8proc_ssize_t n = utf8proc_iterate(
+			(const utf8proc_uint8_t *)name + at, (utf8proc_ssize_t)(size - at), &c);
 		if (n <= 0)
 			return refuse(name, size, "is not valid UTF-8", err);
 		const char *why = why_not(c);
@@ -163,7 +163,7 @@ int lsp_path_check_name(const char *name, size_t size, struct lsp_error *err)
 	return check_nfc(name, size, err);
 }
 
-/* ---- Paths -------------------------------------------------------------------------------------- */
+/* ---- Paths ------------------------------------------------------------------------------ */
 
 /* LANSPR~1: what NTFS and FAT may call .lanspread beside its name. */
 static bool is_short_alias(const char *key)
@@ -174,13 +174,13 @@ static bool is_short_alias(const char *key)
 static bool key_is_private(const char *key)
 {
 	return strcmp(key, "local") == 0 || strncmp(key, "local.kept-", 11) == 0 ||
-		strcmp(key, ".lanspread") == 0 || is_short_alias(key);
+	       strcmp(key, ".lanspread") == 0 || is_short_alias(key);
 }
 
 bool lsp_path_is_private(const char *name)
 {
 	return strcmp(name, "local") == 0 || strncmp(name, "local.kept-", 11) == 0 ||
-		strcmp(name, ".lanspread") == 0;
+	       strcmp(name, ".lanspread") == 0;
 }
 
 static int check_first(const char *name, size_t size, struct lsp_error *err)
@@ -262,8 +262,8 @@ void lsp_label_clean(const char *text, size_t size, char *out, size_t max)
 	size_t used = 0;
 	for (size_t at = 0; at < size;) {
 		utf8proc_int32_t c;
-		utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text + at,
-			(utf8proc_ssize_t)(size - at), &c);
+		utf8proc_ssize_t n = utf8proc_iterate(
+			(const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(size - at), &c);
 		bool bad = n <= 0 || is_control(c) || is_bidi_control(c) || is_noncharacter(c);
 		size_t in = n <= 0 ? 1 : (size_t)n;
 		const char *from = bad ? replacement : text + at;

@@ -16,25 +16,25 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LSP_PATH_MAX 1024         /* bytes of a path */
+#define LSP_PATH_MAX 1024          /* bytes of a path */
 #define LSP_PATH_COMPONENT_MAX 255 /* bytes of one name */
-#define LSP_PATH_DEPTH_MAX 32     /* components */
-#define LSP_GAME_ID_MAX 100       /* bytes */
-#define LSP_LABEL_MAX 200         /* bytes of a title or a name for people */
+#define LSP_PATH_DEPTH_MAX 32      /* components */
+#define LSP_GAME_ID_MAX 100        /* bytes */
+#define LSP_LABEL_MAX 200          /* bytes of a title or a name for people */
 
 /*
- * One name: 1 to 255 bytes of valid UTF-8 in NFC; no '/', '\', ':', '*', '?', '"', '<', '>', '|'; no
- * control character (C0, DEL, C1, line and paragraph separator), no bidi control or byte-order mark,
- * no noncharacter; no trailing dot or space (so neither "." nor ".."); no device name of Windows
- * (CON, PRN, AUX, NUL, COM0-9, LPT0-9, CONIN$, CONOUT$; with an extension too).
+ * One name: 1 to 255 bytes of valid UTF-8 in NFC; no '/', '\', ':', '*', '?', '"', '<', '>', '|';
+ * no control character (C0, DEL, C1, line and paragraph separator), no bidi control or byte-order
+ * mark, no noncharacter; no trailing dot or space (so neither "." nor ".."); no device name of
+ * Windows (CON, PRN, AUX, NUL, COM0-9, LPT0-9, CONIN$, CONOUT$; with an extension too).
  * -LSP_E_INVALID names the rule.
  */
 LSP_MUST_CHECK int lsp_path_check_name(const char *name, size_t size, struct lsp_error *err);
 
 /*
- * A whole relative path of a game's content: names with single '/' between, within the limits above,
- * the first not one of our own (`local`, `local.kept-…`, `.lanspread`, in any case, nor an 8.3 alias
- * of the last).
+ * A whole relative path of a game's content: names with single '/' between, within the limits
+ * above, the first not one of our own (`local`, `local.kept-…`, `.lanspread`, in any case, nor
+ * an 8.3 alias of the last).
  */
 LSP_MUST_CHECK int lsp_path_check(const char *path, size_t size, struct lsp_error *err);
 
@@ -65,7 +65,8 @@ int lsp_path_compare(const char *a, const char *b);
 LSP_MUST_CHECK int lsp_game_id_check(const char *id, size_t size, struct lsp_error *err);
 
 /*
- * A text for people from outside (a title, a peer's name) made harmless: bad UTF-8, control and bidi
- * characters become U+FFFD, and it is cut to `max` bytes at a character. `out` has max + 1 bytes.
+ * A text for people from outside (a title, a peer's name) made harmless: bad UTF-8, control and
+ * bidi characters become U+FFFD, and it is cut to `max` bytes at a character. `out` has max + 1
+ * bytes.
  */
 void lsp_label_clean(const char *text, size_t size, char *out, size_t max);

@@ -14,7 +14,8 @@ static int bad_digit(const char *text, size_t size, size_t at, struct lsp_error 
 	char c = text[at];
 	if (c > ' ' && c < 0x7f)
 		return lsp_error_set(err, "wire", LSP_E_INVALID,
-			"version \"%.*s\" has '%c' where a digit should be (it is numbers with dots "
+			"version \"%.*s\" has '%c' where a digit should be (it is numbers with "
+			"dots "
 			"between, such as 20240131 or 1.2.10)",
 			(int)size, text, c);
 	return lsp_error_set(err, "wire", LSP_E_INVALID,
@@ -96,7 +97,7 @@ int lsp_version_compare_text(const char *a, const char *b)
 	return strcmp(a, b);
 }
 
-/* ---- The file -------------------------------------------------------------------------------- */
+/* ---- The file --------------------------------------------------------------------------- */
 
 struct span {
 	const char *text;
@@ -148,7 +149,8 @@ static int take_line(struct lsp_version_file *file, struct span line, struct lsp
 	if (!equals)
 		return 0;
 	struct span key = trim((struct span){line.text, (size_t)(equals - line.text)});
-	struct span value = trim((struct span){equals + 1, line.size - (size_t)(equals - line.text) - 1});
+	struct span value =
+		trim((struct span){equals + 1, line.size - (size_t)(equals - line.text) - 1});
 	if (key_is(key, "start"))
 		return take_start(file, value, err);
 	if (!key_is(key, "version"))
@@ -174,8 +176,8 @@ static int parse_ini(struct span all, struct lsp_version_file *file, struct lsp_
 	return 0;
 }
 
-int lsp_version_file_parse(const char *text, size_t size, struct lsp_version_file *ret_file,
-	struct lsp_error *err)
+int lsp_version_file_parse(
+	const char *text, size_t size, struct lsp_version_file *ret_file, struct lsp_error *err)
 {
 	if (size > LSP_VERSION_FILE_MAX)
 		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,

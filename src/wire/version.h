@@ -2,11 +2,11 @@
  * version.ini: which version of a game a folder holds.
  *
  * Two forms. The whole file is the version ("20240131" or "1.2.10", spaces and line ends around it
- * are fine), or it is an ini file with a line "version=…" and perhaps "start=…", the program to play
- * (sections, comments with ';' or '#' and other keys are passed over; keys in either case).
+ * are fine), or it is an ini file with a line "version=…" and perhaps "start=…", the program to
+ * play (sections, comments with ';' or '#' and other keys are passed over; keys in either case).
  *
- * A version is one to eight decimal numbers with dots between, each of up to 18 digits. The order is
- * total: number by number from the left; where all that both have are equal, the one with more
+ * A version is one to eight decimal numbers with dots between, each of up to 18 digits. The order
+ * is total: number by number from the left; where all that both have are equal, the one with more
  * numbers is newer (1.2 < 1.2.0 < 1.2.1); where that is equal too, spelling decides (1.02 < 1.2, by
  * bytes), so that only the same text is the same version. A date is just a large first number:
  * 20240131 is newer than 1.2.10, as when a title went over from one kind to the other.
@@ -45,7 +45,7 @@ struct lsp_version_file {
 	char *start; /* relative to local/, '/' between; NULL: none. Owned. */
 };
 
-LSP_MUST_CHECK int lsp_version_file_parse(const char *text, size_t size,
-	struct lsp_version_file *ret_file, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_version_file_parse(
+	const char *text, size_t size, struct lsp_version_file *ret_file, struct lsp_error *err);
 void lsp_version_file_done(struct lsp_version_file *file);
 #define _cleanup_version_file_ _cleanup_(lsp_version_file_done)

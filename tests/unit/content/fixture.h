@@ -1,6 +1,6 @@
 /*
- * A folder of files with known bytes, for the tests of content/. Bytes are a function of a seed and a
- * place, so that a test can make a version that differs where it wants.
+ * A folder of files with known bytes, for the tests of content/. Bytes are a function of a seed and
+ * a place, so that a test can make a version that differs where it wants.
  */
 #pragma once
 

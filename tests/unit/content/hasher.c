@@ -47,7 +47,8 @@ static int run(struct folder *folder, const struct lsp_hasher_options *options,
 
 static const struct lsp_hasher_options later = {.clock = &fixture_clock};
 
-/* The bytes of LSP's known-answer tree, whose hash libtorrent computed (tests/unit/wire/manifest.c). */
+/* The bytes of LSP's known-answer tree, whose hash libtorrent computed
+ * (tests/unit/wire/manifest.c). */
 static void put_known(int fd, const char *path, unsigned seed, uint32_t size)
 {
 	uint8_t *bytes = malloc(size + 1);
@@ -85,7 +86,8 @@ static void a_folder_has_the_info_hash_that_libtorrent_computes(void **state)
 	fixture_done(&known);
 }
 
-/* ---- The cache ------------------------------------------------------------------------------------- */
+/* ---- The cache
+ * ------------------------------------------------------------------------------------- */
 
 static int lookup(void *argument, const char *path, const struct lsp_file_stamp *stamp,
 	uint32_t piece_length, struct lsp_hash *ret_root, struct lsp_hash *ret_layer)
@@ -151,7 +153,8 @@ static void files_younger_than_two_seconds_are_not_vouched_for(void **state)
 {
 	struct folder *folder = *state;
 	struct lsp_hash_cache_hooks hooks = {lookup, store, folder};
-	struct lsp_hasher_options options = {.cache = &hooks}; /* the machine's clock: just written */
+	struct lsp_hasher_options options = {
+		.cache = &hooks}; /* the machine's clock: just written */
 	struct lsp_hashed hashed = {0};
 	OK(run(folder, &options, &hashed, &why));
 	assert_int_equal(folder->stored, 0);
@@ -177,7 +180,8 @@ static void a_clock_ten_years_behind_does_not_make_all_files_young(void **state)
 	lsp_hashed_done(&hashed);
 }
 
-/* ---- Progress, cancel, change ---------------------------------------------------------------------------- */
+/* ---- Progress, cancel, change
+ * ---------------------------------------------------------------------------- */
 
 struct watch {
 	struct folder *folder;
@@ -206,9 +210,8 @@ static void progress_ends_at_the_total(void **state)
 	struct folder *folder = *state;
 	struct watch watch = {.folder = folder};
 	fixture_file(folder->fixture.fd, "huge", 4, 5u << 20);
-	struct lsp_hasher_options options = {.clock = &fixture_clock,
-		.progress = watch_progress,
-		.progress_argument = &watch};
+	struct lsp_hasher_options options = {
+		.clock = &fixture_clock, .progress = watch_progress, .progress_argument = &watch};
 	struct lsp_hashed hashed = {0};
 	OK(run(folder, &options, &hashed, &why));
 	assert_int_equal(watch.last, hashed.manifest->total_size);
@@ -223,13 +226,12 @@ static void cancel_ends_it_within_a_mebibyte(void **state)
 	struct watch watch = {.folder = folder};
 	fixture_file(folder->fixture.fd, "huge", 4, 8u << 20);
 	OK(lsp_cancel_new(NULL, &watch.token, &why));
-	struct lsp_hasher_options options = {.clock = &fixture_clock,
-		.progress = watch_progress,
-		.progress_argument = &watch};
+	struct lsp_hasher_options options = {
+		.clock = &fixture_clock, .progress = watch_progress, .progress_argument = &watch};
 	struct lsp_hashed hashed = {0};
 	struct lsp_error err = {0};
-	assert_int_equal(lsp_hasher_run(folder->fixture.fd, "quake", &options, watch.token, &hashed,
-				 &err),
+	assert_int_equal(
+		lsp_hasher_run(folder->fixture.fd, "quake", &options, watch.token, &hashed, &err),
 		-LSP_E_CANCELLED);
 	assert_int_equal(watch.calls, 1);
 	lsp_cancel_unref(watch.token);
@@ -239,11 +241,11 @@ static void a_file_that_changes_meanwhile_is_hashed_again_but_not_for_ever(void 
 {
 	struct folder *folder = *state;
 	struct watch watch = {.folder = folder, .change_until = 1};
-	fixture_file(folder->fixture.fd, "huge", 4, 3u << 20); /* so that there is progress before zz */
+	fixture_file(
+		folder->fixture.fd, "huge", 4, 3u << 20); /* so that there is progress before zz */
 	fixture_file(folder->fixture.fd, "zz", 5, 100);
-	struct lsp_hasher_options options = {.clock = &fixture_clock,
-		.progress = watch_progress,
-		.progress_argument = &watch};
+	struct lsp_hasher_options options = {
+		.clock = &fixture_clock, .progress = watch_progress, .progress_argument = &watch};
 	struct lsp_hashed hashed = {0};
 	OK(run(folder, &options, &hashed, &why));
 	fixture_assert_content(folder->fixture.fd, hashed.manifest);
@@ -255,7 +257,8 @@ static void a_file_that_changes_meanwhile_is_hashed_again_but_not_for_ever(void 
 	assert_non_null(strstr(err.message, "zz"));
 }
 
-/* ---- What is refused ----------------------------------------------------------------------------------------- */
+/* ---- What is refused
+ * ----------------------------------------------------------------------------------------- */
 
 static void assert_refused(struct folder *folder, int code, const char *says)
 {
@@ -285,7 +288,8 @@ static void symlinks_and_special_files_are_refused_and_never_block(void **state)
 static void names_that_no_manifest_may_have_are_refused_by_name(void **state)
 {
 	struct folder *folder = *state;
-	static const char *const bad[] = {"a:b", "trailing.", "data/AUX", "Local", "A\xcc\x88", "x\xff"};
+	static const char *const bad[] = {
+		"a:b", "trailing.", "data/AUX", "Local", "A\xcc\x88", "x\xff"};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(bad); i++) {
 		fixture_text(folder->fixture.fd, bad[i], "x");
 		const char *slash = strrchr(bad[i], '/');
@@ -305,7 +309,8 @@ static void an_empty_folder_is_no_game(void **state)
 	OK(lsp_fs_make_dirs_below(empty.fd, "a/b", &why));
 	fixture_file(empty.fd, "local/x", 1, 5);
 	struct lsp_hashed hashed = {0};
-	assert_int_equal(lsp_hasher_run(empty.fd, "x", NULL, NULL, &hashed, NULL), -LSP_E_NOT_FOUND);
+	assert_int_equal(
+		lsp_hasher_run(empty.fd, "x", NULL, NULL, &hashed, NULL), -LSP_E_NOT_FOUND);
 	fixture_done(&empty);
 	(void)folder;
 }

@@ -1,4 +1,5 @@
-/* Updates and adoption: what is here already is not fetched, and the old game stays until the new is. */
+/* Updates and adoption: what is here already is not fetched, and the old game stays until the new
+ * is. */
 #include "content/redo.h"
 #include "content/stage.h"
 #include "fixture.h"
@@ -69,8 +70,8 @@ static struct lsp_stage *open_update(struct update *update, lsp_stage_vouch vouc
 	update->new = fixture_hash(update->next.fd, "quake");
 	OK(lsp_stage_open(update->game.fd, update->new, &stage, &why));
 	OK(lsp_stage_prepare(stage, NULL, NULL, NULL, &why));
-	OK(lsp_stage_reuse(stage, update->game.fd, update->old, true, vouch, NULL, NULL, NULL, NULL,
-		&why));
+	OK(lsp_stage_reuse(
+		stage, update->game.fd, update->old, true, vouch, NULL, NULL, NULL, NULL, &why));
 	return stage;
 }
 
@@ -135,9 +136,8 @@ static void files_that_stay_are_neither_copied_nor_moved(void **state)
 	struct stat before, after;
 	OK(lsp_fs_stat_below(update->game.fd, "data/same.pak", &before, &why));
 	struct lsp_stage *stage = open_update(update, vouch_all);
-	assert_false(lsp_fs_exists_below(
-		update->game.fd, LSP_STAGE_FOLDER "/files/data/same.pak") &&
-		lsp_stage_space_needed(stage) > 4096 * 4);
+	assert_false(lsp_fs_exists_below(update->game.fd, LSP_STAGE_FOLDER "/files/data/same.pak"));
+	assert_true(lsp_stage_space_needed(stage) < 4096);
 	fetch_rest(update, stage);
 	assert_int_equal(update->fetched, 4);
 	OK(lsp_stage_commit(stage, update->old, &why));
@@ -193,8 +193,8 @@ static void kept_files_are_remembered_after_a_kill(void **state)
 	lsp_stage_left(stage, &again, &chunks);
 	assert_int_equal(again, left);
 	uint8_t read[100];
-	OK(lsp_stage_read(stage, lsp_manifest_find(update->new, "small")->first_chunk, 0, read, 100,
-		&why));
+	OK(lsp_stage_read(
+		stage, lsp_manifest_find(update->new, "small")->first_chunk, 0, read, 100, &why));
 	lsp_stage_unref(stage);
 }
 
@@ -202,8 +202,8 @@ static void a_renamed_file_costs_nothing(void **state)
 {
 	struct update *update = *state;
 	OK(lsp_fs_make_dirs_below(update->next.fd, "other", &why));
-	OK(lsp_fs_rename_below(update->next.fd, "data/big.pak", update->next.fd, "other/name.pak",
-		&why));
+	OK(lsp_fs_rename_below(
+		update->next.fd, "data/big.pak", update->next.fd, "other/name.pak", &why));
 	struct lsp_stage *stage = open_update(update, vouch_all);
 	fetch_rest(update, stage);
 	assert_int_equal(update->fetched, 4);
@@ -245,8 +245,7 @@ static void adopting_a_copy_under_other_names_costs_no_download(void **state)
 	struct lsp_stage *stage = NULL;
 	OK(lsp_stage_open(empty.fd, update->new, &stage, &why));
 	OK(lsp_stage_prepare(stage, NULL, NULL, NULL, &why));
-	OK(lsp_stage_reuse(
-		stage, copy.fd, other, false, NULL, NULL, NULL, NULL, NULL, &why));
+	OK(lsp_stage_reuse(stage, copy.fd, other, false, NULL, NULL, NULL, NULL, NULL, &why));
 	OK(lsp_stage_commit(stage, NULL, &why));
 	lsp_stage_unref(stage);
 	fixture_assert_content(empty.fd, update->new);
@@ -333,8 +332,7 @@ static void recover_and_check(struct update *update)
 	assert_true(is_new || lsp_hash_equal(&now->content_id, &update->old->content_id));
 	lsp_manifest_unref(now);
 	if (is_new) {
-		assert_int_equal(
-			lsp_stage_find(update->game.fd, &found, NULL), -LSP_E_NOT_FOUND);
+		assert_int_equal(lsp_stage_find(update->game.fd, &found, NULL), -LSP_E_NOT_FOUND);
 		return;
 	}
 	struct lsp_stage *stage = NULL;

@@ -111,7 +111,8 @@ static uint32_t chunks_left(struct lsp_stage *stage)
 	return chunks;
 }
 
-/* ---- The way of a download ---------------------------------------------------------------------------- */
+/* ---- The way of a download
+ * ---------------------------------------------------------------------------- */
 
 static void a_whole_download_becomes_the_game_and_leaves_no_stage(void **state)
 {
@@ -251,7 +252,9 @@ static void another_content_replaces_what_lay_in_the_stage(void **state)
 	fixture_assert_content(party->to.fd, party->manifest);
 }
 
-/* ---- Writers ------------------------------------------------------------------------------------------------ */
+/* ---- Writers
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void wrong_bytes_never_count(void **state)
 {
@@ -355,8 +358,7 @@ struct worker {
 static void *work(void *argument)
 {
 	struct worker *worker = argument;
-	for (uint32_t i = worker->from; i < worker->party->manifest->chunk_count;
-		i += worker->step)
+	for (uint32_t i = worker->from; i < worker->party->manifest->chunk_count; i += worker->step)
 		fetch(worker->party, worker->stage, i);
 	return NULL;
 }
@@ -368,8 +370,7 @@ static void threads_write_different_chunks_at_once_and_every_bit_reaches_the_dis
 	struct worker workers[4];
 	for (uint32_t i = 0; i < 4; i++) {
 		workers[i] = (struct worker){party, stage, i, 4, 0};
-		assert_int_equal(
-			pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
 	}
 	for (uint32_t i = 0; i < 4; i++)
 		pthread_join(workers[i].thread, NULL);
@@ -399,7 +400,9 @@ static void verified_chunks_are_read_while_the_download_goes_on(void **state)
 	lsp_stage_unref(stage);
 }
 
-/* ---- Fills ---------------------------------------------------------------------------------------------------- */
+/* ---- Fills
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void a_fill_takes_single_leaves_and_refuses_wrong_ones(void **state)
 {
@@ -416,8 +419,8 @@ static void a_fill_takes_single_leaves_and_refuses_wrong_ones(void **state)
 	assert_int_equal(
 		lsp_stage_fill_new(stage, 5, leaves, c.leaf_count, &fill, &err), -LSP_E_CORRUPT);
 	leaves[0] = good;
-	assert_int_equal(
-		lsp_stage_fill_new(stage, 5, leaves, c.leaf_count + 1, &fill, &err), -LSP_E_CORRUPT);
+	assert_int_equal(lsp_stage_fill_new(stage, 5, leaves, c.leaf_count + 1, &fill, &err),
+		-LSP_E_CORRUPT);
 	OK(lsp_stage_fill_new(stage, 5, leaves, c.leaf_count, &fill, &why));
 	assert_int_equal(lsp_stage_fill_leaves(fill)->set, 0);
 	assert_int_equal(lsp_stage_fill_finish(fill, &err), -LSP_E_PROTOCOL);
@@ -425,11 +428,11 @@ static void a_fill_takes_single_leaves_and_refuses_wrong_ones(void **state)
 		size_t at = (size_t)i * LSP_LEAF_SIZE;
 		size_t size = LSP_MIN((size_t)LSP_LEAF_SIZE, c.size - at);
 		bytes[at] ^= 1;
-		assert_int_equal(lsp_stage_fill_write(fill, i, bytes + at, size, &err),
-			-LSP_E_CORRUPT);
+		assert_int_equal(
+			lsp_stage_fill_write(fill, i, bytes + at, size, &err), -LSP_E_CORRUPT);
 		bytes[at] ^= 1;
-		assert_int_equal(lsp_stage_fill_write(fill, i, bytes + at, size - 1, &err),
-			-LSP_E_PROTOCOL);
+		assert_int_equal(
+			lsp_stage_fill_write(fill, i, bytes + at, size - 1, &err), -LSP_E_PROTOCOL);
 		OK(lsp_stage_fill_write(fill, i, bytes + at, size, &why));
 	}
 	OK(lsp_stage_fill_finish(fill, &why));
@@ -439,7 +442,8 @@ static void a_fill_takes_single_leaves_and_refuses_wrong_ones(void **state)
 	lsp_stage_unref(stage);
 }
 
-/* ---- Trouble with the disk --------------------------------------------------------------------------------------- */
+/* ---- Trouble with the disk
+ * --------------------------------------------------------------------------------------- */
 
 struct trouble {
 	int countdown; /* of calls of that kind; the one that makes it 0 fails, and all after */

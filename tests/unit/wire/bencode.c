@@ -24,18 +24,18 @@ static int read_all(const char *text, size_t size)
 
 static void what_is_not_canonical_is_refused(void **state)
 {
-	static const char *const bad[] = {"", "i", "ie", "i-e", "i-0e", "i01e", "i00e", "i1", "i+1e",
-		"i1x", "1", "1:", "01:a", "-1:a", "2:a", "l", "li1e", "d", "d1:a", "d1:ae", "di1e1:ae",
-		"dlei1ee", "d1:bi1e1:ai1ee", "d1:ai1e1:ai1ee", "d2:aai1e1:ai1ee", "e", "i1ei2e",
-		"i9223372036854775808e", "99999999999999999999:", "x", "d1:ai1eee"};
+	static const char *const bad[] = {"", "i", "ie", "i-e", "i-0e", "i01e", "i00e", "i1",
+		"i+1e", "i1x", "1", "1:", "01:a", "-1:a", "2:a", "l", "li1e", "d", "d1:a", "d1:ae",
+		"di1e1:ae", "dlei1ee", "d1:bi1e1:ai1ee", "d1:ai1e1:ai1ee", "d2:aai1e1:ai1ee", "e",
+		"i1ei2e", "i9223372036854775808e", "99999999999999999999:", "x", "d1:ai1eee"};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(bad); i++)
 		assert_int_equal(read_all(bad[i], strlen(bad[i])), -LSP_E_PROTOCOL);
 }
 
 static void what_is_canonical_is_read(void **state)
 {
-	static const char *const good[] = {"i0e", "i-1e", "i9223372036854775807e", "0:", "3:abc", "le",
-		"de", "d0:0:1:ai1e2:aalee", "lllleeee"};
+	static const char *const good[] = {"i0e", "i-1e", "i9223372036854775807e", "0:", "3:abc",
+		"le", "de", "d0:0:1:ai1e2:aalee", "lllleeee"};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(good); i++)
 		assert_int_equal(read_all(good[i], strlen(good[i])), LSP_BENCODE_DONE);
 	assert_int_equal(read_all("3:a\0b", 5), LSP_BENCODE_DONE);

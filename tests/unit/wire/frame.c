@@ -100,8 +100,7 @@ static void a_frame_of_exactly_the_limit_passes_both_ways(void **state)
 	assert_int_equal(lsp_frame_append(&stream, text, LSP_FRAME_MAX, LSP_FRAME_MAX, &err), 0);
 	assert_int_equal(lsp_frame_append(&stream, text, LSP_FRAME_MAX, LSP_FRAME_MAX - 1, &err),
 		-LSP_E_TOO_LARGE);
-	assert_int_equal(
-		lsp_frame_append(&stream, text, 0, LSP_FRAME_MAX, &err), -LSP_E_TOO_LARGE);
+	assert_int_equal(lsp_frame_append(&stream, text, 0, LSP_FRAME_MAX, &err), -LSP_E_TOO_LARGE);
 	struct lsp_frame_decoder decoder;
 	lsp_frame_decoder_init(&decoder, LSP_FRAME_MAX);
 	const char *payload;

@@ -27,7 +27,8 @@ static void nesting_is_limited_to_sixteen_whatever_the_length(void **state)
 	for (int depth = 1; depth <= 20; depth++) {
 		memset(text, '[', (size_t)depth);
 		memset(text + depth, ']', (size_t)depth);
-		assert_int_equal(parse(text, 2u * (size_t)depth), depth <= 16 ? 0 : -LSP_E_TOO_LARGE);
+		assert_int_equal(
+			parse(text, 2u * (size_t)depth), depth <= 16 ? 0 : -LSP_E_TOO_LARGE);
 	}
 	char *deep = malloc(200000);
 	memset(deep, '[', 100000);
@@ -85,8 +86,9 @@ static void size_and_the_number_of_values_are_limited(void **state)
 
 static void fields_may_be_absent_or_null_but_not_wrong(void **state)
 {
-	const char *text = "{\"n\":7,\"neg\":-1,\"real\":1.0,\"null\":null,\"s\":\"abc\",\"b\":true,"
-			   "\"l\":[1,2]}";
+	const char *text =
+		"{\"n\":7,\"neg\":-1,\"real\":1.0,\"null\":null,\"s\":\"abc\",\"b\":true,"
+		"\"l\":[1,2]}";
 	_cleanup_json_ json_t *object = NULL;
 	assert_int_equal(
 		lsp_json_parse(text, strlen(text), &lsp_json_limits_peer, &object, NULL), 0);

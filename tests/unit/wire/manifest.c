@@ -64,7 +64,8 @@ static void assert_hash(const struct lsp_hash *hash, const char *hex)
 }
 
 /* Root and layer of bytes in memory. */
-static void hash_bytes(const uint8_t *bytes, uint32_t size, struct lsp_hash *root, struct lsp_hash *layer)
+static void hash_bytes(
+	const uint8_t *bytes, uint32_t size, struct lsp_hash *root, struct lsp_hash *layer)
 {
 	struct lsp_hash leaves[64];
 	lsp_merkle_hash_leaves(bytes, size, leaves);
@@ -159,8 +160,8 @@ static void every_cut_of_a_manifest_is_refused(void **state)
 	_cleanup_buffer_ struct lsp_buffer bytes = {0};
 	assert_int_equal(lsp_manifest_serialize(manifest, &bytes, NULL), 0);
 	for (size_t size = 0; size < bytes.size; size++)
-		assert_int_equal(lsp_manifest_parse(bytes.data, size, NULL, &again, NULL),
-			-LSP_E_PROTOCOL);
+		assert_int_equal(
+			lsp_manifest_parse(bytes.data, size, NULL, &again, NULL), -LSP_E_PROTOCOL);
 	assert_int_equal(lsp_buffer_append(&bytes, "", 1, NULL), 0);
 	assert_int_equal(
 		lsp_manifest_parse(bytes.data, bytes.size, NULL, &again, NULL), -LSP_E_PROTOCOL);
@@ -196,7 +197,8 @@ static void a_manifest_of_another_content_is_not_taken_for_the_one_asked_for(voi
 		lsp_manifest_parse(bytes.data, bytes.size, &other, &again, NULL), -LSP_E_CORRUPT);
 }
 
-/* ---- Info dictionaries by hand --------------------------------------------------------------------- */
+/* ---- Info dictionaries by hand
+ * --------------------------------------------------------------------- */
 
 #define ROOT "12345678901234567890123456789012"
 #define EMPTY_FILE "d0:d6:lengthi0eee"
@@ -207,8 +209,8 @@ static int parse_info(const char *info, size_t size, struct lsp_error *err)
 {
 	_cleanup_manifest_ const struct lsp_manifest *manifest = NULL;
 	_cleanup_buffer_ struct lsp_buffer bytes = {0};
-	uint8_t head[4] = {(uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8),
-		(uint8_t)size};
+	uint8_t head[4] = {
+		(uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size};
 	assert_int_equal(lsp_buffer_append(&bytes, head, 4, NULL), 0);
 	assert_int_equal(lsp_buffer_append(&bytes, info, size, NULL), 0);
 	assert_int_equal(lsp_buffer_append(&bytes, "\0\0\0\0", 4, NULL), 0);
@@ -218,31 +220,54 @@ static int parse_info(const char *info, size_t size, struct lsp_error *err)
 static void the_canonical_form_is_the_only_one(void **state)
 {
 	static const char *const bad[] = {
-		"", "de", "le", "i0e", INFO("de"), INFO("d1:adee"), INFO("d0:d6:lengthi0eee"),
+		"",
+		"de",
+		"le",
+		"i0e",
+		INFO("de"),
+		INFO("d1:adee"),
+		INFO("d0:d6:lengthi0eee"),
 		INFO("d1:a" EMPTY_FILE "e") "x",
-		"d9:file treed1:a" EMPTY_FILE "e12:meta versioni1e4:name5:quake12:piece lengthi131072ee",
-		"d9:file treed1:a" EMPTY_FILE "e12:meta versioni2e4:name5:quake12:piece lengthi262144ee",
-		"d9:file treed1:a" EMPTY_FILE "e12:meta versioni2e4:name5:quake12:piece lengthi16384ee",
-		"d9:file treed1:a" EMPTY_FILE "e12:meta versioni2e4:name3:CON12:piece lengthi131072ee",
+		"d9:file treed1:a" EMPTY_FILE
+		"e12:meta versioni1e4:name5:quake12:piece lengthi131072ee",
+		"d9:file treed1:a" EMPTY_FILE
+		"e12:meta versioni2e4:name5:quake12:piece lengthi262144ee",
+		"d9:file treed1:a" EMPTY_FILE
+		"e12:meta versioni2e4:name5:quake12:piece lengthi16384ee",
+		"d9:file treed1:a" EMPTY_FILE
+		"e12:meta versioni2e4:name3:CON12:piece lengthi131072ee",
 		"d9:file treed1:a" EMPTY_FILE "e12:meta versioni2e4:name0:12:piece lengthi131072ee",
 		"d9:file treed1:a" EMPTY_FILE
 		"e12:meta versioni2e4:name5:quake12:piece lengthi131072e7:privatei1ee",
 		"d9:file treed1:a" EMPTY_FILE "e12:meta versioni2e4:name5:quakee",
-		INFO("d1:ad0:d4:attr1:l6:lengthi0eeee"), INFO("d1:ad0:d4:attr2:xh6:lengthi0eeee"),
-		INFO("d1:ad0:d4:attr1:p6:lengthi0eeee"), INFO("d1:ad0:d4:attr0:6:lengthi0eeee"),
+		INFO("d1:ad0:d4:attr1:l6:lengthi0eeee"),
+		INFO("d1:ad0:d4:attr2:xh6:lengthi0eeee"),
+		INFO("d1:ad0:d4:attr1:p6:lengthi0eeee"),
+		INFO("d1:ad0:d4:attr0:6:lengthi0eeee"),
 		INFO("d1:ad0:d6:lengthi0e11:pieces root32:" ROOT "eee"),
-		INFO("d1:ad0:d6:lengthi5eeee"), INFO("d1:ad0:d6:lengthi5e11:pieces root31:"
-			"1234567890123456789012345678901eeee"),
+		INFO("d1:ad0:d6:lengthi5eeee"),
+		INFO("d1:ad0:d6:lengthi5e11:pieces root31:"
+		     "1234567890123456789012345678901eeee"),
 		INFO("d1:ad0:d6:lengthi-1e11:pieces root32:" ROOT "eeee"),
 		INFO("d1:ad0:d6:lengthi9223372036854775807e11:pieces root32:" ROOT "eeee"),
-		INFO("d1:ad0:d6:lengthi0ee1:b" EMPTY_FILE "ee"), INFO("d1:ai1ee"), INFO("d1:a1:be"),
-		INFO("d1:ad0:i1eee"), INFO("d1:a" EMPTY_FILE "1:a" EMPTY_FILE "e"),
-		INFO("d1:b" EMPTY_FILE "1:a" EMPTY_FILE "e"), INFO("d2:.." EMPTY_FILE "e"),
-		INFO("d3:a/b" EMPTY_FILE "e"), INFO("d1:ad3:b/c" EMPTY_FILE "ee"),
-		INFO("d1:/" EMPTY_FILE "e"), INFO("d3:CON" EMPTY_FILE "e"), INFO("d2:a." EMPTY_FILE "e"),
-		INFO("d2:a\\" EMPTY_FILE "e"), INFO("d2:a\xff" EMPTY_FILE "e"),
-		INFO("d4:a\xe2\x80\xae" EMPTY_FILE "e"), INFO("d3:A\xcc\x88" EMPTY_FILE "e"),
-		INFO("d5:local" EMPTY_FILE "e"), INFO("d10:.lanspreadd1:a" EMPTY_FILE "ee"),
+		INFO("d1:ad0:d6:lengthi0ee1:b" EMPTY_FILE "ee"),
+		INFO("d1:ai1ee"),
+		INFO("d1:a1:be"),
+		INFO("d1:ad0:i1eee"),
+		INFO("d1:a" EMPTY_FILE "1:a" EMPTY_FILE "e"),
+		INFO("d1:b" EMPTY_FILE "1:a" EMPTY_FILE "e"),
+		INFO("d2:.." EMPTY_FILE "e"),
+		INFO("d3:a/b" EMPTY_FILE "e"),
+		INFO("d1:ad3:b/c" EMPTY_FILE "ee"),
+		INFO("d1:/" EMPTY_FILE "e"),
+		INFO("d3:CON" EMPTY_FILE "e"),
+		INFO("d2:a." EMPTY_FILE "e"),
+		INFO("d2:a\\" EMPTY_FILE "e"),
+		INFO("d2:a\xff" EMPTY_FILE "e"),
+		INFO("d4:a\xe2\x80\xae" EMPTY_FILE "e"),
+		INFO("d3:A\xcc\x88" EMPTY_FILE "e"),
+		INFO("d5:local" EMPTY_FILE "e"),
+		INFO("d10:.lanspreadd1:a" EMPTY_FILE "ee"),
 	};
 	struct lsp_error err = {0};
 	const char *good = INFO("d1:a" EMPTY_FILE "e");
@@ -285,8 +310,8 @@ static void depth_and_length_of_paths_are_limited(void **state)
 		r |= lsp_buffer_printf(&info, &err, "1:a" EMPTY_FILE);
 		for (unsigned i = 1; i < depth; i++)
 			r |= lsp_buffer_printf(&info, &err, "e");
-		r |= lsp_buffer_printf(&info, &err,
-			"e12:meta versioni2e4:name5:quake12:piece lengthi131072ee");
+		r |= lsp_buffer_printf(
+			&info, &err, "e12:meta versioni2e4:name5:quake12:piece lengthi131072ee");
 		assert_int_equal(r, 0);
 		r = parse_info((char *)info.data, info.size, &err);
 		assert_int_equal(r, depth <= LSP_PATH_DEPTH_MAX ? 0 : -LSP_E_PROTOCOL);
@@ -298,7 +323,8 @@ static void what_a_list_of_files_has_wrong_is_named(void **state)
 	struct lsp_hash root = {{1}};
 	const struct lsp_manifest *manifest = NULL;
 	struct lsp_error err = {0};
-	struct lsp_manifest_entry two[] = {{"a", 1, false, root, NULL}, {"a", 1, false, root, NULL}};
+	struct lsp_manifest_entry two[] = {
+		{"a", 1, false, root, NULL}, {"a", 1, false, root, NULL}};
 	assert_int_equal(lsp_manifest_build("x", two, 0, &manifest, &err), -LSP_E_INVALID);
 	assert_int_equal(lsp_manifest_build("x", two, 2, &manifest, &err), -LSP_E_INVALID);
 	two[1].path = "a/b";

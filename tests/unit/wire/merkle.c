@@ -46,7 +46,8 @@ static void a_tree_over_pieces_has_the_root_of_the_tree_over_their_leaves(void *
 	struct lsp_hash leaves[61], pieces[8], expected, root;
 	make_leaves(leaves, 61);
 	for (size_t i = 0; i < 8; i++)
-		lsp_merkle_root_of(leaves + i * 8, LSP_MIN((size_t)8, 61 - i * 8), 0, 8, &pieces[i]);
+		lsp_merkle_root_of(
+			leaves + i * 8, LSP_MIN((size_t)8, 61 - i * 8), 0, 8, &pieces[i]);
 	for (size_t count = 1; count <= 8; count++) {
 		size_t leaf_count = LSP_MIN(count * 8, (size_t)61);
 		uint64_t width = lsp_merkle_width(count);
@@ -62,7 +63,8 @@ static void zero_trees_are_hashes_of_zeros(void **state)
 	assert_true(lsp_hash_is_zero(lsp_merkle_zero(0)));
 	lsp_hash_to_hex(lsp_merkle_zero(1), hex);
 	/* SHA-256 of 64 zero bytes. */
-	assert_string_equal(hex, "f5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b");
+	assert_string_equal(
+		hex, "f5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b");
 }
 
 static void counts_are_rounded_up_at_the_edges(void **state)

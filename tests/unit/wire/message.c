@@ -1,4 +1,5 @@
-/* Requests and responses: the same in C and in JSON, tolerant of what is new, strict in what counts. */
+/* Requests and responses: the same in C and in JSON, tolerant of what is new, strict in what
+ * counts. */
 #include "wire/message.h"
 
 #include "wire/frame.h"
@@ -16,7 +17,8 @@
 /* JSON that comes back letter for letter: every message, every field. */
 static const char *const requests[] = {
 	"\"Ping\"",
-	"{\"Hello\":{\"version\":1,\"peer\":\"" H "\",\"instance\":\"" H "\",\"name\":\"Anna\",\"port\":"
+	"{\"Hello\":{\"version\":1,\"peer\":\"" H "\",\"instance\":\"" H
+	"\",\"name\":\"Anna\",\"port\":"
 	"47777,\"features\":[\"lanspread/1\",\"torrent\"],\"revision\":3,\"games\":2}}",
 	"\"ListGames\"",
 	"{\"ListGames\":{\"after\":\"doom\",\"limit\":10}}",
@@ -30,7 +32,8 @@ static const char *const requests[] = {
 	"{\"GetBlocks\":{" C ",\"blocks\":[[0,1,2],[3,0,8]]}}",
 	"{\"GetHashes\":{" C ",\"first\":4,\"count\":1}}",
 	"{\"GetCover\":{\"id\":\"doom\"}}",
-	"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"changed\":[{\"id\":\"doom\",\"title\":\"Doom\","
+	"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"changed\":[{\"id\":\"doom\",\"title\":"
+	"\"Doom\","
 	"\"version\":\"1.9\",\"size\":123," C ",\"state\":\"ready\",\"cover\":true}],\"removed\":["
 	"\"quake\"]}}",
 	"{\"Follow\":{" C "}}",
@@ -52,7 +55,8 @@ static const char *const responses[] = {
 	"{\"Error\":{\"code\":\"busy\",\"message\":\"later\",\"retry_ms\":250}}",
 	"{\"Error\":{\"code\":\"busy\",\"bounce\":\"elsewhere\",\"has_hint\":true,\"hint\":4}}",
 	"{\"Hello\":{\"version\":1,\"peer\":\"" H "\",\"instance\":\"" H "\"}}",
-	"{\"Games\":{\"revision\":9,\"more\":true,\"games\":[{\"id\":\"doom\",\"state\":\"hashing\"}]}}",
+	"{\"Games\":{\"revision\":9,\"more\":true,\"games\":[{\"id\":\"doom\",\"state\":"
+	"\"hashing\"}]}}",
 	"{\"Games\":{\"games\":[]}}",
 	"{\"Game\":{\"game\":{\"id\":\"doom\",\"state\":\"partial\"}}}",
 	"{\"Haves\":{" C ",\"all\":true}}",
@@ -127,10 +131,10 @@ static void an_unknown_request_is_told_from_a_broken_one(void **state)
 {
 	assert_int_equal(decode("\"Frobnicate\""), -LSP_E_UNSUPPORTED);
 	assert_int_equal(decode("{\"Frobnicate\":{\"x\":1}}"), -LSP_E_UNSUPPORTED);
-	static const char *const broken[] = {"", "1", "[]", "{}", "null", "{\"Ping\":{},\"Pong\":{}}",
-		"{\"Ping\":1}", "{\"GetGame\":{}}", "\"GetGame\"", "{\"GetGame\":{\"id\":7}}",
-		"{\"GetGame\":{\"id\":\"\"}}", "{\"GetGame\":{\"id\":\"../x\"}}",
-		"{\"GetGame\":{\"id\":null}}"};
+	static const char *const broken[] = {"", "1", "[]", "{}", "null",
+		"{\"Ping\":{},\"Pong\":{}}", "{\"Ping\":1}", "{\"GetGame\":{}}", "\"GetGame\"",
+		"{\"GetGame\":{\"id\":7}}", "{\"GetGame\":{\"id\":\"\"}}",
+		"{\"GetGame\":{\"id\":\"../x\"}}", "{\"GetGame\":{\"id\":null}}"};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(broken); i++)
 		assert_int_equal(decode(broken[i]), -LSP_E_PROTOCOL);
 }
@@ -146,7 +150,8 @@ static void values_that_nobody_should_trust_are_refused(void **state)
 		"{\"GetChunks\":{" C ",\"first\":1.0,\"count\":1}}",
 		"{\"GetChunks\":{" C ",\"first\":1e999,\"count\":1}}",
 		"{\"GetChunks\":{" C ",\"first\":9223372036854775808,\"count\":1}}",
-		"{\"GetGameFileChunk\":{\"id\":\"d\",\"path\":\"a\",\"offset\":0,\"length\":67108865}}",
+		"{\"GetGameFileChunk\":{\"id\":\"d\",\"path\":\"a\",\"offset\":0,\"length\":"
+		"67108865}}",
 		"{\"GetGameFileChunk\":{\"id\":\"d\",\"path\":\"a\",\"offset\":0,\"length\":0}}",
 		"{\"GetGameFileData\":{\"id\":\"d\",\"path\":\"../a\"}}",
 		"{\"GetGameFileData\":{\"path\":\"a\"}}",
@@ -171,14 +176,18 @@ static void values_that_nobody_should_trust_are_refused(void **state)
 		"{\"Haves\":{" C ",\"bits\":\"AA==\"}}",
 		"{\"Hello\":{\"version\":0,\"peer\":\"" H "\",\"instance\":\"" H "\"}}",
 		"{\"Hello\":{\"version\":1,\"peer\":\"" H "\"}}",
-		"{\"Hello\":{\"version\":1,\"peer\":\"" H "\",\"instance\":\"" H "\",\"port\":65536}}",
+		"{\"Hello\":{\"version\":1,\"peer\":\"" H "\",\"instance\":\"" H
+		"\",\"port\":65536}}",
 		"{\"Hello\":{\"version\":1,\"peer\":\"" H "\",\"instance\":\"" H
 		"\",\"features\":[\"a b\"]}}",
 		"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"changed\":[{\"id\":\"x\"}]}}",
-		"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"changed\":[{\"id\":\"x\",\"state\":\"odd\"}]}}",
-		"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"changed\":[{\"id\":\"x\",\"state\":\"ready\","
+		"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"changed\":[{\"id\":\"x\",\"state\":"
+		"\"odd\"}]}}",
+		"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"changed\":[{\"id\":\"x\",\"state\":"
+		"\"ready\","
 		"\"size\":8796093022209}]}}",
-		"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"changed\":[{\"id\":\"x\",\"state\":\"ready\","
+		"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"changed\":[{\"id\":\"x\",\"state\":"
+		"\"ready\","
 		"\"version\":\"v1\"}]}}",
 		"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"changed\":[1]}}",
 		"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"removed\":[\"a/b\"]}}",
@@ -216,7 +225,8 @@ static void lists_are_limited_at_the_documented_numbers(void **state)
 			"{\"id\":\"a\",\"state\":\"ready\"}", "]}}", LSP_MESSAGE_GAMES_MAX},
 		{"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"removed\":[", "\"a\"", "]}}",
 			LSP_MESSAGE_GAMES_MAX},
-		{"{\"Hello\":{\"version\":1,\"peer\":\"" H "\",\"instance\":\"" H "\",\"features\":[",
+		{"{\"Hello\":{\"version\":1,\"peer\":\"" H "\",\"instance\":\"" H
+		 "\",\"features\":[",
 			"\"a\"", "]}}", LSP_MESSAGE_FEATURES_MAX},
 	};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(cases); i++) {
@@ -289,7 +299,8 @@ static void failures_become_error_frames_with_a_stable_code(void **state)
 	struct lsp_error failure = {0};
 	lsp_error_set(&failure, "test", LSP_E_NOT_FOUND, "no game \"x\"");
 	assert_int_equal(lsp_response_append_error(&failure, &frame, NULL), 0);
-	assert_int_equal(lsp_response_decode((char *)frame.data + 4, frame.size - 4, &response, NULL), 0);
+	assert_int_equal(
+		lsp_response_decode((char *)frame.data + 4, frame.size - 4, &response, NULL), 0);
 	assert_int_equal(response.error.code, LSP_E_NOT_FOUND);
 	assert_string_equal(response.error.message, "no game \"x\"");
 	const char *later = "{\"Error\":{\"code\":\"of_the_future\"}}";

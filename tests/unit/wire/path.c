@@ -11,14 +11,20 @@
 
 static void names_that_lead_out_or_lie_are_refused(void **state)
 {
-	static const char *const bad[] = {"", "/", "/etc/passwd", "../x", "a/../b", "..", ".", "./a", "a/.",
-		"a//b", "a/", "a\\b", "C:", "a:b", "a*", "a?", "a\"", "a<", "a>", "a|", "a\nb", "a\x7f",
-		"a\xc2\x85", "a.", "a ", "a./b", "a /b", "con", "CON", "CoN.txt", "aux.tar.gz", "nul ", "COM1",
-		"com0.x", "lpt9", "LPT\xc2\xb9", "CONIN$", "conout$.x", "con .x", "a/prn/b",
-		"a\xe2\x80\xae""b", "a\xe2\x81\xa6""b", "a\xd8\x9c""b", "a\xe2\x80\x8f", "a\xef\xbb\xbf",
-		"a\xe2\x80\xa8", "a\xff", "a\xc3", "a\xc0\xaf", "a\xed\xa0\x80", "a\xf4\x90\x80\x80",
-		"a\xef\xbf\xbf", "A\xcc\x88", "local", "Local/x", "LOCAL.KEPT-2024/x", ".lanspread/x",
-		".LanSpread", "LANSPR~1/x"};
+	static const char *const bad[] = {"", "/", "/etc/passwd", "../x", "a/../b", "..", ".",
+		"./a", "a/.", "a//b", "a/", "a\\b", "C:", "a:b", "a*", "a?", "a\"", "a<", "a>",
+		"a|", "a\nb", "a\x7f", "a\xc2\x85", "a.", "a ", "a./b", "a /b", "con", "CON",
+		"CoN.txt", "aux.tar.gz", "nul ", "COM1", "com0.x", "lpt9", "LPT\xc2\xb9", "CONIN$",
+		"conout$.x", "con .x", "a/prn/b",
+		"a\xe2\x80\xae"
+		"b",
+		"a\xe2\x81\xa6"
+		"b",
+		"a\xd8\x9c"
+		"b",
+		"a\xe2\x80\x8f", "a\xef\xbb\xbf", "a\xe2\x80\xa8", "a\xff", "a\xc3", "a\xc0\xaf",
+		"a\xed\xa0\x80", "a\xf4\x90\x80\x80", "a\xef\xbf\xbf", "A\xcc\x88", "local",
+		"Local/x", "LOCAL.KEPT-2024/x", ".lanspread/x", ".LanSpread", "LANSPR~1/x"};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(bad); i++) {
 		struct lsp_error err = {0};
 		if (lsp_path_check(bad[i], strlen(bad[i]), &err) != -LSP_E_INVALID)
@@ -30,10 +36,13 @@ static void names_that_lead_out_or_lie_are_refused(void **state)
 
 static void ordinary_names_are_accepted(void **state)
 {
-	static const char *const good[] = {"version.ini", "a", "data/maps/\xc3\x84gypten.map", ".hidden",
-		"a..b", "...a", "console.txt", "com10", "COM", "nulls", "localhost/x", "a/local/b",
-		"a/.lanspread", "local.txt", "\xe6\xb8\xb8\xe6\x88\x8f/\xf0\x9f\x8e\xae.bin", " a", "a b",
-		"a~1", "100% fun!", "$x", "-x", "\xe2\x80\x8d""a"};
+	static const char *const good[] = {"version.ini", "a", "data/maps/\xc3\x84gypten.map",
+		".hidden", "a..b", "...a", "console.txt", "com10", "COM", "nulls", "localhost/x",
+		"a/local/b", "a/.lanspread", "local.txt",
+		"\xe6\xb8\xb8\xe6\x88\x8f/\xf0\x9f\x8e\xae.bin", " a", "a b", "a~1", "100% fun!",
+		"$x", "-x",
+		"\xe2\x80\x8d"
+		"a"};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(good); i++) {
 		struct lsp_error err = {0};
 		if (lsp_path_check(good[i], strlen(good[i]), &err) < 0)
@@ -72,15 +81,20 @@ static void names_collide_by_case_and_by_unicode_form(void **state)
 {
 	assert_collide("README", "readme", true);
 	assert_collide("\xc3\x84", "\xc3\xa4", true);
-	assert_collide("stra\xc3\x9f""e", "STRASSE", true);
-	assert_collide("a\xe2\x80\x8d""b", "ab", true); /* a joiner that nobody sees */
+	assert_collide("stra\xc3\x9f"
+		       "e",
+		"STRASSE", true);
+	assert_collide("a\xe2\x80\x8d"
+		       "b",
+		"ab", true); /* a joiner that nobody sees */
 	assert_collide("a", "b", false);
 	assert_collide("a", "\xc3\xa4", false);
 }
 
 static void the_order_is_the_one_of_the_file_tree(void **state)
 {
-	static const char *const ascending[] = {"a", "a/b", "a/b/c", "a/bc", "a b", "a.b", "aa", "b", "\xc3\xa4"};
+	static const char *const ascending[] = {
+		"a", "a/b", "a/b/c", "a/bc", "a b", "a.b", "aa", "b", "\xc3\xa4"};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(ascending); i++) {
 		for (size_t j = 0; j < LSP_ARRAY_SIZE(ascending); j++) {
 			int order = lsp_path_compare(ascending[i], ascending[j]);
@@ -91,7 +105,8 @@ static void the_order_is_the_one_of_the_file_tree(void **state)
 
 static void ids_are_names_that_no_command_line_or_folder_misreads(void **state)
 {
-	static const char *const bad[] = {"", ".x", "-x", "~x", "$RECYCLE.BIN", " x", "a/b", "CON", "x."};
+	static const char *const bad[] = {
+		"", ".x", "-x", "~x", "$RECYCLE.BIN", " x", "a/b", "CON", "x."};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(bad); i++)
 		assert_int_equal(lsp_game_id_check(bad[i], strlen(bad[i]), NULL), -LSP_E_INVALID);
 	assert_int_equal(lsp_game_id_check("Half-Life 2", 11, NULL), 0);

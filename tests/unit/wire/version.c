@@ -10,15 +10,15 @@
 static int compare(const char *a, const char *b)
 {
 	int order = lsp_version_compare_text(a, b);
-	assert_int_equal(order < 0, lsp_version_compare_text(b, a) > 0);
+	assert_int_equal(order<0, lsp_version_compare_text(b, a)> 0);
 	return order;
 }
 
 static void versions_are_ordered_by_number_not_by_letter(void **state)
 {
-	static const char *const ascending[] = {"not a version", "0", "1.02", "1.2", "1.2.0", "1.2.0.5",
-		"1.2.9", "1.2.10", "1.10", "2", "10", "20231231", "20240131", "20240131.1", "20240201",
-		"999999999999999999"};
+	static const char *const ascending[] = {"not a version", "0", "1.02", "1.2", "1.2.0",
+		"1.2.0.5", "1.2.9", "1.2.10", "1.10", "2", "10", "20231231", "20240131",
+		"20240131.1", "20240201", "999999999999999999"};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(ascending); i++) {
 		for (size_t j = 0; j < LSP_ARRAY_SIZE(ascending); j++) {
 			int order = compare(ascending[i], ascending[j]);
@@ -32,15 +32,25 @@ static void a_bad_version_says_what_stands_where_a_digit_should_be(void **state)
 	static const struct {
 		const char *text, *says;
 	} cases[] = {
-		{"v1.2", "'v'"}, {"1.2b", "'b'"}, {"1..2", "'.'"}, {"1.", "ends where"}, {"", "empty"},
-		{".1", "'.'"}, {"-1", "'-'"}, {"1 2", "0x20"}, {"1234567890123456789", "18 digits"},
-		{"1.2.3.4.5.6.7.8.9", "more than 8"}, {"\xc3\xa4", "0xc3"},
-		{"1.000000000000000000000000000000000000000000000000000000000000000000", "63 bytes"},
+		{"v1.2", "'v'"},
+		{"1.2b", "'b'"},
+		{"1..2", "'.'"},
+		{"1.", "ends where"},
+		{"", "empty"},
+		{".1", "'.'"},
+		{"-1", "'-'"},
+		{"1 2", "0x20"},
+		{"1234567890123456789", "18 digits"},
+		{"1.2.3.4.5.6.7.8.9", "more than 8"},
+		{"\xc3\xa4", "0xc3"},
+		{"1.000000000000000000000000000000000000000000000000000000000000000000",
+			"63 bytes"},
 	};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(cases); i++) {
 		struct lsp_version version;
 		struct lsp_error err = {0};
-		assert_int_equal(lsp_version_parse(cases[i].text, strlen(cases[i].text), &version, &err),
+		assert_int_equal(
+			lsp_version_parse(cases[i].text, strlen(cases[i].text), &version, &err),
 			-LSP_E_INVALID);
 		if (!strstr(err.message, cases[i].says))
 			fail_msg("\"%s\": %s", cases[i].text, err.message);
@@ -78,10 +88,16 @@ static void a_bad_file_says_why(void **state)
 	static const struct {
 		const char *text, *says;
 	} cases[] = {
-		{"", "empty"}, {" \r\n\t", "empty"}, {"hello", "'h'"}, {"a\nb", "no line \"version=\""},
-		{"start=x\n", "no line \"version=\""}, {"version=", "empty"},
-		{"version=1\nversion=1\n", "two lines"}, {"version=1\nstart=a\nstart=b", "two lines"},
-		{"version=1\nstart=../x", "\"start=\""}, {"version=1\nstart=/bin/sh", "\"start=\""},
+		{"", "empty"},
+		{" \r\n\t", "empty"},
+		{"hello", "'h'"},
+		{"a\nb", "no line \"version=\""},
+		{"start=x\n", "no line \"version=\""},
+		{"version=", "empty"},
+		{"version=1\nversion=1\n", "two lines"},
+		{"version=1\nstart=a\nstart=b", "two lines"},
+		{"version=1\nstart=../x", "\"start=\""},
+		{"version=1\nstart=/bin/sh", "\"start=\""},
 	};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(cases); i++) {
 		_cleanup_version_file_ struct lsp_version_file file = {0};
@@ -96,8 +112,7 @@ static void a_bad_file_says_why(void **state)
 	assert_int_equal(lsp_version_file_parse("1\0", 2, &file, NULL), -LSP_E_INVALID);
 	char *long_text = malloc(LSP_VERSION_FILE_MAX + 1);
 	memset(long_text, ' ', LSP_VERSION_FILE_MAX + 1);
-	assert_int_equal(
-		lsp_version_file_parse(long_text, LSP_VERSION_FILE_MAX + 1, &file, NULL),
+	assert_int_equal(lsp_version_file_parse(long_text, LSP_VERSION_FILE_MAX + 1, &file, NULL),
 		-LSP_E_TOO_LARGE);
 	free(long_text);
 }

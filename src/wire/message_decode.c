@@ -1,9 +1,5 @@
-/*
- * Between messages and JSON, by the tables of message.c. Decoding fills a zeroed body field by field;
- * on failure the caller frees what is there. Encoding checks what decoding would.
- */
+/* From JSON to messages, by the tables of message.c: fills a zeroed body field by field. */
 #include "wire/base64.h"
-#include "wire/frame.h"
 #include "wire/json.h"
 #include "wire/message_table.h"
 
@@ -15,7 +11,8 @@ static int broken(struct lsp_error *err, const char *key, const char *what)
 	return lsp_error_set(err, "wire", LSP_E_PROTOCOL, "\"%s\" %s", key, what);
 }
 
-/* ---- Texts ---------------------------------------------------------------------------------------- */
+/* ---- Texts
+ * ---------------------------------------------------------------------------------------- */
 
 static bool is_word(const char *text, size_t size)
 {
@@ -25,15 +22,14 @@ static bool is_word(const char *text, size_t size)
 	for (size_t i = 0; i < size; i++) {
 		char c = text[i];
 		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			(c >= '0' && c <= '9') || (c && strchr(more, c));
+			     (c >= '0' && c <= '9') || (c && strchr(more, c));
 		if (!plain)
 			return false;
 	}
 	return true;
 }
 
-/* Is this a text that a field of that kind may hold? */
-static int check_text(enum lsp_field_kind kind, const char *key, const char *text, size_t size,
+int lsp_field_check_text(enum lsp_field_kind kind, const char *key, const char *text, size_t size,
 	struct lsp_error *err)
 {
 	struct lsp_version version;
@@ -92,7 +88,7 @@ static int decode_text(
 		lsp_label_clean(text, size, value, field->max);
 		return 0;
 	}
-	int r = check_text(field->kind, field->key, text, size, err);
+	int r = lsp_field_check_text(field->kind, field->key, text, size, err);
 	if (r < 0)
 		return r;
 	if (field->kind == LSP_FIELD_PATH) {
@@ -117,7 +113,7 @@ static int decode_hash(
 	return 0;
 }
 
-static const char *const state_names[] = {
+const char *const lsp_game_state_names[LSP_GAME_STATE_COUNT] = {
 	[LSP_GAME_HASHING] = "hashing",
 	[LSP_GAME_READY] = "ready",
 	[LSP_GAME_PARTIAL] = "partial",
@@ -127,8 +123,8 @@ static int decode_state(
 	const struct lsp_field *field, const json_t *json, void *value, struct lsp_error *err)
 {
 	const char *text = json_string_value(json);
-	for (size_t i = 0; text && i < LSP_ARRAY_SIZE(state_names); i++) {
-		if (strcmp(text, state_names[i]) == 0) {
+	for (size_t i = 0; text && i < LSP_GAME_STATE_COUNT; i++) {
+		if (strcmp(text, lsp_game_state_names[i]) == 0) {
 			*(enum lsp_game_state *)value = (enum lsp_game_state)i;
 			return 0;
 		}
@@ -149,7 +145,8 @@ static int decode_code(
 	return 0;
 }
 
-/* ---- Numbers and lists ----------------------------------------------------------------------------- */
+/* ---- Numbers and lists
+ * ----------------------------------------------------------------------------- */
 
 static int decode_number(
 	const struct lsp_field *field, const json_t *json, void *value, struct lsp_error *err)
@@ -164,15 +161,15 @@ static int decode_number(
 	return 0;
 }
 
-static int check_list(const struct lsp_field *field, const json_t *json, uint64_t max,
-	struct lsp_error *err)
+static int check_list(
+	const struct lsp_field *field, const json_t *json, uint64_t max, struct lsp_error *err)
 {
 	if (!json_is_array(json))
 		return broken(err, field->key, "is not a list");
 	if (json_array_size(json) > max)
 		return lsp_error_set(err, "wire", LSP_E_TOO_LARGE,
-			"\"%s\" has %zu entries, more than %llu", field->key,
-			json_array_size(json), (unsigned long long)max);
+			"\"%s\" has %zu entries, more than %llu", field->key, json_array_size(json),
+			(unsigned long long)max);
 	return 0;
 }
 
@@ -226,14 +223,14 @@ static int decode_runs(
 		uint64_t n[3];
 		if (!take_numbers(json_array_get(json, i), n, 3, LSP_MESSAGE_CHUNKS_MAX) || !n[2])
 			return broken(err, field->key, "holds what is no [chunk, first, count]");
-		blocks->runs[blocks->run_count++] = (struct lsp_block_run){
-			(uint32_t)n[0], (uint32_t)n[1], (uint32_t)n[2]};
+		blocks->runs[blocks->run_count++] =
+			(struct lsp_block_run){(uint32_t)n[0], (uint32_t)n[1], (uint32_t)n[2]};
 	}
 	return 0;
 }
 
-static int decode_body(const struct lsp_message_type *type, const json_t *json, void *body,
-	struct lsp_error *err);
+static int decode_body(
+	const struct lsp_message_type *type, const json_t *json, void *body, struct lsp_error *err);
 
 static int decode_games(
 	const struct lsp_field *field, const json_t *json, void *value, struct lsp_error *err)
@@ -274,7 +271,7 @@ static int decode_texts(
 		const json_t *item = json_array_get(json, i);
 		if (!json_is_string(item))
 			return broken(err, field->key, "holds what is no text");
-		r = check_text(field->kind, field->key, json_string_value(item),
+		r = lsp_field_check_text(field->kind, field->key, json_string_value(item),
 			json_string_length(item), err);
 		if (r < 0)
 			return r;
@@ -309,7 +306,8 @@ static int decode_bitmap(const struct lsp_field *field, const json_t *object, co
 	return r < 0 ? r : lsp_bitmap_load(value, bytes, size, err);
 }
 
-/* ---- Decoding --------------------------------------------------------------------------------------- */
+/* ---- Decoding
+ * --------------------------------------------------------------------------------------- */
 
 static int decode_field(const struct lsp_field *field, const json_t *object, const json_t *json,
 	void *value, struct lsp_error *err)
@@ -346,8 +344,8 @@ static int decode_field(const struct lsp_field *field, const json_t *object, con
 }
 
 /* body is zeroed. json: an object, or NULL for one without fields. */
-static int decode_body(const struct lsp_message_type *type, const json_t *json, void *body,
-	struct lsp_error *err)
+static int decode_body(
+	const struct lsp_message_type *type, const json_t *json, void *body, struct lsp_error *err)
 {
 	for (size_t i = 0; i < type->field_count; i++) {
 		const struct lsp_field *field = &type->fields[i];
@@ -377,8 +375,8 @@ static int split_tag(
 		return 0;
 	}
 	if (json_object_size(json) != 1)
-		return lsp_error_set(err, "wire", LSP_E_PROTOCOL,
-			"a message is a tag or an object of one tag");
+		return lsp_error_set(
+			err, "wire", LSP_E_PROTOCOL, "a message is a tag or an object of one tag");
 	void *iter = json_object_iter(json);
 	*ret_tag = json_object_iter_key(iter);
 	const json_t *body = json_object_iter_value(iter);
@@ -448,275 +446,4 @@ int lsp_response_decode(
 	}
 	*ret_response = response;
 	return 0;
-}
-
-/* ---- Encoding --------------------------------------------------------------------------------------- */
-
-/* A *ret_json of NULL without an error: the field is left out. */
-static int encode_text(
-	const struct lsp_field *field, const char *text, json_t **ret_json, struct lsp_error *err)
-{
-	char label[LSP_LABEL_MAX + 1];
-	if (!text || !*text)
-		return 0;
-	size_t size = strlen(text);
-	if (field->kind == LSP_FIELD_LABEL) {
-		lsp_label_clean(text, size, label, LSP_MIN(field->max, (uint64_t)LSP_LABEL_MAX));
-		text = label;
-	} else {
-		int r = check_text(field->kind, field->key, text, size, err);
-		if (r < 0)
-			return r;
-	}
-	*ret_json = json_string(text);
-	return *ret_json ? 0 : lsp_error_no_memory(err, "wire");
-}
-
-static int encode_hash(const struct lsp_hash *hash, json_t **ret_json, struct lsp_error *err)
-{
-	char hex[LSP_SHA256_HEX_SIZE];
-	if (lsp_hash_is_zero(hash))
-		return 0;
-	lsp_hash_to_hex(hash, hex);
-	*ret_json = json_string(hex);
-	return *ret_json ? 0 : lsp_error_no_memory(err, "wire");
-}
-
-static int encode_number(
-	const struct lsp_field *field, uint64_t number, json_t **ret_json, struct lsp_error *err)
-{
-	if (!field->required && number == field->absent)
-		return 0;
-	if (number < field->min || number > field->max)
-		return lsp_error_set(err, "wire", LSP_E_INVALID,
-			"\"%s\" is %llu, out of range", field->key, (unsigned long long)number);
-	*ret_json = json_integer((json_int_t)number);
-	return *ret_json ? 0 : lsp_error_no_memory(err, "wire");
-}
-
-static int append_item(json_t *array, json_t *item, struct lsp_error *err)
-{
-	if (!item || json_array_append_new(array, item) < 0)
-		return lsp_error_no_memory(err, "wire");
-	return 0;
-}
-
-static int encode_ranges(const struct lsp_ranges *ranges, json_t *array, struct lsp_error *err)
-{
-	if (ranges->count > LSP_MESSAGE_RANGES_MAX)
-		return lsp_error_set(err, "wire", LSP_E_INVALID, "too many ranges for a message");
-	for (size_t i = 0; i < ranges->count; i++) {
-		json_t *item = json_pack("[I,I]", (json_int_t)ranges->items[i].first,
-			(json_int_t)ranges->items[i].count);
-		int r = append_item(array, item, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int encode_runs(const struct lsp_get_blocks *blocks, json_t *array, struct lsp_error *err)
-{
-	if (blocks->run_count > LSP_MESSAGE_BLOCKS_MAX)
-		return lsp_error_set(err, "wire", LSP_E_INVALID, "too many runs for a message");
-	for (size_t i = 0; i < blocks->run_count; i++) {
-		const struct lsp_block_run *run = &blocks->runs[i];
-		json_t *item = json_pack("[I,I,I]", (json_int_t)run->chunk,
-			(json_int_t)run->first, (json_int_t)run->count);
-		int r = append_item(array, item, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int encode_body(const struct lsp_message_type *type, const void *body, json_t **ret_json,
-	struct lsp_error *err);
-
-static int encode_games(const struct lsp_field *field, const struct lsp_game_list *games,
-	json_t *array, struct lsp_error *err)
-{
-	if (games->count > field->max)
-		return lsp_error_set(err, "wire", LSP_E_INVALID, "too many games for a message");
-	for (size_t i = 0; i < games->count; i++) {
-		json_t *item = NULL;
-		int r = encode_body(&lsp_game_summary_type, &games->items[i], &item, err);
-		if (r == 0)
-			r = append_item(array, item, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int encode_texts(const struct lsp_field *field, const struct lsp_text_list *list,
-	json_t *array, struct lsp_error *err)
-{
-	if (list->count > field->max)
-		return lsp_error_set(err, "wire", LSP_E_INVALID, "too many \"%s\"", field->key);
-	for (size_t i = 0; i < list->count; i++) {
-		const char *text = list->items[i];
-		int r = check_text(field->kind, field->key, text, strlen(text), err);
-		if (r == 0)
-			r = append_item(array, json_string(text), err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int encode_list(const struct lsp_field *field, const void *value, json_t **ret_json,
-	struct lsp_error *err)
-{
-	_cleanup_json_ json_t *array = json_array();
-	if (!array)
-		return lsp_error_no_memory(err, "wire");
-	int r;
-	if (field->kind == LSP_FIELD_RANGES)
-		r = encode_ranges(value, array, err);
-	else if (field->kind == LSP_FIELD_RUNS)
-		r = encode_runs(lsp_container_of((char *)(uintptr_t)value, struct lsp_get_blocks,
-					runs),
-			array, err);
-	else if (field->kind == LSP_FIELD_GAMES)
-		r = encode_games(field, value, array, err);
-	else
-		r = encode_texts(field, value, array, err);
-	if (r < 0)
-		return r;
-	if (field->required || json_array_size(array))
-		*ret_json = TAKE_PTR(array);
-	return 0;
-}
-
-static int encode_game(
-	const struct lsp_game_list *games, json_t **ret_json, struct lsp_error *err)
-{
-	if (games->count != 1)
-		return lsp_error_set(err, "wire", LSP_E_INVALID, "not exactly one game");
-	return encode_body(&lsp_game_summary_type, games->items, ret_json, err);
-}
-
-/* Two keys: "count" goes into the object here, "bits" as the field's value. */
-static int encode_bitmap(const struct lsp_bitmap *map, json_t *object, json_t **ret_json,
-	struct lsp_error *err)
-{
-	if (map->bits == 0)
-		return 0;
-	if (map->bits > LSP_MESSAGE_CHUNKS_MAX)
-		return lsp_error_set(err, "wire", LSP_E_INVALID, "too many chunks for a message");
-	_cleanup_free_ char *text = malloc(lsp_base64_size(lsp_bitmap_bytes(map)) + 1);
-	if (!text)
-		return lsp_error_no_memory(err, "wire");
-	lsp_base64_encode(map->bytes, lsp_bitmap_bytes(map), text);
-	*ret_json = json_string(text);
-	if (!*ret_json || json_object_set_new(object, "count", json_integer((json_int_t)map->bits)) < 0)
-		return lsp_error_no_memory(err, "wire");
-	return 0;
-}
-
-static int encode_field(const struct lsp_field *field, const void *value, json_t *object,
-	json_t **ret_json, struct lsp_error *err)
-{
-	switch (field->kind) {
-	case LSP_FIELD_NUMBER:
-		return encode_number(field, *(const uint64_t *)value, ret_json, err);
-	case LSP_FIELD_BOOL:
-		*ret_json = *(const bool *)value ? json_true() : NULL;
-		return 0;
-	case LSP_FIELD_HASH:
-		return encode_hash(value, ret_json, err);
-	case LSP_FIELD_CODE:
-		*ret_json = json_string(lsp_code_name(*(const int *)value));
-		return *ret_json ? 0 : lsp_error_no_memory(err, "wire");
-	case LSP_FIELD_STATE:
-		*ret_json = json_string(state_names[*(const enum lsp_game_state *)value]);
-		return *ret_json ? 0 : lsp_error_no_memory(err, "wire");
-	case LSP_FIELD_PATH:
-		return encode_text(field, *(char *const *)value, ret_json, err);
-	case LSP_FIELD_RANGES:
-	case LSP_FIELD_RUNS:
-	case LSP_FIELD_GAMES:
-	case LSP_FIELD_IDS:
-	case LSP_FIELD_WORDS:
-		return encode_list(field, value, ret_json, err);
-	case LSP_FIELD_GAME:
-		return encode_game(value, ret_json, err);
-	case LSP_FIELD_BITMAP:
-		return encode_bitmap(value, object, ret_json, err);
-	default:
-		return encode_text(field, value, ret_json, err);
-	}
-}
-
-static int encode_body(const struct lsp_message_type *type, const void *body, json_t **ret_json,
-	struct lsp_error *err)
-{
-	_cleanup_json_ json_t *object = json_object();
-	if (!object)
-		return lsp_error_no_memory(err, "wire");
-	for (size_t i = 0; i < type->field_count; i++) {
-		const struct lsp_field *field = &type->fields[i];
-		json_t *value = NULL;
-		int r = encode_field(
-			field, (const char *)body + field->offset, object, &value, err);
-		if (r < 0) {
-			json_decref(value);
-			return r;
-		}
-		if (!value && field->required)
-			return lsp_error_set(
-				err, "wire", LSP_E_INVALID, "\"%s\" is not set", field->key);
-		if (value && json_object_set_new(object, field->key, value) < 0)
-			return lsp_error_no_memory(err, "wire");
-	}
-	int r = type->check ? type->check(body, err) : 0;
-	if (r < 0)
-		return r;
-	*ret_json = TAKE_PTR(object);
-	return 0;
-}
-
-static int append_message(const struct lsp_message_type *type, const void *body,
-	struct lsp_buffer *buffer, struct lsp_error *err)
-{
-	json_t *value = NULL;
-	int r = encode_body(type, body, &value, err);
-	if (r < 0) {
-		lsp_error_prefix(err, "%s", type->name);
-		return r == -LSP_E_NO_MEMORY ? r : -LSP_E_INVALID;
-	}
-	_cleanup_json_ json_t *message = NULL;
-	if (json_object_size(value)) {
-		message = json_object();
-		if (!message || json_object_set_new(message, type->name, value) < 0)
-			return lsp_error_no_memory(err, "wire");
-	} else {
-		json_decref(value);
-		message = json_string(type->name);
-		if (!message)
-			return lsp_error_no_memory(err, "wire");
-	}
-	return lsp_frame_append_json(buffer, message, LSP_FRAME_MAX, err);
-}
-
-int lsp_request_append(
-	const struct lsp_request *request, struct lsp_buffer *buffer, struct lsp_error *err)
-{
-	return append_message(&lsp_request_types[request->type], &request->hello, buffer, err);
-}
-
-int lsp_response_append(
-	const struct lsp_response *response, struct lsp_buffer *buffer, struct lsp_error *err)
-{
-	return append_message(&lsp_response_types[response->type], &response->hello, buffer, err);
-}
-
-int lsp_response_append_error(
-	const struct lsp_error *failure, struct lsp_buffer *buffer, struct lsp_error *err)
-{
-	struct lsp_response response = {.type = LSP_RESPONSE_ERROR, .error.code = failure->code};
-	lsp_label_clean(failure->message, strlen(failure->message), response.error.message,
-		LSP_LABEL_MAX);
-	return lsp_response_append(&response, buffer, err);
 }
