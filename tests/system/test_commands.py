@@ -1,0 +1,176 @@
+"""The command line against real daemons."""
+
+import json
+import signal
+import subprocess
+
+import pytest
+
+from lanlab import BUILD, LabError, make_file, make_tree, tree
+
+
+@pytest.fixture
+def party(lab, tmp_path):
+    """Ann shares quake over a slow cable; Ben sees it."""
+    ann, ben = lab.host("ann", rate=80_000_000).daemon(), lab.host("ben").daemon()
+    make_tree(tmp_path / "quake", large=24 << 20)
+    (tmp_path / "quake").rename(ann.games / "quake")
+    (ann.games / "quake/version.ini").write_text("1.0\n")
+    ben.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
+    return ann, ben
+
+
+def half_way(daemon, since=0):
+    return daemon.wait_event("download_progress", since=since, where=lambda event: event["done"] > event["total"] / 4)
+
+
+def test_without_a_peer_every_client_exits_3(tmp_path):
+    for command in ("status", "games", "peers", "tasks", "watch", "stop"):
+        result = subprocess.run([BUILD / "app/lanspread", command, "--control", tmp_path / "nobody"],
+                                stderr=subprocess.PIPE, text=True, check=False)
+        assert result.returncode == 3
+        assert result.stderr.count("\n") == 1 and "lanspread run" in result.stderr
+
+
+def test_ctrl_c_detaches_and_the_download_goes_on(party):
+    ann, ben = party
+    waiting = ben.start_cli("get", "quake")
+    half_way(ben)
+    waiting.send_signal(signal.SIGINT)
+    _, errors = waiting.communicate(timeout=5)
+    assert waiting.returncode == 130
+    assert "lanspread cancel quake" in errors and "lanspread games" in errors
+    ben.wait_event("download_finished")
+    assert tree(ben.games / "quake") == tree(ann.games / "quake")
+
+
+def test_get_on_a_running_download_attaches_and_on_one_done_exits_0(party):
+    _, ben = party
+    ben.cli("get", "quake", "--no-wait")
+    half_way(ben)
+    assert ben.cli("get", "quake")["game"]["availability"] == "downloaded"
+    assert ben.count_events("download_begin") == 1
+    assert ben.cli("get", "quake")["operation"] == "none"
+
+
+def test_cancel_stops_it_and_what_was_verified_is_kept(party):
+    ann, ben = party
+    waiting = ben.start_cli("get", "quake")
+    half_way(ben)
+    assert ben.cli("cancel", "quake")["cancelled"] is True
+    assert waiting.wait(10) == 1
+    ben.wait_games(lambda games: games["quake"]["operation"] == "none")
+    received = ben.status()["received"]
+    assert received > 4 << 20
+    ben.cli("get", "quake")
+    total = sum(path.stat().st_size for path in (ann.games / "quake").rglob("*") if path.is_file())
+    assert ben.status()["received"] <= total + (8 << 20)
+    assert ben.cli("cancel", "quake")["cancelled"] is False
+
+
+def test_pause_holds_and_resume_goes_on(party):
+    _, ben = party
+    ben.cli("get", "quake", "--no-wait")
+    half_way(ben)
+    ben.cli("pause", "quake")
+    ben.wait_games(lambda games: games["quake"]["paused"])
+    mark = ben.mark()
+    ben.cli("resume", "quake")
+    ben.wait_event("download_finished", since=mark)
+
+
+def test_the_last_line_of_json_is_the_result_and_the_others_are_events(party):
+    _, ben = party
+    result = ben.run_cli("get", "quake", "--json")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.returncode == 0 and lines[-1]["ok"] is True
+    assert lines[-1]["game"]["availability"] == "downloaded"
+    assert all(line["game"] == "quake" and "event" in line for line in lines[:-1])
+
+
+def test_an_unknown_game_is_exit_1_and_one_line(lab):
+    ann = lab.host("ann").daemon()
+    result = ann.run_cli("get", "quack")
+    assert result.returncode == 1 and result.stderr.count("\n") == 1 and "quack" in result.stderr
+
+
+def test_variants_are_listed_and_one_is_chosen(lab, tmp_path):
+    ann, ben, cem = (lab.host(name).daemon() for name in ("ann", "ben", "cem"))
+    for number, daemon in enumerate((ann, ben)):
+        make_file(daemon.games / "quake/data", 3 << 20, number)
+        (daemon.games / "quake/version.ini").write_text("1.0\n")
+    cem.wait_games(lambda games: games["quake"]["variants"] == 2)
+    listed = cem.run_cli("get", "quake", "--json")
+    assert listed.returncode == 1
+    variants = json.loads(listed.stdout.splitlines()[-1])["variants"]
+    assert len(variants) == 2 and all(variant["content"] and variant["version"] for variant in variants)
+    cem.cli("get", "quake", "--variant", variants[1]["content"][:12])
+    assert tree(cem.games / "quake") in (tree(ann.games / "quake"), tree(ben.games / "quake"))
+    assert cem.list_games()["quake"]["content"] == variants[1]["content"]
+
+
+def test_watch_starts_with_the_whole_state(party):
+    ann, _ = party
+    assert ann.events[0]["event"] == "local_games_updated"
+    assert {game["id"] for game in ann.events[0]["games"]} <= {"quake"}
+    assert isinstance(ann.events[0]["operations"], list)
+
+
+def test_settings_are_kept_and_take_effect(lab):
+    ann = lab.host("ann").daemon()
+    settings = ann.cli("config")
+    assert settings["config"] and isinstance(settings["fixed"], list)
+    ann.cli("limits", "--up", "5M", "--down", "1.5M")
+    assert ann.cli("limits")["down"] == 1_500_000
+    ann.restart()
+    assert ann.cli("limits")["up"] == 5_000_000
+    ann.cli("limits", "--up", "0", "--down", "0")
+    assert ann.cli("limits")["up"] == 0
+
+
+def test_what_a_flag_fixed_cannot_be_changed_at_run_time(lab):
+    ann = lab.host("ann").daemon()  # --name is given
+    with pytest.raises(LabError) as refusal:
+        ann.cli("config", "name", "other")
+    assert "--name" in str(refusal.value) or "flag" in str(refusal.value) or "command line" in str(refusal.value)
+
+
+def test_the_games_folder_cannot_change_under_a_download(party, tmp_path):
+    _, ben = party
+    ben.cli("get", "quake", "--no-wait")
+    half_way(ben)
+    result = ben.run_cli("games-dir", tmp_path / "elsewhere")
+    assert result.returncode == 1 and result.stderr
+    ben.wait_event("download_finished")
+
+
+def test_add_makes_the_same_content_on_two_machines(lab, tmp_path):
+    ann, ben = lab.host("ann").daemon(), lab.host("ben").daemon()
+    folder = make_tree(tmp_path / "mine")
+    for daemon in (ann, ben):
+        daemon.add_game("mine", folder)
+    ann.wait_games(lambda games: games["mine"]["sources"] == 1)
+    first, second = ann.list_games()["mine"], ben.list_games()["mine"]
+    assert first["content"] == second["content"] and first["variants"] == 1
+    assert (ann.games / "mine/version.ini").read_bytes() == b"1.0\n"
+
+
+def test_remove_deletes_the_download_and_verify_finds_damage(lab, tmp_path):
+    ann = lab.host("ann").daemon()
+    ann.add_game("mine", make_tree(tmp_path / "mine"))
+    ann.wait_games(lambda games: games["mine"]["content"])
+    assert ann.cli("verify", "mine")["ok"] is True
+    ann.cli("remove", "mine")
+    assert not (ann.games / "mine/version.ini").exists()
+    assert not (ann.games / "mine/data").exists()
+
+
+def test_stop_leaves_nothing_behind(lab):
+    ann = lab.host("ann").daemon()
+    children = ann.host.run("ps", "-o", "pid=", "--ppid", ann.pid, check=False).split()
+    ann.cli("stop")
+    assert ann.process.wait(5) == 0
+    assert not ann.control.exists() and not ann.control.with_name("control.sock.lock").exists()
+    assert not [pid for pid in children if subprocess.run(["kill", "-0", pid], stderr=subprocess.DEVNULL, check=False)
+                .returncode == 0]
+    assert not list(ann.state.rglob("*.tmp"))
