@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define _cleanup_(function) __attribute__((cleanup(function)))
+/* `unused`: some variables exist for their end alone, and clang 14 warns of those. */
+#define _cleanup_(function) __attribute__((cleanup(function), unused))
 
 /* Defines function##_pointer(T **), for _cleanup_(function##_pointer). */
 #define LSP_DEFINE_CLEANUP(type, function)                                                         \
