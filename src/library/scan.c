@@ -145,10 +145,10 @@ static void note_problem(struct walk *walk, bool try_again, const char *format, 
 	walk->scan.try_again = try_again;
 }
 
+/* Want of something that others may give back. */
 static bool may_pass(int error)
 {
-	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO ||
-	       error == ESTALE || error == EINTR || error == ETIMEDOUT;
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR;
 }
 
 static int push(struct walk *walk, const char *parent, const char *name, struct lsp_error *err)

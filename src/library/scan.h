@@ -35,7 +35,7 @@ struct lsp_scan {
 	bool has_archive;  /* there is an archive to unpack */
 	char version[LSP_VERSION_TEXT_MAX + 1]; /* "" when version.ini is not there or is wrong */
 	char problem[LSP_PROBLEM_MAX + 1]; /* what keeps it from being shared; "" for nothing */
-	bool try_again; /* the problem may pass by itself (no descriptors, a disk error) */
+	bool try_again; /* the problem may pass by itself (no descriptor was left) */
 };
 
 /* Called for every folder before it is read, to watch it; path is relative, "." for the top. */

@@ -138,26 +138,6 @@ int lsp_watch_folder(struct lsp_watch *watch, uint32_t owner, int dir_fd, struct
 	return r;
 }
 
-/* A watch of that owner, or 0. */
-static int find_one(struct lsp_watch *watch, uint32_t owner)
-{
-	for (size_t i = 0; i < watch->capacity; i++) {
-		if (watch->slots[i].wd && watch->slots[i].owner == owner)
-			return watch->slots[i].wd;
-	}
-	return 0;
-}
-
-void lsp_watch_forget(struct lsp_watch *watch, uint32_t owner)
-{
-	pthread_mutex_lock(&watch->lock);
-	for (int wd; (wd = find_one(watch, owner));) {
-		(void)inotify_rm_watch(watch->fd, wd);
-		drop(watch, wd);
-	}
-	pthread_mutex_unlock(&watch->lock);
-}
-
 /* The owner of a watch, 0 if it has none; one that has ended is dropped. */
 static uint32_t owner_of(struct lsp_watch *watch, const struct inotify_event *event)
 {

@@ -8,7 +8,7 @@
  *
  * The kernel's queue can overflow, and the number of watches has a limit for each user: both are
  * told, and are why a periodic look stays necessary. Every function may be called from every
- * thread, but lsp_watch_read and lsp_watch_forget by one thread at a time. Nothing blocks.
+ * thread, but lsp_watch_read by one thread at a time. Nothing blocks.
  */
 #pragma once
 
@@ -36,8 +36,6 @@ int lsp_watch_fd(const struct lsp_watch *watch);
  */
 LSP_MUST_CHECK int lsp_watch_folder(
 	struct lsp_watch *watch, uint32_t owner, int dir_fd, struct lsp_error *err);
-/* Stops watching all folders of an owner. */
-void lsp_watch_forget(struct lsp_watch *watch, uint32_t owner);
 size_t lsp_watch_count(struct lsp_watch *watch);
 
 /*

@@ -174,7 +174,8 @@ static int insert_file(struct lsp_library_index *index, int64_t row,
 {
 	_cleanup_statement_ sqlite3_stmt *put = NULL;
 	int r = lsp_db_prepare(index->db,
-		"INSERT INTO files (game, path, size, mtime, ctime, root, piece_length, layer) "
+		"INSERT OR REPLACE INTO files (game, path, size, mtime, ctime, root, piece_length, "
+		"layer) "
 		"VALUES "
 		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 		&put, err);
@@ -193,10 +194,11 @@ static int insert_file(struct lsp_library_index *index, int64_t row,
 	return lsp_db_run(index->db, put, err);
 }
 
+/* clear: the table is all there is. only_used: see lsp_hash_cache_store. */
 static int store_files(struct lsp_library_index *index, int64_t row,
-	const struct lsp_file_hashes *hashes, bool only_used, struct lsp_error *err)
+	const struct lsp_file_hashes *hashes, bool clear, bool only_used, struct lsp_error *err)
 {
-	int r = clear_files(index, row, err);
+	int r = clear ? clear_files(index, row, err) : 0;
 	for (size_t i = 0; r == 0 && i < hashes->capacity; i++) {
 		const struct lsp_file_hash *file = &hashes->files[i];
 		if (file->path && (file->used || !only_used))
@@ -205,8 +207,8 @@ static int store_files(struct lsp_library_index *index, int64_t row,
 	return r;
 }
 
-int lsp_hash_cache_store(struct lsp_library_index *index, const char *game,
-	const struct lsp_file_hashes *hashes, bool only_used, struct lsp_error *err)
+static int write_table(struct lsp_library_index *index, const char *game,
+	const struct lsp_file_hashes *hashes, bool clear, bool only_used, struct lsp_error *err)
 {
 	int64_t row = 0;
 	int r = lsp_library_index_ready(index, err);
@@ -215,12 +217,24 @@ int lsp_hash_cache_store(struct lsp_library_index *index, const char *game,
 	if (r == 0)
 		r = lsp_library_index_row(index, game, true, &row, err);
 	if (r == 0)
-		r = store_files(index, row, hashes, only_used, err);
+		r = store_files(index, row, hashes, clear, only_used, err);
 	if (r == 0)
 		r = lsp_db_commit(index->db, err);
 	if (r < 0)
 		lsp_db_rollback(index->db);
 	return r;
+}
+
+int lsp_hash_cache_store(struct lsp_library_index *index, const char *game,
+	const struct lsp_file_hashes *hashes, bool only_used, struct lsp_error *err)
+{
+	return write_table(index, game, hashes, true, only_used, err);
+}
+
+int lsp_hash_cache_add(struct lsp_library_index *index, const char *game,
+	const struct lsp_file_hashes *hashes, struct lsp_error *err)
+{
+	return hashes->count > 0 ? write_table(index, game, hashes, false, false, err) : 0;
 }
 
 /* ---- By content
@@ -296,4 +310,35 @@ int lsp_hash_reader_find(struct lsp_hash_reader *reader, const struct lsp_hash *
 	if (r == 0)
 		*ret_count = count;
 	return r;
+}
+
+int lsp_hash_reader_load(struct lsp_hash_reader *reader, const char *folder_id, const char *game,
+	struct lsp_file_hashes *ret_hashes, struct lsp_error *err)
+{
+	sqlite3_stmt *all = NULL;
+	int result = sqlite3_prepare_v2(reader->sqlite,
+		"SELECT path, files.size, mtime, ctime, root, files.piece_length, layer FROM files "
+		"JOIN "
+		"games ON games.row = files.game JOIN folders ON folders.row = games.folder WHERE "
+		"folders.id = ?1 AND games.id = ?2",
+		-1, &all, NULL);
+	if (result != SQLITE_OK)
+		return lsp_db_error(reader->sqlite, result, lsp_library_database, err);
+	sqlite3_bind_text(all, 1, folder_id, -1, SQLITE_STATIC);
+	sqlite3_bind_text(all, 2, game, -1, SQLITE_STATIC);
+	_cleanup_file_hashes_ struct lsp_file_hashes hashes = {0};
+	int r = 0;
+	while (r == 0 && (result = sqlite3_step(all)) == SQLITE_ROW) {
+		struct lsp_file_hash file;
+		if (read_file(all, &file))
+			r = lsp_file_hashes_add(&hashes, &file, err);
+	}
+	if (r == 0 && result != SQLITE_DONE)
+		r = lsp_db_error(reader->sqlite, result, lsp_library_database, err);
+	sqlite3_finalize(all);
+	if (r < 0)
+		return r;
+	*ret_hashes = hashes;
+	hashes = (struct lsp_file_hashes){0};
+	return 0;
 }

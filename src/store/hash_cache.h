@@ -51,6 +51,9 @@ LSP_MUST_CHECK int lsp_file_hashes_add(
 /* What is known of the game's files. Hashes that are damaged on disk are left out. */
 LSP_MUST_CHECK int lsp_hash_cache_load(struct lsp_library_index *index, const char *game,
 	struct lsp_file_hashes *ret_hashes, struct lsp_error *err);
+/* Adds the table's entries to what is known of the game, in one transaction. */
+LSP_MUST_CHECK int lsp_hash_cache_add(struct lsp_library_index *index, const char *game,
+	const struct lsp_file_hashes *hashes, struct lsp_error *err);
 /*
  * Makes the table what is known of the game, in one transaction. only_used: entries that were not
  * used since they were loaded are of files that are gone, and go too.
@@ -84,3 +87,7 @@ LSP_DEFINE_CLEANUP(struct lsp_hash_reader *, lsp_hash_reader_close);
 /* Up to `max` places of files with that root; *ret_count may be 0. */
 LSP_MUST_CHECK int lsp_hash_reader_find(struct lsp_hash_reader *reader, const struct lsp_hash *root,
 	struct lsp_file_place *ret_places, size_t max, size_t *ret_count, struct lsp_error *err);
+
+/* lsp_hash_cache_load beside the owner, for a thread that has no index. */
+LSP_MUST_CHECK int lsp_hash_reader_load(struct lsp_hash_reader *reader, const char *folder_id,
+	const char *game, struct lsp_file_hashes *ret_hashes, struct lsp_error *err);

@@ -21,7 +21,7 @@ static const char schema[] =
 	"size INTEGER NOT NULL, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL, root BLOB NOT "
 	"NULL, "
 	"piece_length INTEGER NOT NULL, layer BLOB);"
-	"CREATE INDEX files_by_game ON files (game);"
+	"CREATE UNIQUE INDEX files_by_game ON files (game, path);"
 	"CREATE INDEX files_by_root ON files (root);";
 
 int lsp_library_index_open(
