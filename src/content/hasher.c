@@ -35,17 +35,15 @@ static void end_piece(struct file_hash *hash)
 	lsp_merkle_init(&hash->piece, 0);
 }
 
+/* At most READ_SIZE; only the last run of a file may end within a leaf. */
 static void add_bytes(struct file_hash *hash, const uint8_t *data, size_t size)
 {
-	while (size) {
-		size_t leaf = LSP_MIN(size, (size_t)LSP_LEAF_SIZE);
-		struct lsp_hash leaf_hash;
-		lsp_sha256(&leaf_hash, data, leaf);
-		lsp_merkle_push(&hash->piece, &leaf_hash);
+	struct lsp_hash leaves[READ_SIZE / LSP_LEAF_SIZE];
+	lsp_merkle_hash_leaves(data, size, leaves);
+	for (size_t i = 0; i < lsp_merkle_leaf_count(size); i++) {
+		lsp_merkle_push(&hash->piece, &leaves[i]);
 		if (hash->layer && hash->piece.count == hash->piece_leaves)
 			end_piece(hash);
-		data += leaf;
-		size -= leaf;
 	}
 }
 

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define LEAVES_AT_ONCE 16
+
 struct lsp_stage_writer {
 	struct lsp_stage *stage;
 	uint32_t chunk;
@@ -62,28 +64,42 @@ void lsp_stage_writer_free(struct lsp_stage_writer *writer)
 	free(writer);
 }
 
-/* Whole leaves in one go, the rest piece by piece. */
+/* The leaf that is not whole yet takes what it needs. */
+static size_t hash_part(struct lsp_stage_writer *writer, const uint8_t *data, size_t size)
+{
+	uint32_t left = writer->c.size - (uint32_t)writer->tree.count * LSP_LEAF_SIZE;
+	uint32_t whole = LSP_MIN(left, LSP_LEAF_SIZE);
+	size_t take = LSP_MIN(size, (size_t)(whole - writer->leaf_got));
+	lsp_sha256_update(writer->leaf, data, take);
+	writer->leaf_got += (uint32_t)take;
+	if (writer->leaf_got == whole) {
+		struct lsp_hash hash;
+		lsp_sha256_take(writer->leaf, &hash);
+		lsp_merkle_push(&writer->tree, &hash);
+		writer->leaf_got = 0;
+	}
+	return take;
+}
+
+/* Whole leaves are hashed where they lie, several in one go. */
+static size_t hash_whole(struct lsp_stage_writer *writer, const uint8_t *data, size_t size)
+{
+	struct lsp_hash leaves[LEAVES_AT_ONCE];
+	size_t count = LSP_MIN(size / LSP_LEAF_SIZE, (size_t)LEAVES_AT_ONCE);
+	lsp_merkle_hash_leaves(data, count * LSP_LEAF_SIZE, leaves);
+	for (size_t i = 0; i < count; i++)
+		lsp_merkle_push(&writer->tree, &leaves[i]);
+	return count * LSP_LEAF_SIZE;
+}
+
 static void hash_bytes(struct lsp_stage_writer *writer, const uint8_t *data, size_t size)
 {
 	while (size) {
-		struct lsp_hash hash;
-		uint32_t left = writer->c.size - (uint32_t)writer->tree.count * LSP_LEAF_SIZE;
-		uint32_t whole = LSP_MIN(left, LSP_LEAF_SIZE);
-		size_t take = LSP_MIN(size, (size_t)(whole - writer->leaf_got));
-		if (take == whole) {
-			lsp_sha256(&hash, data, take);
-		} else {
-			lsp_sha256_update(writer->leaf, data, take);
-			writer->leaf_got += (uint32_t)take;
-			if (writer->leaf_got == whole)
-				lsp_sha256_take(writer->leaf, &hash);
-		}
-		if (take == whole || writer->leaf_got == whole) {
-			lsp_merkle_push(&writer->tree, &hash);
-			writer->leaf_got = 0;
-		}
-		data += take;
-		size -= take;
+		bool whole = writer->leaf_got == 0 && size >= LSP_LEAF_SIZE;
+		size_t took =
+			whole ? hash_whole(writer, data, size) : hash_part(writer, data, size);
+		data += took;
+		size -= took;
 	}
 }
 

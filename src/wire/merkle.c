@@ -1,5 +1,7 @@
 #include "wire/merkle.h"
 
+#include "base/sha256_two.h"
+
 #include <assert.h>
 #include <pthread.h>
 
@@ -76,9 +78,14 @@ void lsp_merkle_root_of(const struct lsp_hash *nodes, size_t count, unsigned lev
 void lsp_merkle_hash_leaves(const void *data, size_t size, struct lsp_hash *ret_leaves)
 {
 	const uint8_t *bytes = data;
-	for (; size; ret_leaves++) {
+	for (; size >= 2 * LSP_LEAF_SIZE; size -= 2 * LSP_LEAF_SIZE) {
+		lsp_sha256_two(ret_leaves, bytes, bytes + LSP_LEAF_SIZE, LSP_LEAF_SIZE);
+		ret_leaves += 2;
+		bytes += 2 * LSP_LEAF_SIZE;
+	}
+	while (size) {
 		size_t leaf = LSP_MIN(size, (size_t)LSP_LEAF_SIZE);
-		lsp_sha256(ret_leaves, bytes, leaf);
+		lsp_sha256(ret_leaves++, bytes, leaf);
 		bytes += leaf;
 		size -= leaf;
 	}
