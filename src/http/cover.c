@@ -297,7 +297,8 @@ static void wrap(const char *text, size_t width, struct lines *lines)
 		if (last && characters(last) + 1 + characters(word) <= width &&
 			strlen(last) + 1 + kept < MAX_LINE) {
 			size_t used = strlen(last);
-			snprintf(last + used, MAX_LINE - used, " %s", word);
+			last[used] = ' ';
+			memcpy(last + used + 1, word, kept + 1);
 		} else if (lines->count < MAX_LINES) {
 			memcpy(lines->text[lines->count++], word, kept + 1);
 		}
@@ -339,7 +340,7 @@ static void draw_title(struct poster *poster, const char *title)
 	wrap(text, 12, &lines);
 	if (lines.count == 0)
 		return;
-	unsigned fitting = (unsigned)(256 / (0.6 * (double)lines.widest));
+	unsigned fitting = (unsigned)(256 / (0.7 * (double)lines.widest));
 	unsigned size = fitting > 42 ? 42 : LSP_MAX(fitting, 11u);
 	unsigned line = size + size / 8;
 	unsigned y = HEIGHT - 30 - (unsigned)(lines.count - 1) * line;

@@ -1,2 +1,22 @@
+import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-createRoot(document.getElementById("root")!).render(<p>lanspread</p>);
+import { App } from "./App";
+import { startStream } from "./stream";
+import { startTheme } from "./theme";
+import "./styles/base.css";
+import "./styles/shelf.css";
+import "./styles/views.css";
+
+// The start link's token is in the cookie by now; it must not stay in the address bar.
+if (location.search.includes("token="))
+  history.replaceState(null, "", location.pathname + location.hash);
+
+startTheme();
+startStream();
+const root = document.getElementById("root");
+if (root)
+  createRoot(root).render(
+    <StrictMode>
+      <App />
+    </StrictMode>,
+  );

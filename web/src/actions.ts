@@ -1,0 +1,117 @@
+// What a person can do with a game, and which of it comes first.
+
+import { ApiError, gamePath, get, isLocal, post, remove } from "./api";
+import { hasUpdate } from "./format";
+import type { Key } from "./i18n";
+import { clearFailure, toast } from "./store";
+import type { Game, Variant } from "./types";
+
+export type Action =
+  | "get"
+  | "get_install"
+  | "install"
+  | "play"
+  | "update"
+  | "cancel"
+  | "pause"
+  | "resume"
+  | "uninstall"
+  | "remove"
+  | "verify"
+  | "share"
+  | "copy_folder";
+
+/** The one big button. */
+export function mainAction(game: Game): Action | null {
+  if (game.operation === "downloading" || game.operation === "updating") return "cancel";
+  if (game.operation === "installing" || game.operation === "verifying") return "cancel";
+  if (game.operation !== "none") return null;
+  switch (game.availability) {
+    case "remote":
+    case "unavailable":
+      return "get";
+    case "downloaded":
+      return hasUpdate(game) ? "update" : "install";
+    case "installed":
+      return hasUpdate(game) ? "update" : "play";
+    case "local_only":
+      return "play";
+  }
+}
+
+/** Everything else that fits its state, in the order of the menu. */
+export function menuActions(game: Game): Action[] {
+  const main = mainAction(game);
+  const list: Action[] = [];
+  if (game.operation === "downloading") list.push(game.paused ? "resume" : "pause");
+  if (game.operation === "none") {
+    const installed = game.availability === "installed" || game.availability === "local_only";
+    const downloaded = game.availability === "downloaded" || game.availability === "installed";
+    if (installed && isLocal) list.push("play");
+    if (game.availability === "remote") list.push("get_install");
+    if (downloaded && !installed) list.push("install");
+    if (downloaded) list.push("verify", "share");
+    if (installed) list.push("uninstall");
+    if (downloaded) list.push("remove");
+  }
+  if (game.local_version !== null) list.push("copy_folder");
+  return list.filter((action) => action !== main);
+}
+
+export const labelOf = (game: Game, action: Action): Key =>
+  action === "get" && game.availability === "unavailable" ? "get_wait" : action;
+
+const paths: Partial<Record<Action, string>> = {
+  get: "download",
+  get_install: "install",
+  install: "install",
+  play: "play",
+  update: "update",
+  cancel: "cancel",
+  pause: "pause",
+  resume: "resume",
+  uninstall: "uninstall",
+  verify: "verify",
+};
+
+export interface ActionOptions {
+  variant?: string;
+  purge?: boolean;
+}
+
+async function copy(value: string): Promise<void> {
+  await navigator.clipboard.writeText(value);
+}
+
+async function perform(game: Game, action: Action, options: ActionOptions): Promise<void> {
+  const path = paths[action];
+  if (path) await post(`${gamePath(game.id)}/${path}`, options);
+  else if (action === "remove") await remove(gamePath(game.id));
+  else if (action === "share") {
+    const { magnet } = await post<{ magnet: string }>(`${gamePath(game.id)}/share`);
+    await copy(magnet);
+    toast({ kind: "info", key: "shared", title: game.title });
+  } else if (action === "copy_folder") {
+    const { games_dir } = await get<{ games_dir: string }>("/api/status");
+    await copy(`${games_dir}/${game.id}`);
+    toast({ kind: "info", key: "copied", text: `${games_dir}/${game.id}` });
+  }
+  if (action === "play") toast({ kind: "info", key: "started", title: game.title });
+}
+
+/** Gives the variants to choose from where that is what is missing. */
+export async function act(
+  game: Game,
+  action: Action,
+  options: ActionOptions = {},
+): Promise<Variant[] | null> {
+  clearFailure(game.id);
+  try {
+    await perform(game, action, options);
+  } catch (error) {
+    if (error instanceof ApiError && error.body.variants) return error.body.variants;
+    const text = error instanceof Error ? error.message : String(error);
+    toast({ kind: "bad", key: "action_failed", text });
+  }
+  return null;
+}

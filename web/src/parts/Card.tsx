@@ -1,0 +1,123 @@
+import { memo } from "react";
+import { act, labelOf, mainAction, type Action } from "../actions";
+import { coverPath, isLocal } from "../api";
+import { bytes, hasUpdate } from "../format";
+import { useTranslation, type Key } from "../i18n";
+import { useStore } from "../store";
+import type { Game } from "../types";
+import { Icon, type IconName } from "./Icon";
+import { Bar, partOf, ProgressText } from "./ProgressBar";
+
+export interface CardHandlers {
+  onOpen: (id: string) => void;
+  onChoose: (id: string, action: Action) => void;
+}
+
+interface Props extends CardHandlers {
+  game: Game;
+  index: number;
+  total: number;
+}
+
+export function badgeOf(game: Game): { key: Key; tone: string } | null {
+  if (game.operation !== "none") return { key: game.operation, tone: "busy" };
+  if (hasUpdate(game)) return { key: "update_available", tone: "warm" };
+  switch (game.availability) {
+    case "installed":
+    case "local_only":
+      return { key: "installed", tone: "good" };
+    case "downloaded":
+      return { key: "downloaded", tone: "cool" };
+    case "unavailable":
+      return { key: "unavailable", tone: "faint" };
+    case "remote":
+      return null;
+  }
+}
+
+/** Runs an action from anywhere; a choice of variants or a question goes to `onChoose`. */
+export function MainButton({ game, onChoose }: { game: Game } & Pick<CardHandlers, "onChoose">) {
+  const { t } = useTranslation();
+  const live = useStore((state) => state.connection === "live");
+  const action = mainAction(game);
+  if (!action)
+    return (
+      <button type="button" className="main" disabled>
+        {t(game.operation as Key)}
+      </button>
+    );
+  const elsewhere = action === "play" && !isLocal;
+  const label = t(labelOf(game, action));
+  return (
+    <button
+      type="button"
+      className={`main ${action}`}
+      disabled={!live || elsewhere}
+      title={elsewhere ? t("play_elsewhere") : undefined}
+      aria-label={`${label}: ${game.title}`}
+      onClick={() => onChoose(game.id, action)}
+    >
+      <Icon name={action as IconName} />
+      <span>{label}</span>
+    </button>
+  );
+}
+
+export async function runAction(game: Game, action: Action): Promise<boolean> {
+  return (await act(game, action)) !== null;
+}
+
+function Running({ game }: { game: Game }) {
+  const { t } = useTranslation();
+  const progress = useStore((state) => state.progress.get(game.id));
+  const still = useStore((state) => state.connection !== "live") || game.waiting || !!game.paused;
+  return (
+    <div className="card-progress">
+      <Bar part={partOf(progress)} label={`${t(game.operation as Key)}: ${game.title}`} still={still} />
+      <p className="numbers">
+        <ProgressText game={game} progress={progress} />
+      </p>
+    </div>
+  );
+}
+
+export const Card = memo(function Card({ game, index, total, onOpen, onChoose }: Props) {
+  const { t, many, language } = useTranslation();
+  const failure = useStore((state) => state.failures.get(game.id));
+  const badge = badgeOf(game);
+  const running = game.operation !== "none";
+  const facts = [bytes(game.size, language)];
+  if (game.availability === "remote") facts.push(many("sources", game.sources));
+  else if (game.max_players) facts.push(t("players_up_to", { n: game.max_players }));
+  return (
+    <li
+      className={`card ${game.availability}${running ? " running" : ""}`}
+      aria-setsize={total}
+      aria-posinset={index + 1}
+      data-game={game.id}
+    >
+      <button
+        type="button"
+        className="cover"
+        data-index={index}
+        onClick={() => onOpen(game.id)}
+        aria-label={`${game.title}: ${t(badge?.key ?? "remote")}`}
+      >
+        <img src={coverPath(game.id)} alt="" loading="lazy" decoding="async" draggable={false} />
+        {badge && <span className={`badge ${badge.tone}`}>{t(badge.key)}</span>}
+        {(failure || game.problem) && (
+          <span className="badge bad corner" title={failure?.message ?? game.problem ?? ""}>
+            <Icon name="warn" />
+          </span>
+        )}
+      </button>
+      <h3 title={game.title}>{game.title}</h3>
+      {running ? (
+        <Running game={game} />
+      ) : (
+        <p className="facts">{facts.filter((fact) => fact !== "–").join(" · ")}</p>
+      )}
+      <MainButton game={game} onChoose={onChoose} />
+    </li>
+  );
+});

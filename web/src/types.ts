@@ -1,0 +1,151 @@
+// The objects of the API, as docs/api.md describes them.
+
+export type Availability = "unavailable" | "remote" | "downloaded" | "installed" | "local_only";
+
+export type OperationKind =
+  | "none"
+  | "hashing"
+  | "downloading"
+  | "installing"
+  | "updating"
+  | "uninstalling"
+  | "removing"
+  | "verifying"
+  | "adding";
+
+export interface Progress {
+  done: number;
+  total: number;
+  rate: number | null;
+  eta_s: number | null;
+  sources: number | null;
+  phase: string | null;
+}
+
+export interface Game {
+  id: string;
+  title: string;
+  availability: Availability;
+  operation: OperationKind;
+  waiting: boolean;
+  paused?: boolean;
+  progress: Progress | null;
+  local_version: string | null;
+  latest_version: string | null;
+  content: string | null;
+  size: number | null;
+  sources: number;
+  variants?: number;
+  problem?: string | null;
+  release?: string | null;
+  publisher?: string | null;
+  genre?: string | null;
+  max_players?: number | null;
+  readme_de?: string | null;
+  readme_en?: string | null;
+  readme_fr?: string | null;
+}
+
+export interface Operation {
+  game: string;
+  operation: OperationKind;
+}
+
+export interface GameFile {
+  path: string;
+  size: number;
+}
+
+export interface Variant {
+  content: string;
+  version: string;
+  size: number | null;
+  holders: number;
+}
+
+export interface Peer {
+  id: string;
+  name: string;
+  address: string;
+  connected: boolean;
+  games: number;
+  sent: number;
+  received: number;
+  up_rate?: number;
+  down_rate?: number;
+  rtt_ms?: number | null;
+  version?: string | null;
+}
+
+export interface Service {
+  name: string;
+  state: string;
+  restarts: number;
+  error?: string | null;
+}
+
+export interface Limits {
+  up: number;
+  down: number;
+  pause_uploads: boolean;
+}
+
+export interface Health {
+  state: "ok" | "degraded" | "failed";
+  degraded: string[];
+}
+
+export interface Status {
+  version: string;
+  peer_id: string;
+  name: string;
+  listen: string[];
+  games_dir: string;
+  health: Health;
+  services: Service[];
+  sent: number;
+  received: number;
+  up_rate: number;
+  down_rate: number;
+  peers: number;
+  uptime_s: number;
+  limits?: Limits;
+}
+
+export interface Config {
+  config: Record<string, unknown>;
+  fixed: string[];
+}
+
+export interface ChunkMapData {
+  chunks: number;
+  done: number;
+  have: string;
+  availability: number[];
+}
+
+export interface Torrent {
+  id: string;
+  name: string;
+  state: string;
+  progress?: number;
+  done?: number;
+  total?: number;
+  up_rate?: number;
+  down_rate?: number;
+  ratio?: number;
+  peers?: number;
+  error?: string | null;
+}
+
+export interface ApiErrorBody {
+  code: string;
+  message: string;
+  where?: string;
+  variants?: Variant[];
+}
+
+export interface PeerEvent {
+  event: string;
+  [key: string]: unknown;
+}
