@@ -247,7 +247,7 @@ struct lsp_connection_stats {
 	size_t memory;                     /* bytes of QUIC state */
 	unsigned streams;                  /* open now */
 	lsp_time since;                    /* handshake done (or begun) */
-	lsp_time last_received;            /* a packet that was authentic; 0: none */
+	lsp_time last_received;            /* a packet came; 0: none yet */
 };
 void lsp_connection_get_stats(
 	const struct lsp_connection *connection, struct lsp_connection_stats *ret_stats);
