@@ -31,9 +31,11 @@ struct lsp_operation {
 };
 
 static const char *const kind_names[LSP_OPERATION_KIND_COUNT] = {
-	"none", "hashing", "downloading", "installing", "updating", "uninstalling"};
+	"none", "hashing", "downloading", "installing", "updating", "uninstalling",
+	"removing", "verifying", "adding"};
 static const char *const busy_words[LSP_OPERATION_KIND_COUNT] = {
-	"idle", "hashed", "downloaded", "installed", "updated", "uninstalled"};
+	"idle", "hashed", "downloaded", "installed", "updated", "uninstalled",
+	"removed", "verified", "added"};
 
 const char *lsp_operation_kind_name(enum lsp_operation_kind kind)
 {

@@ -28,10 +28,13 @@ enum lsp_operation_kind {
 	LSP_OPERATION_INSTALLING,
 	LSP_OPERATION_UPDATING,
 	LSP_OPERATION_UNINSTALLING,
+	LSP_OPERATION_REMOVING,  /* the download is deleted */
+	LSP_OPERATION_VERIFYING, /* hashed again */
+	LSP_OPERATION_ADDING,    /* made of a folder or an archive of the user's */
 	LSP_OPERATION_KIND_COUNT
 };
 
-/* "none", "hashing", "downloading", "installing", "updating", "uninstalling". */
+/* "none", "hashing", "downloading", "installing", … "adding". */
 const char *lsp_operation_kind_name(enum lsp_operation_kind kind);
 
 #define LSP_OPERATION_GAME_MAX 128 /* bytes of a game id, with the NUL */

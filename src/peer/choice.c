@@ -1,0 +1,140 @@
+#include "peer/choice.h"
+
+#include "base/text.h"
+#include "peer/database.h"
+#include "peer/events.h"
+#include "peer/local.h"
+#include "peer/peer.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include <utlist.h>
+
+#define VARIANTS_MAX 64
+
+json_t *lsp_choice_variants_json(struct lsp_peer *peer, const char *game)
+{
+	struct lsp_variant variants[VARIANTS_MAX];
+	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
+	size_t count = known ? lsp_known_game_variants(known, variants, VARIANTS_MAX) : 0;
+	json_t *list = json_array();
+	for (size_t i = 0; i < count; i++) {
+		char hex[LSP_SHA256_HEX_SIZE];
+		lsp_hash_to_hex(&variants[i].content, hex);
+		json_array_append_new(list,
+			json_pack("{s:s, s:s, s:I, s:i}", "content", hex, "version",
+				variants[i].version.text, "size", (json_int_t)variants[i].size,
+				"holders", (int)(variants[i].ready + variants[i].partial)));
+	}
+	return list;
+}
+
+static bool anybody_has(
+	const struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
+{
+	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
+	const struct lsp_remote_game *copy;
+	if (!known)
+		return false;
+	DL_FOREACH2(known->holders, copy, next_holder) {
+		if (lsp_hash_equal(&copy->content, content))
+			return true;
+	}
+	return false;
+}
+
+/* The pin of the catalogue, else what the user chose before. */
+static bool named_content(struct lsp_peer *peer, const char *game, struct lsp_hash *ret_content)
+{
+	if (lsp_local_pinned_content(peer, game, ret_content))
+		return true;
+	const char *hex = json_string_value(json_object_get(peer->choices, game));
+	return hex && lsp_hash_from_hex(hex, ret_content, NULL) == 0 &&
+	       anybody_has(peer, game, ret_content);
+}
+
+static int nobody(const char *game, struct lsp_error *err)
+{
+	return lsp_error_set(err, "peer", LSP_E_NOT_FOUND, "nobody here has %s", game);
+}
+
+int lsp_choice_make(struct lsp_peer *peer, const char *game, const struct lsp_hash *asked,
+	struct lsp_hash *ret_content, json_t **ret_variants, struct lsp_error *err)
+{
+	struct lsp_hash named;
+	if (asked || named_content(peer, game, &named)) {
+		const struct lsp_hash *content = asked ? asked : &named;
+		*ret_content = *content;
+		return anybody_has(peer, game, content) ? 0 : nobody(game, err);
+	}
+	struct lsp_variant variants[VARIANTS_MAX];
+	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
+	size_t count = known ? lsp_known_game_variants(known, variants, VARIANTS_MAX) : 0;
+	if (count == 0)
+		return nobody(game, err);
+	if (count == 1) {
+		*ret_content = variants[0].content;
+		return 0;
+	}
+	json_t *list = lsp_choice_variants_json(peer, game);
+	lsp_events_publish(peer->events,
+		json_pack("{s:s, s:s, s:O}", "event", "content_variants", "game", game, "variants",
+			list));
+	if (ret_variants)
+		*ret_variants = json_incref(list);
+	json_decref(list);
+	return lsp_error_set(err, "peer", LSP_E_EXISTS,
+		"%zu different contents of %s %s are here: choose one by its content id", count,
+		game, variants[0].version.text);
+}
+
+int lsp_choice_resolve(struct lsp_peer *peer, const char *game, const char *prefix,
+	struct lsp_hash *ret_content, struct lsp_error *err)
+{
+	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
+	const struct lsp_remote_game *copy;
+	const struct lsp_hash *found = NULL;
+	DL_FOREACH2((known ? known->holders : NULL), copy, next_holder) {
+		char hex[LSP_SHA256_HEX_SIZE];
+		lsp_hash_to_hex(&copy->content, hex);
+		if (lsp_hash_is_zero(&copy->content) ||
+			strncasecmp(hex, prefix, strlen(prefix)) != 0)
+			continue;
+		if (found && !lsp_hash_equal(found, &copy->content))
+			return lsp_error_set(err, "peer", LSP_E_INVALID,
+				"several contents of %s begin with %s: give more digits", game,
+				prefix);
+		found = &copy->content;
+	}
+	if (found) {
+		*ret_content = *found;
+		return 0;
+	}
+	if (strlen(prefix) == 64)
+		return lsp_hash_from_hex(prefix, ret_content, err);
+	return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
+		"nobody here has a content of %s that begins with %s", game, prefix);
+}
+
+void lsp_choice_version(struct lsp_peer *peer, const char *game, const struct lsp_hash *content,
+	char *out, size_t size)
+{
+	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
+	const struct lsp_remote_game *copy;
+	DL_FOREACH2((known ? known->holders : NULL), copy, next_holder) {
+		if (lsp_hash_equal(&copy->content, content)) {
+			snprintf(out, size, "%s", copy->version.text);
+			return;
+		}
+	}
+}
+
+void lsp_choice_remember(
+	struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
+{
+	char hex[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(content, hex);
+	json_object_set_new(peer->choices, game, json_string(hex));
+	lsp_peer_save_json(peer, "choices.json", json_incref(peer->choices));
+}

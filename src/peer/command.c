@@ -1,0 +1,256 @@
+#include "peer/command.h"
+
+#include "base/cleanup.h"
+#include "peer/events.h"
+#include "wire/json.h"
+#include "wire/path.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_TEXT (64u << 10)
+#define MAX_NUMBER (INT64_C(1) << 53)
+
+struct lsp_call {
+	struct lsp_calls *owner;
+	struct lsp_call *previous, *next;
+	struct lanspread_stream *stream; /* NULL: nobody is told */
+	uint64_t number;
+	json_t *document; /* NULL when it could not be parsed */
+};
+
+struct lsp_calls {
+	struct lsp_peer *peer;
+	struct lsp_call *open;
+};
+
+int lsp_calls_new(
+	struct lsp_peer *peer, struct lsp_calls **ret_calls, struct lsp_error *err)
+{
+	struct lsp_calls *calls = calloc(1, sizeof *calls);
+	if (!calls)
+		return lsp_error_no_memory(err, "peer");
+	calls->peer = peer;
+	*ret_calls = calls;
+	return 0;
+}
+
+void lsp_calls_close(struct lsp_calls *calls)
+{
+	struct lsp_error closed = {0};
+	lsp_error_set(&closed, "peer", LSP_E_CLOSED, "the peer is stopping");
+	while (calls->open)
+		lsp_call_fail(calls->open, &closed);
+}
+
+void lsp_calls_free(struct lsp_calls *calls)
+{
+	if (!calls)
+		return;
+	lsp_calls_close(calls);
+	free(calls);
+}
+
+static void call_free(struct lsp_call *call)
+{
+	if (call->previous)
+		call->previous->next = call->next;
+	else
+		call->owner->open = call->next;
+	if (call->next)
+		call->next->previous = call->previous;
+	lsp_event_stream_unref(call->stream);
+	json_decref(call->document);
+	free(call);
+}
+
+json_t *lsp_error_to_json(const struct lsp_error *err)
+{
+	return json_pack("{s:s, s:s}", "code", lsp_code_name(err->code), "message", err->message);
+}
+
+static void send_answer(struct lsp_call *call, bool ok, const char *key, json_t *value)
+{
+	lsp_events_answer(call->stream,
+		json_pack("{s:s, s:I, s:b, s:o}", "event", "answer", "request",
+			(json_int_t)call->number, "ok", ok, key, value));
+	call_free(call);
+}
+
+void lsp_call_answer(struct lsp_call *call, json_t *result)
+{
+	send_answer(call, true, "result", result ? result : json_object());
+}
+
+void lsp_call_fail_with(
+	struct lsp_call *call, const struct lsp_error *err, json_t *more)
+{
+	json_t *detail = lsp_error_to_json(err);
+	if (more) {
+		json_object_update(detail, more);
+		json_decref(more);
+	}
+	send_answer(call, false, "error", detail);
+}
+
+void lsp_call_fail(struct lsp_call *call, const struct lsp_error *err)
+{
+	lsp_call_fail_with(call, err, NULL);
+}
+
+const char *lsp_call_text(const struct lsp_call *call, const char *name)
+{
+	return json_string_value(json_object_get(call->document, name));
+}
+
+uint64_t lsp_call_number(
+	const struct lsp_call *call, const char *name, uint64_t fallback)
+{
+	json_t *value = json_object_get(call->document, name);
+	return json_is_integer(value) ? (uint64_t)json_integer_value(value) : fallback;
+}
+
+bool lsp_call_flag(const struct lsp_call *call, const char *name)
+{
+	return json_is_true(json_object_get(call->document, name));
+}
+
+json_t *lsp_call_json(const struct lsp_call *call, const char *name)
+{
+	json_t *value = json_object_get(call->document, name);
+	return json_is_null(value) ? NULL : value;
+}
+
+/* ---- Checking ---------------------------------------------------------------------------------- */
+
+static bool is_hash_prefix(const char *text)
+{
+	size_t length = strspn(text, "0123456789abcdefABCDEF");
+	return length >= 4 && length <= 64 && !text[length];
+}
+
+static int check_value(const struct lsp_argument *argument, json_t *value, struct lsp_error *err)
+{
+	const char *text = json_string_value(value);
+	const char *wanted = NULL;
+	switch (argument->type) {
+	case LSP_ARGUMENT_GAME:
+		if (text)
+			return lsp_game_id_check(text, json_string_length(value), err);
+		wanted = "a game id";
+		break;
+	case LSP_ARGUMENT_TEXT:
+		if (!text || json_string_length(value) > MAX_TEXT)
+			wanted = "a text of at most 64 KiB";
+		break;
+	case LSP_ARGUMENT_NUMBER:
+		if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+			json_integer_value(value) > MAX_NUMBER)
+			wanted = "a whole number from 0 to 2^53";
+		break;
+	case LSP_ARGUMENT_BOOLEAN:
+		if (!json_is_boolean(value))
+			wanted = "true or false";
+		break;
+	case LSP_ARGUMENT_HASH:
+		if (!text || !is_hash_prefix(text))
+			wanted = "4 to 64 hexadecimal digits";
+		break;
+	case LSP_ARGUMENT_ANY:
+	case LSP_ARGUMENT_END:
+		break;
+	}
+	if (wanted)
+		return lsp_error_set(
+			err, "peer", LSP_E_INVALID, "\"%s\" must be %s", argument->name, wanted);
+	return 0;
+}
+
+static const struct lsp_argument *find_argument(
+	const struct lsp_command *command, const char *name)
+{
+	const struct lsp_argument *argument = command->arguments;
+	for (; argument->name; argument++) {
+		if (strcmp(argument->name, name) == 0)
+			return argument;
+	}
+	return NULL;
+}
+
+static int check_arguments(
+	const struct lsp_command *command, json_t *document, struct lsp_error *err)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach(document, key, value) {
+		if (strcmp(key, "command") == 0)
+			continue;
+		const struct lsp_argument *argument = find_argument(command, key);
+		if (!argument)
+			return lsp_error_set(err, "peer", LSP_E_INVALID,
+				"command \"%s\" has no argument \"%.64s\"", command->name, key);
+		if (json_is_null(value) && !argument->required)
+			continue;
+		int r = check_value(argument, value, err);
+		if (r < 0)
+			return r;
+	}
+	for (const struct lsp_argument *a = command->arguments; a->name; a++) {
+		if (a->required && !json_object_get(document, a->name))
+			return lsp_error_set(err, "peer", LSP_E_INVALID,
+				"command \"%s\" needs the argument \"%s\"", command->name, a->name);
+	}
+	return 0;
+}
+
+static int find_command(
+	json_t *document, const struct lsp_command **ret_command, struct lsp_error *err)
+{
+	const char *name = json_string_value(json_object_get(document, "command"));
+	if (!name)
+		return lsp_error_set(err, "peer", LSP_E_INVALID,
+			"a command is an object with a text \"command\"");
+	for (const struct lsp_command *command = lsp_commands; command->name; command++) {
+		if (strcmp(command->name, name) == 0) {
+			*ret_command = command;
+			return 0;
+		}
+	}
+	return lsp_error_set(err, "peer", LSP_E_INVALID, "there is no command \"%.64s\"", name);
+}
+
+static int run(struct lsp_call *call, const char *json, struct lsp_error *err)
+{
+	const struct lsp_command *command;
+	int r = lsp_json_parse(
+		json, strlen(json), &lsp_json_limits_local, &call->document, err);
+	if (r == 0)
+		r = find_command(call->document, &command, err);
+	if (r == 0)
+		r = check_arguments(command, call->document, err);
+	return r < 0 ? r : command->run(call->owner->peer, call, err);
+}
+
+void lsp_calls_run(struct lsp_calls *calls, struct lanspread_stream *stream,
+	uint64_t number, const char *json)
+{
+	struct lsp_call *call = calloc(1, sizeof *call);
+	if (!call) {
+		struct lsp_error err = {0};
+		lsp_error_no_memory(&err, "peer");
+		lsp_events_answer(stream,
+			json_pack("{s:s, s:I, s:b, s:o}", "event", "answer", "request",
+				(json_int_t)number, "ok", 0, "error", lsp_error_to_json(&err)));
+		return;
+	}
+	call->owner = calls;
+	call->stream = stream ? lsp_event_stream_ref(stream) : NULL;
+	call->number = number;
+	call->next = calls->open;
+	if (calls->open)
+		calls->open->previous = call;
+	calls->open = call;
+	struct lsp_error err = {0};
+	if (run(call, json, &err) < 0)
+		lsp_call_fail(call, &err);
+}

@@ -1,0 +1,347 @@
+/* Commands about games: what there is, getting it, and what becomes of it. */
+#include "peer/choice.h"
+#include "peer/commands.h"
+#include "peer/database.h"
+#include "peer/download.h"
+#include "peer/games.h"
+#include "peer/local.h"
+#include "peer/manifests.h"
+#include "peer/operations.h"
+#include "peer/peer.h"
+#include "peer/play.h"
+#include "peer/share.h"
+#include "task/operation.h"
+#include "wire/base64.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int lsp_command_list_games(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	json_t *games = lsp_games_list_json(peer);
+	if (!games)
+		return lsp_error_no_memory(err, "peer");
+	lsp_call_answer(call, json_pack("{s:o}", "games", games));
+	return 0;
+}
+
+static int unknown_game(const char *game, struct lsp_error *err)
+{
+	return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
+		"no game \"%s\" is known here; `lanspread games` lists them", game);
+}
+
+/* The content that the call asks for, if it does. */
+static int asked_content(struct lsp_peer *peer, struct lsp_call *call, const char *game,
+	struct lsp_hash *content, const struct lsp_hash **ret_asked, struct lsp_error *err)
+{
+	const char *prefix = lsp_call_text(call, "variant");
+	*ret_asked = NULL;
+	if (!prefix)
+		return 0;
+	int r = lsp_choice_resolve(peer, game, prefix, content, err);
+	if (r == 0)
+		*ret_asked = content;
+	return r;
+}
+
+/* ---- get_game ------------------------------------------------------------------------------------------- */
+
+struct details {
+	struct lsp_peer *peer;
+	struct lsp_call *call;
+	char game[LSP_GAME_ID_MAX + 1];
+};
+
+static void answer_details(struct lsp_peer *peer, struct lsp_call *call, const char *game,
+	const struct lsp_manifest *manifest)
+{
+	json_t *result = lsp_games_files_json(manifest);
+	if (result)
+		json_object_set_new(result, "game", lsp_games_json(peer, game));
+	lsp_call_answer(call, result);
+}
+
+static void manifest_came(
+	void *argument, const struct lsp_manifest *manifest, const struct lsp_error *error)
+{
+	struct details *details = argument;
+	if (error)
+		lsp_call_fail(details->call, error);
+	else
+		answer_details(details->peer, details->call, details->game, manifest);
+	free(details);
+}
+
+int lsp_command_get_game(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	struct lsp_hash content;
+	const struct lsp_hash *asked;
+	if (!lsp_games_known(peer, game))
+		return unknown_game(game, err);
+	int r = asked_content(peer, call, game, &content, &asked, err);
+	if (r < 0)
+		return r;
+	_cleanup_manifest_ const struct lsp_manifest *local = lsp_local_manifest(peer, game);
+	if (local && (!asked || lsp_hash_equal(&local->content_id, asked))) {
+		answer_details(peer, call, game, local);
+		return 0;
+	}
+	json_t *variants = NULL;
+	r = lsp_choice_make(peer, game, asked, &content, &variants, err);
+	if (r < 0) {
+		if (!variants)
+			return r;
+		lsp_call_fail_with(call, err, json_pack("{s:o}", "variants", variants));
+		return 0;
+	}
+	struct details *details = calloc(1, sizeof *details);
+	if (!details)
+		return lsp_error_no_memory(err, "peer");
+	details->peer = peer;
+	details->call = call;
+	snprintf(details->game, sizeof details->game, "%s", game);
+	struct lsp_manifest_query *query;
+	r = lsp_manifest_query(peer, game, &content, manifest_came, details, &query, err);
+	if (r < 0)
+		free(details);
+	return r;
+}
+
+/* ---- Getting and installing -------------------------------------------------------------------------------- */
+
+static void answer_operation(struct lsp_call *call, const char *operation, const char *message)
+{
+	lsp_call_answer(
+		call, json_pack("{s:s, s:s*}", "operation", operation, "message", message));
+}
+
+static int start_download(struct lsp_peer *peer, struct lsp_call *call,
+	enum lsp_download_purpose purpose, struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	struct lsp_hash content;
+	const struct lsp_hash *asked;
+	json_t *variants = NULL;
+	int r = asked_content(peer, call, game, &content, &asked, err);
+	if (r < 0)
+		return r;
+	r = lsp_download_start(peer, game, asked, purpose, &variants, err);
+	if (r < 0 && variants) {
+		lsp_call_fail_with(call, err, json_pack("{s:o}", "variants", variants));
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	if (asked)
+		lsp_choice_remember(peer, game, asked);
+	answer_operation(call,
+		purpose == LSP_DOWNLOAD_THEN_UPDATE ? "updating" : "downloading", NULL);
+	return 0;
+}
+
+/* What the folder holds, as far as routing goes. */
+static bool is_downloaded(const struct lsp_library_game *local)
+{
+	return local && (local->availability == LSP_AVAILABILITY_DOWNLOADED ||
+				local->availability == LSP_AVAILABILITY_INSTALLED);
+}
+
+static bool is_installed(const struct lsp_library_game *local)
+{
+	return local && (local->availability == LSP_AVAILABILITY_INSTALLED ||
+				local->availability == LSP_AVAILABILITY_LOCAL_ONLY);
+}
+
+static bool newer_is_there(
+	struct lsp_peer *peer, const char *game, const struct lsp_library_game *local)
+{
+	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
+	const struct lsp_version *newest = known ? lsp_known_game_newest(known) : NULL;
+	return newest && local && lsp_version_compare_text(newest->text, local->version) > 0;
+}
+
+/* A running download is attached to, a paused one goes on. True: the call is answered. */
+static bool attach(struct lsp_peer *peer, struct lsp_call *call, const char *game)
+{
+	struct lsp_download *download = lsp_download_find(peer, game);
+	if (!download)
+		return false;
+	lsp_download_pause(download, false);
+	answer_operation(call, "downloading",
+		lsp_download_is_waiting(download) ? "waits for somebody who has it"
+						  : "it is on its way already");
+	return true;
+}
+
+int lsp_command_download(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	const struct lsp_library_game *local = lsp_local_find(peer, game);
+	if (!lsp_games_known(peer, game))
+		return unknown_game(game, err);
+	if (attach(peer, call, game))
+		return 0;
+	if (is_downloaded(local) && !lsp_call_text(call, "variant")) {
+		answer_operation(call, "none",
+			newer_is_there(peer, game, local)
+				? "an older version is here: `lanspread update` gets the newest"
+				: "it is here already");
+		return 0;
+	}
+	return start_download(peer, call, LSP_DOWNLOAD_ONLY, err);
+}
+
+int lsp_command_install(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	const struct lsp_library_game *local = lsp_local_find(peer, game);
+	if (!lsp_games_known(peer, game))
+		return unknown_game(game, err);
+	if (is_installed(local)) {
+		answer_operation(call, "none", "it is installed already: `lanspread play` starts it");
+		return 0;
+	}
+	if (lsp_download_then_install(peer, game)) {
+		attach(peer, call, game);
+		return 0;
+	}
+	if (!is_downloaded(local))
+		return start_download(peer, call, LSP_DOWNLOAD_THEN_INSTALL, err);
+	int r = lsp_operations_install(peer, game, err);
+	if (r == 0)
+		answer_operation(call, "installing", NULL);
+	return r;
+}
+
+int lsp_command_update(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	const struct lsp_library_game *local = lsp_local_find(peer, game);
+	if (!lsp_games_known(peer, game))
+		return unknown_game(game, err);
+	if (attach(peer, call, game))
+		return 0;
+	if (is_downloaded(local) && !newer_is_there(peer, game, local) &&
+		!lsp_call_text(call, "variant")) {
+		answer_operation(call, "none", "the newest version is here already");
+		return 0;
+	}
+	return start_download(peer, call,
+		is_installed(local) ? LSP_DOWNLOAD_THEN_UPDATE : LSP_DOWNLOAD_THEN_INSTALL, err);
+}
+
+int lsp_command_uninstall(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	if (!is_installed(lsp_local_find(peer, game)))
+		return lsp_error_set(
+			err, "peer", LSP_E_NOT_FOUND, "%s is not installed here", game);
+	int r = lsp_operations_uninstall(peer, game, lsp_call_flag(call, "purge"), err);
+	if (r == 0)
+		answer_operation(call, "uninstalling", NULL);
+	return r;
+}
+
+int lsp_command_remove(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	if (!lsp_local_find(peer, game))
+		return lsp_error_set(
+			err, "peer", LSP_E_NOT_FOUND, "there is no folder of %s here", game);
+	int r = lsp_operations_remove(peer, game, err);
+	if (r == 0)
+		answer_operation(call, "removing", NULL);
+	return r;
+}
+
+int lsp_command_verify(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	if (!is_downloaded(lsp_local_find(peer, game)))
+		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND, "%s is not here", game);
+	int r = lsp_operations_verify(peer, game, err);
+	if (r == 0)
+		answer_operation(call, "verifying", NULL);
+	return r;
+}
+
+int lsp_command_cancel(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	struct lsp_download *download = lsp_download_find(peer, game);
+	bool cancelled = true;
+	if (download)
+		lsp_download_cancel(download);
+	else
+		cancelled = lsp_operations_cancel(peer->operations, game, LSP_CANCEL_USER, NULL);
+	lsp_call_answer(call, json_pack("{s:b}", "cancelled", cancelled));
+	return 0;
+}
+
+static int set_paused(
+	struct lsp_peer *peer, struct lsp_call *call, bool paused, struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	struct lsp_download *download = lsp_download_find(peer, game);
+	if (!download)
+		return lsp_error_set(
+			err, "peer", LSP_E_NOT_FOUND, "%s is not being downloaded", game);
+	lsp_download_pause(download, paused);
+	lsp_call_answer(call, NULL);
+	return 0;
+}
+
+int lsp_command_pause(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	return set_paused(peer, call, true, err);
+}
+
+int lsp_command_resume(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	return set_paused(peer, call, false, err);
+}
+
+/* ---- Details ------------------------------------------------------------------------------------------------ */
+
+static struct lsp_share *share_of(struct lsp_peer *peer, const char *game)
+{
+	struct lsp_share *share = NULL, *found = lsp_shares_find_game(peer->shares, game);
+	while (!found && (share = lsp_shares_next(peer->shares, share))) {
+		if (strcmp(lsp_share_game(share), game) == 0)
+			found = share;
+	}
+	return found;
+}
+
+int lsp_command_chunk_map(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	struct lsp_share *share = share_of(peer, game);
+	const struct lsp_bitmap *have =
+		share ? lsp_swarm_game_have(peer->swarm, lsp_share_swarm_game(share)) : NULL;
+	if (!have)
+		return lsp_error_set(
+			err, "peer", LSP_E_NOT_FOUND, "no chunk of %s is here", game);
+	char hex[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(&lsp_share_manifest(share)->content_id, hex);
+	_cleanup_free_ char *text = malloc(lsp_base64_size(lsp_bitmap_bytes(have)) + 1);
+	if (!text)
+		return lsp_error_no_memory(err, "peer");
+	lsp_base64_encode(have->bytes, lsp_bitmap_bytes(have), text);
+	lsp_call_answer(call,
+		json_pack("{s:s, s:i, s:i, s:s}", "content", hex, "chunks", (int)have->bits,
+			"done", (int)have->set, "have", text));
+	return 0;
+}
+
+int lsp_command_play_info(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	return lsp_play_answer(peer, call, lsp_call_text(call, "game"), err);
+}
+
+int lsp_command_get_cover(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	return lsp_cover_answer(peer, call, lsp_call_text(call, "game"), err);
+}

@@ -1,0 +1,279 @@
+#include "peer/database.h"
+
+#include <string.h>
+
+#include <utlist.h>
+
+/* Out of memory inside the hash table must be an error, not an exit. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+struct table_entry {
+	UT_hash_handle hh;
+	struct lsp_known_game *game;
+};
+
+struct lsp_database {
+	struct table_entry *games; /* by id */
+};
+
+int lsp_database_new(struct lsp_database **ret_database, struct lsp_error *err)
+{
+	struct lsp_database *database = calloc(1, sizeof *database);
+	if (!database)
+		return lsp_error_no_memory(err, "peer");
+	*ret_database = database;
+	return 0;
+}
+
+void lsp_database_free(struct lsp_database *database)
+{
+	/* Games go with the last of their holders; peers are removed by their sessions first. */
+	free(database);
+}
+
+int lsp_database_add_peer(struct lsp_database *database, const struct lsp_hash *id, void *session,
+	struct lsp_remote_peer **ret_peer, struct lsp_error *err)
+{
+	struct lsp_remote_peer *peer = calloc(1, sizeof *peer);
+	if (!peer)
+		return lsp_error_no_memory(err, "peer");
+	peer->id = *id;
+	peer->session = session;
+	*ret_peer = peer;
+	return 0;
+}
+
+/* ---- Games --------------------------------------------------------------------------------------- */
+
+static struct lsp_known_game *find(const struct lsp_database *database, const char *id)
+{
+	struct table_entry *entry;
+	HASH_FIND(hh, database->games, id, strlen(id), entry);
+	return entry ? entry->game : NULL;
+}
+
+const struct lsp_known_game *lsp_database_find(const struct lsp_database *database, const char *id)
+{
+	return find(database, id);
+}
+
+const struct lsp_known_game *lsp_database_next(
+	const struct lsp_database *database, const struct lsp_known_game *game)
+{
+	struct table_entry *entry =
+		game ? ((struct table_entry *)game->handle)->hh.next : database->games;
+	return entry ? entry->game : NULL;
+}
+
+size_t lsp_database_game_count(const struct lsp_database *database)
+{
+	return HASH_COUNT(database->games);
+}
+
+static struct lsp_known_game *find_or_add(struct lsp_database *database, const char *id)
+{
+	struct lsp_known_game *game = find(database, id);
+	if (game)
+		return game;
+	size_t length = strlen(id);
+	game = calloc(1, sizeof *game + length + 1);
+	struct table_entry *entry = calloc(1, sizeof *entry);
+	if (game && entry) {
+		memcpy(game->id, id, length + 1);
+		game->handle = entry;
+		entry->game = game;
+		HASH_ADD_KEYPTR(hh, database->games, game->id, length, entry);
+		if (entry->hh.tbl)
+			return game;
+	}
+	free(game);
+	free(entry);
+	return NULL;
+}
+
+static void drop_game_if_unheld(struct lsp_database *database, struct lsp_known_game *game)
+{
+	if (game->holders)
+		return;
+	struct table_entry *entry = game->handle;
+	HASH_DEL(database->games, entry);
+	free(entry);
+	free(game);
+}
+
+static struct lsp_remote_game *copy_of(
+	const struct lsp_known_game *game, const struct lsp_remote_peer *peer)
+{
+	struct lsp_remote_game *copy;
+	DL_FOREACH2(game->holders, copy, next_holder) {
+		if (copy->peer == peer)
+			return copy;
+	}
+	return NULL;
+}
+
+const struct lsp_remote_game *lsp_database_copy_of(
+	const struct lsp_known_game *game, const struct lsp_remote_peer *peer)
+{
+	return copy_of(game, peer);
+}
+
+static struct lsp_remote_game *add_copy(struct lsp_known_game *game, struct lsp_remote_peer *peer)
+{
+	struct lsp_remote_game *copy = calloc(1, sizeof *copy);
+	if (!copy)
+		return NULL;
+	copy->game = game;
+	copy->peer = peer;
+	DL_APPEND2(game->holders, copy, previous_holder, next_holder);
+	DL_APPEND2(peer->games, copy, previous_game, next_game);
+	game->holder_count++;
+	peer->game_count++;
+	return copy;
+}
+
+static void drop_copy(struct lsp_database *database, struct lsp_remote_game *copy)
+{
+	struct lsp_known_game *game = copy->game;
+	DL_DELETE2(game->holders, copy, previous_holder, next_holder);
+	DL_DELETE2(copy->peer->games, copy, previous_game, next_game);
+	game->holder_count--;
+	copy->peer->game_count--;
+	free(copy->title);
+	free(copy);
+	drop_game_if_unheld(database, game);
+}
+
+int lsp_database_set_game(struct lsp_database *database, struct lsp_remote_peer *peer,
+	const char *id, const char *title, const struct lsp_version *version,
+	const struct lsp_hash *content, uint64_t size, enum lsp_holding holding,
+	struct lsp_error *err)
+{
+	_cleanup_free_ char *own_title = title ? strdup(title) : NULL;
+	struct lsp_known_game *game = title && !own_title ? NULL : find_or_add(database, id);
+	struct lsp_remote_game *copy = game ? copy_of(game, peer) : NULL;
+	if (game && !copy)
+		copy = add_copy(game, peer);
+	if (!copy) {
+		if (game)
+			drop_game_if_unheld(database, game);
+		return lsp_error_no_memory(err, "peer");
+	}
+	free(copy->title);
+	copy->title = TAKE_PTR(own_title);
+	copy->version = *version;
+	copy->content = *content;
+	copy->size = size;
+	copy->holding = lsp_hash_is_zero(content) ? LSP_HOLDING_HASHING : holding;
+	return 0;
+}
+
+bool lsp_database_remove_game(
+	struct lsp_database *database, struct lsp_remote_peer *peer, const char *id)
+{
+	struct lsp_known_game *game = find(database, id);
+	struct lsp_remote_game *copy = game ? copy_of(game, peer) : NULL;
+	if (copy)
+		drop_copy(database, copy);
+	return copy != NULL;
+}
+
+void lsp_database_clear_games(struct lsp_database *database, struct lsp_remote_peer *peer)
+{
+	while (peer->games)
+		drop_copy(database, peer->games);
+}
+
+void lsp_database_remove_peer(struct lsp_database *database, struct lsp_remote_peer *peer)
+{
+	if (!peer)
+		return;
+	lsp_database_clear_games(database, peer);
+	free(peer);
+}
+
+/* ---- Questions ----------------------------------------------------------------------------------- */
+
+/* The newest copy; with_content: among those whose content is known. */
+static const struct lsp_remote_game *newest(const struct lsp_known_game *game, bool with_content)
+{
+	const struct lsp_remote_game *best = NULL, *copy;
+	DL_FOREACH2(game->holders, copy, next_holder) {
+		if (with_content && copy->holding == LSP_HOLDING_HASHING)
+			continue;
+		if (!best || lsp_version_compare(&copy->version, &best->version) > 0)
+			best = copy;
+	}
+	return best;
+}
+
+const struct lsp_version *lsp_known_game_newest(const struct lsp_known_game *game)
+{
+	const struct lsp_remote_game *best = newest(game, false);
+	return best ? &best->version : NULL;
+}
+
+uint64_t lsp_known_game_size(const struct lsp_known_game *game)
+{
+	const struct lsp_remote_game *best = newest(game, false);
+	return best ? best->size : 0;
+}
+
+const char *lsp_known_game_title(const struct lsp_known_game *game)
+{
+	const struct lsp_remote_game *best = NULL, *copy;
+	DL_FOREACH2(game->holders, copy, next_holder) {
+		if (!copy->title)
+			continue;
+		if (!best || lsp_version_compare(&copy->version, &best->version) > 0)
+			best = copy;
+	}
+	return best ? best->title : NULL;
+}
+
+static void count_holder(struct lsp_variant *variant, const struct lsp_remote_game *copy)
+{
+	if (copy->holding == LSP_HOLDING_READY)
+		variant->ready++;
+	else
+		variant->partial++;
+}
+
+static int by_holders(const void *left, const void *right)
+{
+	const struct lsp_variant *a = left, *b = right;
+	if (a->ready != b->ready)
+		return a->ready > b->ready ? -1 : 1;
+	if (a->partial != b->partial)
+		return a->partial > b->partial ? -1 : 1;
+	return memcmp(a->content.bytes, b->content.bytes, LSP_SHA256_SIZE);
+}
+
+size_t lsp_known_game_variants(
+	const struct lsp_known_game *game, struct lsp_variant *ret_variants, size_t room)
+{
+	const struct lsp_remote_game *best = newest(game, true), *copy;
+	size_t count = 0;
+	if (!best)
+		return 0;
+	DL_FOREACH2(game->holders, copy, next_holder) {
+		if (copy->holding == LSP_HOLDING_HASHING ||
+			lsp_version_compare(&copy->version, &best->version) != 0)
+			continue;
+		size_t i = 0;
+		while (i < count && !lsp_hash_equal(&ret_variants[i].content, &copy->content))
+			i++;
+		if (i == room)
+			continue;
+		if (i == count)
+			ret_variants[count++] = (struct lsp_variant){
+				.content = copy->content,
+				.version = copy->version,
+				.size = copy->size,
+			};
+		count_holder(&ret_variants[i], copy);
+	}
+	qsort(ret_variants, count, sizeof *ret_variants, by_holders);
+	return count;
+}

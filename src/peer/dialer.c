@@ -1,0 +1,400 @@
+#include "peer/dialer.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_WAIT (LSP_SECOND)
+#define LONGEST_WAIT (15 * LSP_SECOND)
+#define REFUSED_WAIT (60 * LSP_SECOND)
+
+struct address {
+	struct sockaddr_storage address;
+	unsigned rank;
+	bool announced; /* an announcement holds it now */
+};
+
+struct candidate {
+	uint64_t number;
+	bool has_id, manual, dialing, connected;
+	struct lsp_hash id;
+	struct address addresses[LSP_DIALER_MAX_ADDRESSES];
+	size_t address_count, next_address;
+	uint64_t wait;   /* the back-off after the next round of failures */
+	lsp_time due;    /* when to dial; NEVER: not until something changes */
+	lsp_time forget; /* when to drop it, if nothing holds it */
+	bool answered;   /* was connected at least once */
+};
+
+struct lsp_dialer {
+	struct lsp_hash own_id;
+	struct lsp_random random;
+	uint64_t numbers;
+	struct candidate *candidates;
+	size_t count, capacity;
+};
+
+int lsp_dialer_new(const struct lsp_hash *own_id, uint64_t seed, struct lsp_dialer **ret_dialer,
+	struct lsp_error *err)
+{
+	struct lsp_dialer *dialer = calloc(1, sizeof *dialer);
+	if (!dialer)
+		return lsp_error_no_memory(err, "peer");
+	dialer->own_id = *own_id;
+	lsp_random_seed(&dialer->random, seed);
+	*ret_dialer = dialer;
+	return 0;
+}
+
+void lsp_dialer_free(struct lsp_dialer *dialer)
+{
+	if (!dialer)
+		return;
+	free(dialer->candidates);
+	free(dialer);
+}
+
+size_t lsp_dialer_count(const struct lsp_dialer *dialer)
+{
+	return dialer->count;
+}
+
+static bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	if (a->ss_family != b->ss_family)
+		return false;
+	if (a->ss_family == AF_INET) {
+		const struct sockaddr_in *x = (const void *)a, *y = (const void *)b;
+		return x->sin_port == y->sin_port && x->sin_addr.s_addr == y->sin_addr.s_addr;
+	}
+	const struct sockaddr_in6 *x = (const void *)a, *y = (const void *)b;
+	return x->sin6_port == y->sin6_port && x->sin6_scope_id == y->sin6_scope_id &&
+	       memcmp(&x->sin6_addr, &y->sin6_addr, sizeof x->sin6_addr) == 0;
+}
+
+static struct candidate *find_id(const struct lsp_dialer *dialer, const struct lsp_hash *id)
+{
+	for (size_t i = 0; i < dialer->count; i++) {
+		if (dialer->candidates[i].has_id &&
+			lsp_hash_equal(&dialer->candidates[i].id, id))
+			return &dialer->candidates[i];
+	}
+	return NULL;
+}
+
+static struct candidate *find_number(const struct lsp_dialer *dialer, uint64_t number)
+{
+	for (size_t i = 0; i < dialer->count; i++) {
+		if (dialer->candidates[i].number == number)
+			return &dialer->candidates[i];
+	}
+	return NULL;
+}
+
+static struct address *find_address(
+	struct candidate *candidate, const struct sockaddr_storage *address)
+{
+	for (size_t i = 0; i < candidate->address_count; i++) {
+		if (same_address(&candidate->addresses[i].address, address))
+			return &candidate->addresses[i];
+	}
+	return NULL;
+}
+
+static void drop(struct lsp_dialer *dialer, struct candidate *candidate)
+{
+	*candidate = dialer->candidates[--dialer->count];
+}
+
+static bool is_held(const struct candidate *candidate)
+{
+	if (candidate->manual || candidate->connected || candidate->dialing)
+		return true;
+	for (size_t i = 0; i < candidate->address_count; i++) {
+		if (candidate->addresses[i].announced)
+			return true;
+	}
+	return false;
+}
+
+static void drop_forgotten(struct lsp_dialer *dialer, lsp_time now)
+{
+	for (size_t i = dialer->count; i-- > 0;) {
+		struct candidate *candidate = &dialer->candidates[i];
+		if (!is_held(candidate) && candidate->forget <= now)
+			drop(dialer, candidate);
+	}
+}
+
+/* Room for one more: pushes out one that never answered when the table is full. */
+static bool make_room(struct lsp_dialer *dialer)
+{
+	if (dialer->count < LSP_DIALER_MAX)
+		return true;
+	for (size_t i = 0; i < dialer->count; i++) {
+		struct candidate *candidate = &dialer->candidates[i];
+		if (!candidate->manual && !candidate->connected && !candidate->dialing &&
+			!candidate->answered) {
+			drop(dialer, candidate);
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct candidate *add(struct lsp_dialer *dialer)
+{
+	if (!make_room(dialer))
+		return NULL;
+	if (dialer->count == dialer->capacity) {
+		size_t capacity = dialer->capacity ? 2 * dialer->capacity : 16;
+		struct candidate *grown =
+			realloc(dialer->candidates, capacity * sizeof(*grown));
+		if (!grown)
+			return NULL;
+		dialer->candidates = grown;
+		dialer->capacity = capacity;
+	}
+	struct candidate *candidate = &dialer->candidates[dialer->count++];
+	*candidate = (struct candidate){
+		.number = ++dialer->numbers, .wait = FIRST_WAIT, .due = LSP_TIME_NEVER};
+	return candidate;
+}
+
+/* Keeps the addresses in order of rank; a full list replaces its worst unannounced one. */
+static bool add_address(struct candidate *candidate, const struct sockaddr_storage *address,
+	unsigned rank, bool announced)
+{
+	struct address *known = find_address(candidate, address);
+	if (known) {
+		bool anew = announced && !known->announced;
+		known->announced |= announced;
+		return anew;
+	}
+	if (candidate->address_count == LSP_DIALER_MAX_ADDRESSES) {
+		if (candidate->addresses[candidate->address_count - 1].announced &&
+			candidate->addresses[candidate->address_count - 1].rank <= rank)
+			return false;
+		candidate->address_count--;
+	}
+	size_t at = candidate->address_count++;
+	while (at && candidate->addresses[at - 1].rank > rank) {
+		candidate->addresses[at] = candidate->addresses[at - 1];
+		at--;
+	}
+	candidate->addresses[at] = (struct address){*address, rank, announced};
+	return true;
+}
+
+static bool we_dial_first(const struct lsp_dialer *dialer, const struct candidate *candidate)
+{
+	return candidate->manual || !candidate->has_id ||
+	       memcmp(dialer->own_id.bytes, candidate->id.bytes, LSP_SHA256_SIZE) < 0;
+}
+
+static void schedule_anew(
+	const struct lsp_dialer *dialer, struct candidate *candidate, lsp_time now)
+{
+	candidate->wait = FIRST_WAIT;
+	candidate->next_address = 0;
+	lsp_time due =
+		we_dial_first(dialer, candidate) ? now : lsp_time_add(now, LSP_DIALER_POLITENESS);
+	candidate->due = LSP_MIN(candidate->due, due);
+}
+
+void lsp_dialer_found(struct lsp_dialer *dialer, const struct lsp_hash *id,
+	const struct sockaddr_storage *address, unsigned rank, lsp_time now)
+{
+	drop_forgotten(dialer, now);
+	if (lsp_hash_equal(id, &dialer->own_id))
+		return;
+	struct candidate *candidate = find_id(dialer, id);
+	if (!candidate) {
+		candidate = add(dialer);
+		if (!candidate)
+			return;
+		candidate->has_id = true;
+		candidate->id = *id;
+	}
+	bool anew = add_address(candidate, address, rank, true);
+	if (anew && !candidate->connected)
+		schedule_anew(dialer, candidate, now);
+}
+
+void lsp_dialer_lost(struct lsp_dialer *dialer, const struct lsp_hash *id,
+	const struct sockaddr_storage *address, lsp_time now)
+{
+	struct candidate *candidate = find_id(dialer, id);
+	if (!candidate)
+		return;
+	for (size_t i = 0; i < candidate->address_count; i++) {
+		if (!address || same_address(&candidate->addresses[i].address, address))
+			candidate->addresses[i].announced = false;
+	}
+	candidate->forget = lsp_time_add(now, LSP_DIALER_MEMORY);
+}
+
+static struct candidate *find_manual(
+	struct lsp_dialer *dialer, const struct lsp_hash *id, const struct sockaddr_storage *address)
+{
+	if (id)
+		return find_id(dialer, id);
+	for (size_t i = 0; i < dialer->count; i++) {
+		if (dialer->candidates[i].manual && find_address(&dialer->candidates[i], address))
+			return &dialer->candidates[i];
+	}
+	return NULL;
+}
+
+void lsp_dialer_manual(struct lsp_dialer *dialer, const struct lsp_hash *id,
+	const struct sockaddr_storage *address, lsp_time now)
+{
+	struct candidate *candidate = find_manual(dialer, id, address);
+	if (!candidate)
+		candidate = add(dialer);
+	if (!candidate)
+		return;
+	candidate->manual = true;
+	if (id) {
+		candidate->has_id = true;
+		candidate->id = *id;
+	}
+	add_address(candidate, address, 0, false);
+	if (!candidate->connected)
+		schedule_anew(dialer, candidate, now);
+}
+
+/* A manual candidate without an id is connected when any candidate at its address is. */
+static bool is_due(const struct candidate *candidate, lsp_time now)
+{
+	return !candidate->connected && !candidate->dialing && candidate->address_count &&
+	       candidate->due <= now;
+}
+
+bool lsp_dialer_next(struct lsp_dialer *dialer, lsp_time now, struct lsp_dial *ret_dial)
+{
+	drop_forgotten(dialer, now);
+	for (size_t i = 0; i < dialer->count; i++) {
+		struct candidate *candidate = &dialer->candidates[i];
+		if (!is_due(candidate, now))
+			continue;
+		if (candidate->next_address >= candidate->address_count)
+			candidate->next_address = 0;
+		candidate->dialing = true;
+		*ret_dial = (struct lsp_dial){
+			.candidate = candidate->number,
+			.has_id = candidate->has_id,
+			.id = candidate->id,
+			.address = candidate->addresses[candidate->next_address].address,
+		};
+		return true;
+	}
+	return false;
+}
+
+lsp_time lsp_dialer_wake(const struct lsp_dialer *dialer)
+{
+	lsp_time wake = LSP_TIME_NEVER;
+	for (size_t i = 0; i < dialer->count; i++) {
+		const struct candidate *candidate = &dialer->candidates[i];
+		if (!candidate->connected && !candidate->dialing && candidate->address_count)
+			wake = LSP_MIN(wake, candidate->due);
+	}
+	return wake;
+}
+
+/* A round of addresses is over: wait, longer each time, not all peers at the same moment. */
+static void back_off(struct lsp_dialer *dialer, struct candidate *candidate, lsp_time now)
+{
+	uint64_t jitter = lsp_random_below(&dialer->random, candidate->wait / 4 + 1);
+	candidate->due = lsp_time_add(now, candidate->wait + jitter);
+	candidate->wait = LSP_MIN(2 * candidate->wait, LONGEST_WAIT);
+}
+
+void lsp_dialer_result(struct lsp_dialer *dialer, uint64_t number, enum lsp_dial_result result,
+	lsp_time now)
+{
+	struct candidate *candidate = find_number(dialer, number);
+	if (!candidate)
+		return;
+	candidate->dialing = false;
+	if (result == LSP_DIAL_CONNECTED || candidate->connected) {
+		candidate->due = LSP_TIME_NEVER;
+		return;
+	}
+	if (result == LSP_DIAL_FAILED && ++candidate->next_address < candidate->address_count) {
+		candidate->due = now;
+		return;
+	}
+	candidate->next_address = 0;
+	if (result == LSP_DIAL_REFUSED)
+		candidate->due = lsp_time_add(now, REFUSED_WAIT);
+	else
+		back_off(dialer, candidate, now);
+	candidate->forget = lsp_time_add(now, LSP_DIALER_MEMORY);
+}
+
+/* The user gave an address without an id, and now it turns out who is there: one candidate. */
+static void merge_nameless(struct lsp_dialer *dialer, const struct lsp_hash *id,
+	const struct sockaddr_storage *address)
+{
+	struct candidate *nameless = NULL;
+	for (size_t i = 0; i < dialer->count && !nameless; i++) {
+		struct candidate *candidate = &dialer->candidates[i];
+		if (!candidate->has_id && find_address(candidate, address))
+			nameless = candidate;
+	}
+	if (!nameless)
+		return;
+	struct candidate *named = find_id(dialer, id);
+	if (!named) {
+		nameless->has_id = true;
+		nameless->id = *id;
+		return;
+	}
+	named->manual = true;
+	add_address(named, address, 0, false);
+	drop(dialer, nameless);
+}
+
+void lsp_dialer_connected(struct lsp_dialer *dialer, const struct lsp_hash *id,
+	const struct sockaddr_storage *address, lsp_time now)
+{
+	merge_nameless(dialer, id, address);
+	struct candidate *candidate = find_id(dialer, id);
+	if (!candidate) {
+		candidate = add(dialer);
+		if (!candidate)
+			return;
+		candidate->has_id = true;
+		candidate->id = *id;
+	}
+	candidate->connected = true;
+	candidate->answered = true;
+	add_address(candidate, address, 50, false); /* one port for both: it may be dialled */
+	candidate->wait = FIRST_WAIT;
+	candidate->due = LSP_TIME_NEVER;
+}
+
+void lsp_dialer_disconnected(
+	struct lsp_dialer *dialer, const struct lsp_hash *id, bool goodbye, lsp_time now)
+{
+	struct candidate *candidate = find_id(dialer, id);
+	if (!candidate)
+		return;
+	candidate->connected = false;
+	candidate->next_address = 0;
+	candidate->forget = lsp_time_add(now, LSP_DIALER_MEMORY);
+	if (goodbye && !candidate->manual)
+		candidate->due = LSP_TIME_NEVER;
+	else
+		back_off(dialer, candidate, now);
+}
+
+bool lsp_dialer_forget(struct lsp_dialer *dialer, const struct lsp_hash *id)
+{
+	struct candidate *candidate = find_id(dialer, id);
+	if (candidate)
+		drop(dialer, candidate);
+	return candidate != NULL;
+}

@@ -1,0 +1,87 @@
+/*
+ * The dialer: whom to connect to, at which address, and when to try again.
+ *
+ * It knows candidates: a peer id with the addresses under which it was announced, or an address that
+ * the user gave (whose id may be unknown until the handshake). It gives out one attempt at a time
+ * per candidate and is told how it went. Rules:
+ *
+ *  - Both ends of a pair would dial at the same moment. The one with the smaller id dials at once,
+ *    the other waits LSP_DIALER_POLITENESS and dials if it still has no connection.
+ *  - Addresses are tried in the order of their rank (lower is better), each for itself, so that one
+ *    dead interface does not hide a live one: the next address is tried right after a failure.
+ *  - After all addresses failed the candidate waits: 1 s, doubled to at most 15 s, with a little
+ *    jitter. A new address, or the announcement coming again, tries at once.
+ *  - A candidate that no announcement holds any more is kept while it is connected, and for
+ *    LSP_DIALER_MEMORY after: an avahi that died, or a forged goodbye, must not lose a peer.
+ *    One that the user gave is kept for good.
+ *  - There are at most LSP_DIALER_MAX candidates with LSP_DIALER_MAX_ADDRESSES addresses each: a
+ *    flood of announcements pushes out the ones that never answered, never a connected one.
+ *
+ * A pure state machine: no sockets, no clock of its own. Owned by the core loop.
+ */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/sha256.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#define LSP_DIALER_POLITENESS (LSP_SECOND)
+#define LSP_DIALER_MEMORY (120 * LSP_SECOND)
+#define LSP_DIALER_MAX 1024
+#define LSP_DIALER_MAX_ADDRESSES 8
+
+struct lsp_dialer;
+
+LSP_MUST_CHECK int lsp_dialer_new(const struct lsp_hash *own_id, uint64_t seed,
+	struct lsp_dialer **ret_dialer, struct lsp_error *err);
+void lsp_dialer_free(struct lsp_dialer *dialer);
+
+/* An announcement was seen (again). Own id and a full table of better ones: ignored. */
+void lsp_dialer_found(struct lsp_dialer *dialer, const struct lsp_hash *id,
+	const struct sockaddr_storage *address, unsigned rank, lsp_time now);
+/* An announcement is gone (NULL: all addresses of that peer). A connection is not touched. */
+void lsp_dialer_lost(struct lsp_dialer *dialer, const struct lsp_hash *id,
+	const struct sockaddr_storage *address, lsp_time now);
+/* The user's own wish. id NULL: whoever answers there. The same address twice is one. */
+void lsp_dialer_manual(struct lsp_dialer *dialer, const struct lsp_hash *id,
+	const struct sockaddr_storage *address, lsp_time now);
+
+struct lsp_dial {
+	uint64_t candidate;    /* for lsp_dialer_result */
+	bool has_id;
+	struct lsp_hash id;    /* to be checked in the handshake, if has_id */
+	struct sockaddr_storage address;
+};
+
+/* The next attempt that is due; false: none now. It counts as running until its result. */
+bool lsp_dialer_next(struct lsp_dialer *dialer, lsp_time now, struct lsp_dial *ret_dial);
+/* When lsp_dialer_next will have something; LSP_TIME_NEVER: nothing as things stand. */
+lsp_time lsp_dialer_wake(const struct lsp_dialer *dialer);
+
+enum lsp_dial_result {
+	LSP_DIAL_CONNECTED, /* lsp_dialer_connected is called as well, with the id */
+	LSP_DIAL_FAILED,    /* no answer, or lost on the way */
+	LSP_DIAL_REFUSED,   /* an answer that says no (wrong id, ourselves): not again for a while */
+};
+void lsp_dialer_result(struct lsp_dialer *dialer, uint64_t candidate,
+	enum lsp_dial_result result, lsp_time now);
+
+/* A connection with that peer is up, whoever dialled. Its address is remembered. */
+void lsp_dialer_connected(struct lsp_dialer *dialer, const struct lsp_hash *id,
+	const struct sockaddr_storage *address, lsp_time now);
+/*
+ * The last connection with it is gone. goodbye: it left; it is tried again only when it is announced
+ * anew (or was given by the user, at leisure).
+ */
+void lsp_dialer_disconnected(
+	struct lsp_dialer *dialer, const struct lsp_hash *id, bool goodbye, lsp_time now);
+
+/* Forgets a peer altogether. True if it was known. */
+bool lsp_dialer_forget(struct lsp_dialer *dialer, const struct lsp_hash *id);
+
+size_t lsp_dialer_count(const struct lsp_dialer *dialer);

@@ -1,0 +1,696 @@
+#include "peer/download.h"
+
+#include "base/log.h"
+#include "base/text.h"
+#include "peer/announce.h"
+#include "peer/choice.h"
+#include "peer/database.h"
+#include "peer/download_job.h"
+#include "peer/events.h"
+#include "peer/fetch.h"
+#include "peer/games.h"
+#include "peer/local.h"
+#include "peer/manifests.h"
+#include "peer/operations.h"
+#include "peer/peer.h"
+#include "peer/session.h"
+#include "task/operation.h"
+
+#include <string.h>
+
+#include <utlist.h>
+
+#define PROGRESS_INTERVAL (100 * LSP_MILLISECOND)
+#define SYNC_INTERVAL (10 * LSP_SECOND)
+#define SYNC_BYTES (UINT64_C(256) << 20)
+
+enum phase {
+	PHASE_CHOOSING,  /* no content yet: nobody has the game */
+	PHASE_MANIFEST,  /* asks for it */
+	PHASE_OPENING,   /* a job opens the stage */
+	PHASE_FETCHING,  /* the swarm has it */
+	PHASE_FLUSHING,  /* all is verified; the last fetches let go of the stage */
+	PHASE_COMMITTING, /* a job moves it into place */
+	PHASE_SETTLING,  /* the library looks at the game */
+	PHASE_ENDING,    /* cancelled or failed; a job is still waited for */
+};
+
+struct lsp_download {
+	struct lsp_download *prev, *next;
+	struct lsp_peer *peer;
+	char game[LSP_GAME_ID_MAX + 1];
+	enum lsp_download_purpose purpose;
+	enum phase phase;
+	struct lsp_operation *operation;
+
+	bool has_content, paused, begun, waiting;
+	bool manifest_from_stage; /* the stage's own manifest was looked for */
+	struct lsp_hash content;
+	char version[LSP_VERSION_TEXT_MAX + 1];
+	const struct lsp_manifest *manifest;
+	struct lsp_manifest_query *query;
+	struct lsp_stage *stage;
+	struct lsp_share *share; /* a reference while fetching */
+	struct lsp_download_job *job;
+
+	/* Progress. */
+	struct lsp_rate rate;
+	lsp_time next_progress, last_sync;
+	uint64_t last_done;
+	bool dirty;
+
+	/* How it ends. */
+	bool cancelled, failed;
+	bool handed_over; /* an update: operations.c tells the rest */
+	struct lsp_error error;
+};
+
+static void advance(struct lsp_download *download);
+static void end(struct lsp_download *download);
+
+/* ---- The record, for the next start ------------------------------------------------------------- */
+
+static const char *const purpose_names[] = {
+	[LSP_DOWNLOAD_ONLY] = "download",
+	[LSP_DOWNLOAD_THEN_INSTALL] = "install",
+	[LSP_DOWNLOAD_THEN_UPDATE] = "update",
+};
+
+static void save_records(struct lsp_peer *peer)
+{
+	json_t *records = json_object();
+	struct lsp_download *download;
+	DL_FOREACH(peer->downloads, download) {
+		char hex[LSP_SHA256_HEX_SIZE] = "";
+		if (download->failed || download->cancelled)
+			continue;
+		if (download->has_content)
+			lsp_hash_to_hex(&download->content, hex);
+		json_object_set_new(records, download->game,
+			json_pack("{s:s, s:b, s:s}", "purpose", purpose_names[download->purpose],
+				"paused", download->paused, "content", hex));
+	}
+	lsp_peer_save_json(peer, "downloads.json", records);
+}
+
+/* ---- Life ------------------------------------------------------------------------------------------ */
+
+struct lsp_download *lsp_download_find(const struct lsp_peer *peer, const char *game)
+{
+	struct lsp_download *download;
+	DL_FOREACH(peer->downloads, download) {
+		if (strcmp(download->game, game) == 0)
+			return download;
+	}
+	return NULL;
+}
+
+static void download_free(struct lsp_download *download)
+{
+	if (!download)
+		return;
+	lsp_manifest_query_free(download->query);
+	if (download->share) {
+		lsp_share_drop_stage(download->share);
+		lsp_share_unref(download->share);
+	}
+	lsp_stage_unref(download->stage);
+	lsp_manifest_unref(download->manifest);
+	free(download);
+}
+
+static const char *event_prefix(const struct lsp_download *download)
+{
+	return download->purpose == LSP_DOWNLOAD_THEN_UPDATE ? "update" : "download";
+}
+
+static void publish(struct lsp_download *download, const char *what, json_t *members)
+{
+	char name[32];
+	snprintf(name, sizeof name, "%s_%s", event_prefix(download), what);
+	json_t *event = json_pack("{s:s, s:s}", "event", name, "game", download->game);
+	if (event && members)
+		json_object_update(event, members);
+	json_decref(members);
+	lsp_events_publish(download->peer->events, event);
+}
+
+static int create(struct lsp_peer *peer, const char *game, const struct lsp_hash *content,
+	enum lsp_download_purpose purpose, struct lsp_download **ret_download,
+	struct lsp_error *err)
+{
+	struct lsp_download *download = calloc(1, sizeof *download);
+	if (!download)
+		return lsp_error_no_memory(err, "peer");
+	download->peer = peer;
+	snprintf(download->game, sizeof download->game, "%s", game);
+	download->purpose = purpose;
+	if (content) {
+		download->has_content = true;
+		download->content = *content;
+	}
+	enum lsp_operation_kind kind = purpose == LSP_DOWNLOAD_THEN_UPDATE
+		? LSP_OPERATION_UPDATING
+		: LSP_OPERATION_DOWNLOADING;
+	int r = lsp_operation_begin(
+		peer->operations, game, kind, peer->root, &download->operation, err);
+	if (r < 0) {
+		free(download);
+		return r;
+	}
+	DL_APPEND(peer->downloads, download);
+	*ret_download = download;
+	return 0;
+}
+
+int lsp_download_start(struct lsp_peer *peer, const char *game, const struct lsp_hash *content,
+	enum lsp_download_purpose purpose, json_t **ret_variants, struct lsp_error *err)
+{
+	struct lsp_hash chosen;
+	int r = lsp_choice_make(peer, game, content, &chosen, ret_variants, err);
+	if (r < 0 && r != -LSP_E_NOT_FOUND)
+		return r;
+	struct lsp_download *download;
+	int s = create(peer, game, r == 0 ? &chosen : content, purpose, &download, err);
+	if (s < 0)
+		return s;
+	save_records(peer);
+	advance(download);
+	return 0;
+}
+
+/* ---- The end ------------------------------------------------------------------------------------------ */
+
+/* What follows a finished download, once its own operation is over. */
+static void follow_up(struct lsp_peer *peer, const char *game, enum lsp_download_purpose purpose)
+{
+	struct lsp_error err = {0};
+	if (purpose != LSP_DOWNLOAD_THEN_INSTALL || lsp_operations_install(peer, game, &err) == 0)
+		return;
+	lsp_events_publish(peer->events,
+		json_pack("{s:s, s:s, s:o}", "event", "install_failed", "game", game, "error",
+			lsp_error_to_json(&err)));
+}
+
+/* Everything is let go of; the events of the end go out; the object is gone. */
+static void finish(struct lsp_download *download)
+{
+	struct lsp_peer *peer = download->peer;
+	char game[LSP_GAME_ID_MAX + 1];
+	enum lsp_download_purpose purpose = download->purpose;
+	bool done = !download->failed && !download->cancelled && !download->handed_over;
+	snprintf(game, sizeof game, "%s", download->game);
+	DL_DELETE(peer->downloads, download);
+	save_records(peer);
+	lsp_operation_unref(TAKE_PTR(download->operation));
+	lsp_announce_game(peer->announce, game);
+	if (!download->handed_over)
+		lsp_games_publish_local(peer);
+	if (download->failed)
+		publish(download, "failed",
+			json_pack("{s:o}", "error", lsp_error_to_json(&download->error)));
+	else if (download->cancelled)
+		publish(download, "failed",
+			json_pack("{s:{s:s, s:s}}", "error", "code", "cancelled", "message",
+				"cancelled; what is verified is kept"));
+	else if (!download->handed_over)
+		publish(download, "finished", NULL);
+	download_free(download);
+	if (done && !lsp_cancel_requested(peer->root))
+		follow_up(peer, game, purpose);
+}
+
+static void end(struct lsp_download *download)
+{
+	download->phase = PHASE_ENDING;
+	lsp_manifest_query_free(TAKE_PTR(download->query));
+	if (download->share && lsp_share_swarm_game(download->share))
+		lsp_swarm_game_want(
+			download->peer->swarm, lsp_share_swarm_game(download->share), false);
+	lsp_peer_kick(download->peer);
+	if (download->job) {
+		lsp_download_job_cancel(download->job);
+		return; /* job_done comes */
+	}
+	if (download->stage && lsp_fetch_uses(download->peer, download->stage))
+		return; /* lsp_download_fetch_ended comes */
+	finish(download);
+}
+
+static void fail(struct lsp_download *download, const struct lsp_error *error)
+{
+	if (download->phase == PHASE_ENDING)
+		return;
+	download->failed = true;
+	download->error = *error;
+	lsp_log_warning("peer", "download of %s failed: %s", download->game, error->message);
+	end(download);
+}
+
+void lsp_download_cancel(struct lsp_download *download)
+{
+	if (download->phase >= PHASE_COMMITTING)
+		return; /* too late, or ending already */
+	download->cancelled = true;
+	end(download);
+}
+
+void lsp_download_stop_all(struct lsp_peer *peer)
+{
+	struct lsp_download *download, *next;
+	DL_FOREACH_SAFE(peer->downloads, download, next) {
+		/* No event and no change to the record: it goes on at the next start. */
+		if (download->job)
+			lsp_download_job_cancel(download->job);
+	}
+}
+
+/* After the loop has nothing left to run. */
+void lsp_download_free_all(struct lsp_peer *peer)
+{
+	struct lsp_download *download, *next;
+	DL_FOREACH_SAFE(peer->downloads, download, next) {
+		DL_DELETE(peer->downloads, download);
+		lsp_operation_unref(TAKE_PTR(download->operation));
+		download_free(download);
+	}
+}
+
+/* ---- Phases -------------------------------------------------------------------------------------------- */
+
+static void set_waiting(struct lsp_download *download, bool waiting)
+{
+	if (download->waiting == waiting)
+		return;
+	download->waiting = waiting;
+	lsp_operation_set_waiting(download->operation, waiting);
+	if (waiting && download->begun)
+		lsp_events_publish(download->peer->events,
+			json_pack("{s:s, s:s}", "event", "download_all_peers_gone", "game",
+				download->game));
+}
+
+static void manifest_came(
+	void *argument, const struct lsp_manifest *manifest, const struct lsp_error *error)
+{
+	struct lsp_download *download = argument;
+	download->query = NULL;
+	if (error) {
+		/* Whoever was asked is gone or lied; others are asked as they come. */
+		lsp_log_debug("peer", "manifest of %s: %s", download->game, error->message);
+		set_waiting(download, true);
+		return;
+	}
+	download->manifest = lsp_manifest_ref(manifest);
+	advance(download);
+}
+
+static void choose(struct lsp_download *download)
+{
+	struct lsp_hash chosen;
+	json_t *variants = NULL;
+	struct lsp_error err = {0};
+	int r = lsp_choice_make(download->peer, download->game, NULL, &chosen, &variants, &err);
+	if (r == 0) {
+		download->has_content = true;
+		download->content = chosen;
+		save_records(download->peer);
+		advance(download);
+	} else if (r == -LSP_E_NOT_FOUND) {
+		set_waiting(download, true);
+	} else {
+		fail(download, &err);
+	}
+	json_decref(variants);
+}
+
+static void ask_for_manifest(struct lsp_download *download)
+{
+	download->phase = PHASE_MANIFEST;
+	if (download->query)
+		return;
+	struct lsp_error err = {0};
+	int r = lsp_manifest_query(download->peer, download->game, &download->content,
+		manifest_came, download, &download->query, &err);
+	if (r == -LSP_E_NOT_FOUND)
+		set_waiting(download, true);
+	else if (r < 0)
+		fail(download, &err);
+}
+
+static void start_job(struct lsp_download *download, enum phase phase,
+	enum lsp_download_job_kind kind)
+{
+	struct lsp_error err = {0};
+	struct lsp_download_task task = {
+		.kind = kind,
+		.game = download->game,
+		.content = &download->content,
+		.manifest = download->manifest,
+		.stage = download->stage,
+	};
+	download->phase = phase;
+	int r = lsp_download_job_start(download->peer, download, &task,
+		lsp_operation_token(download->operation), &download->job, &err);
+	if (r < 0)
+		fail(download, &err);
+}
+
+static void announce_files(struct lsp_download *download)
+{
+	const struct lsp_manifest *manifest = download->manifest;
+	json_t *event = lsp_games_files_json(manifest);
+	if (event)
+		json_object_update_missing(event,
+			json_pack("{s:s, s:s, s:s}", "event", "got_game_files", "game",
+				download->game, "version", download->version));
+	lsp_events_publish(download->peer->events, event);
+}
+
+/* The stage is open: into the swarm with it. */
+static void enter_swarm(struct lsp_download *download)
+{
+	struct lsp_peer *peer = download->peer;
+	struct lsp_error err = {0};
+	struct lsp_share *share;
+	if (lsp_shares_add_stage(
+		    peer->shares, download->game, download->stage, download, &share, &err) < 0) {
+		fail(download, &err);
+		return;
+	}
+	download->share = lsp_share_ref(share);
+	download->phase = PHASE_FETCHING;
+	char hex[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(&download->content, hex);
+	publish(download, "begin",
+		json_pack("{s:s, s:s, s:I}", "content", hex, "version", download->version, "size",
+			(json_int_t)download->manifest->total_size));
+	download->begun = true;
+	download->last_sync = lsp_peer_now(peer);
+	lsp_sessions_offer_share(peer, share);
+	lsp_swarm_game_want(peer->swarm, lsp_share_swarm_game(share), !download->paused);
+	lsp_announce_game(peer->announce, download->game);
+	lsp_peer_kick(peer);
+}
+
+static void settled(void *argument)
+{
+	finish(argument);
+}
+
+void lsp_download_job_done(struct lsp_download *download, struct lsp_download_result *result)
+{
+	download->job = NULL;
+	if (result->manifest && !download->manifest)
+		download->manifest = TAKE_PTR(result->manifest);
+	if (result->stage) {
+		lsp_stage_unref(download->stage);
+		download->stage = TAKE_PTR(result->stage);
+	}
+	if (download->phase == PHASE_ENDING) {
+		end(download);
+		return;
+	}
+	if (result->code < 0) {
+		if (result->kind == LSP_DOWNLOAD_JOB_COMMIT)
+			lsp_local_release(download->peer, download->game, NULL, NULL, NULL);
+		if (result->code == -LSP_E_CANCELLED && lsp_cancel_requested(download->peer->root))
+			return; /* the peer stops; the record stays */
+		fail(download, &result->error);
+		return;
+	}
+	switch (result->kind) {
+	case LSP_DOWNLOAD_JOB_FIND:
+		advance(download);
+		break;
+	case LSP_DOWNLOAD_JOB_OPEN:
+		enter_swarm(download);
+		break;
+	case LSP_DOWNLOAD_JOB_COMMIT:
+		download->phase = PHASE_SETTLING;
+		lsp_local_release(download->peer, download->game, download->manifest, settled,
+			download);
+		break;
+	case LSP_DOWNLOAD_JOB_SYNC:
+		break;
+	}
+}
+
+/* The update's transaction does not use the stage any more. */
+static void update_staged(void *argument, bool committed)
+{
+	struct lsp_download *download = argument;
+	download->handed_over = true;
+	finish(download);
+}
+
+/* Archives and `local/` change together: install/ does it, under our guard. */
+static void hand_over(struct lsp_download *download)
+{
+	struct lsp_error err = {0};
+	_cleanup_manifest_ const struct lsp_manifest *old =
+		lsp_local_manifest(download->peer, download->game);
+	download->phase = PHASE_COMMITTING;
+	struct lsp_operation *guard = lsp_operation_ref(download->operation);
+	if (lsp_operations_update(download->peer, guard, download->stage, old, update_staged,
+		    download, &err) < 0)
+		fail(download, &err);
+}
+
+static void commit_when_free(struct lsp_download *download)
+{
+	struct lsp_error err = {0};
+	download->phase = PHASE_FLUSHING;
+	if (download->job || lsp_fetch_uses(download->peer, download->stage))
+		return; /* called again when they end */
+	publish(download, "progress", lsp_download_progress_json(download));
+	if (download->purpose == LSP_DOWNLOAD_THEN_UPDATE)
+		hand_over(download);
+	else if (lsp_local_hold(download->peer, download->game, &err) < 0)
+		fail(download, &err);
+	else
+		start_job(download, PHASE_COMMITTING, LSP_DOWNLOAD_JOB_COMMIT);
+}
+
+static void advance(struct lsp_download *download)
+{
+	if (!download->has_content) {
+		choose(download);
+	} else if (!download->manifest && !download->manifest_from_stage) {
+		download->manifest_from_stage = true;
+		start_job(download, PHASE_MANIFEST, LSP_DOWNLOAD_JOB_FIND);
+	} else if (!download->manifest) {
+		ask_for_manifest(download);
+	} else if (!download->stage) {
+		set_waiting(download, false);
+		lsp_choice_version(download->peer, download->game, &download->content,
+			download->version, sizeof download->version);
+		announce_files(download);
+		start_job(download, PHASE_OPENING, LSP_DOWNLOAD_JOB_OPEN);
+	}
+}
+
+/* ---- From outside --------------------------------------------------------------------------------------- */
+
+void lsp_download_pause(struct lsp_download *download, bool paused)
+{
+	if (download->paused == paused)
+		return;
+	download->paused = paused;
+	if (download->phase == PHASE_FETCHING)
+		lsp_swarm_game_want(download->peer->swarm, lsp_share_swarm_game(download->share),
+			!paused);
+	lsp_peer_kick(download->peer);
+	save_records(download->peer);
+	lsp_games_publish_local(download->peer);
+}
+
+void lsp_download_sources_changed(struct lsp_peer *peer, const char *game)
+{
+	struct lsp_download *download = lsp_download_find(peer, game);
+	if (!download || download->paused)
+		return;
+	if (download->phase == PHASE_CHOOSING ||
+		(download->phase == PHASE_MANIFEST && !download->job && !download->query))
+		advance(download);
+}
+
+void lsp_download_swarm_state(struct lsp_download *download, enum lsp_swarm_state state)
+{
+	struct lsp_error err = {0};
+	if (download->phase != PHASE_FETCHING)
+		return;
+	switch (state) {
+	case LSP_SWARM_COMPLETE:
+		set_waiting(download, false);
+		commit_when_free(download);
+		break;
+	case LSP_SWARM_WAITING:
+		set_waiting(download, true);
+		break;
+	case LSP_SWARM_FETCHING:
+		set_waiting(download, false);
+		break;
+	case LSP_SWARM_FAILED:
+		lsp_error_set(&err, "peer", LSP_E_CORRUPT,
+			"no peer gave all of %s as its content id says; try again when other "
+			"peers have it",
+			download->game);
+		fail(download, &err);
+		break;
+	case LSP_SWARM_IDLE:
+		break;
+	}
+}
+
+void lsp_download_count_received(struct lsp_share *share, size_t bytes)
+{
+	struct lsp_download *download = lsp_share_download(share);
+	if (!download)
+		return;
+	lsp_rate_add(&download->rate, bytes, lsp_peer_now(download->peer));
+	download->dirty = true;
+}
+
+void lsp_download_fetch_ended(struct lsp_share *share)
+{
+	struct lsp_download *download = lsp_share_download(share);
+	if (!download)
+		return;
+	if (download->phase == PHASE_FLUSHING)
+		commit_when_free(download);
+	else if (download->phase == PHASE_ENDING && !download->job)
+		end(download);
+}
+
+void lsp_download_trouble(struct lsp_share *share, const struct lsp_error *error)
+{
+	struct lsp_download *download = lsp_share_download(share);
+	if (download)
+		fail(download, error);
+}
+
+/* ---- Progress ------------------------------------------------------------------------------------------- */
+
+const char *lsp_download_version(const struct lsp_download *download)
+{
+	return download->version;
+}
+
+bool lsp_download_then_install(struct lsp_peer *peer, const char *game)
+{
+	struct lsp_download *download = lsp_download_find(peer, game);
+	if (!download)
+		return false;
+	if (download->purpose == LSP_DOWNLOAD_ONLY) {
+		download->purpose = LSP_DOWNLOAD_THEN_INSTALL;
+		save_records(peer);
+	}
+	return true;
+}
+
+bool lsp_download_is_waiting(const struct lsp_download *download)
+{
+	return download->waiting;
+}
+
+bool lsp_download_is_paused(const struct lsp_download *download)
+{
+	return download->paused;
+}
+
+const struct lsp_hash *lsp_download_content(const struct lsp_download *download)
+{
+	return download->has_content ? &download->content : NULL;
+}
+
+static bool status_of(
+	const struct lsp_download *download, struct lsp_swarm_game_status *ret_status)
+{
+	lsp_swarm_id game = download->share ? lsp_share_swarm_game(download->share) : 0;
+	return game && lsp_swarm_game_status(download->peer->swarm, game, ret_status) == 0;
+}
+
+json_t *lsp_download_progress_json(const struct lsp_download *download)
+{
+	static const char *const phases[] = {
+		[PHASE_CHOOSING] = "waiting",	  [PHASE_MANIFEST] = "manifest",
+		[PHASE_OPENING] = "preparing",	  [PHASE_FETCHING] = "downloading",
+		[PHASE_FLUSHING] = "writing",	  [PHASE_COMMITTING] = "committing",
+		[PHASE_SETTLING] = "committing",  [PHASE_ENDING] = "stopping",
+	};
+	struct lsp_swarm_game_status status = {0};
+	uint64_t total = download->manifest ? download->manifest->total_size : 0;
+	uint64_t done = 0;
+	if (status_of(download, &status))
+		done = status.bytes_have;
+	else if (download->phase >= PHASE_COMMITTING && download->phase < PHASE_ENDING)
+		done = total;
+	uint64_t rate = lsp_rate_get(&download->rate, lsp_peer_now(download->peer));
+	json_t *eta = rate ? json_integer((json_int_t)((total - done) / rate)) : json_null();
+	return json_pack("{s:I, s:I, s:I, s:o, s:i, s:s}", "done", (json_int_t)done, "total",
+		(json_int_t)total, "rate", (json_int_t)rate, "eta_s", eta, "sources",
+		(int)status.sources, "phase", phases[download->phase]);
+}
+
+static void sync_if_due(struct lsp_download *download, lsp_time now)
+{
+	if (download->job || download->phase != PHASE_FETCHING)
+		return;
+	uint64_t unsynced = lsp_stage_unsynced(download->stage);
+	if (unsynced < SYNC_BYTES && (!unsynced || now < download->last_sync + SYNC_INTERVAL))
+		return;
+	download->last_sync = now;
+	start_job(download, PHASE_FETCHING, LSP_DOWNLOAD_JOB_SYNC);
+}
+
+void lsp_download_tick(struct lsp_peer *peer)
+{
+	lsp_time now = lsp_peer_now(peer);
+	struct lsp_download *download, *next;
+	DL_FOREACH_SAFE(peer->downloads, download, next) {
+		if (download->phase == PHASE_FETCHING && download->dirty &&
+			now >= download->next_progress) {
+			download->dirty = false;
+			download->next_progress = now + PROGRESS_INTERVAL;
+			publish(download, "progress", lsp_download_progress_json(download));
+		}
+		sync_if_due(download, now);
+	}
+}
+
+/* ---- After a restart --------------------------------------------------------------------------------------- */
+
+static void restore_one(struct lsp_peer *peer, const char *game, json_t *record)
+{
+	const char *name = json_string_value(json_object_get(record, "purpose"));
+	const char *hex = json_string_value(json_object_get(record, "content"));
+	struct lsp_hash content;
+	struct lsp_error err = {0};
+	enum lsp_download_purpose purpose = LSP_DOWNLOAD_ONLY;
+	for (size_t i = 0; name && i < LSP_ARRAY_SIZE(purpose_names); i++) {
+		if (strcmp(name, purpose_names[i]) == 0)
+			purpose = (enum lsp_download_purpose)i;
+	}
+	bool has_content = hex && lsp_hash_from_hex(hex, &content, NULL) == 0;
+	struct lsp_download *download;
+	if (lsp_game_id_check(game, strlen(game), &err) < 0 ||
+		create(peer, game, has_content ? &content : NULL, purpose, &download, &err) < 0) {
+		lsp_log_warning("peer", "download of %s is not taken up again: %s", game,
+			err.message);
+		return;
+	}
+	download->paused = json_is_true(json_object_get(record, "paused"));
+	lsp_log_info("peer", "download of %s goes on", game);
+	advance(download);
+}
+
+void lsp_download_restore(struct lsp_peer *peer)
+{
+	json_t *records = lsp_peer_load_json(peer, "downloads.json");
+	const char *game;
+	json_t *record;
+	json_object_foreach(records, game, record)
+		restore_one(peer, game, record);
+	json_decref(records);
+}

@@ -1,0 +1,233 @@
+#include "peer/download_job.h"
+
+#include "base/fs.h"
+#include "base/text.h"
+#include "install/adopt.h"
+#include "peer/local.h"
+#include "peer/peer.h"
+#include "peer/share.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+/* Another game of this machine. */
+struct other {
+	char game[LSP_GAME_ID_MAX + 1];
+	const struct lsp_manifest *manifest;
+};
+
+struct lsp_download_job {
+	struct lsp_job job;
+	struct lsp_peer *peer;
+	struct lsp_download *download;
+	struct lsp_cancel *token; /* a child of the operation's */
+	char *games_dir;
+	char game[LSP_GAME_ID_MAX + 1];
+	struct lsp_hash content;
+	const struct lsp_manifest *manifest;
+	const struct lsp_manifest *local; /* what the folder holds now, or NULL */
+	bool unknown_files; /* the folder holds files that are no game yet */
+	struct other *others; /* other games here, for what they have in common */
+	size_t other_count;
+	struct lsp_stage *stage;
+	struct lsp_download_result result;
+};
+
+static void job_free(struct lsp_download_job *job)
+{
+	for (size_t i = 0; i < job->other_count; i++)
+		lsp_manifest_unref(job->others[i].manifest);
+	free(job->others);
+	lsp_manifest_unref(job->manifest);
+	lsp_manifest_unref(job->local);
+	lsp_manifest_unref(job->result.manifest);
+	lsp_stage_unref(job->stage);
+	lsp_stage_unref(job->result.stage);
+	lsp_cancel_unref(job->token);
+	free(job->games_dir);
+	free(job);
+}
+
+/* The game's folder, which may be a symlink of the user's to another disk. */
+static int open_game_dir(
+	const struct lsp_download_job *job, bool make, int *ret_fd, struct lsp_error *err)
+{
+	_cleanup_free_ char *path = lsp_text_format("%s/%s", job->games_dir, job->game);
+	if (!path)
+		return lsp_error_no_memory(err, "peer");
+	int r = make ? lsp_fs_make_dirs(path, false, err) : 0;
+	return r < 0 ? r : lsp_fs_open_dir(path, ret_fd, err);
+}
+
+static int find(struct lsp_download_job *job, struct lsp_error *err)
+{
+	_cleanup_close_ int dir = -1;
+	int r = open_game_dir(job, false, &dir, err);
+	_cleanup_manifest_ const struct lsp_manifest *found = NULL;
+	if (r == 0)
+		r = lsp_stage_find(dir, &found, err);
+	if (r == 0 && lsp_hash_equal(&found->content_id, &job->content))
+		job->result.manifest = TAKE_PTR(found);
+	return 0; /* not found, or not readable: then it is asked for */
+}
+
+/* Takes from the other games here what is the same, the most promising first. Failing is no harm. */
+static void adopt(struct lsp_download_job *job, int dir, struct lsp_stage *stage)
+{
+	size_t count = job->other_count, matches = 0;
+	_cleanup_free_ struct lsp_adopt_candidate *candidates =
+		calloc(count + 1, sizeof *candidates);
+	_cleanup_free_ struct lsp_adopt_match *found = calloc(count + 1, sizeof *found);
+	uint64_t gained = 0;
+	if (job->unknown_files)
+		(void)!lsp_adopt_folder(stage, dir, job->token, NULL, NULL, &gained, NULL);
+	if (!candidates || !found)
+		return;
+	for (size_t i = 0; i < count; i++)
+		candidates[i] = (struct lsp_adopt_candidate){-1, job->others[i].manifest};
+	if (lsp_adopt_rank(job->manifest, candidates, count, found, &matches, NULL) < 0)
+		return;
+	for (size_t i = 0; i < matches; i++) {
+		struct other *other = &job->others[found[i].candidate];
+		_cleanup_free_ char *path =
+			lsp_text_format("%s/%s", job->games_dir, other->game);
+		_cleanup_close_ int fd = -1;
+		if (!path || lsp_fs_open_dir(path, &fd, NULL) < 0)
+			continue;
+		struct lsp_adopt_candidate one = {fd, other->manifest};
+		(void)!lsp_adopt_run(stage, &one, 1, job->token, NULL, NULL, &gained, NULL);
+	}
+}
+
+static int check_space(int dir, struct lsp_stage *stage, const char *game, struct lsp_error *err)
+{
+	uint64_t needed = lsp_stage_space_needed(stage), free_bytes = 0;
+	int r = lsp_fs_free_space(dir, &free_bytes, err);
+	if (r < 0 || needed <= free_bytes)
+		return r;
+	char a[LSP_TEXT_SIZE_MAX], b[LSP_TEXT_SIZE_MAX];
+	return lsp_error_set(err, "peer", LSP_E_NO_SPACE,
+		"no space to download %s: %s (%llu bytes) needed, %s (%llu bytes) free; make room "
+		"and get it again, what is there already is kept",
+		game, lsp_text_size(needed, a), (unsigned long long)needed,
+		lsp_text_size(free_bytes, b), (unsigned long long)free_bytes);
+}
+
+/* lsp_stage_vouch: is this file what the library hashed? */
+static bool vouch(void *argument, const char *path, const struct lsp_file_stamp *stamp)
+{
+	return lsp_file_hashes_find(
+		       argument, path, stamp->size, stamp->mtime_ns, stamp->ctime_ns) != NULL;
+}
+
+static int open_stage(struct lsp_download_job *job, struct lsp_error *err)
+{
+	_cleanup_close_ int dir = -1;
+	_cleanup_stage_ struct lsp_stage *stage = NULL;
+	struct lsp_file_hashes known = {0};
+	if (job->local)
+		(void)!lsp_library_known_files(
+			lsp_local_library(job->peer), job->game, &known, NULL);
+	int r = open_game_dir(job, true, &dir, err);
+	if (r == 0)
+		r = lsp_stage_open(dir, job->manifest, &stage, err);
+	if (r == 0)
+		r = lsp_stage_prepare(stage, job->token, NULL, NULL, err);
+	if (r == 0 && job->local)
+		r = lsp_stage_reuse(stage, dir, job->local, true, vouch, &known, job->token, NULL,
+			NULL, err);
+	lsp_file_hashes_done(&known);
+	if (r == 0)
+		adopt(job, dir, stage);
+	if (r == 0)
+		r = check_space(dir, stage, job->game, err);
+	if (r == 0)
+		job->result.stage = TAKE_PTR(stage);
+	return r;
+}
+
+static void work(struct lsp_job *base)
+{
+	struct lsp_download_job *job = lsp_container_of(base, struct lsp_download_job, job);
+	struct lsp_error *err = &base->error;
+	switch (job->result.kind) {
+	case LSP_DOWNLOAD_JOB_FIND:
+		base->result = find(job, err);
+		break;
+	case LSP_DOWNLOAD_JOB_OPEN:
+		base->result = open_stage(job, err);
+		break;
+	case LSP_DOWNLOAD_JOB_SYNC:
+		base->result = lsp_stage_sync(job->stage, err);
+		break;
+	case LSP_DOWNLOAD_JOB_COMMIT:
+		base->result = lsp_stage_commit(job->stage, job->local, err);
+		break;
+	}
+}
+
+static void done(struct lsp_job *base)
+{
+	struct lsp_download_job *job = lsp_container_of(base, struct lsp_download_job, job);
+	job->result.code = base->result;
+	job->result.error = base->error;
+	lsp_download_job_done(job->download, &job->result);
+	job_free(job);
+}
+
+/* The other games here, so that a renamed or copied one costs no download. */
+static void list_others(struct lsp_download_job *job, struct lsp_peer *peer)
+{
+	size_t room = lsp_local_snapshot(peer)->count + 1;
+	struct lsp_share *share = NULL;
+	const struct lsp_library_game *game = lsp_local_find(peer, job->game);
+	job->unknown_files = game && game->state == LSP_LIBRARY_NOT_SHARED && game->file_count;
+	job->others = calloc(room, sizeof *job->others);
+	while (job->others && job->other_count < room &&
+		(share = lsp_shares_next(peer->shares, share))) {
+		if (!lsp_share_has_source(share) || strcmp(lsp_share_game(share), job->game) == 0)
+			continue;
+		struct other *other = &job->others[job->other_count++];
+		snprintf(other->game, sizeof other->game, "%s", lsp_share_game(share));
+		other->manifest = lsp_manifest_ref(lsp_share_manifest(share));
+	}
+}
+
+int lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *download,
+	const struct lsp_download_task *task, struct lsp_cancel *token,
+	struct lsp_download_job **ret_job, struct lsp_error *err)
+{
+	struct lsp_download_job *job = calloc(1, sizeof *job);
+	if (!job)
+		return lsp_error_no_memory(err, "peer");
+	job->peer = peer;
+	job->download = download;
+	job->games_dir = strdup(lsp_local_games_dir(peer));
+	snprintf(job->game, sizeof job->game, "%s", task->game);
+	job->content = *task->content;
+	job->manifest = task->manifest ? lsp_manifest_ref(task->manifest) : NULL;
+	job->local = lsp_local_manifest(peer, task->game);
+	job->stage = task->stage ? lsp_stage_ref(task->stage) : NULL;
+	job->result.kind = task->kind;
+	if (task->kind == LSP_DOWNLOAD_JOB_OPEN)
+		list_others(job, peer);
+	job->job.work = work;
+	job->job.done = done;
+	int r = job->games_dir ? lsp_cancel_new(token, &job->token, err)
+			       : lsp_error_no_memory(err, "peer");
+	if (r == 0) {
+		job->job.token = job->token;
+		r = lsp_pool_submit(peer->disk, peer->core, &job->job, err);
+	}
+	if (r < 0) {
+		job_free(job);
+		return r;
+	}
+	*ret_job = job;
+	return 0;
+}
+
+void lsp_download_job_cancel(struct lsp_download_job *job)
+{
+	lsp_cancel_request(job->token, LSP_CANCEL_USER, "the download was cancelled");
+}

@@ -1,0 +1,52 @@
+/*
+ * The steps of a download that block on the disk, each as a job of the disk pool.
+ *
+ *   FIND    is there a stage of this content? Then its manifest is there as well.
+ *   OPEN    the game's folder is made, the stage opened, what the folder already has is reused, what
+ *           is doubtful is hashed, the space is checked.
+ *   SYNC    what was written goes to the disk.
+ *   COMMIT  everything moves into place.
+ *
+ * A job owns copies or references of what it needs, so that its download may be cancelled meanwhile;
+ * lsp_download_job_done is always called, on the core loop, exactly once.
+ */
+#pragma once
+
+#include "content/stage.h"
+
+struct lsp_cancel;
+struct lsp_download;
+struct lsp_download_job;
+struct lsp_peer;
+
+enum lsp_download_job_kind {
+	LSP_DOWNLOAD_JOB_FIND,
+	LSP_DOWNLOAD_JOB_OPEN,
+	LSP_DOWNLOAD_JOB_SYNC,
+	LSP_DOWNLOAD_JOB_COMMIT,
+};
+
+struct lsp_download_task {
+	enum lsp_download_job_kind kind;
+	const char *game;
+	const struct lsp_hash *content;
+	const struct lsp_manifest *manifest; /* NULL for FIND */
+	struct lsp_stage *stage;             /* for SYNC and COMMIT */
+};
+
+struct lsp_download_result {
+	enum lsp_download_job_kind kind;
+	int code;
+	struct lsp_error error;
+	const struct lsp_manifest *manifest; /* FIND: found; a reference */
+	struct lsp_stage *stage;             /* OPEN: a reference */
+};
+
+LSP_MUST_CHECK int lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *download,
+	const struct lsp_download_task *task, struct lsp_cancel *token,
+	struct lsp_download_job **ret_job, struct lsp_error *err);
+/* It ends soon; its result will be -LSP_E_CANCELLED, or what it came to. */
+void lsp_download_job_cancel(struct lsp_download_job *job);
+
+/* download.c: takes what it wants out of the result; the rest is freed. */
+void lsp_download_job_done(struct lsp_download *download, struct lsp_download_result *result);

@@ -1,0 +1,39 @@
+/*
+ * Limits: how much of the network this peer may use.
+ *
+ * The global ones are settings (limit_up, limit_down, pause_uploads, ping_guard) and in effect at
+ * once; those of single games last until the end. Uploads are held to the limit twice: the swarm
+ * grants no more payload than that, and the endpoint sends no more bytes on the wire. Downloads are
+ * held by asking for less. A watchdog compares the rates of the last seconds with the limits and
+ * warns, once, when they do not hold.
+ *
+ * The ping guard watches the delay of each connection and lowers what may be sent and asked for while
+ * it rises (swarm/ping_guard.h).
+ *
+ * On the core loop.
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lsp_limits;
+struct lsp_peer;
+
+LSP_MUST_CHECK int lsp_limits_new(
+	struct lsp_peer *peer, struct lsp_limits **ret_limits, struct lsp_error *err);
+void lsp_limits_free(struct lsp_limits *limits);
+/* The settings changed: takes them over. */
+void lsp_limits_apply(struct lsp_limits *limits);
+/* Of one game; 0: none. */
+void lsp_limits_set_game(
+	struct lsp_limits *limits, const char *game, uint64_t up, uint64_t down);
+/* Every 100 ms: the ping guard, and once a second the watchdog. */
+void lsp_limits_tick(struct lsp_limits *limits);
+/* {"up", "down", "games", "pause_uploads"}. */
+json_t *lsp_limits_json(const struct lsp_limits *limits);
+/* Does a limit not hold? For health. */
+bool lsp_limits_are_stale(const struct lsp_limits *limits);

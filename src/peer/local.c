@@ -1,0 +1,315 @@
+#include "peer/local.h"
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "peer/announce.h"
+#include "peer/events.h"
+#include "peer/games.h"
+#include "peer/peer.h"
+#include "peer/session.h"
+#include "peer/share.h"
+#include "store/picture.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SOURCE_FILES_MAX 8 /* descriptors that a served game keeps open */
+
+struct lsp_local {
+	struct lsp_peer *peer;
+	struct lsp_library *library;
+	struct lsp_catalog *catalog;
+	const struct lsp_library_snapshot *snapshot;
+	const struct lsp_catalog_snapshot *catalog_snapshot;
+	atomic_bool posted;
+};
+
+int lsp_local_new(struct lsp_peer *peer, struct lsp_library *library,
+	struct lsp_catalog *catalog, struct lsp_local **ret_local, struct lsp_error *err)
+{
+	struct lsp_local *local = calloc(1, sizeof *local);
+	if (!local)
+		return lsp_error_no_memory(err, "peer");
+	local->peer = peer;
+	local->library = library;
+	local->catalog = catalog;
+	local->catalog_snapshot = lsp_catalog_snapshot(catalog);
+	*ret_local = local;
+	return 0;
+}
+
+void lsp_local_free(struct lsp_local *local)
+{
+	if (!local)
+		return;
+	lsp_library_snapshot_unref(local->snapshot);
+	lsp_catalog_snapshot_unref(local->catalog_snapshot);
+	free(local);
+}
+
+/* ---- Sources: what a hashed game is served from ----------------------------------------------------- */
+
+struct opening {
+	struct lsp_job job;
+	struct lsp_peer *peer;
+	char game[LSP_GAME_ID_MAX + 1];
+	struct lsp_source *source;
+};
+
+static void open_source(struct lsp_job *job)
+{
+	struct opening *opening = lsp_container_of(job, struct opening, job);
+	job->result = lsp_library_source(opening->peer->local->library, opening->game,
+		SOURCE_FILES_MAX, &opening->source, &job->error);
+}
+
+static void source_opened(struct lsp_job *job)
+{
+	struct opening *opening = lsp_container_of(job, struct opening, job);
+	struct lsp_peer *peer = opening->peer;
+	const struct lsp_library_game *game = lsp_local_find(peer, opening->game);
+	struct lsp_share *share;
+	if (job->result < 0) {
+		lsp_log_debug("peer", "%s is not served: %s", opening->game, job->error.message);
+	} else if (game && game->state == LSP_LIBRARY_READY &&
+		   lsp_hash_equal(&game->content,
+			   &lsp_source_manifest(opening->source)->content_id)) {
+		if (lsp_shares_add_source(peer->shares, opening->game, opening->source, &share,
+			    &job->error) < 0) {
+			lsp_log_warning("peer", "%s is not served: %s", opening->game,
+				job->error.message);
+		} else {
+			lsp_sessions_offer_share(peer, share);
+			lsp_announce_game(peer->announce, opening->game);
+			lsp_peer_kick(peer);
+		}
+	}
+	lsp_source_unref(opening->source);
+	free(opening);
+}
+
+static void begin_opening(struct lsp_local *local, const char *game)
+{
+	struct opening *opening = calloc(1, sizeof *opening);
+	struct lsp_error err = {0};
+	if (!opening)
+		return;
+	opening->peer = local->peer;
+	snprintf(opening->game, sizeof opening->game, "%s", game);
+	opening->job.work = open_source;
+	opening->job.done = source_opened;
+	if (lsp_pool_submit(local->peer->state_pool, local->peer->core, &opening->job, &err) < 0) {
+		lsp_log_warning("peer", "%s is not served: %s", game, err.message);
+		free(opening);
+	}
+}
+
+static bool is_ready(const struct lsp_library_game *game)
+{
+	return game && game->state == LSP_LIBRARY_READY;
+}
+
+static void game_changed(void *argument, const struct lsp_library_game *before,
+	const struct lsp_library_game *after)
+{
+	struct lsp_local *local = argument;
+	const char *id = after ? after->id : before->id;
+	bool same = is_ready(before) && is_ready(after) &&
+		    lsp_hash_equal(&before->content, &after->content) &&
+		    lsp_fingerprint_same_files(&before->fingerprint, &after->fingerprint);
+	if (is_ready(before) && !same) {
+		struct lsp_share *share =
+			lsp_shares_find(local->peer->shares, &before->content);
+		if (share && strcmp(lsp_share_game(share), id) == 0)
+			lsp_share_drop_source(share);
+	}
+	if (is_ready(after) && !same)
+		begin_opening(local, id);
+	lsp_announce_game(local->peer->announce, id);
+}
+
+/* ---- Snapshots ----------------------------------------------------------------------------------------- */
+
+void lsp_local_take_snapshot(struct lsp_local *local)
+{
+	const struct lsp_library_snapshot *old = local->snapshot;
+	local->snapshot = lsp_library_snapshot(local->library);
+	if (old != local->snapshot) {
+		lsp_library_diff(old, local->snapshot, game_changed, local);
+		lsp_games_local_changed(local->peer);
+	}
+	lsp_library_snapshot_unref(old);
+}
+
+static void take_snapshot(void *argument)
+{
+	struct lsp_peer *peer = argument;
+	atomic_store(&peer->local->posted, false);
+	lsp_local_take_snapshot(peer->local);
+}
+
+void lsp_local_library_changed(void *argument)
+{
+	struct lsp_peer *peer = argument;
+	if (!peer->local || atomic_exchange(&peer->local->posted, true))
+		return;
+	(void)!lsp_loop_post(peer->core, take_snapshot, peer, NULL);
+}
+
+const struct lsp_library_snapshot *lsp_local_snapshot(const struct lsp_peer *peer)
+{
+	return peer->local->snapshot;
+}
+
+const struct lsp_catalog_snapshot *lsp_local_catalog_snapshot(const struct lsp_peer *peer)
+{
+	return peer->local->catalog_snapshot;
+}
+
+void lsp_local_catalog_changed(struct lsp_peer *peer)
+{
+	struct lsp_local *local = peer->local;
+	lsp_catalog_snapshot_unref(local->catalog_snapshot);
+	local->catalog_snapshot = lsp_catalog_snapshot(local->catalog);
+	lsp_games_local_changed(peer);
+}
+
+struct lsp_library *lsp_local_library(const struct lsp_peer *peer)
+{
+	return peer->local->library;
+}
+
+struct lsp_catalog *lsp_local_catalog(const struct lsp_peer *peer)
+{
+	return peer->local->catalog;
+}
+
+const char *lsp_local_games_dir(const struct lsp_peer *peer)
+{
+	return peer->local->snapshot->games_dir;
+}
+
+const struct lsp_library_game *lsp_local_find(const struct lsp_peer *peer, const char *game)
+{
+	return lsp_library_find(peer->local->snapshot, game);
+}
+
+const struct lsp_manifest *lsp_local_manifest(const struct lsp_peer *peer, const char *game)
+{
+	struct lsp_share *share = lsp_shares_find_game(peer->shares, game);
+	return share ? lsp_manifest_ref(lsp_share_manifest(share)) : NULL;
+}
+
+bool lsp_local_pinned_content(
+	const struct lsp_peer *peer, const char *game, struct lsp_hash *ret_content)
+{
+	const struct lsp_catalog_entry *entry =
+		lsp_catalog_find(peer->local->catalog_snapshot, game);
+	if (!entry || !entry->has_content)
+		return false;
+	*ret_content = entry->content;
+	return true;
+}
+
+/* ---- Operations ------------------------------------------------------------------------------------------ */
+
+int lsp_local_hold(struct lsp_peer *peer, const char *game, struct lsp_error *err)
+{
+	return lsp_library_hold(peer->local->library, game, err);
+}
+
+/* From the library's thread back to the loop. */
+struct crossing {
+	struct lsp_peer *peer;
+	struct lsp_post post;
+	void (*done)(void *argument);
+	void *argument;
+};
+
+static void cross_on_loop(void *argument)
+{
+	struct crossing *crossing = argument;
+	struct crossing copy = *crossing;
+	free(crossing);
+	lsp_local_take_snapshot(copy.peer->local);
+	copy.done(copy.argument);
+}
+
+static void cross(void *argument)
+{
+	struct crossing *crossing = argument;
+	lsp_loop_post_reserved(crossing->peer->core, &crossing->post, cross_on_loop, crossing);
+}
+
+/* NULL: the loop is closing, or there is no memory; then `done` has been called. */
+static struct crossing *crossing_new(
+	struct lsp_peer *peer, void (*done)(void *argument), void *argument)
+{
+	struct crossing *crossing = done ? calloc(1, sizeof *crossing) : NULL;
+	if (crossing && lsp_loop_reserve(peer->core, NULL) < 0) {
+		free(crossing);
+		crossing = NULL;
+	}
+	if (crossing) {
+		crossing->peer = peer;
+		crossing->done = done;
+		crossing->argument = argument;
+	} else if (done) {
+		done(argument);
+	}
+	return crossing;
+}
+
+void lsp_local_release(struct lsp_peer *peer, const char *game,
+	const struct lsp_manifest *manifest, void (*done)(void *argument), void *argument)
+{
+	struct crossing *crossing = crossing_new(peer, done, argument);
+	lsp_library_release(
+		peer->local->library, game, manifest, crossing ? cross : NULL, crossing);
+}
+
+void lsp_local_recheck(
+	struct lsp_peer *peer, const char *game, void (*done)(void *argument), void *argument)
+{
+	struct crossing *crossing = crossing_new(peer, done, argument);
+	lsp_library_recheck(peer->local->library, game, crossing ? cross : NULL, crossing);
+}
+
+/* ---- On a disk thread ---------------------------------------------------------------------------------------------- */
+
+int lsp_local_read_cover(struct lsp_peer *peer, const char *game, struct lsp_buffer *ret_cover,
+	char *ret_media, size_t media_size, struct lsp_error *err)
+{
+	int r = lsp_catalog_cover(peer->local->catalog, game, ret_cover, err);
+	if (r < 0)
+		r = lsp_library_cover(peer->local->library, game, ret_cover, err);
+	if (r < 0)
+		return r;
+	snprintf(ret_media, media_size, "%s",
+		lsp_picture_type(lsp_picture_kind(ret_cover->data, ret_cover->size)));
+	return 0;
+}
+
+void lsp_local_add_to_catalog(struct lsp_peer *peer, const char *game, const char *title,
+	const char *version, uint64_t size, const char *cover)
+{
+	struct lsp_catalog *catalog = peer->local->catalog;
+	_cleanup_(lsp_catalog_snapshot_unref_pointer) const struct lsp_catalog_snapshot *snapshot =
+		lsp_catalog_snapshot(catalog);
+	const struct lsp_catalog_entry *known = lsp_catalog_find(snapshot, game);
+	_cleanup_buffer_ struct lsp_buffer picture = {0};
+	struct lsp_catalog_entry entry = known ? *known : (struct lsp_catalog_entry){.id = game};
+	struct lsp_catalog_cover_change change = {0};
+	struct lsp_error err = {0};
+	if (title || !entry.title)
+		entry.title = title ? title : game;
+	entry.version = version;
+	entry.size = size;
+	if (cover && !entry.has_cover &&
+		lsp_fs_read_file(cover, LSP_PICTURE_MAX, &picture, NULL) == 0 &&
+		lsp_picture_check(picture.data, picture.size, NULL) == 0)
+		change = (struct lsp_catalog_cover_change){true, picture.data, picture.size};
+	if (lsp_catalog_put(catalog, &entry, &change, &err) < 0)
+		lsp_log_warning("peer", "%s is not in the catalogue: %s", game, err.message);
+}

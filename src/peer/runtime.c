@@ -1,0 +1,370 @@
+#include "peer/runtime.h"
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "install/archive.h"
+#include "library/library.h"
+#include "net/identity.h"
+#include "peer/announce.h"
+#include "peer/connect.h"
+#include "peer/database.h"
+#include "peer/download.h"
+#include "peer/events.h"
+#include "peer/games.h"
+#include "peer/health.h"
+#include "peer/limits.h"
+#include "peer/local.h"
+#include "peer/operations.h"
+#include "peer/runtime_private.h"
+#include "peer/session.h"
+#include "peer/share.h"
+#include "peer/swarm_driver.h"
+#include "task/answer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK (100 * LSP_MILLISECOND)
+#define BLOCKS_MAX 512 /* 128 MiB on their way between disk and network */
+#define DISK_THREADS 4
+#define DISK_QUEUE 4096
+
+struct lsp_peer *lsp_runtime_peer(struct lsp_runtime *runtime)
+{
+	return &runtime->peer;
+}
+
+struct lsp_supervisor *lsp_runtime_supervisor(struct lsp_runtime *runtime)
+{
+	return runtime->supervisor;
+}
+
+struct lsp_config *lsp_runtime_config(struct lsp_runtime *runtime)
+{
+	return runtime->config;
+}
+
+const char *lsp_runtime_http_url(struct lsp_runtime *runtime)
+{
+	return atomic_load(&runtime->http_url);
+}
+
+void lsp_runtime_set_http_url(struct lsp_runtime *runtime, const char *url)
+{
+	free(atomic_exchange(&runtime->http_url, strdup(url)));
+}
+
+void lsp_runtime_stop(struct lsp_runtime *runtime, enum lsp_cancel_kind kind, const char *text)
+{
+	lsp_cancel_request(runtime->peer.root, kind, text);
+}
+
+void lsp_runtime_fail_quic(struct lsp_runtime *runtime, const char *why)
+{
+	lsp_connect_fail(runtime->peer.connect, why);
+}
+
+/* ---- The beat of the core loop ------------------------------------------------------------------------- */
+
+static void beat(void *argument)
+{
+	struct lsp_runtime *runtime = argument;
+	struct lsp_peer *peer = &runtime->peer;
+	lsp_time now = lsp_peer_now(peer);
+	lsp_timer_start(&peer->tick, now + TICK);
+	lsp_download_tick(peer);
+	lsp_sessions_flush_haves(peer);
+	lsp_announce_flush(peer->announce);
+	lsp_games_flush(peer);
+	lsp_limits_tick(peer->limits);
+	if (now < runtime->next_second)
+		return;
+	runtime->next_second = now + LSP_SECOND;
+	uint32_t changed = 0;
+	struct lsp_error err = {0};
+	if (lsp_config_poll(runtime->config, &changed, &err) < 0)
+		lsp_peer_warn(peer, "%s", err.message);
+	lsp_runtime_settings_changed(runtime, changed);
+	lsp_health_check(peer);
+}
+
+void lsp_runtime_settings_changed(struct lsp_runtime *runtime, uint32_t changed)
+{
+	struct lsp_peer *peer = &runtime->peer;
+	const uint32_t limits = 1u << LSP_SETTING_LIMIT_UP | 1u << LSP_SETTING_LIMIT_DOWN |
+				1u << LSP_SETTING_PAUSE_UPLOADS | 1u << LSP_SETTING_PING_GUARD;
+	if (changed & limits)
+		lsp_limits_apply(peer->limits);
+	if (changed & 1u << LSP_SETTING_LOG_LEVEL) {
+		enum lsp_log_level level;
+		if (lsp_log_level_parse(lsp_config_text(runtime->config, LSP_SETTING_LOG_LEVEL),
+			    &level, NULL) == 0)
+			lsp_log_set_level(level);
+	}
+	if (changed & 1u << LSP_SETTING_RESCAN_INTERVAL)
+		lsp_library_set_rescan_interval(runtime->library,
+			lsp_config_number(runtime->config, LSP_SETTING_RESCAN_INTERVAL) *
+				LSP_SECOND);
+	if (changed & 1u << LSP_SETTING_NAME)
+		lsp_runtime_take_name(runtime);
+}
+
+/* ---- Services -------------------------------------------------------------------------------------------- */
+
+static void tell_failed(void *argument)
+{
+	struct lsp_runtime *runtime = argument;
+	lsp_events_publish_final(runtime->peer.events,
+		json_pack("{s:s, s:s, s:o}", "event", "runtime_failed", "component",
+			runtime->failed_component, "error",
+			lsp_error_to_json(&runtime->failed_error)));
+}
+
+/* A Required service failed; the root token is cancelled after this returns. */
+static void runtime_failed(
+	void *argument, const char *component, const struct lsp_error *error)
+{
+	struct lsp_runtime *runtime = argument;
+	snprintf(runtime->failed_component, sizeof runtime->failed_component, "%s", component);
+	runtime->failed_error = *error;
+	lsp_log_error("peer", "%s failed, the peer stops: %s", component, error->message);
+	if (lsp_loop_is_current(runtime->peer.core))
+		tell_failed(runtime);
+	else
+		(void)!lsp_loop_post(runtime->peer.core, tell_failed, runtime, NULL);
+}
+
+static void ping_beat(void *argument)
+{
+	struct lsp_runtime *runtime = argument;
+	lsp_timer_start(&runtime->liveness_timer, lsp_peer_now(&runtime->peer) + LSP_SECOND / 2);
+	lsp_sessions_tick(&runtime->peer);
+}
+
+static int start_liveness(void *argument, struct lsp_error *err)
+{
+	ping_beat(argument);
+	return 0;
+}
+
+static void stop_liveness(void *argument)
+{
+	struct lsp_runtime *runtime = argument;
+	lsp_timer_stop(&runtime->liveness_timer);
+}
+
+static int start_services(void *argument, struct lsp_error *err)
+{
+	static const struct lsp_policy restart = {
+		.kind = LSP_POLICY_RESTART, .delay = 5 * LSP_SECOND};
+	static const struct lsp_supervised_hooks liveness = {start_liveness, stop_liveness};
+	struct lsp_runtime *runtime = argument;
+	struct lsp_peer *peer = &runtime->peer;
+	int r = lsp_connect_start(peer->connect, runtime->supervisor, err);
+	if (r == 0)
+		r = lsp_supervisor_add(runtime->supervisor, peer->core, "liveness", &restart,
+			&liveness, runtime, &runtime->liveness, err);
+	if (r < 0)
+		return r;
+	if (!lsp_connect_endpoint(peer->connect)) {
+		if (err)
+			*err = runtime->failed_error;
+		return -runtime->failed_error.code;
+	}
+	lsp_limits_apply(peer->limits);
+	lsp_local_take_snapshot(peer->local);
+	lsp_download_restore(peer);
+	beat(runtime);
+	return 0;
+}
+
+/* ---- What the core loop owns -------------------------------------------------------------------------------- */
+
+int lsp_runtime_build_core(void *argument, struct lsp_error *err)
+{
+	struct lsp_runtime *runtime = argument;
+	struct lsp_peer *peer = &runtime->peer;
+	uint64_t seed;
+	lsp_random_bytes(&seed, sizeof seed);
+	int r = lsp_events_new(lsp_games_snapshot, peer, &peer->events, err);
+	if (r == 0)
+		r = lsp_calls_new(peer, &peer->calls, err);
+	if (r == 0)
+		r = lsp_database_new(&peer->database, err);
+	if (r == 0)
+		r = lsp_swarm_new(seed, lsp_peer_now(peer), &peer->swarm, err);
+	if (r == 0)
+		r = lsp_shares_new(peer->swarm, &peer->shares, err);
+	if (r == 0)
+		r = lsp_blocks_new(BLOCKS_MAX, &peer->blocks, err);
+	if (r == 0)
+		r = lsp_games_new(peer, &peer->games, err);
+	if (r == 0)
+		r = lsp_announce_new(peer, &peer->announce, err);
+	if (r == 0)
+		r = lsp_limits_new(peer, &peer->limits, err);
+	if (r == 0)
+		r = lsp_timer_init(&peer->tick, peer->core, beat, runtime, err);
+	if (r == 0)
+		r = lsp_timer_init(
+			&runtime->liveness_timer, peer->core, ping_beat, runtime, err);
+	if (r == 0)
+		r = lsp_swarm_driver_init(peer, err);
+	if (r == 0)
+		peer->choices = lsp_peer_load_json(peer, "choices.json");
+	return r;
+}
+
+/* After the loop has ended: nobody else is left. */
+void lsp_runtime_free_core(struct lsp_runtime *runtime)
+{
+	struct lsp_peer *peer = &runtime->peer;
+	lsp_download_free_all(peer);
+	lsp_calls_free(peer->calls);
+	lsp_shares_free(peer->shares);
+	lsp_swarm_free(peer->swarm);
+	lsp_connect_free(peer->connect);
+	lsp_local_free(peer->local);
+	lsp_announce_free(peer->announce);
+	lsp_games_free(peer->games);
+	lsp_limits_free(peer->limits);
+	lsp_database_free(peer->database);
+	lsp_blocks_free(peer->blocks);
+	lsp_events_free(peer->events);
+	json_decref(peer->choices);
+	json_decref(peer->health);
+}
+
+/* ---- Start ----------------------------------------------------------------------------------------------------- */
+
+static int start_threads(struct lsp_runtime *runtime, struct lsp_error *err)
+{
+	struct lsp_peer *peer = &runtime->peer;
+	struct lsp_supervisor_events events = {
+		.runtime_failed = runtime_failed, .argument = runtime};
+	int r = lsp_cancel_new(NULL, &peer->root, err);
+	if (r == 0)
+		r = lsp_tasks_new(peer->root, peer->clock, &peer->tasks, err);
+	if (r == 0)
+		r = lsp_loop_start(peer->tasks, "core", &peer->core, err);
+	if (r == 0)
+		r = lsp_pool_new(
+			peer->tasks, "disk", DISK_THREADS, DISK_QUEUE, &peer->disk, err);
+	if (r == 0)
+		r = lsp_pool_new(peer->tasks, "state", 1, 100000, &peer->state_pool, err);
+	if (r == 0)
+		r = lsp_pool_new(peer->tasks, "hash", 1, 100000, &runtime->hash, err);
+	if (r == 0)
+		r = lsp_operations_new(
+			lsp_runtime_operations_changed, peer, &peer->operations, err);
+	if (r == 0)
+		r = lsp_supervisor_new(peer->tasks, &events, &runtime->supervisor, err);
+	return r;
+}
+
+static int open_library(struct lsp_runtime *runtime, struct lsp_error *err)
+{
+	struct lsp_peer *peer = &runtime->peer;
+	struct lsp_library_options options = {
+		.games_dir = lsp_config_text(runtime->config, LSP_SETTING_GAMES_DIR),
+		.state_dir = peer->state_dir,
+		.holder = peer->name,
+		.clock = peer->clock,
+		.pool = runtime->hash,
+		.loop = peer->core,
+		.tasks = peer->tasks,
+		.rescan_interval =
+			lsp_config_number(runtime->config, LSP_SETTING_RESCAN_INTERVAL) *
+			LSP_SECOND,
+		.changed = lsp_local_library_changed,
+		.argument = peer,
+	};
+	int r = lsp_library_new(&options, &runtime->library, err);
+	if (r == 0)
+		r = lsp_local_new(peer, runtime->library, runtime->catalog, &peer->local, err);
+	return r;
+}
+
+/* The quick first scan: attempted; a failure is said and stops nothing. */
+static void first_scan(struct lsp_runtime *runtime)
+{
+	struct lsp_error err = {0};
+	const struct lsp_library_snapshot *snapshot = lsp_library_snapshot(runtime->library);
+	lsp_operations_recover(&runtime->peer, snapshot->games_dir);
+	lsp_library_snapshot_unref(snapshot);
+	if (lsp_library_scan(runtime->library, runtime->peer.root, &err) < 0)
+		lsp_log_warning("library", "the first scan failed: %s", err.message);
+}
+
+static int take_first_snapshot(void *argument, struct lsp_error *err)
+{
+	struct lsp_runtime *runtime = argument;
+	lsp_local_take_snapshot(runtime->peer.local);
+	return 0;
+}
+
+static int open_connect(void *argument, struct lsp_error *err)
+{
+	struct lsp_runtime *runtime = argument;
+	return lsp_connect_new(
+		&runtime->peer, &runtime->connect_options, &runtime->peer.connect, err);
+}
+
+static int call_core(
+	struct lsp_runtime *runtime, lsp_loop_function function, struct lsp_error *err)
+{
+	return lsp_loop_call(runtime->peer.core, function, runtime, NULL, LSP_TIME_NEVER, err);
+}
+
+static int start(struct lsp_runtime *runtime, const struct lanspread_options *options,
+	struct lsp_error *err)
+{
+	static const struct lsp_policy best_effort = {.kind = LSP_POLICY_BEST_EFFORT};
+	int r = lsp_runtime_open_state(runtime, options, err);
+	if (r == 0)
+		r = start_threads(runtime, err);
+	if (r == 0)
+		r = lsp_runtime_set_unpacker(runtime, options, err);
+	if (r == 0)
+		r = call_core(runtime, lsp_runtime_build_core, err);
+	if (r == 0)
+		r = open_library(runtime, err);
+	if (r == 0)
+		r = call_core(runtime, take_first_snapshot, err);
+	if (r == 0)
+		r = call_core(runtime, open_connect, err);
+	if (r < 0)
+		return r;
+	first_scan(runtime);
+	r = call_core(runtime, start_services, err);
+	if (r == 0)
+		r = lsp_supervisor_run(runtime->supervisor, "library-monitor", &best_effort,
+			lsp_library_run, runtime->library, err);
+	if (r == 0)
+		r = lsp_runtime_start_discovery(runtime, options, err);
+	if (r == 0)
+		r = lsp_tasks_spawn(runtime->peer.tasks, "runtime", LSP_TASK_BACKGROUND,
+			lsp_runtime_task, runtime, NULL, err);
+	return r;
+}
+
+int lsp_runtime_start(const struct lanspread_options *options, struct lsp_runtime **ret_runtime,
+	struct lsp_error *err)
+{
+	struct lsp_runtime *runtime = calloc(1, sizeof *runtime);
+	if (!runtime)
+		return lsp_error_no_memory(err, "peer");
+	runtime->peer.clock = lsp_clock_system;
+	runtime->peer.runtime = runtime;
+	runtime->peer.started = lsp_now(lsp_clock_system);
+	lsp_answer_init(&runtime->stopped);
+	lsp_random_bytes(&runtime->peer.instance, sizeof runtime->peer.instance);
+	int r = start(runtime, options, err);
+	if (r < 0) {
+		lsp_runtime_unwind(runtime);
+		return r;
+	}
+	*ret_runtime = runtime;
+	return 0;
+}

@@ -1,0 +1,333 @@
+#include "peer/serve_disk.h"
+
+#include "base/buffer.h"
+#include "base/log.h"
+#include "peer/exchange.h"
+#include "peer/local.h"
+#include "peer/peer.h"
+#include "peer/session_private.h"
+
+#include <string.h>
+
+/* One answer in the making. */
+struct answer {
+	struct lsp_job job;
+	struct lsp_peer *peer;
+	struct lsp_responder *responder; /* NULL: its stream has ended */
+	int (*make)(struct answer *answer, struct lsp_error *err);
+	struct lsp_share *share;
+	struct lsp_share_reader reader;
+	const struct lsp_manifest *manifest;
+	uint32_t first, count;
+	struct lsp_block_run *runs;
+	size_t run_count;
+	char game[LSP_GAME_ID_MAX + 1];
+	char media[LSP_WORD_MAX + 1];
+	struct lsp_buffer bytes;
+	bool working, sent;
+};
+
+static void answer_free(struct answer *answer)
+{
+	lsp_share_reader_done(&answer->reader);
+	lsp_share_unref(answer->share);
+	lsp_manifest_unref(answer->manifest);
+	lsp_buffer_done(&answer->bytes);
+	free(answer->runs);
+	free(answer);
+}
+
+static void gone(void *argument)
+{
+	struct answer *answer = argument;
+	answer->responder = NULL;
+	if (!answer->working)
+		answer_free(answer);
+}
+
+static void work(struct lsp_job *job)
+{
+	struct answer *answer = lsp_container_of(job, struct answer, job);
+	job->result = answer->make(answer, &job->error);
+}
+
+static void nothing(void *argument)
+{
+}
+
+static void done(struct lsp_job *job)
+{
+	struct answer *answer = lsp_container_of(job, struct answer, job);
+	answer->working = false;
+	if (!answer->responder) {
+		answer_free(answer);
+		return;
+	}
+	if (job->result < 0) {
+		lsp_responder_fail(answer->responder, &job->error);
+		return; /* `gone` frees it */
+	}
+	struct lsp_response response = {.type = LSP_RESPONSE_BYTES};
+	response.bytes.length = answer->bytes.size;
+	memcpy(response.bytes.media, answer->media, sizeof answer->media);
+	lsp_responder_begin_bytes(answer->responder, &response);
+	if (answer->bytes.size)
+		lsp_responder_bytes(answer->responder, answer->bytes.data, answer->bytes.size,
+			nothing, NULL); /* the bytes live until `gone` */
+}
+
+static void start(struct lsp_session *session, struct lsp_responder *responder,
+	struct lsp_share *share, const struct answer *wanted)
+{
+	struct lsp_peer *peer = session->peer;
+	struct lsp_error err = {0};
+	struct answer *answer = malloc(sizeof *answer);
+	if (!answer) {
+		lsp_error_no_memory(&err, "peer");
+		lsp_responder_fail(responder, &err);
+		return;
+	}
+	*answer = *wanted;
+	answer->peer = peer;
+	if (share) {
+		answer->share = lsp_share_ref(share);
+		answer->manifest = lsp_manifest_ref(lsp_share_manifest(share));
+		lsp_share_reader_init(&answer->reader, share);
+	}
+	answer->job.work = work;
+	answer->job.done = done;
+	if (lsp_pool_submit(peer->disk, peer->core, &answer->job, &err) < 0) {
+		answer_free(answer);
+		lsp_responder_fail(responder, &err);
+		return;
+	}
+	answer->working = true;
+	answer->responder = responder;
+	lsp_responder_own(
+		responder, &(struct lsp_responder_owner){.gone = gone, .argument = answer});
+}
+
+/* The share with that content; answers the request itself when there is none. */
+static struct lsp_share *find(struct lsp_session *session, struct lsp_responder *responder,
+	const struct lsp_hash *content)
+{
+	struct lsp_share *share = lsp_shares_find(session->peer->shares, content);
+	if (!share) {
+		struct lsp_error err = {0};
+		lsp_error_set(&err, "peer", LSP_E_NOT_FOUND, "that content is not here");
+		lsp_responder_fail(responder, &err);
+	}
+	return share;
+}
+
+/* ---- Manifests ------------------------------------------------------------------------------------------ */
+
+static int make_manifest(struct answer *answer, struct lsp_error *err)
+{
+	return lsp_manifest_serialize(answer->manifest, &answer->bytes, err);
+}
+
+void lsp_serve_manifest(struct lsp_session *session, struct lsp_responder *responder,
+	struct lsp_request *request)
+{
+	struct lsp_share *share = find(session, responder, &request->get_content.content);
+	if (share)
+		start(session, responder, share, &(struct answer){.make = make_manifest});
+}
+
+/* ---- Leaves and their hashes ------------------------------------------------------------------------------ */
+
+/* The whole of a chunk, and what its leaves hash to. */
+static int read_chunk(struct answer *answer, uint32_t index, struct lsp_buffer *ret_bytes,
+	struct lsp_error *err)
+{
+	struct lsp_chunk chunk;
+	lsp_manifest_chunk(answer->manifest, index, &chunk);
+	lsp_buffer_reset(ret_bytes);
+	int r = lsp_buffer_reserve(ret_bytes, chunk.size, err);
+	if (r == 0)
+		r = lsp_share_read(&answer->reader, index, 0, ret_bytes->data, chunk.size, err);
+	if (r == 0)
+		ret_bytes->size = chunk.size;
+	return r;
+}
+
+static int make_hashes(struct answer *answer, struct lsp_error *err)
+{
+	_cleanup_buffer_ struct lsp_buffer bytes = {0};
+	for (uint32_t i = 0; i < answer->count; i++) {
+		int r = read_chunk(answer, answer->first + i, &bytes, err);
+		for (size_t at = 0; r == 0 && at < bytes.size; at += LSP_LEAF_SIZE) {
+			struct lsp_hash leaf;
+			lsp_sha256(&leaf, bytes.data + at,
+				LSP_MIN(bytes.size - at, (size_t)LSP_LEAF_SIZE));
+			r = lsp_buffer_append(&answer->bytes, leaf.bytes, sizeof leaf.bytes, err);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void refuse_range(struct lsp_responder *responder)
+{
+	struct lsp_error err = {0};
+	lsp_error_set(&err, "peer", LSP_E_INVALID, "the content has no such chunks");
+	lsp_responder_fail(responder, &err);
+}
+
+void lsp_serve_hashes(struct lsp_session *session, struct lsp_responder *responder,
+	struct lsp_request *request)
+{
+	const struct lsp_get_hashes *get = &request->get_hashes;
+	struct lsp_share *share = find(session, responder, &get->content);
+	if (!share)
+		return;
+	const struct lsp_manifest *manifest = lsp_share_manifest(share);
+	uint64_t leaves = manifest->piece_length / LSP_LEAF_SIZE;
+	if (get->first >= manifest->chunk_count || get->count > manifest->chunk_count - get->first ||
+		get->count * leaves * LSP_SHA256_SIZE > LSP_MESSAGE_HASHES_MAX) {
+		refuse_range(responder);
+		return;
+	}
+	start(session, responder, share,
+		&(struct answer){.make = make_hashes,
+			.first = (uint32_t)get->first,
+			.count = (uint32_t)get->count});
+}
+
+static int make_blocks(struct answer *answer, struct lsp_error *err)
+{
+	for (size_t i = 0; i < answer->run_count; i++) {
+		const struct lsp_block_run *run = &answer->runs[i];
+		struct lsp_chunk chunk;
+		lsp_manifest_chunk(answer->manifest, run->chunk, &chunk);
+		uint64_t begin = (uint64_t)run->first * LSP_LEAF_SIZE;
+		uint64_t end = begin + (uint64_t)run->count * LSP_LEAF_SIZE;
+		size_t size = (size_t)(LSP_MIN(end, (uint64_t)chunk.size) - begin);
+		int r = lsp_buffer_reserve(&answer->bytes, size, err);
+		if (r == 0)
+			r = lsp_share_read(&answer->reader, run->chunk, begin,
+				answer->bytes.data + answer->bytes.size, size, err);
+		if (r < 0)
+			return r;
+		answer->bytes.size += size;
+	}
+	return 0;
+}
+
+static bool runs_fit(const struct lsp_manifest *manifest, const struct lsp_get_blocks *get)
+{
+	for (size_t i = 0; i < get->run_count; i++) {
+		const struct lsp_block_run *run = &get->runs[i];
+		struct lsp_chunk chunk;
+		if (run->chunk >= manifest->chunk_count)
+			return false;
+		lsp_manifest_chunk(manifest, run->chunk, &chunk);
+		if (run->first >= chunk.leaf_count || run->count > chunk.leaf_count - run->first)
+			return false;
+	}
+	return true;
+}
+
+void lsp_serve_blocks(struct lsp_session *session, struct lsp_responder *responder,
+	struct lsp_request *request)
+{
+	struct lsp_get_blocks *get = &request->get_blocks;
+	struct lsp_share *share = find(session, responder, &get->content);
+	if (!share)
+		return;
+	if (!runs_fit(lsp_share_manifest(share), get)) {
+		refuse_range(responder);
+		return;
+	}
+	start(session, responder, share,
+		&(struct answer){.make = make_blocks,
+			.runs = TAKE_PTR(get->runs),
+			.run_count = get->run_count});
+	get->run_count = 0;
+}
+
+/* ---- Covers ------------------------------------------------------------------------------------------------ */
+
+static int make_cover(struct answer *answer, struct lsp_error *err)
+{
+	return lsp_local_read_cover(answer->peer, answer->game, &answer->bytes, answer->media,
+		sizeof answer->media, err);
+}
+
+void lsp_serve_cover(struct lsp_session *session, struct lsp_responder *responder,
+	struct lsp_request *request)
+{
+	struct answer wanted = {.make = make_cover};
+	snprintf(wanted.game, sizeof wanted.game, "%s", request->get_game.id);
+	start(session, responder, NULL, &wanted);
+}
+
+/* ---- A second look ------------------------------------------------------------------------------------------ */
+
+struct recheck {
+	struct lsp_job job;
+	struct lsp_peer *peer;
+	struct lsp_share *share;
+	struct lsp_source *source;
+	uint32_t chunk;
+	struct lsp_bitmap wrong;
+};
+
+static void recheck_work(struct lsp_job *job)
+{
+	struct recheck *recheck = lsp_container_of(job, struct recheck, job);
+	job->result = lsp_source_recheck(recheck->source, recheck->chunk, recheck->peer->root,
+		&recheck->wrong, &job->error);
+}
+
+static void recheck_done(struct lsp_job *job)
+{
+	struct recheck *recheck = lsp_container_of(job, struct recheck, job);
+	struct lsp_peer *peer = recheck->peer;
+	lsp_swarm_id game = lsp_share_swarm_game(recheck->share);
+	size_t count = recheck->wrong.set;
+	if (job->result < 0)
+		lsp_log_warning("peer", "cannot look at %s again: %s",
+			lsp_share_game(recheck->share), job->error.message);
+	if (game && count) {
+		for (size_t i = lsp_bitmap_next_set(&recheck->wrong, 0); i < recheck->wrong.bits;
+			i = lsp_bitmap_next_set(&recheck->wrong, i + 1))
+			lsp_swarm_game_lost(peer->swarm, game, (uint32_t)i, 1);
+		lsp_peer_warn(peer,
+			"%zu chunks of %s are damaged on this disk and are not served any more: "
+			"run `lanspread verify %s`",
+			count, lsp_share_game(recheck->share), lsp_share_game(recheck->share));
+		lsp_local_recheck(peer, lsp_share_game(recheck->share), NULL, NULL);
+		lsp_peer_kick(peer);
+	}
+	lsp_bitmap_done(&recheck->wrong);
+	lsp_source_unref(recheck->source);
+	lsp_share_unref(recheck->share);
+	free(recheck);
+}
+
+void lsp_serve_recheck(struct lsp_peer *peer, struct lsp_share *share, uint32_t chunk)
+{
+	struct lsp_source *source = lsp_share_source(share);
+	struct recheck *recheck = source ? calloc(1, sizeof *recheck) : NULL;
+	struct lsp_error err = {0};
+	if (!recheck)
+		return; /* a download: what is staged was verified, the copy on the way was not */
+	recheck->peer = peer;
+	recheck->share = lsp_share_ref(share);
+	recheck->source = lsp_source_ref(source);
+	recheck->chunk = chunk;
+	recheck->job.work = recheck_work;
+	recheck->job.done = recheck_done;
+	int r = lsp_bitmap_init(&recheck->wrong, lsp_share_manifest(share)->chunk_count, &err);
+	if (r == 0)
+		r = lsp_pool_submit(peer->disk, peer->core, &recheck->job, &err);
+	if (r < 0) {
+		lsp_bitmap_done(&recheck->wrong);
+		lsp_source_unref(source);
+		lsp_share_unref(share);
+		free(recheck);
+	}
+}

@@ -1,0 +1,100 @@
+/* JSON documents in the state folder: what cannot be rebuilt from anything else. */
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "peer/events.h"
+#include "peer/peer.h"
+#include "wire/json.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DOCUMENT_MAX ((size_t)16 << 20)
+
+/* One save on its way. A newer one of the same file waits behind it in the pool's order. */
+struct save {
+	struct lsp_job job;
+	char *path;
+	char *text;
+};
+
+json_t *lsp_peer_load_json(struct lsp_peer *peer, const char *name)
+{
+	_cleanup_buffer_ struct lsp_buffer content = {0};
+	_cleanup_free_ char *path = lsp_text_format("%s/%s", peer->state_dir, name);
+	struct lsp_error err = {0};
+	json_t *document = NULL;
+	int r = path ? lsp_fs_read_file(path, DOCUMENT_MAX, &content, &err)
+		     : lsp_error_no_memory(&err, "peer");
+	if (r == 0)
+		r = lsp_json_parse((const char *)content.data, content.size,
+			&lsp_json_limits_local, &document, &err);
+	if (r == 0 && !json_is_object(document)) {
+		json_decref(document);
+		r = lsp_error_set(&err, "peer", LSP_E_PROTOCOL, "it is no object");
+	}
+	if (r == 0)
+		return document;
+	if (r != -LSP_E_NOT_FOUND)
+		lsp_log_warning("peer", "%s is not read, its content is lost: %s", path,
+			err.message);
+	return json_object();
+}
+
+static void save_free(struct save *save)
+{
+	free(save->path);
+	free(save->text);
+	free(save);
+}
+
+static void write_document(struct lsp_job *job)
+{
+	struct save *save = lsp_container_of(job, struct save, job);
+	job->result = lsp_fs_write_file(
+		save->path, save->text, strlen(save->text), 0600, &job->error);
+}
+
+static void written(struct lsp_job *job)
+{
+	struct save *save = lsp_container_of(job, struct save, job);
+	if (job->result < 0)
+		lsp_log_error("peer", "%s", job->error.message);
+	save_free(save);
+}
+
+void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *document)
+{
+	struct lsp_error err = {0};
+	struct save *save = calloc(1, sizeof *save);
+	if (save) {
+		save->path = lsp_text_format("%s/%s", peer->state_dir, name);
+		save->text = document ? json_dumps(document, JSON_INDENT(2) | JSON_SORT_KEYS)
+				      : NULL;
+	}
+	json_decref(document);
+	int r = save && save->path && save->text ? 0 : lsp_error_no_memory(&err, "peer");
+	if (r == 0) {
+		save->job.work = write_document;
+		save->job.done = written;
+		r = lsp_pool_submit(peer->state_pool, peer->core, &save->job, &err);
+	}
+	if (r < 0) {
+		lsp_log_error("peer", "cannot save %s: %s", name, err.message);
+		if (save)
+			save_free(save);
+	}
+}
+
+void lsp_peer_warn(struct lsp_peer *peer, const char *format, ...)
+{
+	char message[400];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(message, sizeof message, format, arguments);
+	va_end(arguments);
+	lsp_log_warning("peer", "%s", message);
+	lsp_events_publish(peer->events,
+		json_pack("{s:s, s:s}", "event", "warning", "message", message));
+}

@@ -1,0 +1,382 @@
+#include "peer/upload.h"
+
+#include "base/log.h"
+#include "peer/block.h"
+#include "peer/peer.h"
+#include "peer/session.h"
+#include "peer/share.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Bytes of an upload that may wait in its stream; beyond, reading pauses. */
+#define QUEUED_MAX (2u * LSP_BLOCK_SIZE)
+
+struct lsp_upload {
+	struct lsp_peer *peer;
+	struct lsp_session *session;     /* NULL once the stream has ended */
+	struct lsp_responder *responder; /* NULL likewise */
+	struct lsp_share *share;         /* a reference */
+	struct lsp_share_reader reader;
+	lsp_swarm_id id;                 /* in the swarm; 0: not there (any more) */
+
+	/* What is to be sent: chunks, or a range of one file. */
+	uint32_t chunk, count;
+	uint32_t file;
+	bool by_file;
+	uint64_t offset; /* in the chunk or the file */
+	uint64_t left;   /* bytes still to be read */
+
+	bool started, reading;
+	struct lsp_timer again; /* when the swarm will grant more */
+	struct lsp_block_waiter waiter;
+	struct lsp_block *block; /* being read into */
+	struct lsp_job job;
+};
+
+static void pump(struct lsp_upload *upload);
+
+static void upload_free(struct lsp_upload *upload)
+{
+	lsp_timer_done(&upload->again);
+	lsp_blocks_cancel_wait(upload->peer->blocks, &upload->waiter);
+	lsp_share_reader_done(&upload->reader);
+	lsp_share_unref(upload->share);
+	free(upload);
+}
+
+/* Tells the swarm that it is over, once. */
+static void leave_swarm(struct lsp_upload *upload, bool complete)
+{
+	if (!upload->id)
+		return;
+	lsp_swarm_upload_end(
+		upload->peer->swarm, upload->id, complete, lsp_peer_now(upload->peer));
+	upload->id = 0;
+	lsp_peer_kick(upload->peer);
+}
+
+/* The stream has ended: with the read that may be running, the last to hold the upload. */
+static void gone(void *argument)
+{
+	struct lsp_upload *upload = argument;
+	upload->responder = NULL;
+	upload->session = NULL;
+	leave_swarm(upload, upload->left == 0);
+	if (!upload->reading)
+		upload_free(upload);
+}
+
+static void more(void *argument)
+{
+	pump(argument);
+}
+
+static void grant_again(void *argument)
+{
+	pump(argument);
+}
+
+static void block_ready(struct lsp_block_waiter *waiter)
+{
+	pump(lsp_container_of(waiter, struct lsp_upload, waiter));
+}
+
+static int upload_new(struct lsp_session *session, struct lsp_share *share,
+	struct lsp_upload **ret_upload, struct lsp_error *err)
+{
+	struct lsp_upload *upload = calloc(1, sizeof *upload);
+	if (!upload)
+		return lsp_error_no_memory(err, "peer");
+	upload->peer = lsp_session_peer(session);
+	upload->session = session;
+	upload->share = lsp_share_ref(share);
+	upload->waiter.ready = block_ready;
+	lsp_share_reader_init(&upload->reader, share);
+	int r = lsp_timer_init(&upload->again, upload->peer->core, grant_again, upload, err);
+	if (r < 0) {
+		upload_free(upload);
+		return r;
+	}
+	*ret_upload = upload;
+	return 0;
+}
+
+static void own(struct lsp_upload *upload, struct lsp_responder *responder)
+{
+	upload->responder = responder;
+	lsp_responder_own(responder,
+		&(struct lsp_responder_owner){.more = more, .gone = gone, .argument = upload});
+}
+
+/* ---- Reading --------------------------------------------------------------------------------------- */
+
+static uint64_t chunk_left(const struct lsp_upload *upload)
+{
+	struct lsp_chunk chunk;
+	lsp_manifest_chunk(lsp_share_manifest(upload->share), upload->chunk, &chunk);
+	return chunk.size - upload->offset;
+}
+
+/* On a disk thread: fills the block from where the upload stands, over chunk borders. */
+static void read_block(struct lsp_job *job)
+{
+	struct lsp_upload *upload = lsp_container_of(job, struct lsp_upload, job);
+	struct lsp_block *block = upload->block;
+	size_t done = 0;
+	job->result = 0;
+	if (upload->by_file) {
+		job->result = upload->reader.source
+			? lsp_source_read(upload->reader.source, upload->file, upload->offset,
+				  block->data, block->size, &job->error)
+			: lsp_error_set(&job->error, "peer", LSP_E_NOT_FOUND, "not here any more");
+		upload->offset += block->size;
+		return;
+	}
+	while (done < block->size && job->result == 0) {
+		uint64_t left = chunk_left(upload);
+		size_t part = LSP_MIN(block->size - done, (size_t)left);
+		job->result = lsp_share_read(&upload->reader, upload->chunk, upload->offset,
+			block->data + done, part, &job->error);
+		done += part;
+		upload->offset += part;
+		if (part == left) {
+			upload->chunk++;
+			upload->offset = 0;
+		}
+	}
+}
+
+static void release_block(void *argument)
+{
+	lsp_block_give(argument);
+}
+
+static void fail(struct lsp_upload *upload, const struct lsp_error *error)
+{
+	lsp_log_warning("peer", "cannot serve %s to %s: %s", lsp_share_game(upload->share),
+		lsp_session_name(upload->session), error->message);
+	leave_swarm(upload, false);
+	lsp_responder_abort(upload->responder); /* `gone` follows and frees the upload */
+}
+
+static void block_read(struct lsp_job *job)
+{
+	struct lsp_upload *upload = lsp_container_of(job, struct lsp_upload, job);
+	struct lsp_block *block = TAKE_PTR(upload->block);
+	upload->reading = false;
+	if (!upload->responder) { /* the stream ended meanwhile */
+		lsp_block_give(block);
+		upload_free(upload);
+		return;
+	}
+	if (job->result < 0) {
+		lsp_block_give(block);
+		fail(upload, &job->error);
+		return;
+	}
+	upload->left -= block->size;
+	lsp_session_count_sent(upload->session, block->size);
+	if (upload->id)
+		lsp_swarm_upload_sent(upload->peer->swarm, upload->id, block->size,
+			lsp_peer_now(upload->peer));
+	if (!upload->left)
+		leave_swarm(upload, true);
+	lsp_responder_bytes(upload->responder, block->data, block->size, release_block, block);
+	if (upload->left)
+		pump(upload);
+}
+
+/* How many bytes the swarm lets go now. */
+static uint64_t ask_for_grant(struct lsp_upload *upload, uint64_t want)
+{
+	if (!upload->id)
+		return want;
+	lsp_time again = LSP_TIME_NEVER;
+	uint64_t grant = lsp_swarm_upload_grant(
+		upload->peer->swarm, upload->id, want, lsp_peer_now(upload->peer), &again);
+	if (!grant)
+		lsp_timer_start(&upload->again, again);
+	return grant;
+}
+
+static void pump(struct lsp_upload *upload)
+{
+	if (!upload->started || upload->reading || !upload->left || !upload->responder ||
+		lsp_responder_queued(upload->responder) + LSP_BLOCK_SIZE > QUEUED_MAX)
+		return;
+	upload->block = lsp_blocks_take(upload->peer->blocks, &upload->waiter);
+	if (!upload->block)
+		return; /* block_ready comes */
+	uint64_t want = LSP_MIN(upload->left, (uint64_t)LSP_BLOCK_SIZE);
+	uint64_t grant = ask_for_grant(upload, want);
+	if (!grant) {
+		lsp_block_give(TAKE_PTR(upload->block));
+		return;
+	}
+	upload->block->size = (size_t)grant;
+	upload->job.work = read_block;
+	upload->job.done = block_read;
+	upload->reading = true;
+	struct lsp_error err = {0};
+	if (lsp_pool_submit(upload->peer->disk, upload->peer->core, &upload->job, &err) < 0) {
+		upload->reading = false;
+		if (upload->id)
+			lsp_swarm_upload_unused(upload->peer->swarm, upload->id, grant);
+		lsp_block_give(TAKE_PTR(upload->block));
+		fail(upload, &err);
+	}
+}
+
+/* ---- Chunks, by way of the swarm ------------------------------------------------------------------- */
+
+/* The run that is really here: up to the first chunk that is not, and to the limit of bytes. */
+static uint32_t clip(const struct lsp_share *share, lsp_swarm_id game, struct lsp_peer *peer,
+	uint64_t first, uint64_t wanted, uint64_t *ret_bytes)
+{
+	const struct lsp_bitmap *have = lsp_swarm_game_have(peer->swarm, game);
+	const struct lsp_manifest *manifest = lsp_share_manifest(share);
+	uint32_t count = 0;
+	uint64_t bytes = 0;
+	while (count < wanted && count < LSP_SWARM_RUN_CHUNKS && have &&
+		lsp_bitmap_get(have, first + count)) {
+		struct lsp_chunk chunk;
+		lsp_manifest_chunk(manifest, (uint32_t)(first + count), &chunk);
+		if (bytes + chunk.size > LSP_MESSAGE_BYTES_MAX)
+			break;
+		bytes += chunk.size;
+		count++;
+	}
+	*ret_bytes = bytes;
+	return count;
+}
+
+static void refuse_unknown(struct lsp_responder *responder, const char *what)
+{
+	struct lsp_error err = {0};
+	lsp_error_set(&err, "peer", LSP_E_NOT_FOUND, "%s is not here", what);
+	lsp_responder_fail(responder, &err);
+}
+
+void lsp_upload_chunks(struct lsp_session *session, struct lsp_responder *responder,
+	const struct lsp_get_chunks *request)
+{
+	struct lsp_peer *peer = lsp_session_peer(session);
+	struct lsp_share *share = lsp_shares_find(peer->shares, &request->content);
+	uint64_t bytes = 0;
+	uint32_t count = share ? clip(share, lsp_share_swarm_game(share), peer, request->first,
+					 request->count, &bytes)
+			       : 0;
+	if (!count) {
+		refuse_unknown(responder, share ? "that chunk" : "that content");
+		return;
+	}
+	struct lsp_error err = {0};
+	struct lsp_upload *upload;
+	if (upload_new(session, share, &upload, &err) < 0) {
+		lsp_responder_fail(responder, &err);
+		return;
+	}
+	upload->chunk = (uint32_t)request->first;
+	upload->count = count;
+	upload->left = bytes;
+	if (lsp_swarm_upload_add(peer->swarm, lsp_session_swarm_peer(session),
+		    lsp_share_swarm_game(share), upload->chunk, count, request->insist, upload,
+		    lsp_peer_now(peer), &upload->id, &err) < 0) {
+		upload_free(upload);
+		lsp_responder_fail(responder, &err);
+		return;
+	}
+	own(upload, responder);
+	lsp_peer_kick(peer);
+}
+
+static void start(struct lsp_upload *upload)
+{
+	struct lsp_response response = {.type = LSP_RESPONSE_BYTES};
+	response.bytes.length = upload->left;
+	response.bytes.count = upload->count;
+	upload->started = true;
+	lsp_responder_begin_bytes(upload->responder, &response);
+	pump(upload);
+}
+
+static void bounce(struct lsp_upload *upload, const struct lsp_swarm_action *action)
+{
+	static const char *const words[] = {
+		[LSP_SWARM_ELSEWHERE] = "elsewhere",
+		[LSP_SWARM_BUSY] = "queue",
+		[LSP_SWARM_PAUSED] = "paused",
+	};
+	struct lsp_response response = {.type = LSP_RESPONSE_ERROR};
+	response.error.code = LSP_E_BUSY;
+	snprintf(response.error.bounce, sizeof response.error.bounce, "%s",
+		words[action->bounce]);
+	response.error.has_hint = action->hint != LSP_SWARM_NO_HINT;
+	response.error.hint = response.error.has_hint ? action->hint : 0;
+	snprintf(response.error.message, sizeof response.error.message, "not now");
+	upload->id = 0;
+	lsp_responder_send(upload->responder, &response);
+}
+
+void lsp_upload_act(struct lsp_upload *upload, const struct lsp_swarm_action *action)
+{
+	if (!upload->responder)
+		return;
+	switch (action->kind) {
+	case LSP_SWARM_UPLOAD_START:
+		start(upload);
+		break;
+	case LSP_SWARM_UPLOAD_BOUNCE:
+		bounce(upload, action);
+		break;
+	default:
+		upload->id = 0;
+		lsp_responder_abort(upload->responder);
+		break;
+	}
+}
+
+/* ---- Files, for who asks so ------------------------------------------------------------------------ */
+
+static struct lsp_share *find_share(
+	struct lsp_peer *peer, const struct lsp_hash *content, const char *game)
+{
+	return lsp_hash_is_zero(content) ? lsp_shares_find_game(peer->shares, game)
+					 : lsp_shares_find(peer->shares, content);
+}
+
+void lsp_upload_file(struct lsp_session *session, struct lsp_responder *responder,
+	const struct lsp_hash *content, const char *game, const char *path, uint64_t offset,
+	uint64_t length, bool whole)
+{
+	struct lsp_peer *peer = lsp_session_peer(session);
+	struct lsp_share *share = find_share(peer, content, game);
+	const struct lsp_manifest *manifest = share ? lsp_share_manifest(share) : NULL;
+	const struct lsp_manifest_file *file =
+		manifest && lsp_share_has_source(share) ? lsp_manifest_find(manifest, path) : NULL;
+	struct lsp_error err = {0};
+	if (!file) {
+		refuse_unknown(responder, "that file");
+		return;
+	}
+	if (whole)
+		length = file->size;
+	if (offset > file->size || length > file->size - offset) {
+		lsp_error_set(&err, "peer", LSP_E_INVALID, "\"%s\" has only %llu bytes", path,
+			(unsigned long long)file->size);
+		lsp_responder_fail(responder, &err);
+		return;
+	}
+	struct lsp_upload *upload;
+	if (upload_new(session, share, &upload, &err) < 0) {
+		lsp_responder_fail(responder, &err);
+		return;
+	}
+	upload->by_file = true;
+	upload->file = (uint32_t)(file - manifest->files);
+	upload->offset = offset;
+	upload->left = length;
+	own(upload, responder);
+	start(upload);
+}

@@ -1,0 +1,233 @@
+/* The dialer: politeness between two ends, back-off, ranks, memory, and floods. */
+#include "peer/dialer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <netinet/in.h>
+
+static struct lsp_hash hash(uint8_t byte)
+{
+	struct lsp_hash h;
+	memset(h.bytes, byte, sizeof h.bytes);
+	return h;
+}
+
+static struct sockaddr_storage address(const char *text)
+{
+	struct sockaddr_storage storage = {0};
+	struct sockaddr_in *in = (struct sockaddr_in *)&storage;
+	in->sin_family = AF_INET;
+	in->sin_port = htons(47777);
+	assert_int_equal(inet_pton(AF_INET, text, &in->sin_addr), 1);
+	return storage;
+}
+
+static bool is_address(const struct lsp_dial *dial, const char *text)
+{
+	struct sockaddr_storage wanted = address(text);
+	return ((const struct sockaddr_in *)&dial->address)->sin_addr.s_addr ==
+	       ((const struct sockaddr_in *)&wanted)->sin_addr.s_addr;
+}
+
+struct fixture {
+	struct lsp_dialer *dialer;
+	struct lsp_hash small, large; /* ids below and above our own */
+	lsp_time now;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+	struct lsp_hash own = hash(0x80);
+	f->small = hash(0x10);
+	f->large = hash(0xf0);
+	f->now = LSP_SECOND;
+	assert_int_equal(lsp_dialer_new(&own, 1, &f->dialer, NULL), 0);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	lsp_dialer_free(f->dialer);
+	free(f);
+	return 0;
+}
+
+static void found(struct fixture *f, const struct lsp_hash *id, const char *text, unsigned rank)
+{
+	struct sockaddr_storage a = address(text);
+	lsp_dialer_found(f->dialer, id, &a, rank, f->now);
+}
+
+static void the_smaller_id_dials_at_once_the_larger_after_a_second(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial dial;
+	found(f, &f->large, "10.0.0.1", 0);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_true(lsp_hash_equal(&dial.id, &f->large));
+	found(f, &f->small, "10.0.0.2", 0);
+	assert_false(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_int_equal(lsp_dialer_wake(f->dialer), f->now + LSP_DIALER_POLITENESS);
+	f->now += LSP_DIALER_POLITENESS;
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_true(lsp_hash_equal(&dial.id, &f->small));
+}
+
+static void one_that_is_connected_is_not_dialled(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial dial;
+	found(f, &f->small, "10.0.0.2", 0);
+	struct sockaddr_storage a = address("10.0.0.2");
+	lsp_dialer_connected(f->dialer, &f->small, &a, f->now);
+	assert_false(lsp_dialer_next(f->dialer, f->now + 60 * LSP_SECOND, &dial));
+	assert_int_equal(lsp_dialer_wake(f->dialer), LSP_TIME_NEVER);
+}
+
+static void our_own_announcement_is_ignored(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_hash own = hash(0x80);
+	found(f, &own, "10.0.0.9", 0);
+	assert_int_equal(lsp_dialer_count(f->dialer), 0);
+}
+
+static void the_next_address_is_tried_right_after_a_failure_best_rank_first(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial dial;
+	found(f, &f->large, "10.9.0.1", 5); /* a dead end with a worse rank */
+	found(f, &f->large, "10.0.0.1", 1);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_true(is_address(&dial, "10.0.0.1"));
+	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_FAILED, f->now);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_true(is_address(&dial, "10.9.0.1"));
+	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_FAILED, f->now);
+	assert_false(lsp_dialer_next(f->dialer, f->now, &dial));
+}
+
+static void failures_back_off_to_fifteen_seconds(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial dial;
+	found(f, &f->large, "10.0.0.1", 0);
+	uint64_t last = 0;
+	for (int i = 0; i < 10; i++) {
+		assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+		lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_FAILED, f->now);
+		last = lsp_dialer_wake(f->dialer) - f->now;
+		assert_true(last >= LSP_SECOND);
+		assert_true(last <= 19 * LSP_SECOND);
+		f->now += last;
+	}
+	assert_true(last >= 15 * LSP_SECOND);
+}
+
+static void one_that_said_goodbye_is_dialled_again_only_when_announced_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial dial;
+	found(f, &f->large, "10.0.0.1", 0);
+	struct sockaddr_storage a = address("10.0.0.1");
+	lsp_dialer_connected(f->dialer, &f->large, &a, f->now);
+	lsp_dialer_disconnected(f->dialer, &f->large, true, f->now);
+	assert_int_equal(lsp_dialer_wake(f->dialer), LSP_TIME_NEVER);
+	lsp_dialer_lost(f->dialer, &f->large, NULL, f->now);
+	found(f, &f->large, "10.0.0.1", 0);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+}
+
+static void one_that_was_lost_is_dialled_again(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial dial;
+	struct sockaddr_storage a = address("10.0.0.1");
+	lsp_dialer_connected(f->dialer, &f->large, &a, f->now); /* it dialled us */
+	lsp_dialer_disconnected(f->dialer, &f->large, false, f->now);
+	f->now = lsp_dialer_wake(f->dialer);
+	assert_true(f->now != LSP_TIME_NEVER);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_true(is_address(&dial, "10.0.0.1"));
+}
+
+static void an_address_that_the_user_gave_takes_the_id_of_who_answers(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial dial;
+	struct sockaddr_storage a = address("192.0.2.1");
+	lsp_dialer_manual(f->dialer, NULL, &a, f->now);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_false(dial.has_id);
+	lsp_dialer_connected(f->dialer, &f->small, &a, f->now);
+	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_CONNECTED, f->now);
+	assert_int_equal(lsp_dialer_count(f->dialer), 1);
+	/* It is kept for good, and trusted on first use from here on. */
+	lsp_dialer_disconnected(f->dialer, &f->small, true, f->now);
+	f->now += 10 * LSP_DIALER_MEMORY;
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_true(dial.has_id);
+}
+
+static void a_refusal_is_not_repeated_for_a_minute(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial dial;
+	found(f, &f->large, "10.0.0.1", 0);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_REFUSED, f->now);
+	assert_true(lsp_dialer_wake(f->dialer) >= f->now + 60 * LSP_SECOND);
+}
+
+static void a_flood_of_announcements_is_bounded_and_keeps_live_peers(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_storage a = address("10.0.0.1");
+	lsp_dialer_connected(f->dialer, &f->large, &a, f->now);
+	for (uint32_t i = 0; i < 10000; i++) {
+		struct lsp_hash id = hash(0x33);
+		memcpy(id.bytes, &i, sizeof i);
+		found(f, &id, "10.0.0.2", 0);
+	}
+	assert_true(lsp_dialer_count(f->dialer) <= LSP_DIALER_MAX);
+	assert_true(lsp_dialer_forget(f->dialer, &f->large)); /* it was still there */
+}
+
+static void what_nobody_announces_any_more_is_forgotten(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial dial;
+	found(f, &f->small, "10.0.0.1", 0);
+	lsp_dialer_lost(f->dialer, &f->small, NULL, f->now);
+	f->now += LSP_DIALER_MEMORY;
+	assert_false(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_int_equal(lsp_dialer_count(f->dialer), 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(the_smaller_id_dials_at_once_the_larger_after_a_second),
+		TEST(one_that_is_connected_is_not_dialled),
+		TEST(our_own_announcement_is_ignored),
+		TEST(the_next_address_is_tried_right_after_a_failure_best_rank_first),
+		TEST(failures_back_off_to_fifteen_seconds),
+		TEST(one_that_said_goodbye_is_dialled_again_only_when_announced_anew),
+		TEST(one_that_was_lost_is_dialled_again),
+		TEST(an_address_that_the_user_gave_takes_the_id_of_who_answers),
+		TEST(a_refusal_is_not_repeated_for_a_minute),
+		TEST(a_flood_of_announcements_is_bounded_and_keeps_live_peers),
+		TEST(what_nobody_announces_any_more_is_forgotten),
+	};
+	return cmocka_run_group_tests_name("dialer", tests, NULL, NULL);
+}
