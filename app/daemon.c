@@ -21,6 +21,7 @@
 
 #define STOP_PATIENCE_MS 3000 /* the library gives its own tasks 2 s and names those that stay */
 #define READY_PATIENCE_MS 10000
+#define USUAL_HTTP "127.0.0.1:47777"
 
 static inline void cleanup_peer(struct lanspread **peer)
 {
@@ -96,11 +97,11 @@ static int fill_options(struct cli *cli, const struct cli_arguments *arguments,
 /* ---- Ready
  * ---------------------------------------------------------------------------------------- */
 
-/* Asks the peer itself for its status, as any client would. A new reference, or NULL. */
-static json_t *ask_status(struct lanspread *peer, struct lanspread_stream *stream)
+/* Asks the peer itself, as any client would. The answer's result, a new reference, or NULL. */
+static json_t *ask(struct lanspread *peer, struct lanspread_stream *stream, const char *command)
 {
 	uint64_t request;
-	if (lanspread_send(peer, stream, "{\"command\":\"status\"}", &request, NULL) < 0)
+	if (lanspread_send(peer, stream, command, &request, NULL) < 0)
 		return NULL;
 	for (;;) {
 		char *json = NULL;
@@ -137,15 +138,31 @@ static void print_ready(struct cli *cli, json_t *status, const char *page)
 	fflush(cli->out);
 }
 
+/*
+ * Where the page shall be: the flag, else the setting; NULL: the usual place or a free port. The
+ * caller frees it.
+ */
+static char *choose_http(const struct cli_arguments *arguments, struct lanspread *peer,
+	struct lanspread_stream *stream)
+{
+	const char *flag = cli_option(arguments, "http");
+	if (flag)
+		return strdup(flag);
+	_cleanup_json_ json_t *result =
+		ask(peer, stream, "{\"command\":\"config_get\",\"key\":\"http\"}");
+	const char *setting = cli_text(json_object_get(result, "config"), "http");
+	return setting[0] && strcmp(setting, USUAL_HTTP) != 0 ? strdup(setting) : NULL;
+}
+
 /* Control socket, page, and the one line. 0, or an exit code. */
 static int open_the_doors(struct cli *cli, const struct cli_arguments *arguments,
 	struct lanspread *peer, struct lanspread_stream *stream)
 {
-	const char *http = cli_option(arguments, "http");
 	struct lanspread_error err = {0};
 	char *page = NULL;
 	if (lanspread_serve_control(peer, cli->control, &err) < 0)
 		return fail(cli, &err);
+	_cleanup_free_ char *http = choose_http(arguments, peer, stream);
 	if (!http || strcmp(http, "off") != 0) {
 		int r = lanspread_serve_http(peer, http, &page, &err);
 		/* Not asked for and not in this build: the peer is of use without it. */
@@ -154,7 +171,7 @@ static int open_the_doors(struct cli *cli, const struct cli_arguments *arguments
 		else if (r < 0)
 			return fail(cli, &err);
 	}
-	_cleanup_json_ json_t *status = ask_status(peer, stream);
+	_cleanup_json_ json_t *status = ask(peer, stream, "{\"command\":\"status\"}");
 	if (status)
 		print_ready(cli, status, page);
 	lanspread_free_text(page);

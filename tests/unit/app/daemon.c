@@ -15,9 +15,16 @@ static char *out, *errors;
 static size_t out_size, errors_size;
 static int interrupt_fds[2];
 
+static const char *http_setting;
+
 static void handle(struct lanspread *peer, const json_t *command, uint64_t request,
 	struct fake_answer *answer, void *argument)
 {
+	const char *name = cli_text(command, "command");
+	if (strcmp(name, "config_get") == 0) {
+		answer->result = json_pack("{s:{s:s?}}", "config", "http", http_setting);
+		return;
+	}
 	answer->result = json_pack("{s:s, s:s, s:[s]}", "name", "box", "peer_id", "ab12cd34",
 		"listen", "0.0.0.0:47777");
 }
@@ -27,6 +34,7 @@ static int set_up(void **state)
 	fake_start = (struct fake_start){.peer = fake_new(handle, NULL),
 		.http_url = "http://x/?token=t",
 		.how = {.graceful = 1}};
+	http_setting = NULL;
 	setenv("LANSPREAD_CONTROL", "/tmp/none.sock", 1);
 	return pipe(interrupt_fds);
 }
@@ -164,6 +172,32 @@ static void a_page_that_was_not_asked_for_may_be_missing(void **state)
 	assert_non_null(strstr(errors, "no page"));
 }
 
+static void the_page_is_where_the_setting_says_unless_a_flag_does(void **state)
+{
+	http_setting = "off";
+	a_signal();
+	assert_int_equal(RUN(), CLI_DONE);
+	assert_non_null(strstr(out, "page off"));
+}
+
+static void a_flag_wins_over_the_pages_setting(void **state)
+{
+	http_setting = "off";
+	a_signal();
+	assert_int_equal(RUN("--http", "127.0.0.1:5"), CLI_DONE);
+	assert_string_equal(fake_start.http_listen, "127.0.0.1:5");
+	assert_null(strstr(out, "page off"));
+}
+
+static void the_usual_place_of_the_page_may_be_taken(void **state)
+{
+	/* A named port that is taken is an error; the usual one gives way to a free one. */
+	http_setting = "127.0.0.1:47777";
+	a_signal();
+	assert_int_equal(RUN(), CLI_DONE);
+	assert_string_equal(fake_start.http_listen, "");
+}
+
 static void a_page_that_was_asked_for_may_not(void **state)
 {
 	fake_start.http_url = NULL;
@@ -221,6 +255,9 @@ int main(void)
 		DAEMON_TEST(a_peer_that_was_asked_to_stop_exits_0),
 		DAEMON_TEST(a_failed_start_is_one_line),
 		DAEMON_TEST(a_page_that_was_not_asked_for_may_be_missing),
+		DAEMON_TEST(the_page_is_where_the_setting_says_unless_a_flag_does),
+		DAEMON_TEST(a_flag_wins_over_the_pages_setting),
+		DAEMON_TEST(the_usual_place_of_the_page_may_be_taken),
 		DAEMON_TEST(a_page_that_was_asked_for_may_not),
 		DAEMON_TEST(stragglers_are_named_and_left_behind),
 		DAEMON_TEST(a_wrong_log_level_is_wrong_usage),

@@ -34,6 +34,7 @@ int lanspread_serve_control(struct lanspread *peer, const char *path, struct lan
 int lanspread_serve_http(
 	struct lanspread *peer, const char *listen, char **ret_url, struct lanspread_error *err)
 {
+	snprintf(fake_start.http_listen, sizeof fake_start.http_listen, "%s", listen ? listen : "");
 	if (!fake_start.http_url)
 		return fail(err, LANSPREAD_E_UNSUPPORTED, "built without the page");
 	*ret_url = strdup(fake_start.http_url);
