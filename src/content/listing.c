@@ -2,7 +2,7 @@
 #include "content/hasher.h"
 
 #include "base/fs.h"
-#include "base/text.h"
+#include "content/executable.h"
 #include "task/cancel.h"
 
 #include <dirent.h>
@@ -50,6 +50,7 @@ struct walk {
 	struct lsp_listing listing;
 	size_t room;
 	struct lsp_cancel *token;
+	struct lsp_executables executables;
 	char path[LSP_PATH_MAX + 1];
 	size_t path_size;
 	unsigned depth;
@@ -58,6 +59,7 @@ struct walk {
 static void walk_done(struct walk *walk)
 {
 	lsp_listing_done(&walk->listing);
+	lsp_executables_done(&walk->executables);
 }
 
 static int add_file(struct walk *walk, const struct stat *st, struct lsp_error *err)
@@ -79,7 +81,8 @@ static int add_file(struct walk *walk, const struct stat *st, struct lsp_error *
 	if (!path)
 		return lsp_error_no_memory(err, "content");
 	struct lsp_listing_file *file = &listing->files[listing->count++];
-	*file = (struct lsp_listing_file){.path = path, .executable = st->st_mode & S_IXUSR};
+	*file = (struct lsp_listing_file){.path = path,
+		.executable = lsp_executables_has(&walk->executables, path, st->st_mode)};
 	lsp_file_stamp_from(st, &file->stamp);
 	listing->total_size += file->stamp.size;
 	return 0;
@@ -183,7 +186,9 @@ int lsp_listing_read(int dir_fd, struct lsp_cancel *token, struct lsp_listing *r
 	struct lsp_error *err)
 {
 	_cleanup_(walk_done) struct walk walk = {.token = token};
-	int r = walk_folder(&walk, dir_fd, ".", err);
+	int r = lsp_executables_load(dir_fd, &walk.executables, err);
+	if (r == 0)
+		r = walk_folder(&walk, dir_fd, ".", err);
 	if (r < 0)
 		return r;
 	if (walk.listing.count)

@@ -16,6 +16,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "content/executable.h"
 #include "content/redo.h"
 #include "content/stage_private.h"
 
@@ -316,13 +317,17 @@ static int check_kept(struct commit *commit, struct lsp_error *err)
 	return 0;
 }
 
-/* What moves as a whole holds our files and nothing else. */
-static int check_staged(struct commit *commit, struct lsp_error *err)
+/*
+ * What moves as a whole holds our files and nothing else. *ret_modes: the disk shows which of them
+ * are executable.
+ */
+static int check_staged(struct commit *commit, bool *ret_modes, struct lsp_error *err)
 {
 	_cleanup_listing_ struct lsp_listing listing = {0};
 	int r = lsp_listing_read(commit->stage->files_fd, NULL, &listing, err);
 	if (r < 0)
 		return r;
+	bool modes = true;
 	for (size_t i = 0; i < listing.count; i++) {
 		const struct lsp_manifest_file *file =
 			lsp_manifest_find(commit->manifest, listing.files[i].path);
@@ -330,8 +335,19 @@ static int check_staged(struct commit *commit, struct lsp_error *err)
 			return lsp_error_set(err, "content", LSP_E_CORRUPT,
 				"the stage holds \"%s\", which is not of the download",
 				listing.files[i].path);
+		modes &= file->executable == listing.files[i].executable;
 	}
+	*ret_modes = modes;
 	return 0;
+}
+
+/* Where modes do not tell, a list does; it stays where one was needed before. */
+static int note_executables(struct commit *commit, bool modes, struct lsp_error *err)
+{
+	int game_fd = commit->stage->game_fd;
+	if (modes && !lsp_fs_exists_below(game_fd, LSP_EXECUTABLE_LIST))
+		return 0;
+	return lsp_executables_write(game_fd, commit->manifest, err);
 }
 
 static int check_complete(struct lsp_stage *stage, struct lsp_error *err)
@@ -348,13 +364,16 @@ static int check_complete(struct lsp_stage *stage, struct lsp_error *err)
 int lsp_stage_settle(struct lsp_stage *stage, struct lsp_error *err)
 {
 	struct commit commit = {.stage = stage, .manifest = stage->manifest};
+	bool modes = true;
 	int r = lsp_stage_check(stage, err);
 	if (r == 0)
 		r = check_complete(stage, err);
 	if (r == 0)
 		r = check_kept(&commit, err);
 	if (r == 0)
-		r = check_staged(&commit, err);
+		r = check_staged(&commit, &modes, err);
+	if (r == 0)
+		r = note_executables(&commit, modes, err);
 	return r < 0 ? r : lsp_stage_sync_all(stage, err);
 }
 

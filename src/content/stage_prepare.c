@@ -203,7 +203,7 @@ static int snapshot(struct lsp_stage *stage, struct lsp_bitmap *dirty, struct ls
 	return 0;
 }
 
-static int sync_with(struct lsp_stage *stage, bool all, struct lsp_error *err)
+static int sync_once(struct lsp_stage *stage, bool all, struct lsp_error *err)
 {
 	_cleanup_bitmap_ struct lsp_bitmap dirty = {0}, done = {0};
 	int r = lsp_stage_check(stage, err);
@@ -221,6 +221,21 @@ static int sync_with(struct lsp_stage *stage, bool all, struct lsp_error *err)
 	if (err)
 		*err = why;
 	return lsp_stage_break(stage, &why);
+}
+
+static int sync_with(struct lsp_stage *stage, bool all, struct lsp_error *err)
+{
+	pthread_mutex_lock(&stage->lock);
+	while (stage->syncing)
+		pthread_cond_wait(&stage->write_ended, &stage->lock);
+	stage->syncing = true;
+	pthread_mutex_unlock(&stage->lock);
+	int r = sync_once(stage, all, err);
+	pthread_mutex_lock(&stage->lock);
+	stage->syncing = false;
+	pthread_cond_broadcast(&stage->write_ended);
+	pthread_mutex_unlock(&stage->lock);
+	return r;
 }
 
 int lsp_stage_sync(struct lsp_stage *stage, struct lsp_error *err)

@@ -49,10 +49,10 @@ struct lsp_stage {
 	char boot[LSP_BOOT_ID_SIZE + 1];
 	struct lsp_file_cache *readers;
 
-	pthread_mutex_t lock; /* guards everything below */
-	pthread_cond_t write_ended;
-	struct lsp_bitmap done;   /* what counts: staged, or in a kept file */
-	struct lsp_bitmap staged; /* verified in the stage's own files: what the maps say */
+	pthread_mutex_t lock;       /* guards everything below */
+	pthread_cond_t write_ended; /* and sync ended */
+	struct lsp_bitmap done;     /* what counts: staged, or in a kept file */
+	struct lsp_bitmap staged;   /* verified in the stage's own files: what the maps say */
 	struct lsp_bitmap doubtful;
 	struct lsp_bitmap map_dirty; /* bytes of `chunks` to write */
 	bool map_writing;            /* a thread is at it */
@@ -61,6 +61,7 @@ struct lsp_stage {
 	struct lsp_file_stamp *kept_stamps;
 	struct lsp_bitmap dirty; /* files written since the last sync */
 	uint64_t unsynced;
+	bool syncing; /* one at a time: a second would believe what the first has not synced yet */
 	struct lsp_stage_claim *claims;
 	struct lsp_stage_local locals[LSP_STAGE_LOCALS_MAX];
 	unsigned local_count;

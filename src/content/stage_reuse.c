@@ -4,6 +4,7 @@
  * for.
  */
 #include "base/fs.h"
+#include "content/executable.h"
 #include "content/stage_private.h"
 #include "task/cancel.h"
 #include "wire/merkle.h"
@@ -26,7 +27,8 @@ struct reuse {
 	lsp_stage_progress progress;
 	void *argument;
 	uint64_t done;
-	uint32_t *by_root; /* files of `other` in order of root */
+	struct lsp_executables executables; /* of dir_fd */
+	uint32_t *by_root;                  /* files of `other` in order of root */
 	uint32_t *by_hash; /* chunks of `other` in order of hash; NULL: other piece length */
 };
 
@@ -121,7 +123,8 @@ static int try_keep(struct reuse *reuse, uint32_t file, bool *ret_kept, struct l
 		fstat(fd, &st) < 0)
 		return 0;
 	lsp_file_stamp_from(&st, &stamp);
-	if (stamp.size != f->size || !!(st.st_mode & S_IXUSR) != f->executable)
+	if (stamp.size != f->size ||
+		lsp_executables_has(&reuse->executables, f->path, st.st_mode) != f->executable)
 		return 0;
 	bool matches = reuse->vouch && reuse->vouch(reuse->vouch_argument, f->path, &stamp);
 	int r = matches ? 0 : hash_matches(reuse, file, fd, &matches, err);
@@ -402,9 +405,12 @@ int lsp_stage_reuse(struct lsp_stage *stage, int dir_fd, const struct lsp_manife
 		.argument = argument,
 		.by_root = by_root,
 		.by_hash = by_hash};
-	r = remember(&reuse, err);
+	r = lsp_executables_load(dir_fd, &reuse.executables, err);
+	if (r == 0)
+		r = remember(&reuse, err);
 	for (uint32_t i = 0; r == 0 && i < stage->manifest->file_count; i++)
 		r = reuse_file(&reuse, i, buffer, err);
 	int saved = in_place ? lsp_stage_save_kept(stage, r < 0 ? NULL : err) : 0;
+	lsp_executables_done(&reuse.executables);
 	return r < 0 ? r : saved;
 }

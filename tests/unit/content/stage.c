@@ -128,8 +128,30 @@ static void a_whole_download_becomes_the_game_and_leaves_no_stage(void **state)
 	lsp_stage_unref(stage);
 	fixture_assert_content(party->to.fd, party->manifest);
 	assert_false(lsp_fs_exists_below(party->to.fd, LSP_STAGE_FOLDER));
+	assert_false(lsp_fs_exists_below(party->to.fd, ".lanspread/executable"));
 	const struct lsp_manifest *found = NULL;
 	assert_int_equal(lsp_stage_find(party->to.fd, &found, NULL), -LSP_E_NOT_FOUND);
+}
+
+/* As exFAT and NTFS do: every file of the stage shows the same mode. */
+static void a_disk_without_modes_keeps_the_content_id_by_a_list(void **state)
+{
+	struct party *party = *state;
+	struct lsp_stage *stage = open_stage(party);
+	fetch_rest(party, stage);
+	static const char *const files[] = {"version.ini", "data/big.pak", "data/exact.pak",
+		"data/maps/Ägypten.map", "empty", "start.sh"};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(files); i++) {
+		char path[128];
+		snprintf(path, sizeof path, LSP_STAGE_FOLDER "/files/%s", files[i]);
+		int fd = fixture_open(party->to.fd, path);
+		OK(lsp_fs_chmod(fd, 0755, path, &why));
+		close(fd);
+	}
+	OK(lsp_stage_commit(stage, NULL, &why));
+	lsp_stage_unref(stage);
+	assert_true(lsp_fs_exists_below(party->to.fd, ".lanspread/executable"));
+	fixture_assert_content(party->to.fd, party->manifest);
 }
 
 static void an_incomplete_download_does_not_commit(void **state)
@@ -486,6 +508,39 @@ static void no_space_keeps_what_is_there_and_goes_on_once_there_is_some(void **s
 	free(bytes);
 }
 
+static void no_space_at_any_write_costs_only_that_chunk(void **state)
+{
+	struct party *party = *state;
+	struct lsp_stage *stage = open_stage(party);
+	struct lsp_error err = {0};
+	int failures = 0;
+	for (int n = 1; chunks_left(stage); n++) {
+		struct trouble trouble = {
+			.call = LSP_FS_WRITE, .sys_errno = ENOSPC, .countdown = n};
+		const struct lsp_fs_hooks hooks = {.before = fail_call, .argument = &trouble};
+		uint32_t chunk = 0;
+		while (lsp_stage_has(stage, chunk))
+			chunk++;
+		struct lsp_chunk c;
+		uint8_t *bytes = chunk_bytes(party, chunk, &c);
+		struct lsp_stage_writer *writer = NULL;
+		OK(lsp_stage_writer_new(stage, chunk, &writer, &why));
+		lsp_fs_set_hooks(&hooks);
+		int r = write_bytes(writer, bytes, c.size, &err);
+		if (r == 0)
+			r = lsp_stage_writer_finish(writer, &err);
+		lsp_fs_set_hooks(NULL);
+		assert_true(r == 0 || r == -LSP_E_NO_SPACE);
+		failures += r < 0;
+		lsp_stage_writer_free(writer);
+		free(bytes);
+	}
+	assert_true(failures > 10);
+	OK(lsp_stage_commit(stage, NULL, &why));
+	lsp_stage_unref(stage);
+	fixture_assert_content(party->to.fd, party->manifest);
+}
+
 static void a_failed_sync_ends_the_stage_and_is_not_tried_again(void **state)
 {
 	struct party *party = *state;
@@ -600,6 +655,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_whole_download_becomes_the_game_and_leaves_no_stage),
+		TEST(a_disk_without_modes_keeps_the_content_id_by_a_list),
 		TEST(an_incomplete_download_does_not_commit),
 		TEST(what_was_verified_counts_after_a_kill_without_reading_it),
 		TEST(after_a_power_cut_synced_chunks_count_and_the_rest_is_hashed_first),
@@ -614,6 +670,7 @@ int main(void)
 		TEST(verified_chunks_are_read_while_the_download_goes_on),
 		TEST(a_fill_takes_single_leaves_and_refuses_wrong_ones),
 		TEST(no_space_keeps_what_is_there_and_goes_on_once_there_is_some),
+		TEST(no_space_at_any_write_costs_only_that_chunk),
 		TEST(a_failed_sync_ends_the_stage_and_is_not_tried_again),
 		TEST(a_failure_at_any_call_of_a_commit_leaves_the_download_whole),
 		TEST(links_in_the_stage_are_not_followed),
