@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <string.h>
 
+#define SYNC_EACH_MAX 32
+
 /* ---- Folders and sizes
  * ------------------------------------------------------------------------------ */
 
@@ -157,9 +159,7 @@ static int sync_file(struct lsp_stage *stage, uint32_t file, struct lsp_error *e
 	return r < 0 ? r : lsp_fs_sync(fd, path, err);
 }
 
-/* Files in `which`, and every folder that leads to one. */
-static int sync_files(
-	struct lsp_stage *stage, const struct lsp_bitmap *which, struct lsp_error *err)
+static int sync_each(struct lsp_stage *stage, const struct lsp_bitmap *which, struct lsp_error *err)
 {
 	for (size_t i = lsp_bitmap_next_set(which, 0); i < which->bits;
 		i = lsp_bitmap_next_set(which, i + 1)) {
@@ -176,6 +176,18 @@ static int sync_files(
 		before = stage->manifest->files[i].path;
 	}
 	return lsp_redo_sync_folder(stage->stage_fd, LSP_STAGE_FILES, err);
+}
+
+/*
+ * Files in `which`, and every folder that leads to one. Many at once go to the disk by one sync of
+ * the filesystem: 20,000 small files one by one took 45 s.
+ */
+static int sync_files(
+	struct lsp_stage *stage, const struct lsp_bitmap *which, struct lsp_error *err)
+{
+	if (which->set > SYNC_EACH_MAX)
+		return lsp_fs_sync_all(stage->files_fd, LSP_STAGE_FILES, err);
+	return sync_each(stage, which, err);
 }
 
 /* What is to be synced and what may be believed afterwards, at one moment. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define LEAVES_AT_ONCE 16
+#define WRITE_BACK_MIN (1u << 20) /* small files: waiting for the disk's queue costs more */
 
 struct lsp_stage_writer {
 	struct lsp_stage *stage;
@@ -193,5 +194,8 @@ int lsp_stage_writer_finish(struct lsp_stage_writer *writer, struct lsp_error *e
 	r = lsp_stage_mark(writer->stage, writer->chunk, err);
 	if (writer->owner)
 		lsp_stage_claim_end_write(writer->stage, writer->chunk);
+	if (writer->c.size >=
+		WRITE_BACK_MIN) /* so that the sync at the end, or at a stop, is short */
+		lsp_fs_write_back(writer->fd, writer->c.offset, writer->c.size);
 	return r;
 }
