@@ -40,7 +40,7 @@ struct lsp_child {
 	char message[STDERR_LINE_MAX], last_message[STDERR_LINE_MAX];
 	size_t message_size;
 	unsigned message_count;
-	int ended_by; /* 0, LSP_E_CANCELLED, LSP_E_TIMEOUT */
+	int ended_by; /* 0; LSP_E_CANCELLED, LSP_E_TIMEOUT; another: it could not be watched */
 
 	pthread_mutex_t lock; /* guards: */
 	bool reaped;          /* its process id may be somebody else's */
@@ -190,6 +190,12 @@ static int judge(struct lsp_child *child, const siginfo_t *info, struct lsp_erro
 		return lsp_error_set(err, "task", LSP_E_TIMEOUT,
 			"%s did not end before its deadline and was stopped%s%s", child->name,
 			colon, child->last_message);
+	if (child->ended_by)
+		return lsp_error_set(err, "task", child->ended_by,
+			"%s was stopped: it could not be watched", child->name);
+	if (!info->si_pid) /* somebody set SIGCHLD to be ignored */
+		return lsp_error_set(err, "task", LSP_E_FAILED,
+			"%s has ended, and the system does not say how", child->name);
 	if (info->si_code != CLD_EXITED)
 		return lsp_error_set(err, "task", LSP_E_FAILED,
 			"%s was killed by signal %d (%s)%s%s", child->name, info->si_status,
@@ -200,12 +206,21 @@ static int judge(struct lsp_child *child, const siginfo_t *info, struct lsp_erro
 	return 0;
 }
 
+/* The descriptors that its waits will need: there are enough now, or it does not start. */
+static int open_enders(struct lsp_child *child, struct lsp_error *err)
+{
+	int ignored, r = lsp_cancel_fd(child->stop, &ignored, err);
+	return r < 0 ? r : lsp_cancel_fd(lsp_wait_interrupt(), &ignored, err);
+}
+
 static int watcher_main(struct lsp_cancel *token, void *argument, struct lsp_error *err)
 {
 	_cleanup_(unref_pointer) struct lsp_child *child = argument;
 	struct lsp_error failure = {0};
 	siginfo_t info = {0};
-	int r = lsp_spawn(child->spawn, &child->pid, &child->pidfd, &failure);
+	int r = open_enders(child, &failure);
+	if (r == 0)
+		r = lsp_spawn(child->spawn, &child->pid, &child->pidfd, &failure);
 	child->spawn = NULL;
 	lsp_answer_complete(&child->started, r, &failure);
 	if (r < 0)

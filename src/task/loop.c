@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/timerfd.h>
 
@@ -22,7 +23,8 @@ struct lsp_loop {
 	/* Immutable. */
 	struct lsp_tasks *tasks;
 	const struct lsp_clock *clock;
-	struct lsp_task *task;
+	char name[LSP_TASK_NAME_MAX];
+	struct lsp_task *task; /* for the owner's lsp_loop_stop */
 
 	atomic_uint references;
 
@@ -39,6 +41,7 @@ struct lsp_loop {
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct lsp_post *first, *last;
+	size_t queued;
 	size_t reserved;
 	bool closed; /* takes no more posts */
 	bool open;   /* `wake` can be used */
@@ -60,6 +63,7 @@ static void append(struct lsp_loop *loop, struct lsp_post *post)
 	post->previous = loop->last;
 	*(loop->last ? &loop->last->next : &loop->first) = post;
 	loop->last = post;
+	loop->queued++;
 	if (!post->previous)
 		wake_up(loop);
 }
@@ -69,6 +73,7 @@ static void take(struct lsp_loop *loop, struct lsp_post *post)
 	*(post->previous ? &post->previous->next : &loop->first) = post->next;
 	*(post->next ? &post->next->previous : &loop->last) = post->previous;
 	post->state = POST_TAKEN;
+	loop->queued--;
 }
 
 static int accept_post(struct lsp_loop *loop, struct lsp_post *post, struct lsp_error *err)
@@ -79,8 +84,8 @@ static int accept_post(struct lsp_loop *loop, struct lsp_post *post, struct lsp_
 		append(loop, post);
 	pthread_mutex_unlock(&loop->lock);
 	if (closed)
-		return lsp_error_set(err, "task", LSP_E_CLOSED, "the loop %s was shut down",
-			lsp_task_name(loop->task));
+		return lsp_error_set(
+			err, "task", LSP_E_CLOSED, "the loop %s was shut down", loop->name);
 	return 0;
 }
 
@@ -111,8 +116,8 @@ int lsp_loop_reserve(struct lsp_loop *loop, struct lsp_error *err)
 	loop->reserved += !closed;
 	pthread_mutex_unlock(&loop->lock);
 	if (closed)
-		return lsp_error_set(err, "task", LSP_E_CLOSED, "the loop %s was shut down",
-			lsp_task_name(loop->task));
+		return lsp_error_set(
+			err, "task", LSP_E_CLOSED, "the loop %s was shut down", loop->name);
 	return 0;
 }
 
@@ -139,9 +144,9 @@ void lsp_loop_unreserve(struct lsp_loop *loop)
 /* Runs what was queued when it began; what that queues comes in the next round. */
 static void run_posts(struct lsp_loop *loop)
 {
+	struct lsp_post *post;
 	pthread_mutex_lock(&loop->lock);
-	struct lsp_post *end = loop->last, *post = NULL;
-	while (end && post != end && (post = loop->first)) {
+	for (size_t turns = loop->queued; turns && (post = loop->first); turns--) {
 		bool owned = post->state == POST_QUEUED_OWNED;
 		void (*function)(void *) = post->function;
 		void *argument = post->argument;
@@ -317,7 +322,7 @@ static void close_forgotten(uv_handle_t *handle, void *argument)
 	struct lsp_loop *loop = argument;
 	if (uv_is_closing(handle))
 		return;
-	lsp_log_error(lsp_task_name(loop->task), "a %s handle was left open on the loop",
+	lsp_log_error(loop->name, "a %s handle was left open on the loop",
 		uv_handle_type_name(uv_handle_get_type(handle)));
 	uv_close(handle, NULL);
 }
@@ -389,6 +394,7 @@ int lsp_loop_start(struct lsp_tasks *tasks, const char *name, struct lsp_loop **
 		return lsp_error_no_memory(err, "task");
 	loop->tasks = tasks;
 	loop->clock = lsp_tasks_clock(tasks);
+	snprintf(loop->name, sizeof loop->name, "%s", name);
 	loop->watch = (struct lsp_clock_watch){.moved = on_moved, .argument = loop};
 	int r = make_handles(loop, err);
 	if (r < 0) {

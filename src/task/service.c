@@ -8,6 +8,7 @@
 
 #define HOOK_DEADLINE (10 * LSP_SECOND)
 #define JOIN_DEADLINE (2 * LSP_SECOND)
+#define INTERRUPTED_GRACE LSP_SECOND /* for stragglers to come back in */
 
 struct lsp_service {
 	/* Immutable. */
@@ -286,8 +287,8 @@ static void join_tasks(struct lsp_service *service)
 static void drop_tasks(struct lsp_service *service)
 {
 	struct lsp_tasks *tasks = service->tasks;
-	bool free_it = lsp_tasks_join_all(
-			       tasks, from_now(service, service->hook_deadline), NULL, NULL) == 0;
+	bool free_it =
+		lsp_tasks_join_all(tasks, from_now(service, INTERRUPTED_GRACE), NULL, NULL) == 0;
 	pthread_mutex_lock(&service->lock);
 	service->tasks = NULL;
 	pthread_mutex_unlock(&service->lock);

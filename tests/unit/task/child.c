@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 struct nursery {
@@ -449,6 +450,77 @@ static void twenty_children_live_side_by_side(void **state)
 	nursery_done(&n);
 }
 
+static int end_at_once(struct lsp_cancel *token, void *argument, struct lsp_error *err)
+{
+	return 0;
+}
+
+static size_t open_descriptors(void)
+{
+	size_t count = 0;
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* Takes all descriptors there are, but for `spare` of them. */
+static void leave_spare(int taken[256], size_t spare)
+{
+	size_t count = 0;
+	int fd;
+	while (count < 255 && (fd = dup(0)) >= 0)
+		taken[count++] = fd;
+	while (spare-- && count)
+		close(taken[--count]);
+	taken[count] = -1;
+}
+
+static void with_too_few_descriptors_it_does_not_start_and_leaves_none_open(void **state)
+{
+	struct rlimit before, few = {100, 100};
+	struct nursery n;
+	int r = -1;
+	nursery_init(&n, "echo alive");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	size_t open_before = open_descriptors(), spare;
+	for (spare = 0; r < 0 && spare < 40; spare++) {
+		int taken[256];
+		struct lsp_error e = {0};
+		leave_spare(taken, spare);
+		r = lsp_child_start(n.runtime.tasks, "unpack", &n.options, &n.child, &e);
+		for (int i = 0; taken[i] >= 0; i++)
+			close(taken[i]);
+		if (r < 0)
+			assert_true(e.message[0]);
+		/* The next thread that ends joins the watcher, and what that had is closed. */
+		if (r < 0)
+			assert_ok(lsp_tasks_spawn(n.runtime.tasks, "next", LSP_TASK_RPC,
+				end_at_once, NULL, NULL, ERR));
+		while (r < 0 && open_descriptors() != open_before)
+			sched_yield();
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(spare > 5);
+	assert_int_equal(r, 0);
+	assert_string_equal(next_line(&n), "alive");
+	assert_ok(lsp_child_finish(n.child, ERR));
+	nursery_done(&n);
+}
+
+static void a_child_whose_end_the_system_keeps_to_itself_has_failed(void **state)
+{
+	struct nursery n;
+	signal(SIGCHLD, SIG_IGN);
+	nursery_init(&n, "exit 0");
+	start(&n);
+	assert_code(lsp_child_finish(n.child, ERR), LSP_E_FAILED);
+	assert_string_equal(ERR->message, "unpack has ended, and the system does not say how");
+	signal(SIGCHLD, SIG_DFL);
+	nursery_done(&n);
+}
+
 int main(void)
 {
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -477,6 +549,8 @@ int main(void)
 		cmocka_unit_test(it_has_default_signals_and_a_group_of_its_own),
 		cmocka_unit_test(its_environment_can_be_given),
 		cmocka_unit_test(twenty_children_live_side_by_side),
+		cmocka_unit_test(with_too_few_descriptors_it_does_not_start_and_leaves_none_open),
+		cmocka_unit_test(a_child_whose_end_the_system_keeps_to_itself_has_failed),
 	};
 	return cmocka_run_group_tests_name("task/child", tests, NULL, NULL);
 }
