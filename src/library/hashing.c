@@ -440,6 +440,9 @@ void lsp_library_end_jobs(struct lsp_library *library)
 		library->jobs_out--;
 		pthread_mutex_unlock(&library->lock);
 		store_fresh(library, job);
+		struct lsp_local_game *game = lsp_library_find_local(library, job->id);
+		if (game && game->job == job)
+			game->job = NULL; /* the game is let go after this */
 		free_job(job);
 		pthread_mutex_lock(&library->lock);
 	}
