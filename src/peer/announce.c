@@ -198,8 +198,8 @@ int lsp_announce_page(const struct lsp_announce *announce, const struct lsp_list
 	struct lsp_games_response *ret_page, struct lsp_error *err)
 {
 	size_t limit = request->limit && request->limit < LSP_MESSAGE_GAMES_MAX
-		? (size_t)request->limit
-		: LSP_MESSAGE_GAMES_MAX;
+			       ? (size_t)request->limit
+			       : LSP_MESSAGE_GAMES_MAX;
 	struct lsp_game_summary *items = calloc(limit, sizeof *items);
 	if (!items)
 		return lsp_error_no_memory(err, "peer");

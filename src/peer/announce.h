@@ -3,9 +3,9 @@
  *
  * Changes gather for a moment (a scan touches many games at once) and go out as one delta, or as
  * several when they do not fit a frame. Each delta moves the revision on by one and names the one
- * before, so that whoever missed one lists anew. A game is announced as its files stand: whole, being
- * hashed, or in part while it downloads. While an operation runs on it, what was announced before
- * stays announced.
+ * before, so that whoever missed one lists anew. A game is announced as its files stand: whole,
+ * being hashed, or in part while it downloads. While an operation runs on it, what was announced
+ * before stays announced.
  *
  * On the core loop.
  */

@@ -78,8 +78,7 @@ int lanspread_wait_stopped(struct lanspread *handle, int timeout_ms,
 	lsp_time deadline = LSP_TIME_NEVER;
 	if (timeout_ms >= 0)
 		deadline = lsp_now(lsp_clock_system) + (uint64_t)timeout_ms * LSP_MILLISECOND;
-	return hand_out(
-		lsp_runtime_wait(handle->runtime, deadline, ret_exit, &inner), &inner, err);
+	return hand_out(lsp_runtime_wait(handle->runtime, deadline, ret_exit, &inner), &inner, err);
 }
 
 void lanspread_free(struct lanspread *handle)
@@ -91,7 +90,8 @@ void lanspread_free(struct lanspread *handle)
 	free(handle);
 }
 
-/* ---- Commands ------------------------------------------------------------------------------------------ */
+/* ---- Commands
+ * ------------------------------------------------------------------------------------------ */
 
 struct queued {
 	struct lanspread *handle;
@@ -104,19 +104,18 @@ static void run_command(void *argument)
 {
 	struct queued *queued = argument;
 	atomic_fetch_sub(&queued->handle->pending, 1);
-	lsp_calls_run(
-		queued->handle->peer->calls, queued->stream, queued->number, queued->json);
+	lsp_calls_run(queued->handle->peer->calls, queued->stream, queued->number, queued->json);
 	lsp_event_stream_unref(queued->stream);
 	free(queued);
 }
 
-static int send_command(struct lanspread *handle, struct lanspread_stream *stream,
-	const char *json, uint64_t *ret_request, struct lsp_error *err)
+static int send_command(struct lanspread *handle, struct lanspread_stream *stream, const char *json,
+	uint64_t *ret_request, struct lsp_error *err)
 {
 	size_t size = strlen(json);
 	if (size > COMMAND_MAX)
-		return lsp_error_set(
-			err, "peer", LSP_E_TOO_LARGE, "a command has at most %u bytes", COMMAND_MAX);
+		return lsp_error_set(err, "peer", LSP_E_TOO_LARGE, "a command has at most %u bytes",
+			COMMAND_MAX);
 	if (atomic_fetch_add(&handle->pending, 1) >= PENDING_MAX) {
 		atomic_fetch_sub(&handle->pending, 1);
 		return lsp_error_set(
@@ -150,7 +149,8 @@ int lanspread_send(struct lanspread *handle, struct lanspread_stream *stream, co
 	return hand_out(send_command(handle, stream, json, ret_request, &inner), &inner, err);
 }
 
-/* ---- Events ---------------------------------------------------------------------------------------------- */
+/* ---- Events
+ * ---------------------------------------------------------------------------------------------- */
 
 struct attachment {
 	struct lsp_peer *peer;
@@ -164,8 +164,8 @@ static void attach(void *argument)
 	free(attachment);
 }
 
-int lanspread_subscribe(struct lanspread *handle, struct lanspread_stream **ret_stream,
-	struct lanspread_error *err)
+int lanspread_subscribe(
+	struct lanspread *handle, struct lanspread_stream **ret_stream, struct lanspread_error *err)
 {
 	struct lsp_error inner = {0};
 	struct lanspread_stream *stream = NULL;
@@ -191,8 +191,7 @@ int lanspread_next_event(struct lanspread_stream *stream, int timeout_ms, char *
 	struct lanspread_error *err)
 {
 	struct lsp_error inner = {0};
-	return hand_out(
-		lsp_event_stream_next(stream, timeout_ms, ret_json, &inner), &inner, err);
+	return hand_out(lsp_event_stream_next(stream, timeout_ms, ret_json, &inner), &inner, err);
 }
 
 int lanspread_stream_fd(const struct lanspread_stream *stream)
@@ -218,7 +217,8 @@ void lanspread_free_text(char *text)
 	free(text);
 }
 
-/* ---- For the rest of the library (handle.h) ------------------------------------------------------------ */
+/* ---- For the rest of the library (handle.h)
+ * ------------------------------------------------------------ */
 
 struct lsp_tasks *lsp_handle_tasks(struct lanspread *handle)
 {

@@ -28,7 +28,8 @@ struct lsp_block {
 	_Alignas(64) uint8_t data[LSP_BLOCK_SIZE];
 };
 
-/* Somebody who waits for a block. Zero it before first use; it must stay until told or cancelled. */
+/* Somebody who waits for a block. Zero it before first use; it must stay until told or cancelled.
+ */
 struct lsp_block_waiter {
 	struct lsp_block_waiter *next, *previous;
 	void (*ready)(struct lsp_block_waiter *waiter);

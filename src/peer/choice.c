@@ -37,7 +37,8 @@ static bool anybody_has(
 	const struct lsp_remote_game *copy;
 	if (!known)
 		return false;
-	DL_FOREACH2(known->holders, copy, next_holder) {
+	DL_FOREACH2(known->holders, copy, next_holder)
+	{
 		if (lsp_hash_equal(&copy->content, content))
 			return true;
 	}
@@ -78,9 +79,8 @@ int lsp_choice_make(struct lsp_peer *peer, const char *game, const struct lsp_ha
 		return 0;
 	}
 	json_t *list = lsp_choice_variants_json(peer, game);
-	lsp_events_publish(peer->events,
-		json_pack("{s:s, s:s, s:O}", "event", "content_variants", "game", game, "variants",
-			list));
+	lsp_events_publish(peer->events, json_pack("{s:s, s:s, s:O}", "event", "content_variants",
+						 "game", game, "variants", list));
 	if (ret_variants)
 		*ret_variants = json_incref(list);
 	json_decref(list);
@@ -95,7 +95,8 @@ int lsp_choice_resolve(struct lsp_peer *peer, const char *game, const char *pref
 	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
 	const struct lsp_remote_game *copy;
 	const struct lsp_hash *found = NULL;
-	DL_FOREACH2((known ? known->holders : NULL), copy, next_holder) {
+	DL_FOREACH2((known ? known->holders : NULL), copy, next_holder)
+	{
 		char hex[LSP_SHA256_HEX_SIZE];
 		lsp_hash_to_hex(&copy->content, hex);
 		if (lsp_hash_is_zero(&copy->content) ||
@@ -122,7 +123,8 @@ void lsp_choice_version(struct lsp_peer *peer, const char *game, const struct ls
 {
 	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
 	const struct lsp_remote_game *copy;
-	DL_FOREACH2((known ? known->holders : NULL), copy, next_holder) {
+	DL_FOREACH2((known ? known->holders : NULL), copy, next_holder)
+	{
 		if (lsp_hash_equal(&copy->content, content)) {
 			snprintf(out, size, "%s", copy->version.text);
 			return;
@@ -130,8 +132,7 @@ void lsp_choice_version(struct lsp_peer *peer, const char *game, const struct ls
 	}
 }
 
-void lsp_choice_remember(
-	struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
+void lsp_choice_remember(struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
 {
 	char hex[LSP_SHA256_HEX_SIZE];
 	lsp_hash_to_hex(content, hex);

@@ -34,8 +34,7 @@ void lsp_choice_version(struct lsp_peer *peer, const char *game, const struct ls
 	char *out, size_t size);
 
 /* Keeps the user's choice. */
-void lsp_choice_remember(
-	struct lsp_peer *peer, const char *game, const struct lsp_hash *content);
+void lsp_choice_remember(struct lsp_peer *peer, const char *game, const struct lsp_hash *content);
 
 /* [{"content", "version", "size", "holders"}] of the newest version. A new reference. */
 json_t *lsp_choice_variants_json(struct lsp_peer *peer, const char *game);

@@ -24,8 +24,7 @@ struct lsp_calls {
 	struct lsp_call *open;
 };
 
-int lsp_calls_new(
-	struct lsp_peer *peer, struct lsp_calls **ret_calls, struct lsp_error *err)
+int lsp_calls_new(struct lsp_peer *peer, struct lsp_calls **ret_calls, struct lsp_error *err)
 {
 	struct lsp_calls *calls = calloc(1, sizeof *calls);
 	if (!calls)
@@ -71,9 +70,9 @@ json_t *lsp_error_to_json(const struct lsp_error *err)
 
 static void send_answer(struct lsp_call *call, bool ok, const char *key, json_t *value)
 {
-	lsp_events_answer(call->stream,
-		json_pack("{s:s, s:I, s:b, s:o}", "event", "answer", "request",
-			(json_int_t)call->number, "ok", ok, key, value));
+	lsp_events_answer(
+		call->stream, json_pack("{s:s, s:I, s:b, s:o}", "event", "answer", "request",
+				      (json_int_t)call->number, "ok", ok, key, value));
 	call_free(call);
 }
 
@@ -82,8 +81,7 @@ void lsp_call_answer(struct lsp_call *call, json_t *result)
 	send_answer(call, true, "result", result ? result : json_object());
 }
 
-void lsp_call_fail_with(
-	struct lsp_call *call, const struct lsp_error *err, json_t *more)
+void lsp_call_fail_with(struct lsp_call *call, const struct lsp_error *err, json_t *more)
 {
 	json_t *detail = lsp_error_to_json(err);
 	if (more) {
@@ -103,8 +101,7 @@ const char *lsp_call_text(const struct lsp_call *call, const char *name)
 	return json_string_value(json_object_get(call->document, name));
 }
 
-uint64_t lsp_call_number(
-	const struct lsp_call *call, const char *name, uint64_t fallback)
+uint64_t lsp_call_number(const struct lsp_call *call, const char *name, uint64_t fallback)
 {
 	json_t *value = json_object_get(call->document, name);
 	return json_is_integer(value) ? (uint64_t)json_integer_value(value) : fallback;
@@ -121,7 +118,8 @@ json_t *lsp_call_json(const struct lsp_call *call, const char *name)
 	return json_is_null(value) ? NULL : value;
 }
 
-/* ---- Checking ---------------------------------------------------------------------------------- */
+/* ---- Checking ----------------------------------------------------------------------------------
+ */
 
 static bool is_hash_prefix(const char *text)
 {
@@ -166,8 +164,7 @@ static int check_value(const struct lsp_argument *argument, json_t *value, struc
 	return 0;
 }
 
-static const struct lsp_argument *find_argument(
-	const struct lsp_command *command, const char *name)
+static const struct lsp_argument *find_argument(const struct lsp_command *command, const char *name)
 {
 	const struct lsp_argument *argument = command->arguments;
 	for (; argument->name; argument++) {
@@ -182,7 +179,7 @@ static int check_arguments(
 {
 	const char *key;
 	json_t *value;
-	json_object_foreach(document, key, value) {
+	json_object_foreach (document, key, value) {
 		if (strcmp(key, "command") == 0)
 			continue;
 		const struct lsp_argument *argument = find_argument(command, key);
@@ -221,9 +218,8 @@ static int find_command(
 
 static int run(struct lsp_call *call, const char *json, struct lsp_error *err)
 {
-	const struct lsp_command *command;
-	int r = lsp_json_parse(
-		json, strlen(json), &lsp_json_limits_local, &call->document, err);
+	const struct lsp_command *command = NULL;
+	int r = lsp_json_parse(json, strlen(json), &lsp_json_limits_local, &call->document, err);
 	if (r == 0)
 		r = find_command(call->document, &command, err);
 	if (r == 0)
@@ -231,8 +227,8 @@ static int run(struct lsp_call *call, const char *json, struct lsp_error *err)
 	return r < 0 ? r : command->run(call->owner->peer, call, err);
 }
 
-void lsp_calls_run(struct lsp_calls *calls, struct lanspread_stream *stream,
-	uint64_t number, const char *json)
+void lsp_calls_run(
+	struct lsp_calls *calls, struct lanspread_stream *stream, uint64_t number, const char *json)
 {
 	struct lsp_call *call = calloc(1, sizeof *call);
 	if (!call) {

@@ -26,12 +26,12 @@ struct lsp_calls;
 
 enum lsp_argument_type {
 	LSP_ARGUMENT_END = 0,
-	LSP_ARGUMENT_GAME,    /* a game id by the rules of wire/path.h */
-	LSP_ARGUMENT_TEXT,    /* up to 64 KiB, without NUL */
-	LSP_ARGUMENT_NUMBER,  /* a whole number from 0 to 2^53 */
+	LSP_ARGUMENT_GAME,   /* a game id by the rules of wire/path.h */
+	LSP_ARGUMENT_TEXT,   /* up to 64 KiB, without NUL */
+	LSP_ARGUMENT_NUMBER, /* a whole number from 0 to 2^53 */
 	LSP_ARGUMENT_BOOLEAN,
-	LSP_ARGUMENT_HASH,    /* up to 64 hexadecimal digits: a content or peer id or its beginning */
-	LSP_ARGUMENT_ANY,     /* any JSON; the handler checks it */
+	LSP_ARGUMENT_HASH, /* up to 64 hexadecimal digits: a content or peer id or its beginning */
+	LSP_ARGUMENT_ANY,  /* any JSON; the handler checks it */
 };
 
 struct lsp_argument {
@@ -51,7 +51,8 @@ struct lsp_command {
 /* Ends with a NULL name. */
 extern const struct lsp_command lsp_commands[];
 
-/* ---- Running them ----------------------------------------------------------------------------- */
+/* ---- Running them -----------------------------------------------------------------------------
+ */
 
 LSP_MUST_CHECK int lsp_calls_new(
 	struct lsp_peer *peer, struct lsp_calls **ret_calls, struct lsp_error *err);
@@ -62,17 +63,17 @@ void lsp_calls_free(struct lsp_calls *calls);
  * Parses, checks and runs one command. Takes a reference of the stream (NULL: nobody is told).
  * Whatever happens, an answer with this number reaches the stream.
  */
-void lsp_calls_run(struct lsp_calls *calls, struct lanspread_stream *stream,
-	uint64_t number, const char *json);
+void lsp_calls_run(struct lsp_calls *calls, struct lanspread_stream *stream, uint64_t number,
+	const char *json);
 /* Answers what is open with "closed": nothing waits for a peer that stops. */
 void lsp_calls_close(struct lsp_calls *calls);
 
-/* ---- For handlers ------------------------------------------------------------------------------ */
+/* ---- For handlers ------------------------------------------------------------------------------
+ */
 
 /* Arguments by name; absent: NULL, the fallback. Texts live as long as the call. */
 const char *lsp_call_text(const struct lsp_call *call, const char *name);
-uint64_t lsp_call_number(
-	const struct lsp_call *call, const char *name, uint64_t fallback);
+uint64_t lsp_call_number(const struct lsp_call *call, const char *name, uint64_t fallback);
 bool lsp_call_flag(const struct lsp_call *call, const char *name);
 json_t *lsp_call_json(const struct lsp_call *call, const char *name);
 
@@ -83,8 +84,7 @@ json_t *lsp_call_json(const struct lsp_call *call, const char *name);
 void lsp_call_answer(struct lsp_call *call, json_t *result);
 void lsp_call_fail(struct lsp_call *call, const struct lsp_error *err);
 /* A failure with more beside it ("variants", say): members of `more` join the error object. */
-void lsp_call_fail_with(
-	struct lsp_call *call, const struct lsp_error *err, json_t *more);
+void lsp_call_fail_with(struct lsp_call *call, const struct lsp_error *err, json_t *more);
 
 /* {"code":"…","message":"…"}, as answers and events carry it. */
 json_t *lsp_error_to_json(const struct lsp_error *err);

@@ -1,9 +1,19 @@
-/* What a client may ask: every command with its arguments and its handler. docs/api.md tells more. */
+/* What a client may ask: every command with its arguments and its handler. docs/api.md tells more.
+ */
 #include "peer/commands.h"
 
-#define GAME {"game", LSP_ARGUMENT_GAME, true}
-#define VARIANT {"variant", LSP_ARGUMENT_HASH, false}
-#define ENGINE {"engine", LSP_ARGUMENT_TEXT, false}
+#define GAME                                                                                       \
+	{                                                                                          \
+		"game", LSP_ARGUMENT_GAME, true                                                    \
+	}
+#define VARIANT                                                                                    \
+	{                                                                                          \
+		"variant", LSP_ARGUMENT_HASH, false                                                \
+	}
+#define ENGINE                                                                                     \
+	{                                                                                          \
+		"engine", LSP_ARGUMENT_TEXT, false                                                 \
+	}
 
 const struct lsp_command lsp_commands[] = {
 	/* Games: commands_games.c */
@@ -12,8 +22,7 @@ const struct lsp_command lsp_commands[] = {
 	{"download_game_files", lsp_command_download, {GAME, VARIANT, ENGINE}},
 	{"install_game", lsp_command_install, {GAME, VARIANT, ENGINE}},
 	{"update_game", lsp_command_update, {GAME, VARIANT, ENGINE}},
-	{"uninstall_game", lsp_command_uninstall,
-		{GAME, {"purge", LSP_ARGUMENT_BOOLEAN, false}}},
+	{"uninstall_game", lsp_command_uninstall, {GAME, {"purge", LSP_ARGUMENT_BOOLEAN, false}}},
 	{"remove_game", lsp_command_remove, {GAME}},
 	{"verify_game", lsp_command_verify, {GAME}},
 	{"cancel", lsp_command_cancel, {GAME}},

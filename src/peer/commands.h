@@ -4,8 +4,7 @@
 #include "peer/command.h"
 
 #define LSP_COMMAND_HANDLER(name)                                                                  \
-	int lsp_command_##name(                                                                    \
-		struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+	int lsp_command_##name(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 
 LSP_COMMAND_HANDLER(list_games);
 LSP_COMMAND_HANDLER(get_game);

@@ -45,7 +45,8 @@ static int asked_content(struct lsp_peer *peer, struct lsp_call *call, const cha
 	return r;
 }
 
-/* ---- get_game ------------------------------------------------------------------------------------------- */
+/* ---- get_game
+ * ------------------------------------------------------------------------------------------- */
 
 struct details {
 	struct lsp_peer *peer;
@@ -109,12 +110,12 @@ int lsp_command_get_game(struct lsp_peer *peer, struct lsp_call *call, struct ls
 	return r;
 }
 
-/* ---- Getting and installing -------------------------------------------------------------------------------- */
+/* ---- Getting and installing
+ * -------------------------------------------------------------------------------- */
 
 static void answer_operation(struct lsp_call *call, const char *operation, const char *message)
 {
-	lsp_call_answer(
-		call, json_pack("{s:s, s:s*}", "operation", operation, "message", message));
+	lsp_call_answer(call, json_pack("{s:s, s:s*}", "operation", operation, "message", message));
 }
 
 static int start_download(struct lsp_peer *peer, struct lsp_call *call,
@@ -136,8 +137,8 @@ static int start_download(struct lsp_peer *peer, struct lsp_call *call,
 		return r;
 	if (asked)
 		lsp_choice_remember(peer, game, asked);
-	answer_operation(call,
-		purpose == LSP_DOWNLOAD_THEN_UPDATE ? "updating" : "downloading", NULL);
+	answer_operation(
+		call, purpose == LSP_DOWNLOAD_THEN_UPDATE ? "updating" : "downloading", NULL);
 	return 0;
 }
 
@@ -200,7 +201,8 @@ int lsp_command_install(struct lsp_peer *peer, struct lsp_call *call, struct lsp
 	if (!lsp_games_known(peer, game))
 		return unknown_game(game, err);
 	if (is_installed(local)) {
-		answer_operation(call, "none", "it is installed already: `lanspread play` starts it");
+		answer_operation(
+			call, "none", "it is installed already: `lanspread play` starts it");
 		return 0;
 	}
 	if (lsp_download_then_install(peer, game)) {
@@ -303,7 +305,9 @@ int lsp_command_resume(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
 	return set_paused(peer, call, false, err);
 }
 
-/* ---- Details ------------------------------------------------------------------------------------------------ */
+/* ---- Details
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static struct lsp_share *share_of(struct lsp_peer *peer, const char *game)
 {
@@ -322,17 +326,15 @@ int lsp_command_chunk_map(struct lsp_peer *peer, struct lsp_call *call, struct l
 	const struct lsp_bitmap *have =
 		share ? lsp_swarm_game_have(peer->swarm, lsp_share_swarm_game(share)) : NULL;
 	if (!have)
-		return lsp_error_set(
-			err, "peer", LSP_E_NOT_FOUND, "no chunk of %s is here", game);
+		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND, "no chunk of %s is here", game);
 	char hex[LSP_SHA256_HEX_SIZE];
 	lsp_hash_to_hex(&lsp_share_manifest(share)->content_id, hex);
 	_cleanup_free_ char *text = malloc(lsp_base64_size(lsp_bitmap_bytes(have)) + 1);
 	if (!text)
 		return lsp_error_no_memory(err, "peer");
 	lsp_base64_encode(have->bytes, lsp_bitmap_bytes(have), text);
-	lsp_call_answer(call,
-		json_pack("{s:s, s:i, s:i, s:s}", "content", hex, "chunks", (int)have->bits,
-			"done", (int)have->set, "have", text));
+	lsp_call_answer(call, json_pack("{s:s, s:i, s:i, s:s}", "content", hex, "chunks",
+				      (int)have->bits, "done", (int)have->set, "have", text));
 	return 0;
 }
 

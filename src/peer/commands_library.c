@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The games folder ------------------------------------------------------------------------------------ */
+/* ---- The games folder
+ * ------------------------------------------------------------------------------------ */
 
 /* A change of the folder on its way through the library's thread. */
 struct change {
@@ -38,8 +39,8 @@ static void folder_changed(void *argument)
 		lsp_call_fail(change->call, &err);
 	} else {
 		lsp_games_publish_local(peer);
-		lsp_call_answer(change->call,
-			json_pack("{s:s}", "games_dir", lsp_local_games_dir(peer)));
+		lsp_call_answer(
+			change->call, json_pack("{s:s}", "games_dir", lsp_local_games_dir(peer)));
 	}
 	free(change);
 }
@@ -53,8 +54,8 @@ static void folder_set(void *argument, int result, const struct lsp_error *error
 	lsp_loop_post_reserved(change->peer->core, &change->post, folder_changed, change);
 }
 
-static int check_change(struct lsp_peer *peer, const char *path, char **ret_path,
-	struct lsp_error *err)
+static int check_change(
+	struct lsp_peer *peer, const char *path, char **ret_path, struct lsp_error *err)
 {
 	_cleanup_games_dir_check_ struct lsp_games_dir_check check = {0};
 	int r = lsp_games_dir_check(path, peer->state_dir, &check, err);
@@ -92,20 +93,20 @@ int lsp_command_set_game_dir(struct lsp_peer *peer, struct lsp_call *call, struc
 	return 0;
 }
 
-int lsp_command_check_game_dir(
-	struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+int lsp_command_check_game_dir(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
 	_cleanup_games_dir_check_ struct lsp_games_dir_check check = {0};
 	int r = lsp_games_dir_check(lsp_call_text(call, "path"), peer->state_dir, &check, err);
 	if (r < 0)
 		return r;
-	lsp_call_answer(call,
-		json_pack("{s:s, s:b, s:I}", "path", check.path, "exists", check.exists, "free",
-			(json_int_t)check.free));
+	lsp_call_answer(call, json_pack("{s:s, s:b, s:I}", "path", check.path, "exists",
+				      check.exists, "free", (json_int_t)check.free));
 	return 0;
 }
 
-/* ---- Adding ------------------------------------------------------------------------------------------------- */
+/* ---- Adding
+ * -------------------------------------------------------------------------------------------------
+ */
 
 int lsp_command_add_game(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
@@ -118,8 +119,8 @@ int lsp_command_add_game(struct lsp_peer *peer, struct lsp_call *call, struct ls
 	};
 	struct lsp_version version;
 	if (options.path[0] != '/')
-		return lsp_error_set(err, "peer", LSP_E_INVALID,
-			"\"%s\" is not an absolute path", options.path);
+		return lsp_error_set(
+			err, "peer", LSP_E_INVALID, "\"%s\" is not an absolute path", options.path);
 	if (lsp_local_find(peer, options.game) &&
 		lsp_local_find(peer, options.game)->availability != LSP_AVAILABILITY_NONE)
 		return lsp_error_set(err, "peer", LSP_E_EXISTS,
@@ -134,7 +135,8 @@ int lsp_command_add_game(struct lsp_peer *peer, struct lsp_call *call, struct ls
 	return r;
 }
 
-/* ---- The catalogue --------------------------------------------------------------------------------------------- */
+/* ---- The catalogue
+ * --------------------------------------------------------------------------------------------- */
 
 static json_t *text_or_null(const char *text)
 {
@@ -187,8 +189,8 @@ struct import {
 static void run_import(struct lsp_job *job)
 {
 	struct import *import = lsp_container_of(job, struct import, job);
-	job->result = lsp_catalog_import(lsp_local_catalog(import->peer), import->path,
-		&import->result, &job->error);
+	job->result = lsp_catalog_import(
+		lsp_local_catalog(import->peer), import->path, &import->result, &job->error);
 }
 
 static void imported(struct lsp_job *job)
@@ -209,8 +211,7 @@ static void imported(struct lsp_job *job)
 	free(import);
 }
 
-int lsp_command_catalog_import(
-	struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+int lsp_command_catalog_import(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
 	struct import *import = calloc(1, sizeof *import);
 	if (!import || !(import->path = strdup(lsp_call_text(call, "path")))) {

@@ -23,7 +23,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- Peers ---------------------------------------------------------------------------------------------- */
+/* ---- Peers
+ * ---------------------------------------------------------------------------------------------- */
 
 int lsp_command_peers(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
@@ -55,7 +56,9 @@ int lsp_command_peers_forget(struct lsp_peer *peer, struct lsp_call *call, struc
 	return 0;
 }
 
-/* ---- Status ----------------------------------------------------------------------------------------------- */
+/* ---- Status
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static json_t *listen_json(const struct lsp_peer *peer)
 {
@@ -74,16 +77,16 @@ static json_t *services_json(const struct lsp_peer *peer)
 	struct lsp_supervised_info *infos = NULL;
 	size_t count = 0;
 	json_t *list = json_array();
-	if (lsp_supervisor_snapshot(
-		    lsp_runtime_supervisor(peer->runtime), &infos, &count, NULL) < 0)
+	if (lsp_supervisor_snapshot(lsp_runtime_supervisor(peer->runtime), &infos, &count, NULL) <
+		0)
 		return list;
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list,
-			json_pack("{s:s, s:s, s:i, s:o}", "name", infos[i].name, "state",
-				lsp_supervised_state_name(infos[i].state), "restarts",
-				(int)infos[i].restarts, "error",
-				infos[i].error.code ? json_string(infos[i].error.message)
-						    : json_null()));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:i, s:o}", "name", infos[i].name, "state",
+				      lsp_supervised_state_name(infos[i].state), "restarts",
+				      (int)infos[i].restarts, "error",
+				      infos[i].error.code ? json_string(infos[i].error.message)
+							  : json_null()));
 	free(infos);
 	return list;
 }
@@ -96,9 +99,9 @@ static json_t *operations_list(const struct lsp_peer *peer)
 	if (lsp_operations_snapshot(peer->operations, &infos, &count, NULL) < 0)
 		return list;
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list,
-			json_pack("{s:s, s:s}", "game", infos[i].game, "operation",
-				lsp_operation_kind_name(infos[i].kind)));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s}", "game", infos[i].game, "operation",
+				      lsp_operation_kind_name(infos[i].kind)));
 	free(infos);
 	return list;
 }
@@ -124,15 +127,15 @@ int lsp_command_status(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
 		lsp_health_json(peer), "services", services_json(peer));
 	if (!status)
 		return lsp_error_no_memory(err, "peer");
-	json_object_update_new(status,
-		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "sent",
-			(json_int_t)peer->sent, "received", (json_int_t)peer->received, "up_rate",
-			(json_int_t)lsp_rate_get(&peer->up_rate, now), "down_rate",
-			(json_int_t)lsp_rate_get(&peer->down_rate, now), "peers",
-			(json_int_t)count_peers(peer), "games",
-			(json_int_t)lsp_local_snapshot(peer)->count, "uptime_s",
-			(json_int_t)((now - peer->started) / LSP_SECOND), "operations",
-			operations_list(peer), "limits", lsp_limits_json(peer->limits)));
+	json_object_update_new(
+		status, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "sent",
+				(json_int_t)peer->sent, "received", (json_int_t)peer->received,
+				"up_rate", (json_int_t)lsp_rate_get(&peer->up_rate, now),
+				"down_rate", (json_int_t)lsp_rate_get(&peer->down_rate, now),
+				"peers", (json_int_t)count_peers(peer), "games",
+				(json_int_t)lsp_local_snapshot(peer)->count, "uptime_s",
+				(json_int_t)((now - peer->started) / LSP_SECOND), "operations",
+				operations_list(peer), "limits", lsp_limits_json(peer->limits)));
 	lsp_call_answer(call, status);
 	return 0;
 }
@@ -166,7 +169,9 @@ int lsp_command_tasks(struct lsp_peer *peer, struct lsp_call *call, struct lsp_e
 	return r;
 }
 
-/* ---- Settings ------------------------------------------------------------------------------------------------ */
+/* ---- Settings
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static int set_number(struct lsp_config *config, enum lsp_setting_id id,
 	const struct lsp_call *call, const char *name, struct lsp_error *err)
@@ -210,8 +215,8 @@ static void answer_config(struct lsp_peer *peer, struct lsp_call *call, const ch
 	if (key)
 		values = json_pack("{s:o}", key,
 			json_incref(json_object_get(values, key))); /* the rest stays behind */
-	lsp_call_answer(call,
-		json_pack("{s:o, s:o}", "config", values, "fixed", lsp_config_fixed(config)));
+	lsp_call_answer(
+		call, json_pack("{s:o, s:o}", "config", values, "fixed", lsp_config_fixed(config)));
 }
 
 int lsp_command_config_get(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
@@ -235,8 +240,8 @@ int lsp_command_config_set(struct lsp_peer *peer, struct lsp_call *call, struct 
 		return lsp_error_set(err, "peer", LSP_E_INVALID,
 			"the games folder is set with `lanspread games-dir PATH`");
 	if (r == 0 && json_is_string(value))
-		r = lsp_config_set(lsp_runtime_config(peer->runtime), id,
-			json_string_value(value), err);
+		r = lsp_config_set(
+			lsp_runtime_config(peer->runtime), id, json_string_value(value), err);
 	else if (r == 0)
 		r = lsp_config_set_json(lsp_runtime_config(peer->runtime), id, value, err);
 	if (r < 0)
@@ -246,7 +251,8 @@ int lsp_command_config_set(struct lsp_peer *peer, struct lsp_call *call, struct 
 	return 0;
 }
 
-/* ---- Identity and the end ----------------------------------------------------------------------------------------- */
+/* ---- Identity and the end
+ * ----------------------------------------------------------------------------------------- */
 
 int lsp_command_identity(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
@@ -256,8 +262,7 @@ int lsp_command_identity(struct lsp_peer *peer, struct lsp_call *call, struct ls
 	return 0;
 }
 
-int lsp_command_identity_rotate(
-	struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+int lsp_command_identity_rotate(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
 	_cleanup_identity_ struct lsp_identity *identity = NULL;
 	char id[LSP_SHA256_HEX_SIZE];

@@ -42,11 +42,12 @@ struct lsp_connect {
 
 static void dial_due(void *argument);
 
-/* ---- Options ---------------------------------------------------------------------------------------- */
+/* ---- Options
+ * ---------------------------------------------------------------------------------------- */
 
 /* "[ADDRESS:]PORT" with brackets around IPv6. */
-static int split_host_port(const char *text, char *host, size_t host_size, uint16_t *ret_port,
-	struct lsp_error *err)
+static int split_host_port(
+	const char *text, char *host, size_t host_size, uint16_t *ret_port, struct lsp_error *err)
 {
 	const char *colon = strrchr(text, ':');
 	uint64_t port;
@@ -98,8 +99,7 @@ static int parse_manual(const char *text, struct manual *manual, struct lsp_erro
 	return r < 0 ? lsp_error_prefix(err, "--peer %s", text) : 0;
 }
 
-static int add_manuals(
-	struct lsp_connect *connect, const char *const *peers, struct lsp_error *err)
+static int add_manuals(struct lsp_connect *connect, const char *const *peers, struct lsp_error *err)
 {
 	size_t count = 0;
 	while (peers && peers[count])
@@ -160,7 +160,8 @@ int lsp_connect_new(struct lsp_peer *peer, const struct lsp_connect_options *opt
 	return 0;
 }
 
-/* ---- Dialling -------------------------------------------------------------------------------------------- */
+/* ---- Dialling
+ * -------------------------------------------------------------------------------------------- */
 
 static void arm(struct lsp_connect *connect)
 {
@@ -179,8 +180,8 @@ static void dial(struct lsp_connect *connect, const struct lsp_dial *dial)
 		    (void *)(uintptr_t)(dial->candidate << 1 | 1), &connection, &err) == 0)
 		return;
 	lsp_log_debug("peer", "cannot dial %s: %s", text, err.message);
-	lsp_dialer_result(connect->dialer, dial->candidate, LSP_DIAL_FAILED,
-		lsp_peer_now(connect->peer));
+	lsp_dialer_result(
+		connect->dialer, dial->candidate, LSP_DIAL_FAILED, lsp_peer_now(connect->peer));
 }
 
 static void dial_due(void *argument)
@@ -207,7 +208,8 @@ static struct lsp_session *session_of(const struct lsp_connection *connection)
 	return user & 1 ? NULL : (struct lsp_session *)user;
 }
 
-/* ---- From the endpoint -------------------------------------------------------------------------------------- */
+/* ---- From the endpoint
+ * -------------------------------------------------------------------------------------- */
 
 static void connected(struct lsp_connection *connection, void *argument)
 {
@@ -242,8 +244,7 @@ static void dial_failed(struct lsp_connect *connect, const struct lsp_connection
 		refused ? LSP_DIAL_REFUSED : LSP_DIAL_FAILED, lsp_peer_now(connect->peer));
 }
 
-static void closed(
-	struct lsp_connection *connection, const struct lsp_close *close, void *argument)
+static void closed(struct lsp_connection *connection, const struct lsp_close *close, void *argument)
 {
 	struct lsp_connect *connect = argument;
 	struct lsp_session *session = session_of(connection);
@@ -268,7 +269,9 @@ static void failed(const struct lsp_error *error, void *argument)
 	lsp_supervised_failed(connect->service, error);
 }
 
-/* ---- The service ----------------------------------------------------------------------------------------------- */
+/* ---- The service
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static int make_endpoint(struct lsp_connect *connect, uint16_t port, struct lsp_error *err)
 {
@@ -338,8 +341,7 @@ void lsp_connect_goodbye(struct lsp_connect *connect, const char *why)
 		lsp_endpoint_close_all(connect->endpoint, LSP_CLOSE_GOODBYE, why);
 }
 
-void lsp_connect_stop(
-	struct lsp_connect *connect, void (*done)(void *argument), void *argument)
+void lsp_connect_stop(struct lsp_connect *connect, void (*done)(void *argument), void *argument)
 {
 	bool running = connect->endpoint != NULL;
 	lsp_timer_done(&connect->timer);
@@ -374,7 +376,8 @@ bool lsp_connect_port_was_taken(const struct lsp_connect *connect)
 	return connect->port_was_taken;
 }
 
-/* ---- From discovery and sessions --------------------------------------------------------------------------------- */
+/* ---- From discovery and sessions
+ * --------------------------------------------------------------------------------- */
 
 void lsp_connect_found(struct lsp_connect *connect, const struct lsp_hash *id,
 	const struct sockaddr_storage *address, unsigned rank)
@@ -427,7 +430,7 @@ void lsp_connect_session_down(struct lsp_connect *connect, struct lsp_session *s
 	if (reason == LSP_CLOSE_DUPLICATE || reason == LSP_CLOSE_REPLACED ||
 		lsp_session_find(connect->peer, lsp_session_id(session)))
 		return; /* another connection with it stands */
-	if (!was_up) /* greeted and refused: it must not be dialled over and over */
+	if (!was_up)    /* greeted and refused: it must not be dialled over and over */
 		lsp_dialer_connected(connect->dialer, lsp_session_id(session),
 			lsp_connection_address(lsp_session_connection(session)), now);
 	lsp_dialer_disconnected(

@@ -19,14 +19,13 @@ struct lsp_supervisor;
 
 struct lsp_connect_options {
 	struct lsp_identity *identity;
-	const char *listen;               /* "[ADDRESS:]PORT"; NULL: 47777, a free port if taken */
-	const char *interface;            /* NULL: all */
-	const char *const *peers;         /* --peer, NULL-terminated; NULL: none */
+	const char *listen;       /* "[ADDRESS:]PORT"; NULL: 47777, a free port if taken */
+	const char *interface;    /* NULL: all */
+	const char *const *peers; /* --peer, NULL-terminated; NULL: none */
 };
 
-LSP_MUST_CHECK int lsp_connect_new(struct lsp_peer *peer,
-	const struct lsp_connect_options *options, struct lsp_connect **ret_connect,
-	struct lsp_error *err);
+LSP_MUST_CHECK int lsp_connect_new(struct lsp_peer *peer, const struct lsp_connect_options *options,
+	struct lsp_connect **ret_connect, struct lsp_error *err);
 void lsp_connect_free(struct lsp_connect *connect);
 
 /* The service: binds the sockets and starts to take and make connections. */
@@ -35,8 +34,7 @@ LSP_MUST_CHECK int lsp_connect_start(
 /* Goodbye to all; nothing new. */
 void lsp_connect_goodbye(struct lsp_connect *connect, const char *why);
 /* Takes the endpoint down; `done` comes when its handles are closed. */
-void lsp_connect_stop(
-	struct lsp_connect *connect, void (*done)(void *argument), void *argument);
+void lsp_connect_stop(struct lsp_connect *connect, void (*done)(void *argument), void *argument);
 /* For tests: the endpoint fails. */
 void lsp_connect_fail(struct lsp_connect *connect, const char *why);
 

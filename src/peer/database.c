@@ -44,7 +44,8 @@ int lsp_database_add_peer(struct lsp_database *database, const struct lsp_hash *
 	return 0;
 }
 
-/* ---- Games --------------------------------------------------------------------------------------- */
+/* ---- Games
+ * --------------------------------------------------------------------------------------- */
 
 static struct lsp_known_game *find(const struct lsp_database *database, const char *id)
 {
@@ -106,7 +107,8 @@ static struct lsp_remote_game *copy_of(
 	const struct lsp_known_game *game, const struct lsp_remote_peer *peer)
 {
 	struct lsp_remote_game *copy;
-	DL_FOREACH2(game->holders, copy, next_holder) {
+	DL_FOREACH2(game->holders, copy, next_holder)
+	{
 		if (copy->peer == peer)
 			return copy;
 	}
@@ -193,13 +195,15 @@ void lsp_database_remove_peer(struct lsp_database *database, struct lsp_remote_p
 	free(peer);
 }
 
-/* ---- Questions ----------------------------------------------------------------------------------- */
+/* ---- Questions
+ * ----------------------------------------------------------------------------------- */
 
 /* The newest copy; with_content: among those whose content is known. */
 static const struct lsp_remote_game *newest(const struct lsp_known_game *game, bool with_content)
 {
 	const struct lsp_remote_game *best = NULL, *copy;
-	DL_FOREACH2(game->holders, copy, next_holder) {
+	DL_FOREACH2(game->holders, copy, next_holder)
+	{
 		if (with_content && copy->holding == LSP_HOLDING_HASHING)
 			continue;
 		if (!best || lsp_version_compare(&copy->version, &best->version) > 0)
@@ -223,7 +227,8 @@ uint64_t lsp_known_game_size(const struct lsp_known_game *game)
 const char *lsp_known_game_title(const struct lsp_known_game *game)
 {
 	const struct lsp_remote_game *best = NULL, *copy;
-	DL_FOREACH2(game->holders, copy, next_holder) {
+	DL_FOREACH2(game->holders, copy, next_holder)
+	{
 		if (!copy->title)
 			continue;
 		if (!best || lsp_version_compare(&copy->version, &best->version) > 0)
@@ -257,7 +262,8 @@ size_t lsp_known_game_variants(
 	size_t count = 0;
 	if (!best)
 		return 0;
-	DL_FOREACH2(game->holders, copy, next_holder) {
+	DL_FOREACH2(game->holders, copy, next_holder)
+	{
 		if (copy->holding == LSP_HOLDING_HASHING ||
 			lsp_version_compare(&copy->version, &best->version) != 0)
 			continue;

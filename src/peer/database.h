@@ -5,8 +5,9 @@
  * content. It is fed by the sessions (a library in pages, then deltas) and asked by the game list
  * ("who has it, what is newest") and by downloads ("who holds this content").
  *
- * Nothing in it is believed: a version, a size, a title are what a peer says of itself, used to show
- * and to choose, never to verify. What a game is, the content id tells, and its bytes prove it.
+ * Nothing in it is believed: a version, a size, a title are what a peer says of itself, used to
+ * show and to choose, never to verify. What a game is, the content id tells, and its bytes prove
+ * it.
  *
  * Owned by the core loop; pure, no I/O. Pointers that it hands out live until the peer or game is
  * next changed.
@@ -51,7 +52,7 @@ struct lsp_known_game {
 
 struct lsp_remote_peer {
 	struct lsp_hash id;
-	void *session;  /* whoever speaks with it; not touched here */
+	void *session;     /* whoever speaks with it; not touched here */
 	uint64_t revision; /* of its library, as far as it is known here */
 	size_t game_count;
 	struct lsp_remote_game *games;
@@ -87,8 +88,7 @@ bool lsp_database_remove_game(
 void lsp_database_clear_games(struct lsp_database *database, struct lsp_remote_peer *peer);
 
 /* NULL when nobody has it. */
-const struct lsp_known_game *lsp_database_find(
-	const struct lsp_database *database, const char *id);
+const struct lsp_known_game *lsp_database_find(const struct lsp_database *database, const char *id);
 /* Every game, in no order: starts with NULL, ends with NULL. */
 const struct lsp_known_game *lsp_database_next(
 	const struct lsp_database *database, const struct lsp_known_game *game);

@@ -75,8 +75,7 @@ static bool same_address(const struct sockaddr_storage *a, const struct sockaddr
 static struct candidate *find_id(const struct lsp_dialer *dialer, const struct lsp_hash *id)
 {
 	for (size_t i = 0; i < dialer->count; i++) {
-		if (dialer->candidates[i].has_id &&
-			lsp_hash_equal(&dialer->candidates[i].id, id))
+		if (dialer->candidates[i].has_id && lsp_hash_equal(&dialer->candidates[i].id, id))
 			return &dialer->candidates[i];
 	}
 	return NULL;
@@ -148,8 +147,7 @@ static struct candidate *add(struct lsp_dialer *dialer)
 		return NULL;
 	if (dialer->count == dialer->capacity) {
 		size_t capacity = dialer->capacity ? 2 * dialer->capacity : 16;
-		struct candidate *grown =
-			realloc(dialer->candidates, capacity * sizeof(*grown));
+		struct candidate *grown = realloc(dialer->candidates, capacity * sizeof(*grown));
 		if (!grown)
 			return NULL;
 		dialer->candidates = grown;
@@ -234,8 +232,8 @@ void lsp_dialer_lost(struct lsp_dialer *dialer, const struct lsp_hash *id,
 	candidate->forget = lsp_time_add(now, LSP_DIALER_MEMORY);
 }
 
-static struct candidate *find_manual(
-	struct lsp_dialer *dialer, const struct lsp_hash *id, const struct sockaddr_storage *address)
+static struct candidate *find_manual(struct lsp_dialer *dialer, const struct lsp_hash *id,
+	const struct sockaddr_storage *address)
 {
 	if (id)
 		return find_id(dialer, id);
@@ -311,8 +309,8 @@ static void back_off(struct lsp_dialer *dialer, struct candidate *candidate, lsp
 	candidate->wait = LSP_MIN(2 * candidate->wait, LONGEST_WAIT);
 }
 
-void lsp_dialer_result(struct lsp_dialer *dialer, uint64_t number, enum lsp_dial_result result,
-	lsp_time now)
+void lsp_dialer_result(
+	struct lsp_dialer *dialer, uint64_t number, enum lsp_dial_result result, lsp_time now)
 {
 	struct candidate *candidate = find_number(dialer, number);
 	if (!candidate)

@@ -1,9 +1,9 @@
 /*
  * The dialer: whom to connect to, at which address, and when to try again.
  *
- * It knows candidates: a peer id with the addresses under which it was announced, or an address that
- * the user gave (whose id may be unknown until the handshake). It gives out one attempt at a time
- * per candidate and is told how it went. Rules:
+ * It knows candidates: a peer id with the addresses under which it was announced, or an address
+ * that the user gave (whose id may be unknown until the handshake). It gives out one attempt at a
+ * time per candidate and is told how it went. Rules:
  *
  *  - Both ends of a pair would dial at the same moment. The one with the smaller id dials at once,
  *    the other waits LSP_DIALER_POLITENESS and dials if it still has no connection.
@@ -52,9 +52,9 @@ void lsp_dialer_manual(struct lsp_dialer *dialer, const struct lsp_hash *id,
 	const struct sockaddr_storage *address, lsp_time now);
 
 struct lsp_dial {
-	uint64_t candidate;    /* for lsp_dialer_result */
+	uint64_t candidate; /* for lsp_dialer_result */
 	bool has_id;
-	struct lsp_hash id;    /* to be checked in the handshake, if has_id */
+	struct lsp_hash id; /* to be checked in the handshake, if has_id */
 	struct sockaddr_storage address;
 };
 
@@ -66,17 +66,17 @@ lsp_time lsp_dialer_wake(const struct lsp_dialer *dialer);
 enum lsp_dial_result {
 	LSP_DIAL_CONNECTED, /* lsp_dialer_connected is called as well, with the id */
 	LSP_DIAL_FAILED,    /* no answer, or lost on the way */
-	LSP_DIAL_REFUSED,   /* an answer that says no (wrong id, ourselves): not again for a while */
+	LSP_DIAL_REFUSED, /* an answer that says no (wrong id, ourselves): not again for a while */
 };
-void lsp_dialer_result(struct lsp_dialer *dialer, uint64_t candidate,
-	enum lsp_dial_result result, lsp_time now);
+void lsp_dialer_result(
+	struct lsp_dialer *dialer, uint64_t candidate, enum lsp_dial_result result, lsp_time now);
 
 /* A connection with that peer is up, whoever dialled. Its address is remembered. */
 void lsp_dialer_connected(struct lsp_dialer *dialer, const struct lsp_hash *id,
 	const struct sockaddr_storage *address, lsp_time now);
 /*
- * The last connection with it is gone. goodbye: it left; it is tried again only when it is announced
- * anew (or was given by the user, at leisure).
+ * The last connection with it is gone. goodbye: it left; it is tried again only when it is
+ * announced anew (or was given by the user, at leisure).
  */
 void lsp_dialer_disconnected(
 	struct lsp_dialer *dialer, const struct lsp_hash *id, bool goodbye, lsp_time now);

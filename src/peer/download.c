@@ -25,14 +25,14 @@
 #define SYNC_BYTES (UINT64_C(256) << 20)
 
 enum phase {
-	PHASE_CHOOSING,  /* no content yet: nobody has the game */
-	PHASE_MANIFEST,  /* asks for it */
-	PHASE_OPENING,   /* a job opens the stage */
-	PHASE_FETCHING,  /* the swarm has it */
-	PHASE_FLUSHING,  /* all is verified; the last fetches let go of the stage */
+	PHASE_CHOOSING,   /* no content yet: nobody has the game */
+	PHASE_MANIFEST,   /* asks for it */
+	PHASE_OPENING,    /* a job opens the stage */
+	PHASE_FETCHING,   /* the swarm has it */
+	PHASE_FLUSHING,   /* all is verified; the last fetches let go of the stage */
 	PHASE_COMMITTING, /* a job moves it into place */
-	PHASE_SETTLING,  /* the library looks at the game */
-	PHASE_ENDING,    /* cancelled or failed; a job is still waited for */
+	PHASE_SETTLING,   /* the library looks at the game */
+	PHASE_ENDING,     /* cancelled or failed; a job is still waited for */
 };
 
 struct lsp_download {
@@ -68,7 +68,8 @@ struct lsp_download {
 static void advance(struct lsp_download *download);
 static void end(struct lsp_download *download);
 
-/* ---- The record, for the next start ------------------------------------------------------------- */
+/* ---- The record, for the next start -------------------------------------------------------------
+ */
 
 static const char *const purpose_names[] = {
 	[LSP_DOWNLOAD_ONLY] = "download",
@@ -80,7 +81,8 @@ static void save_records(struct lsp_peer *peer)
 {
 	json_t *records = json_object();
 	struct lsp_download *download;
-	DL_FOREACH(peer->downloads, download) {
+	DL_FOREACH(peer->downloads, download)
+	{
 		char hex[LSP_SHA256_HEX_SIZE] = "";
 		if (download->failed || download->cancelled)
 			continue;
@@ -93,12 +95,14 @@ static void save_records(struct lsp_peer *peer)
 	lsp_peer_save_json(peer, "downloads.json", records);
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------ */
+/* ---- Life
+ * ------------------------------------------------------------------------------------------ */
 
 struct lsp_download *lsp_download_find(const struct lsp_peer *peer, const char *game)
 {
 	struct lsp_download *download;
-	DL_FOREACH(peer->downloads, download) {
+	DL_FOREACH(peer->downloads, download)
+	{
 		if (strcmp(download->game, game) == 0)
 			return download;
 	}
@@ -150,8 +154,8 @@ static int create(struct lsp_peer *peer, const char *game, const struct lsp_hash
 		download->content = *content;
 	}
 	enum lsp_operation_kind kind = purpose == LSP_DOWNLOAD_THEN_UPDATE
-		? LSP_OPERATION_UPDATING
-		: LSP_OPERATION_DOWNLOADING;
+					       ? LSP_OPERATION_UPDATING
+					       : LSP_OPERATION_DOWNLOADING;
 	int r = lsp_operation_begin(
 		peer->operations, game, kind, peer->root, &download->operation, err);
 	if (r < 0) {
@@ -179,7 +183,8 @@ int lsp_download_start(struct lsp_peer *peer, const char *game, const struct lsp
 	return 0;
 }
 
-/* ---- The end ------------------------------------------------------------------------------------------ */
+/* ---- The end
+ * ------------------------------------------------------------------------------------------ */
 
 /* What follows a finished download, once its own operation is over. */
 static void follow_up(struct lsp_peer *peer, const char *game, enum lsp_download_purpose purpose)
@@ -187,9 +192,8 @@ static void follow_up(struct lsp_peer *peer, const char *game, enum lsp_download
 	struct lsp_error err = {0};
 	if (purpose != LSP_DOWNLOAD_THEN_INSTALL || lsp_operations_install(peer, game, &err) == 0)
 		return;
-	lsp_events_publish(peer->events,
-		json_pack("{s:s, s:s, s:o}", "event", "install_failed", "game", game, "error",
-			lsp_error_to_json(&err)));
+	lsp_events_publish(peer->events, json_pack("{s:s, s:s, s:o}", "event", "install_failed",
+						 "game", game, "error", lsp_error_to_json(&err)));
 }
 
 /* Everything is let go of; the events of the end go out; the object is gone. */
@@ -258,7 +262,8 @@ void lsp_download_cancel(struct lsp_download *download)
 void lsp_download_stop_all(struct lsp_peer *peer)
 {
 	struct lsp_download *download, *next;
-	DL_FOREACH_SAFE(peer->downloads, download, next) {
+	DL_FOREACH_SAFE(peer->downloads, download, next)
+	{
 		/* No event and no change to the record: it goes on at the next start. */
 		if (download->job)
 			lsp_download_job_cancel(download->job);
@@ -269,14 +274,16 @@ void lsp_download_stop_all(struct lsp_peer *peer)
 void lsp_download_free_all(struct lsp_peer *peer)
 {
 	struct lsp_download *download, *next;
-	DL_FOREACH_SAFE(peer->downloads, download, next) {
+	DL_FOREACH_SAFE(peer->downloads, download, next)
+	{
 		DL_DELETE(peer->downloads, download);
 		lsp_operation_unref(TAKE_PTR(download->operation));
 		download_free(download);
 	}
 }
 
-/* ---- Phases -------------------------------------------------------------------------------------------- */
+/* ---- Phases
+ * -------------------------------------------------------------------------------------------- */
 
 static void set_waiting(struct lsp_download *download, bool waiting)
 {
@@ -338,8 +345,8 @@ static void ask_for_manifest(struct lsp_download *download)
 		fail(download, &err);
 }
 
-static void start_job(struct lsp_download *download, enum phase phase,
-	enum lsp_download_job_kind kind)
+static void start_job(
+	struct lsp_download *download, enum phase phase, enum lsp_download_job_kind kind)
 {
 	struct lsp_error err = {0};
 	struct lsp_download_task task = {
@@ -361,9 +368,9 @@ static void announce_files(struct lsp_download *download)
 	const struct lsp_manifest *manifest = download->manifest;
 	json_t *event = lsp_games_files_json(manifest);
 	if (event)
-		json_object_update_missing(event,
-			json_pack("{s:s, s:s, s:s}", "event", "got_game_files", "game",
-				download->game, "version", download->version));
+		json_object_update_missing(
+			event, json_pack("{s:s, s:s, s:s}", "event", "got_game_files", "game",
+				       download->game, "version", download->version));
 	lsp_events_publish(download->peer->events, event);
 }
 
@@ -428,8 +435,8 @@ void lsp_download_job_done(struct lsp_download *download, struct lsp_download_re
 		break;
 	case LSP_DOWNLOAD_JOB_COMMIT:
 		download->phase = PHASE_SETTLING;
-		lsp_local_release(download->peer, download->game, download->manifest, settled,
-			download);
+		lsp_local_release(
+			download->peer, download->game, download->manifest, settled, download);
 		break;
 	case LSP_DOWNLOAD_JOB_SYNC:
 		break;
@@ -452,8 +459,8 @@ static void hand_over(struct lsp_download *download)
 		lsp_local_manifest(download->peer, download->game);
 	download->phase = PHASE_COMMITTING;
 	struct lsp_operation *guard = lsp_operation_ref(download->operation);
-	if (lsp_operations_update(download->peer, guard, download->stage, old, update_staged,
-		    download, &err) < 0)
+	if (lsp_operations_update(
+		    download->peer, guard, download->stage, old, update_staged, download, &err) < 0)
 		fail(download, &err);
 }
 
@@ -490,7 +497,8 @@ static void advance(struct lsp_download *download)
 	}
 }
 
-/* ---- From outside --------------------------------------------------------------------------------------- */
+/* ---- From outside
+ * --------------------------------------------------------------------------------------- */
 
 void lsp_download_pause(struct lsp_download *download, bool paused)
 {
@@ -498,8 +506,8 @@ void lsp_download_pause(struct lsp_download *download, bool paused)
 		return;
 	download->paused = paused;
 	if (download->phase == PHASE_FETCHING)
-		lsp_swarm_game_want(download->peer->swarm, lsp_share_swarm_game(download->share),
-			!paused);
+		lsp_swarm_game_want(
+			download->peer->swarm, lsp_share_swarm_game(download->share), !paused);
 	lsp_peer_kick(download->peer);
 	save_records(download->peer);
 	lsp_games_publish_local(download->peer);
@@ -570,7 +578,8 @@ void lsp_download_trouble(struct lsp_share *share, const struct lsp_error *error
 		fail(download, error);
 }
 
-/* ---- Progress ------------------------------------------------------------------------------------------- */
+/* ---- Progress
+ * ------------------------------------------------------------------------------------------- */
 
 const char *lsp_download_version(const struct lsp_download *download)
 {
@@ -604,8 +613,7 @@ const struct lsp_hash *lsp_download_content(const struct lsp_download *download)
 	return download->has_content ? &download->content : NULL;
 }
 
-static bool status_of(
-	const struct lsp_download *download, struct lsp_swarm_game_status *ret_status)
+static bool status_of(const struct lsp_download *download, struct lsp_swarm_game_status *ret_status)
 {
 	lsp_swarm_id game = download->share ? lsp_share_swarm_game(download->share) : 0;
 	return game && lsp_swarm_game_status(download->peer->swarm, game, ret_status) == 0;
@@ -614,10 +622,14 @@ static bool status_of(
 json_t *lsp_download_progress_json(const struct lsp_download *download)
 {
 	static const char *const phases[] = {
-		[PHASE_CHOOSING] = "waiting",	  [PHASE_MANIFEST] = "manifest",
-		[PHASE_OPENING] = "preparing",	  [PHASE_FETCHING] = "downloading",
-		[PHASE_FLUSHING] = "writing",	  [PHASE_COMMITTING] = "committing",
-		[PHASE_SETTLING] = "committing",  [PHASE_ENDING] = "stopping",
+		[PHASE_CHOOSING] = "waiting",
+		[PHASE_MANIFEST] = "manifest",
+		[PHASE_OPENING] = "preparing",
+		[PHASE_FETCHING] = "downloading",
+		[PHASE_FLUSHING] = "writing",
+		[PHASE_COMMITTING] = "committing",
+		[PHASE_SETTLING] = "committing",
+		[PHASE_ENDING] = "stopping",
 	};
 	struct lsp_swarm_game_status status = {0};
 	uint64_t total = download->manifest ? download->manifest->total_size : 0;
@@ -648,7 +660,8 @@ void lsp_download_tick(struct lsp_peer *peer)
 {
 	lsp_time now = lsp_peer_now(peer);
 	struct lsp_download *download, *next;
-	DL_FOREACH_SAFE(peer->downloads, download, next) {
+	DL_FOREACH_SAFE(peer->downloads, download, next)
+	{
 		if (download->phase == PHASE_FETCHING && download->dirty &&
 			now >= download->next_progress) {
 			download->dirty = false;
@@ -659,7 +672,8 @@ void lsp_download_tick(struct lsp_peer *peer)
 	}
 }
 
-/* ---- After a restart --------------------------------------------------------------------------------------- */
+/* ---- After a restart
+ * --------------------------------------------------------------------------------------- */
 
 static void restore_one(struct lsp_peer *peer, const char *game, json_t *record)
 {
@@ -676,8 +690,8 @@ static void restore_one(struct lsp_peer *peer, const char *game, json_t *record)
 	struct lsp_download *download;
 	if (lsp_game_id_check(game, strlen(game), &err) < 0 ||
 		create(peer, game, has_content ? &content : NULL, purpose, &download, &err) < 0) {
-		lsp_log_warning("peer", "download of %s is not taken up again: %s", game,
-			err.message);
+		lsp_log_warning(
+			"peer", "download of %s is not taken up again: %s", game, err.message);
 		return;
 	}
 	download->paused = json_is_true(json_object_get(record, "paused"));
@@ -690,7 +704,7 @@ void lsp_download_restore(struct lsp_peer *peer)
 	json_t *records = lsp_peer_load_json(peer, "downloads.json");
 	const char *game;
 	json_t *record;
-	json_object_foreach(records, game, record)
+	json_object_foreach (records, game, record)
 		restore_one(peer, game, record);
 	json_decref(records);
 }

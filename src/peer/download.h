@@ -31,9 +31,9 @@ enum lsp_download_purpose {
 };
 
 /*
- * Starts one. content: the variant that the user chose, NULL: by the rules (catalogue's pin, earlier
- * choice, the only one). -LSP_E_BUSY: an operation of that game runs; -LSP_E_EXISTS: several
- * variants (*ret_variants gets the list, a new reference); nothing is started then.
+ * Starts one. content: the variant that the user chose, NULL: by the rules (catalogue's pin,
+ * earlier choice, the only one). -LSP_E_BUSY: an operation of that game runs; -LSP_E_EXISTS:
+ * several variants (*ret_variants gets the list, a new reference); nothing is started then.
  */
 LSP_MUST_CHECK int lsp_download_start(struct lsp_peer *peer, const char *game,
 	const struct lsp_hash *content, enum lsp_download_purpose purpose, json_t **ret_variants,
@@ -57,7 +57,8 @@ void lsp_download_tick(struct lsp_peer *peer);
 /* Somebody announced, changed or withdrew a game. */
 void lsp_download_sources_changed(struct lsp_peer *peer, const char *game);
 
-/* ---- For games.c ------------------------------------------------------------------------------------ */
+/* ---- For games.c
+ * ------------------------------------------------------------------------------------ */
 
 /* The version that its holders give; "" while none is known. */
 const char *lsp_download_version(const struct lsp_download *download);
@@ -67,7 +68,8 @@ bool lsp_download_is_paused(const struct lsp_download *download);
 const struct lsp_hash *lsp_download_content(const struct lsp_download *download);
 json_t *lsp_download_progress_json(const struct lsp_download *download);
 
-/* ---- From the swarm and the fetches ------------------------------------------------------------------ */
+/* ---- From the swarm and the fetches
+ * ------------------------------------------------------------------ */
 
 /* LSP_SWARM_STATE of its game. */
 void lsp_download_swarm_state(struct lsp_download *download, enum lsp_swarm_state state);

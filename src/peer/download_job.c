@@ -26,8 +26,8 @@ struct lsp_download_job {
 	struct lsp_hash content;
 	const struct lsp_manifest *manifest;
 	const struct lsp_manifest *local; /* what the folder holds now, or NULL */
-	bool unknown_files; /* the folder holds files that are no game yet */
-	struct other *others; /* other games here, for what they have in common */
+	bool unknown_files;               /* the folder holds files that are no game yet */
+	struct other *others;             /* other games here, for what they have in common */
 	size_t other_count;
 	struct lsp_stage *stage;
 	struct lsp_download_result result;
@@ -71,7 +71,8 @@ static int find(struct lsp_download_job *job, struct lsp_error *err)
 	return 0; /* not found, or not readable: then it is asked for */
 }
 
-/* Takes from the other games here what is the same, the most promising first. Failing is no harm. */
+/* Takes from the other games here what is the same, the most promising first. Failing is no harm.
+ */
 static void adopt(struct lsp_download_job *job, int dir, struct lsp_stage *stage)
 {
 	size_t count = job->other_count, matches = 0;
@@ -89,8 +90,7 @@ static void adopt(struct lsp_download_job *job, int dir, struct lsp_stage *stage
 		return;
 	for (size_t i = 0; i < matches; i++) {
 		struct other *other = &job->others[found[i].candidate];
-		_cleanup_free_ char *path =
-			lsp_text_format("%s/%s", job->games_dir, other->game);
+		_cleanup_free_ char *path = lsp_text_format("%s/%s", job->games_dir, other->game);
 		_cleanup_close_ int fd = -1;
 		if (!path || lsp_fs_open_dir(path, &fd, NULL) < 0)
 			continue;
@@ -134,8 +134,8 @@ static int open_stage(struct lsp_download_job *job, struct lsp_error *err)
 	if (r == 0)
 		r = lsp_stage_prepare(stage, job->token, NULL, NULL, err);
 	if (r == 0 && job->local)
-		r = lsp_stage_reuse(stage, dir, job->local, true, vouch, &known, job->token, NULL,
-			NULL, err);
+		r = lsp_stage_reuse(
+			stage, dir, job->local, true, vouch, &known, job->token, NULL, NULL, err);
 	lsp_file_hashes_done(&known);
 	if (r == 0)
 		adopt(job, dir, stage);

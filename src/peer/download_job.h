@@ -2,13 +2,12 @@
  * The steps of a download that block on the disk, each as a job of the disk pool.
  *
  *   FIND    is there a stage of this content? Then its manifest is there as well.
- *   OPEN    the game's folder is made, the stage opened, what the folder already has is reused, what
- *           is doubtful is hashed, the space is checked.
- *   SYNC    what was written goes to the disk.
+ *   OPEN    the game's folder is made, the stage opened, what the folder already has is reused,
+ * what is doubtful is hashed, the space is checked. SYNC    what was written goes to the disk.
  *   COMMIT  everything moves into place.
  *
- * A job owns copies or references of what it needs, so that its download may be cancelled meanwhile;
- * lsp_download_job_done is always called, on the core loop, exactly once.
+ * A job owns copies or references of what it needs, so that its download may be cancelled
+ * meanwhile; lsp_download_job_done is always called, on the core loop, exactly once.
  */
 #pragma once
 

@@ -63,7 +63,8 @@ static struct text *text_of(json_t *event)
 	return text;
 }
 
-/* ---- The stream -------------------------------------------------------------------------------- */
+/* ---- The stream --------------------------------------------------------------------------------
+ */
 
 int lsp_event_stream_new(struct lanspread_stream **ret_stream, struct lsp_error *err)
 {
@@ -210,8 +211,7 @@ static int try_next(struct lanspread_stream *stream, char **ret_text, struct lsp
 	int r;
 	pthread_mutex_lock(&stream->lock);
 	if (stream->interrupted) {
-		r = lsp_error_set(
-			err, "peer", LSP_E_CANCELLED, "the event stream was interrupted");
+		r = lsp_error_set(err, "peer", LSP_E_CANCELLED, "the event stream was interrupted");
 	} else if (stream->count) {
 		char *text = take_locked(stream);
 		r = text ? 0 : lsp_error_no_memory(err, "peer");
@@ -276,7 +276,8 @@ void lsp_event_stream_close(struct lanspread_stream *stream)
 	pthread_mutex_unlock(&stream->lock);
 }
 
-/* ---- The hub ----------------------------------------------------------------------------------- */
+/* ---- The hub -----------------------------------------------------------------------------------
+ */
 
 int lsp_events_new(lsp_events_snapshot_function snapshot, void *argument,
 	struct lsp_events **ret_events, struct lsp_error *err)

@@ -32,7 +32,8 @@ struct lsp_events;
 /* Gives the whole state as one event object (a new reference), NULL when out of memory. */
 typedef json_t *(*lsp_events_snapshot_function)(void *argument);
 
-/* ---- The hub: all of it on the core loop ------------------------------------------------------ */
+/* ---- The hub: all of it on the core loop ------------------------------------------------------
+ */
 
 LSP_MUST_CHECK int lsp_events_new(lsp_events_snapshot_function snapshot, void *argument,
 	struct lsp_events **ret_events, struct lsp_error *err);
@@ -56,15 +57,16 @@ size_t lsp_events_subscribers(const struct lsp_events *events);
 /* No more events: readers get what is queued, then -LSP_E_CLOSED. */
 void lsp_events_close(struct lsp_events *events);
 
-/* ---- The stream: any thread -------------------------------------------------------------------- */
+/* ---- The stream: any thread --------------------------------------------------------------------
+ */
 
 LSP_MUST_CHECK int lsp_event_stream_new(
 	struct lanspread_stream **ret_stream, struct lsp_error *err);
 struct lanspread_stream *lsp_event_stream_ref(struct lanspread_stream *stream);
 void lsp_event_stream_unref(struct lanspread_stream *stream);
 /* As lanspread_next_event, with a text to free(). */
-LSP_MUST_CHECK int lsp_event_stream_next(struct lanspread_stream *stream, int timeout_ms,
-	char **ret_text, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_event_stream_next(
+	struct lanspread_stream *stream, int timeout_ms, char **ret_text, struct lsp_error *err);
 int lsp_event_stream_fd(const struct lanspread_stream *stream);
 void lsp_event_stream_interrupt(struct lanspread_stream *stream);
 /* The reader will not come back: nothing is queued any more. */

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Asking ---------------------------------------------------------------------------------------- */
+/* ---- Asking
+ * ---------------------------------------------------------------------------------------- */
 
 struct lsp_exchange {
 	struct lsp_stream *stream; /* NULL once it has ended */
@@ -130,8 +131,8 @@ static bool take_bytes(struct lsp_exchange *exchange, const uint8_t *data, size_
 	return CALL(exchange, exchange->callbacks->bytes(exchange, data, size));
 }
 
-static void exchange_data(struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin,
-	void *argument)
+static void exchange_data(
+	struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin, void *argument)
 {
 	struct lsp_exchange *exchange = argument;
 	struct lsp_error err = {0};
@@ -218,7 +219,8 @@ void lsp_exchange_tell(struct lsp_connection *connection, const struct lsp_reque
 			"peer", "cannot tell %s: %s", lsp_request_name(request->type), err.message);
 }
 
-/* ---- Answering ---------------------------------------------------------------------------------------- */
+/* ---- Answering
+ * ---------------------------------------------------------------------------------------- */
 
 struct lsp_responder {
 	struct lsp_stream *stream;
@@ -256,8 +258,8 @@ static void take_request(struct lsp_responder *responder, const char *payload, s
 		breach(responder, &err);
 }
 
-static void responder_data(struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin,
-	void *argument)
+static void responder_data(
+	struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin, void *argument)
 {
 	struct lsp_responder *responder = argument;
 	struct lsp_error err = {0};
@@ -324,8 +326,7 @@ void lsp_responder_start(struct lsp_stream *stream, const struct lsp_responder_h
 	lsp_stream_set_callbacks(stream, &callbacks, responder);
 }
 
-void lsp_responder_own(
-	struct lsp_responder *responder, const struct lsp_responder_owner *owner)
+void lsp_responder_own(struct lsp_responder *responder, const struct lsp_responder_owner *owner)
 {
 	responder->owner = *owner;
 }
@@ -369,8 +370,7 @@ void lsp_responder_fail(struct lsp_responder *responder, const struct lsp_error 
 	lsp_responder_send(responder, &response);
 }
 
-void lsp_responder_begin_bytes(
-	struct lsp_responder *responder, const struct lsp_response *response)
+void lsp_responder_begin_bytes(struct lsp_responder *responder, const struct lsp_response *response)
 {
 	struct lsp_stream *stream = responder->stream;
 	responder->left = response->bytes.length;

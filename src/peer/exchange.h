@@ -3,8 +3,8 @@
  *
  * The asking end (lsp_exchange) opens a stream, sends its frame and gets one response frame, behind
  * Bytes the raw bytes. The answering end (lsp_responder) reads one request frame, hands it to the
- * handler and sends what that gives, at once or later. Both hold the limits of docs/protocol.md: how
- * large a frame is, how long it may take to arrive, that exactly as many bytes follow as were
+ * handler and sends what that gives, at once or later. Both hold the limits of docs/protocol.md:
+ * how large a frame is, how long it may take to arrive, that exactly as many bytes follow as were
  * promised, that nothing follows where nothing should. Whoever breaks them is told (close code) and
  * the handler of broken rules decides about the connection.
  *
@@ -23,20 +23,21 @@
 
 #define LSP_EXCHANGE_FRAME_SECONDS 10 /* for a frame to arrive whole */
 
-/* ---- Asking ------------------------------------------------------------------------------------ */
+/* ---- Asking ------------------------------------------------------------------------------------
+ */
 
 struct lsp_exchange;
 
 struct lsp_exchange_callbacks {
 	/*
-	 * The response. It is the exchange's: take what is needed out of it. An Error response comes as
-	 * `done` instead. NULL: any response but an Error is fine.
+	 * The response. It is the exchange's: take what is needed out of it. An Error response
+	 * comes as `done` instead. NULL: any response but an Error is fine.
 	 */
 	void (*response)(struct lsp_exchange *exchange, struct lsp_response *response);
 	/*
-	 * Raw bytes behind Bytes, in order, never more than promised. Each byte is to be given back with
-	 * lsp_exchange_consume when it is out of memory: that is what holds a fast sender. NULL: a Bytes
-	 * response is a breach.
+	 * Raw bytes behind Bytes, in order, never more than promised. Each byte is to be given back
+	 * with lsp_exchange_consume when it is out of memory: that is what holds a fast sender.
+	 * NULL: a Bytes response is a breach.
 	 */
 	void (*bytes)(struct lsp_exchange *exchange, const uint8_t *data, size_t size);
 	/*
@@ -60,7 +61,8 @@ const struct lsp_error_response *lsp_exchange_refusal(const struct lsp_exchange 
 /* Asks for something that is answered by Ok, or by an Error that nobody needs to hear of. */
 void lsp_exchange_tell(struct lsp_connection *connection, const struct lsp_request *request);
 
-/* ---- Answering --------------------------------------------------------------------------------- */
+/* ---- Answering ---------------------------------------------------------------------------------
+ */
 
 struct lsp_responder;
 
@@ -77,8 +79,7 @@ struct lsp_responder_hooks {
 };
 
 /* For a stream that the peer opened. It lives until its answer is sent or the stream ends. */
-void lsp_responder_start(
-	struct lsp_stream *stream, const struct lsp_responder_hooks *hooks);
+void lsp_responder_start(struct lsp_stream *stream, const struct lsp_responder_hooks *hooks);
 
 /* The answer, and the end. */
 void lsp_responder_send(struct lsp_responder *responder, const struct lsp_response *response);
@@ -95,10 +96,10 @@ struct lsp_responder_owner {
 	void (*gone)(void *argument);
 	void *argument;
 };
-void lsp_responder_own(
-	struct lsp_responder *responder, const struct lsp_responder_owner *owner);
+void lsp_responder_own(struct lsp_responder *responder, const struct lsp_responder_owner *owner);
 
-/* An answer of Bytes: the frame now, then exactly response->bytes.length bytes as they get ready. */
+/* An answer of Bytes: the frame now, then exactly response->bytes.length bytes as they get ready.
+ */
 void lsp_responder_begin_bytes(
 	struct lsp_responder *responder, const struct lsp_response *response);
 /* Not copied: `release` is called (on the core loop) when the bytes are not needed any more. */

@@ -31,7 +31,7 @@ struct lsp_fetch {
 	uint32_t promised;             /* chunks in the answer */
 	struct lsp_block *filling;     /* the block that bytes go into */
 	struct lsp_block *queue, *queue_tail;
-	bool over;                     /* the swarm has been told the end */
+	bool over; /* the swarm has been told the end */
 
 	/* The job's, while it runs. */
 	struct lsp_job job;
@@ -47,7 +47,8 @@ struct lsp_fetch {
 
 static void kick(struct lsp_fetch *fetch);
 
-/* ---- The end ---------------------------------------------------------------------------------------- */
+/* ---- The end
+ * ---------------------------------------------------------------------------------------- */
 
 static void give_chain(struct lsp_block *block)
 {
@@ -88,8 +89,7 @@ static void stop(struct lsp_fetch *fetch)
 static void fail(struct lsp_fetch *fetch, enum lsp_swarm_failure failure)
 {
 	if (!fetch->over)
-		lsp_swarm_failed(
-			fetch->peer->swarm, fetch->id, failure, lsp_peer_now(fetch->peer));
+		lsp_swarm_failed(fetch->peer->swarm, fetch->id, failure, lsp_peer_now(fetch->peer));
 	lsp_peer_kick(fetch->peer);
 	stop(fetch);
 }
@@ -97,7 +97,8 @@ static void fail(struct lsp_fetch *fetch, enum lsp_swarm_failure failure)
 void lsp_fetch_cancel(struct lsp_peer *peer, lsp_swarm_id request)
 {
 	struct lsp_fetch *fetch;
-	DL_FOREACH(peer->fetches, fetch) {
+	DL_FOREACH(peer->fetches, fetch)
+	{
 		if (fetch->id == request && fetch->session) {
 			stop(fetch);
 			return;
@@ -109,7 +110,8 @@ void lsp_fetch_cancel(struct lsp_peer *peer, lsp_swarm_id request)
 void lsp_fetch_cancel_all(struct lsp_session *session)
 {
 	struct lsp_fetch *fetch, *next;
-	DL_FOREACH_SAFE(lsp_session_peer(session)->fetches, fetch, next) {
+	DL_FOREACH_SAFE(lsp_session_peer(session)->fetches, fetch, next)
+	{
 		if (fetch->session == session)
 			stop(fetch);
 	}
@@ -119,20 +121,21 @@ void lsp_fetch_cancel_all(struct lsp_session *session)
 bool lsp_fetch_uses(struct lsp_peer *peer, const struct lsp_stage *stage)
 {
 	struct lsp_fetch *fetch;
-	DL_FOREACH(peer->fetches, fetch) {
+	DL_FOREACH(peer->fetches, fetch)
+	{
 		if (fetch->stage == stage)
 			return true;
 	}
 	return lsp_fill_uses(peer, stage);
 }
 
-/* ---- On a disk thread -------------------------------------------------------------------------------- */
+/* ---- On a disk thread
+ * -------------------------------------------------------------------------------- */
 
 static void note(struct lsp_fetch *fetch, int result)
 {
 	if (fetch->outcome_count < LSP_ARRAY_SIZE(fetch->outcomes))
-		fetch->outcomes[fetch->outcome_count++] =
-			(struct outcome){fetch->chunk, result};
+		fetch->outcomes[fetch->outcome_count++] = (struct outcome){fetch->chunk, result};
 	lsp_stage_writer_free(fetch->writer);
 	fetch->writer = NULL;
 	fetch->skipping = false;
@@ -195,7 +198,8 @@ static void write_batch(struct lsp_job *job)
 		job->result = write_block(fetch, b, &job->error);
 }
 
-/* ---- Back on the loop -------------------------------------------------------------------------------- */
+/* ---- Back on the loop
+ * -------------------------------------------------------------------------------- */
 
 /* Tells what became of the chunks. A fetch that was cancelled meanwhile still did its work. */
 static void report(struct lsp_fetch *fetch)
@@ -321,8 +325,7 @@ static uint64_t run_bytes(const struct lsp_fetch *fetch, uint32_t count)
 	uint64_t bytes = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		struct lsp_chunk chunk;
-		lsp_manifest_chunk(
-			lsp_share_manifest(fetch->share), fetch->first + i, &chunk);
+		lsp_manifest_chunk(lsp_share_manifest(fetch->share), fetch->first + i, &chunk);
 		bytes += chunk.size;
 	}
 	return bytes;
@@ -350,8 +353,7 @@ static void bounced(struct lsp_fetch *fetch, const struct lsp_error_response *re
 	else if (strcmp(refusal->bounce, "queue") == 0)
 		reason = LSP_SWARM_BUSY;
 	uint32_t hint = refusal->has_hint ? (uint32_t)refusal->hint : LSP_SWARM_NO_HINT;
-	lsp_swarm_bounced(
-		fetch->peer->swarm, fetch->id, reason, hint, lsp_peer_now(fetch->peer));
+	lsp_swarm_bounced(fetch->peer->swarm, fetch->id, reason, hint, lsp_peer_now(fetch->peer));
 	lsp_peer_kick(fetch->peer);
 	fetch->over = true;
 	stop(fetch);
@@ -384,8 +386,8 @@ static const struct lsp_exchange_callbacks callbacks = {
 	.done = answer_ended,
 };
 
-void lsp_fetch_start(struct lsp_session *session, struct lsp_share *share,
-	const struct lsp_swarm_action *action)
+void lsp_fetch_start(
+	struct lsp_session *session, struct lsp_share *share, const struct lsp_swarm_action *action)
 {
 	struct lsp_peer *peer = lsp_session_peer(session);
 	struct lsp_stage *stage = lsp_share_stage(share);
@@ -394,8 +396,7 @@ void lsp_fetch_start(struct lsp_session *session, struct lsp_share *share,
 		return;
 	struct lsp_fetch *fetch = stage ? calloc(1, sizeof *fetch) : NULL;
 	if (!fetch) {
-		lsp_swarm_failed(
-			peer->swarm, action->request, LSP_SWARM_LOCAL, lsp_peer_now(peer));
+		lsp_swarm_failed(peer->swarm, action->request, LSP_SWARM_LOCAL, lsp_peer_now(peer));
 		return;
 	}
 	fetch->peer = peer;

@@ -66,7 +66,8 @@ static void fail(struct lsp_fill *fill, enum lsp_swarm_failure failure)
 void lsp_fill_cancel(struct lsp_peer *peer, lsp_swarm_id request)
 {
 	struct lsp_fill *fill;
-	DL_FOREACH(peer->fills, fill) {
+	DL_FOREACH(peer->fills, fill)
+	{
 		if (fill->id == request && fill->session) {
 			stop(fill);
 			return;
@@ -77,7 +78,8 @@ void lsp_fill_cancel(struct lsp_peer *peer, lsp_swarm_id request)
 void lsp_fill_cancel_all(struct lsp_session *session)
 {
 	struct lsp_fill *fill, *next;
-	DL_FOREACH_SAFE(lsp_session_peer(session)->fills, fill, next) {
+	DL_FOREACH_SAFE(lsp_session_peer(session)->fills, fill, next)
+	{
 		if (fill->session == session)
 			stop(fill);
 	}
@@ -86,14 +88,16 @@ void lsp_fill_cancel_all(struct lsp_session *session)
 bool lsp_fill_uses(struct lsp_peer *peer, const struct lsp_stage *stage)
 {
 	struct lsp_fill *fill;
-	DL_FOREACH(peer->fills, fill) {
+	DL_FOREACH(peer->fills, fill)
+	{
 		if (fill->stage == stage)
 			return true;
 	}
 	return false;
 }
 
-/* ---- What both answers share --------------------------------------------------------------------------- */
+/* ---- What both answers share
+ * --------------------------------------------------------------------------- */
 
 static void response_came(struct lsp_exchange *exchange, struct lsp_response *response)
 {
@@ -115,8 +119,8 @@ static void bytes_came(struct lsp_exchange *exchange, const uint8_t *data, size_
 		fail(fill, LSP_SWARM_LOCAL);
 }
 
-static void submit(struct lsp_fill *fill, void (*work)(struct lsp_job *job),
-	void (*done)(struct lsp_job *job))
+static void submit(
+	struct lsp_fill *fill, void (*work)(struct lsp_job *job), void (*done)(struct lsp_job *job))
 {
 	fill->job.work = work;
 	fill->job.done = done;
@@ -161,7 +165,9 @@ static bool job_ended(struct lsp_fill *fill)
 	return false;
 }
 
-/* ---- Leaves ------------------------------------------------------------------------------------------------- */
+/* ---- Leaves
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static size_t leaf_size(const struct lsp_fill *fill, uint32_t leaf)
 {
@@ -176,8 +182,8 @@ static void write_leaves(struct lsp_job *job)
 	job->result = 0;
 	for (size_t i = 0; i < fill->run_count; i++) {
 		const struct lsp_block_run *run = &fill->runs[i];
-		for (uint32_t leaf = run->first;
-			leaf < run->first + run->count && job->result == 0; leaf++) {
+		for (uint32_t leaf = run->first; leaf < run->first + run->count && job->result == 0;
+			leaf++) {
 			size_t size = leaf_size(fill, leaf);
 			job->result =
 				lsp_stage_fill_write(fill->fill, leaf, data, size, &job->error);
@@ -218,8 +224,8 @@ static bool list_missing(struct lsp_fill *fill)
 	fill->expected = 0;
 	for (size_t at = lsp_bitmap_next_clear(have, 0); at < have->bits;) {
 		size_t end = lsp_bitmap_next_set(have, at);
-		fill->runs[fill->run_count++] = (struct lsp_block_run){
-			fill->chunk, (uint32_t)at, (uint32_t)(end - at)};
+		fill->runs[fill->run_count++] =
+			(struct lsp_block_run){fill->chunk, (uint32_t)at, (uint32_t)(end - at)};
 		for (size_t leaf = at; leaf < end; leaf++)
 			fill->expected += leaf_size(fill, (uint32_t)leaf);
 		at = lsp_bitmap_next_clear(have, end);
@@ -241,7 +247,8 @@ static void ask_for_leaves(struct lsp_fill *fill)
 		fail(fill, LSP_SWARM_BROKEN);
 }
 
-/* ---- Their hashes --------------------------------------------------------------------------------------------- */
+/* ---- Their hashes
+ * --------------------------------------------------------------------------------------------- */
 
 static void begin_fill(struct lsp_job *job)
 {
@@ -274,8 +281,8 @@ static void hashes_came(struct lsp_exchange *exchange, const struct lsp_error *e
 		submit(fill, begin_fill, fill_begun);
 }
 
-bool lsp_fill_start(struct lsp_session *session, struct lsp_share *share,
-	const struct lsp_swarm_action *action)
+bool lsp_fill_start(
+	struct lsp_session *session, struct lsp_share *share, const struct lsp_swarm_action *action)
 {
 	static const struct lsp_exchange_callbacks callbacks = {
 		.response = response_came, .bytes = bytes_came, .done = hashes_came};

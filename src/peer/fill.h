@@ -1,10 +1,10 @@
 /*
  * Fills: chunks of an update, of which most is here already.
  *
- * Where an old version of a file has most of a chunk, only the leaves that differ are fetched: first
- * the hashes of the chunk's leaves (GetHashes, checked against the chunk's own hash), then, leaf by
- * leaf, what no local folder has (GetBlocks). A fill stands in for one request of the swarm's and
- * tells it what became of the chunk, as a fetch does.
+ * Where an old version of a file has most of a chunk, only the leaves that differ are fetched:
+ * first the hashes of the chunk's leaves (GetHashes, checked against the chunk's own hash), then,
+ * leaf by leaf, what no local folder has (GetBlocks). A fill stands in for one request of the
+ * swarm's and tells it what became of the chunk, as a fetch does.
  *
  * On the core loop; what touches the disk is a job.
  */

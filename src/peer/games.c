@@ -42,7 +42,8 @@ void lsp_games_free(struct lsp_games *games)
 	free(games);
 }
 
-/* ---- One game ------------------------------------------------------------------------------------------ */
+/* ---- One game
+ * ------------------------------------------------------------------------------------------ */
 
 /* Everything that is known of a game, from all sides. */
 struct view {
@@ -107,9 +108,8 @@ static void set_hash(json_t *object, const char *key, const struct lsp_hash *has
 
 static json_t *hashing_progress(const struct lsp_library_game *local)
 {
-	return json_pack("{s:I, s:I, s:s}", "done",
-		(json_int_t)atomic_load(&local->progress->done), "total",
-		(json_int_t)atomic_load(&local->progress->total), "phase", "hashing");
+	return json_pack("{s:I, s:I, s:s}", "done", (json_int_t)atomic_load(&local->progress->done),
+		"total", (json_int_t)atomic_load(&local->progress->total), "phase", "hashing");
 }
 
 /* What goes on with it. A game that is hashed in the background shows so when nothing else does. */
@@ -135,12 +135,10 @@ static void add_operation(json_t *object, const struct view *view)
 /* Versions, content, size and who has it. */
 static void add_versions(json_t *object, const struct view *view)
 {
-	const struct lsp_version *newest =
-		view->known ? lsp_known_game_newest(view->known) : NULL;
+	const struct lsp_version *newest = view->known ? lsp_known_game_newest(view->known) : NULL;
 	const char *local = view->local ? view->local->version : "";
 	struct lsp_variant variants[16];
-	size_t count =
-		view->known ? lsp_known_game_variants(view->known, variants, 16) : 0;
+	size_t count = view->known ? lsp_known_game_variants(view->known, variants, 16) : 0;
 	size_t sources = 0;
 	for (size_t i = 0; i < count; i++)
 		sources += variants[i].ready + variants[i].partial;
@@ -156,7 +154,9 @@ static void add_versions(json_t *object, const struct view *view)
 	set_text(object, "local_version", local);
 	set_text(object, "latest_version", local_newer ? local : newest ? newest->text : NULL);
 	set_hash(object, "content",
-		ready ? &view->local->content : count == 1 ? &variants[0].content : NULL);
+		ready        ? &view->local->content
+		: count == 1 ? &variants[0].content
+			     : NULL);
 	set(object, "size", json_integer((json_int_t)size));
 	set(object, "sources", json_integer((json_int_t)sources));
 	set(object, "variants", json_integer((json_int_t)count));
@@ -199,7 +199,8 @@ json_t *lsp_games_json(struct lsp_peer *peer, const char *game)
 	return view.entry || view.local || view.known || view.download ? game_json(&view) : NULL;
 }
 
-/* ---- All of them --------------------------------------------------------------------------------------- */
+/* ---- All of them
+ * --------------------------------------------------------------------------------------- */
 
 static int compare_ids(const void *a, const void *b)
 {
@@ -247,9 +248,9 @@ json_t *lsp_games_files_json(const struct lsp_manifest *manifest)
 	char hex[LSP_SHA256_HEX_SIZE];
 	json_t *files = json_array();
 	for (uint32_t i = 0; files && i < manifest->file_count; i++)
-		json_array_append_new(files,
-			json_pack("{s:s, s:I}", "path", manifest->files[i].path, "size",
-				(json_int_t)manifest->files[i].size));
+		json_array_append_new(
+			files, json_pack("{s:s, s:I}", "path", manifest->files[i].path, "size",
+				       (json_int_t)manifest->files[i].size));
 	lsp_hash_to_hex(&manifest->content_id, hex);
 	return json_pack("{s:s, s:I, s:o}", "content", hex, "size",
 		(json_int_t)manifest->total_size, "files", files);
@@ -264,9 +265,9 @@ static json_t *operations_json(struct lsp_peer *peer, json_t *games)
 	if (lsp_operations_snapshot(peer->operations, &infos, &count, NULL) < 0)
 		return list;
 	for (size_t i = 0; i < count; i++) {
-		json_array_append_new(list,
-			json_pack("{s:s, s:s}", "game", infos[i].game, "operation",
-				lsp_operation_kind_name(infos[i].kind)));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s}", "game", infos[i].game, "operation",
+				      lsp_operation_kind_name(infos[i].kind)));
 		if (!lsp_local_find(peer, infos[i].game))
 			json_array_append_new(games, lsp_games_json(peer, infos[i].game));
 	}
@@ -286,7 +287,8 @@ json_t *lsp_games_snapshot(void *argument)
 		"operations", operations);
 }
 
-/* ---- Telling -------------------------------------------------------------------------------------------- */
+/* ---- Telling
+ * -------------------------------------------------------------------------------------------- */
 
 void lsp_games_local_changed(struct lsp_peer *peer)
 {
@@ -310,7 +312,7 @@ void lsp_games_peer_gone(struct lsp_peer *peer, struct lsp_remote_peer *remote)
 {
 	struct lsp_remote_game *copy;
 	DL_FOREACH2(remote->games, copy, next_game)
-		json_object_set_new(peer->games->remote_dirty, copy->game->id, json_true());
+	json_object_set_new(peer->games->remote_dirty, copy->game->id, json_true());
 	lsp_database_remove_peer(peer->database, remote);
 }
 
@@ -318,7 +320,7 @@ static void publish_remote(struct lsp_peer *peer)
 {
 	json_t *changed = json_array(), *removed = json_array(), *value;
 	const char *id;
-	json_object_foreach(peer->games->remote_dirty, id, value) {
+	json_object_foreach (peer->games->remote_dirty, id, value) {
 		json_t *game = lsp_games_json(peer, id);
 		if (game)
 			json_array_append_new(changed, game);
@@ -326,9 +328,9 @@ static void publish_remote(struct lsp_peer *peer)
 			json_array_append_new(removed, json_string(id));
 	}
 	json_object_clear(peer->games->remote_dirty);
-	lsp_events_publish(peer->events,
-		json_pack("{s:s, s:o, s:o}", "event", "remote_games_updated", "games", changed,
-			"removed", removed));
+	lsp_events_publish(
+		peer->events, json_pack("{s:s, s:o, s:o}", "event", "remote_games_updated", "games",
+				      changed, "removed", removed));
 }
 
 void lsp_games_flush(struct lsp_peer *peer)
@@ -339,7 +341,8 @@ void lsp_games_flush(struct lsp_peer *peer)
 		publish_remote(peer);
 }
 
-/* ---- For the others ---------------------------------------------------------------------------------------- */
+/* ---- For the others
+ * ---------------------------------------------------------------------------------------- */
 
 /* A download that others may fetch from while it runs. */
 static bool partial_summary(
@@ -364,8 +367,8 @@ enum lsp_games_announced lsp_games_summary(
 	struct lsp_game_summary summary = {0};
 	snprintf(summary.id, sizeof summary.id, "%s", game);
 	if (view.entry && view.entry->title)
-		lsp_label_clean(view.entry->title, strlen(view.entry->title), summary.title,
-			LSP_LABEL_MAX);
+		lsp_label_clean(
+			view.entry->title, strlen(view.entry->title), summary.title, LSP_LABEL_MAX);
 	summary.has_cover = view.entry && view.entry->has_cover;
 	if (partial_summary(peer, game, &summary)) {
 		*ret_summary = summary;
@@ -377,8 +380,8 @@ enum lsp_games_announced lsp_games_summary(
 	if (!view.local || view.local->state == LSP_LIBRARY_NOT_SHARED)
 		return LSP_GAMES_ABSENT;
 	struct lsp_share *share = view.local->state == LSP_LIBRARY_READY
-		? lsp_shares_find(peer->shares, &view.local->content)
-		: NULL;
+					  ? lsp_shares_find(peer->shares, &view.local->content)
+					  : NULL;
 	bool ready = share && lsp_share_has_source(share);
 	summary.state = ready ? LSP_GAME_READY : LSP_GAME_HASHING;
 	if (ready)

@@ -1,9 +1,9 @@
 /*
  * The game list: catalogue, our folders and the others' games as one.
  *
- * Nothing is stored here but what was last told: every answer is made from the catalogue's snapshot,
- * the library's, the database and the table of operations. Changes gather for a moment and go out as
- * local_games_updated (the whole local side, with the authoritative operations) and
+ * Nothing is stored here but what was last told: every answer is made from the catalogue's
+ * snapshot, the library's, the database and the table of operations. Changes gather for a moment
+ * and go out as local_games_updated (the whole local side, with the authoritative operations) and
  * remote_games_updated (what changed of the rest).
  *
  * On the core loop.

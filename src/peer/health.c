@@ -16,8 +16,8 @@ static bool add_services(const struct lsp_peer *peer, json_t *degraded)
 	struct lsp_supervised_info *infos = NULL;
 	size_t count = 0;
 	bool failed = false;
-	if (lsp_supervisor_snapshot(
-		    lsp_runtime_supervisor(peer->runtime), &infos, &count, NULL) < 0)
+	if (lsp_supervisor_snapshot(lsp_runtime_supervisor(peer->runtime), &infos, &count, NULL) <
+		0)
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		if (infos[i].state == LSP_SUPERVISED_RUNNING ||

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIRE_OVERHEAD 1.07        /* bytes on the wire per payload byte at MTU 1500 */
+#define WIRE_OVERHEAD 1.07 /* bytes on the wire per payload byte at MTU 1500 */
 #define WATCH_INTERVAL (2 * LSP_SECOND)
 #define TOLERANCE 1.15
 
@@ -59,14 +59,12 @@ void lsp_limits_apply(struct lsp_limits *limits)
 	limits->ping_guard = lsp_config_switch(config, LSP_SETTING_PING_GUARD);
 	lsp_swarm_set_limits(peer->swarm, &limits->swarm);
 	if (lsp_connect_endpoint(peer->connect))
-		lsp_endpoint_set_send_limit(
-			lsp_connect_endpoint(peer->connect), limits->swarm.up);
+		lsp_endpoint_set_send_limit(lsp_connect_endpoint(peer->connect), limits->swarm.up);
 	limits->watched_at = 0;
 	lsp_peer_kick(peer);
 }
 
-void lsp_limits_set_game(
-	struct lsp_limits *limits, const char *game, uint64_t up, uint64_t down)
+void lsp_limits_set_game(struct lsp_limits *limits, const char *game, uint64_t up, uint64_t down)
 {
 	struct lsp_share *share = NULL;
 	if (up || down)
@@ -94,7 +92,8 @@ bool lsp_limits_are_stale(const struct lsp_limits *limits)
 	return limits->stale;
 }
 
-/* ---- The watchdog ------------------------------------------------------------------------------------------ */
+/* ---- The watchdog
+ * ------------------------------------------------------------------------------------------ */
 
 static bool exceeds(uint64_t bytes, uint64_t span, uint64_t limit)
 {

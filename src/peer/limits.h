@@ -7,8 +7,8 @@
  * held by asking for less. A watchdog compares the rates of the last seconds with the limits and
  * warns, once, when they do not hold.
  *
- * The ping guard watches the delay of each connection and lowers what may be sent and asked for while
- * it rises (swarm/ping_guard.h).
+ * The ping guard watches the delay of each connection and lowers what may be sent and asked for
+ * while it rises (swarm/ping_guard.h).
  *
  * On the core loop.
  */
@@ -29,8 +29,7 @@ void lsp_limits_free(struct lsp_limits *limits);
 /* The settings changed: takes them over. */
 void lsp_limits_apply(struct lsp_limits *limits);
 /* Of one game; 0: none. */
-void lsp_limits_set_game(
-	struct lsp_limits *limits, const char *game, uint64_t up, uint64_t down);
+void lsp_limits_set_game(struct lsp_limits *limits, const char *game, uint64_t up, uint64_t down);
 /* Every 100 ms: the ping guard, and once a second the watchdog. */
 void lsp_limits_tick(struct lsp_limits *limits);
 /* {"up", "down", "games", "pause_uploads"}. */

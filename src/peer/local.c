@@ -25,8 +25,8 @@ struct lsp_local {
 	atomic_bool posted;
 };
 
-int lsp_local_new(struct lsp_peer *peer, struct lsp_library *library,
-	struct lsp_catalog *catalog, struct lsp_local **ret_local, struct lsp_error *err)
+int lsp_local_new(struct lsp_peer *peer, struct lsp_library *library, struct lsp_catalog *catalog,
+	struct lsp_local **ret_local, struct lsp_error *err)
 {
 	struct lsp_local *local = calloc(1, sizeof *local);
 	if (!local)
@@ -48,7 +48,8 @@ void lsp_local_free(struct lsp_local *local)
 	free(local);
 }
 
-/* ---- Sources: what a hashed game is served from ----------------------------------------------------- */
+/* ---- Sources: what a hashed game is served from
+ * ----------------------------------------------------- */
 
 struct opening {
 	struct lsp_job job;
@@ -73,12 +74,12 @@ static void source_opened(struct lsp_job *job)
 	if (job->result < 0) {
 		lsp_log_debug("peer", "%s is not served: %s", opening->game, job->error.message);
 	} else if (game && game->state == LSP_LIBRARY_READY &&
-		   lsp_hash_equal(&game->content,
-			   &lsp_source_manifest(opening->source)->content_id)) {
+		   lsp_hash_equal(
+			   &game->content, &lsp_source_manifest(opening->source)->content_id)) {
 		if (lsp_shares_add_source(peer->shares, opening->game, opening->source, &share,
 			    &job->error) < 0) {
-			lsp_log_warning("peer", "%s is not served: %s", opening->game,
-				job->error.message);
+			lsp_log_warning(
+				"peer", "%s is not served: %s", opening->game, job->error.message);
 		} else {
 			lsp_sessions_offer_share(peer, share);
 			lsp_announce_game(peer->announce, opening->game);
@@ -110,8 +111,8 @@ static bool is_ready(const struct lsp_library_game *game)
 	return game && game->state == LSP_LIBRARY_READY;
 }
 
-static void game_changed(void *argument, const struct lsp_library_game *before,
-	const struct lsp_library_game *after)
+static void game_changed(
+	void *argument, const struct lsp_library_game *before, const struct lsp_library_game *after)
 {
 	struct lsp_local *local = argument;
 	const char *id = after ? after->id : before->id;
@@ -119,8 +120,7 @@ static void game_changed(void *argument, const struct lsp_library_game *before,
 		    lsp_hash_equal(&before->content, &after->content) &&
 		    lsp_fingerprint_same_files(&before->fingerprint, &after->fingerprint);
 	if (is_ready(before) && !same) {
-		struct lsp_share *share =
-			lsp_shares_find(local->peer->shares, &before->content);
+		struct lsp_share *share = lsp_shares_find(local->peer->shares, &before->content);
 		if (share && strcmp(lsp_share_game(share), id) == 0)
 			lsp_share_drop_source(share);
 	}
@@ -129,7 +129,8 @@ static void game_changed(void *argument, const struct lsp_library_game *before,
 	lsp_announce_game(local->peer->announce, id);
 }
 
-/* ---- Snapshots ----------------------------------------------------------------------------------------- */
+/* ---- Snapshots
+ * ----------------------------------------------------------------------------------------- */
 
 void lsp_local_take_snapshot(struct lsp_local *local)
 {
@@ -212,7 +213,8 @@ bool lsp_local_pinned_content(
 	return true;
 }
 
-/* ---- Operations ------------------------------------------------------------------------------------------ */
+/* ---- Operations
+ * ------------------------------------------------------------------------------------------ */
 
 int lsp_local_hold(struct lsp_peer *peer, const char *game, struct lsp_error *err)
 {
@@ -261,8 +263,8 @@ static struct crossing *crossing_new(
 	return crossing;
 }
 
-void lsp_local_release(struct lsp_peer *peer, const char *game,
-	const struct lsp_manifest *manifest, void (*done)(void *argument), void *argument)
+void lsp_local_release(struct lsp_peer *peer, const char *game, const struct lsp_manifest *manifest,
+	void (*done)(void *argument), void *argument)
 {
 	struct crossing *crossing = crossing_new(peer, done, argument);
 	lsp_library_release(
@@ -276,7 +278,8 @@ void lsp_local_recheck(
 	lsp_library_recheck(peer->local->library, game, crossing ? cross : NULL, crossing);
 }
 
-/* ---- On a disk thread ---------------------------------------------------------------------------------------------- */
+/* ---- On a disk thread
+ * ---------------------------------------------------------------------------------------------- */
 
 int lsp_local_read_cover(struct lsp_peer *peer, const char *game, struct lsp_buffer *ret_cover,
 	char *ret_media, size_t media_size, struct lsp_error *err)

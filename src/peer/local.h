@@ -1,8 +1,8 @@
 /*
  * Our own games: the library and the catalogue, as the core loop sees them.
  *
- * The library scans, watches and hashes on threads of its own and reports changes; this module takes
- * them over to the core loop, keeps the newest snapshot, opens a source for each game that is
+ * The library scans, watches and hashes on threads of its own and reports changes; this module
+ * takes them over to the core loop, keeps the newest snapshot, opens a source for each game that is
  * hashed, and tells the rest of the peer what changed (shares, announcements, the game list).
  *
  * On the core loop, but for the last two, which are for disk threads.
@@ -46,20 +46,20 @@ bool lsp_local_pinned_content(
 	const struct lsp_peer *peer, const char *game, struct lsp_hash *ret_content);
 
 /* An operation is about to change the game's folder: what is published of it stays until… */
-LSP_MUST_CHECK int lsp_local_hold(
-	struct lsp_peer *peer, const char *game, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_local_hold(struct lsp_peer *peer, const char *game, struct lsp_error *err);
 /*
- * … it ends: that game alone is looked at, and `done` is called on the loop when the list shows what
- * was found. manifest: what the operation has put there and verified, or NULL; then nothing is
+ * … it ends: that game alone is looked at, and `done` is called on the loop when the list shows
+ * what was found. manifest: what the operation has put there and verified, or NULL; then nothing is
  * hashed again.
  */
-void lsp_local_release(struct lsp_peer *peer, const char *game,
-	const struct lsp_manifest *manifest, void (*done)(void *argument), void *argument);
+void lsp_local_release(struct lsp_peer *peer, const char *game, const struct lsp_manifest *manifest,
+	void (*done)(void *argument), void *argument);
 /* Its content proved damaged: withdrawn, and hashed anew from the disk. done may be NULL. */
 void lsp_local_recheck(
 	struct lsp_peer *peer, const char *game, void (*done)(void *argument), void *argument);
 
-/* ---- On a disk thread ------------------------------------------------------------------------------ */
+/* ---- On a disk thread
+ * ------------------------------------------------------------------------------ */
 
 /*
  * Puts a game that was added into the catalogue: title NULL: its id. cover: a picture's path, or

@@ -61,25 +61,24 @@ static void finish(struct lsp_manifest_query *query, const struct lsp_error *err
 	query_free(query);
 }
 
-/* ---- Parsing, on a disk thread ------------------------------------------------------------------------ */
+/* ---- Parsing, on a disk thread
+ * ------------------------------------------------------------------------ */
 
 static void parse(struct lsp_job *job)
 {
-	struct lsp_manifest_query *query =
-		lsp_container_of(job, struct lsp_manifest_query, job);
+	struct lsp_manifest_query *query = lsp_container_of(job, struct lsp_manifest_query, job);
 	job->result = lsp_manifest_parse(query->bytes.data, query->bytes.size, &query->content,
 		&query->manifest, &job->error);
 	if (job->result == 0 && strcmp(query->manifest->name, query->game) != 0) {
 		lsp_manifest_unref(TAKE_PTR(query->manifest));
-		job->result = lsp_error_set(&job->error, "peer", LSP_E_PROTOCOL,
-			"the manifest is another game's");
+		job->result = lsp_error_set(
+			&job->error, "peer", LSP_E_PROTOCOL, "the manifest is another game's");
 	}
 }
 
 static void parsed(struct lsp_job *job)
 {
-	struct lsp_manifest_query *query =
-		lsp_container_of(job, struct lsp_manifest_query, job);
+	struct lsp_manifest_query *query = lsp_container_of(job, struct lsp_manifest_query, job);
 	query->parsing = false;
 	lsp_buffer_done(&query->bytes);
 	if (!query->callback) {
@@ -93,7 +92,8 @@ static void parsed(struct lsp_job *job)
 	}
 }
 
-/* ---- Asking -------------------------------------------------------------------------------------------- */
+/* ---- Asking
+ * -------------------------------------------------------------------------------------------- */
 
 static void response_came(struct lsp_exchange *exchange, struct lsp_response *response)
 {
@@ -132,8 +132,7 @@ static void answer_ended(struct lsp_exchange *exchange, const struct lsp_error *
 	query->job.work = parse;
 	query->job.done = parsed;
 	query->parsing = true;
-	if (lsp_pool_submit(
-		    query->peer->disk, query->peer->core, &query->job, &query->error) < 0) {
+	if (lsp_pool_submit(query->peer->disk, query->peer->core, &query->job, &query->error) < 0) {
 		query->parsing = false;
 		finish(query, &query->error);
 	}
@@ -151,11 +150,11 @@ static bool was_asked(const struct lsp_manifest_query *query, const struct lsp_h
 /* A holder that was not asked yet, whole copies first. */
 static struct lsp_remote_peer *next_holder(const struct lsp_manifest_query *query)
 {
-	const struct lsp_known_game *known =
-		lsp_database_find(query->peer->database, query->game);
+	const struct lsp_known_game *known = lsp_database_find(query->peer->database, query->game);
 	const struct lsp_remote_game *copy;
 	struct lsp_remote_peer *partial = NULL;
-	DL_FOREACH2((known ? known->holders : NULL), copy, next_holder) {
+	DL_FOREACH2((known ? known->holders : NULL), copy, next_holder)
+	{
 		if (!lsp_hash_equal(&copy->content, &query->content) ||
 			was_asked(query, &copy->peer->id))
 			continue;

@@ -2,8 +2,8 @@
  * Getting a manifest from whoever has it.
  *
  * A query asks one holder of the content after another until one gives a manifest with that content
- * id. Which bytes came is checked (length first, then every rule, on a disk thread since a large one
- * takes its time), so a liar costs one request.
+ * id. Which bytes came is checked (length first, then every rule, on a disk thread since a large
+ * one takes its time), so a liar costs one request.
  *
  * On the core loop. The callback comes exactly once, unless the query is freed first; then not.
  */

@@ -76,7 +76,8 @@ static void publish(struct run *run, const char *what, json_t *members)
 	lsp_events_publish(run->peer->events, event);
 }
 
-/* ---- In the task --------------------------------------------------------------------------------------- */
+/* ---- In the task
+ * --------------------------------------------------------------------------------------- */
 
 static void progress_came(void *argument)
 {
@@ -98,8 +99,7 @@ static void progress(void *argument, const char *phase, uint64_t done, uint64_t 
 	run->phase = phase;
 	run->next_progress = now + PROGRESS_INTERVAL;
 	atomic_store(&run->posted, true);
-	if (lsp_loop_post_node(
-		    run->peer->core, &run->progress_post, progress_came, run, NULL) < 0)
+	if (lsp_loop_post_node(run->peer->core, &run->progress_post, progress_came, run, NULL) < 0)
 		atomic_store(&run->posted, false);
 }
 
@@ -176,8 +176,8 @@ static int work_add(struct run *run, struct lsp_error *err)
 	if (r == 0)
 		r = lsp_add(games, run->path, &options, &result, err);
 	if (r == 0)
-		lsp_local_add_to_catalog(run->peer, run->game, run->title, run->version,
-			result.size, result.cover);
+		lsp_local_add_to_catalog(
+			run->peer, run->game, run->title, run->version, result.size, result.cover);
 	return r;
 }
 
@@ -218,7 +218,8 @@ static int work_update(struct run *run, struct lsp_error *err)
 	return r;
 }
 
-/* ---- Back on the loop ------------------------------------------------------------------------------------- */
+/* ---- Back on the loop
+ * ------------------------------------------------------------------------------------- */
 
 static void settled(void *argument)
 {
@@ -230,8 +231,7 @@ static void settled(void *argument)
 	lsp_games_publish_local(run->peer);
 	if (run->code < 0) {
 		lsp_log_warning("peer", "%s of %s: %s", run->name, run->game, run->error.message);
-		publish(run, "failed",
-			json_pack("{s:o}", "error", lsp_error_to_json(&run->error)));
+		publish(run, "failed", json_pack("{s:o}", "error", lsp_error_to_json(&run->error)));
 	} else {
 		publish(run, "finished",
 			json_pack("{s:s*, s:I}", "kept",
@@ -247,8 +247,8 @@ static void ended(void *argument)
 	struct lsp_peer *peer = run->peer;
 	if (run->staged)
 		run->staged(run->staged_argument, run->committed);
-	lsp_local_release(peer, run->game,
-		run->committed ? lsp_stage_manifest(run->stage) : NULL, settled, run);
+	lsp_local_release(peer, run->game, run->committed ? lsp_stage_manifest(run->stage) : NULL,
+		settled, run);
 }
 
 static int task(struct lsp_cancel *token, void *argument, struct lsp_error *err)
@@ -267,8 +267,7 @@ static int begin_task(struct run *run, struct lsp_error *err)
 		return r;
 	if (!run->stage) /* an update has begun with its download */
 		publish(run, "begin", NULL);
-	r = lsp_tasks_spawn(
-		peer->tasks, run->name, LSP_TASK_MAINTENANCE, task, run, NULL, err);
+	r = lsp_tasks_spawn(peer->tasks, run->name, LSP_TASK_MAINTENANCE, task, run, NULL, err);
 	if (r < 0)
 		lsp_loop_unreserve(peer->core);
 	return r;
@@ -332,7 +331,8 @@ int lsp_operations_remove(struct lsp_peer *peer, const char *game, struct lsp_er
 	return run ? start(run, LSP_OPERATION_REMOVING, err) : -LSP_E_NO_MEMORY;
 }
 
-/* ---- Verify: the library does the work ------------------------------------------------------------------- */
+/* ---- Verify: the library does the work
+ * ------------------------------------------------------------------- */
 
 static void verified(void *argument)
 {
@@ -397,7 +397,9 @@ int lsp_operations_update(struct lsp_peer *peer, struct lsp_operation *guard,
 	return start(run, LSP_OPERATION_UPDATING, err);
 }
 
-/* ---- Recovery ------------------------------------------------------------------------------------------------ */
+/* ---- Recovery
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void recovered(void *argument, const char *game, const struct lsp_error *error,
 	const struct lsp_install_result *result)

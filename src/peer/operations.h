@@ -1,9 +1,9 @@
 /*
  * Operations on our own games: install, update, uninstall, remove, verify, add.
  *
- * Each is a task of its own that runs the blocking code of install/ under the game's guard, with the
- * guard's token; progress is posted to the core loop, at most ten times a second. The end comes in
- * one order: the task has ended and its result is posted, only that game is looked at again, the
+ * Each is a task of its own that runs the blocking code of install/ under the game's guard, with
+ * the guard's token; progress is posted to the core loop, at most ten times a second. The end comes
+ * in one order: the task has ended and its result is posted, only that game is looked at again, the
  * guard goes, the list goes out, then the event that tells how it ended. So whoever sees the event
  * finds the new state.
  *
@@ -31,9 +31,9 @@ LSP_MUST_CHECK int lsp_operations_verify(
 	struct lsp_peer *peer, const char *game, struct lsp_error *err);
 
 struct lsp_operations_add_options {
-	const char *path;    /* absolute: a folder or an archive */
+	const char *path; /* absolute: a folder or an archive */
 	const char *game;
-	const char *title;   /* NULL: none */
+	const char *title; /* NULL: none */
 	const char *version;
 	bool pack;
 };
@@ -41,9 +41,9 @@ LSP_MUST_CHECK int lsp_operations_add(struct lsp_peer *peer,
 	const struct lsp_operations_add_options *options, struct lsp_error *err);
 
 /*
- * The second half of an update: the stage holds the new content, whole; archives and `local/` change
- * in one transaction. Takes the guard of the download over, on success and on failure. `staged`,
- * with `argument`, is called when the stage is not used any more.
+ * The second half of an update: the stage holds the new content, whole; archives and `local/`
+ * change in one transaction. Takes the guard of the download over, on success and on failure.
+ * `staged`, with `argument`, is called when the stage is not used any more.
  */
 LSP_MUST_CHECK int lsp_operations_update(struct lsp_peer *peer, struct lsp_operation *guard,
 	struct lsp_stage *stage, const struct lsp_manifest *old,

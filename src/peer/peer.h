@@ -8,10 +8,11 @@
  * threads or to a task of its own, and comes back as a post.
  *
  * The files: runtime.c starts and stops it all and supervises the services; api.c is the public
- * door. connect.c finds and dials; session.c speaks with one peer; exchange.c is one request and its
- * answer; database.c knows the others' games; local.c watches ours; games.c shows both as one list;
- * share.c, upload.c, fetch.c and fill.c move bytes; download.c takes a game from a wish to a folder;
- * operations.c runs install, update and uninstall; command_table.c is what a client may ask.
+ * door. connect.c finds and dials; session.c speaks with one peer; exchange.c is one request and
+ * its answer; database.c knows the others' games; local.c watches ours; games.c shows both as one
+ * list; share.c, upload.c, fetch.c and fill.c move bytes; download.c takes a game from a wish to a
+ * folder; operations.c runs install, update and uninstall; command_table.c is what a client may
+ * ask.
  */
 #pragma once
 
@@ -56,7 +57,7 @@ struct lsp_peer {
 	struct lsp_tasks *tasks;
 	struct lsp_loop *core;
 	struct lsp_pool *disk;
-	struct lsp_pool *state_pool; /* one thread: saves of small files, in order */
+	struct lsp_pool *state_pool;       /* one thread: saves of small files, in order */
 	struct lsp_operations *operations; /* who is busy with which game */
 	const struct lsp_unpacker *unpacker;
 
@@ -93,8 +94,6 @@ static inline lsp_time lsp_peer_now(const struct lsp_peer *peer)
 
 /* The swarm has something to think about: it does so soon, once, from the loop. swarm_driver.c */
 void lsp_peer_kick(struct lsp_peer *peer);
-
-
 
 /*
  * A JSON document in the state folder: loaded whole ({} if it is not there or broken, which is said

@@ -63,7 +63,9 @@ static int ask(struct lsp_peer *peer, struct lsp_call *call, const char *game,
 	return r;
 }
 
-/* ---- Play ------------------------------------------------------------------------------------------------ */
+/* ---- Play
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void find_play(struct lsp_job *job)
 {
@@ -94,7 +96,9 @@ int lsp_play_answer(
 	return ask(peer, call, game, find_play, play_json, err);
 }
 
-/* ---- Covers ------------------------------------------------------------------------------------------------- */
+/* ---- Covers
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static void read_cover(struct lsp_job *job)
 {
@@ -109,8 +113,8 @@ static json_t *cover_json(struct question *question)
 	if (!text)
 		return NULL;
 	lsp_base64_encode(question->cover.data, question->cover.size, text);
-	return json_pack("{s:s, s:s, s:s}", "type", question->media, "data", text, "source",
-		"local");
+	return json_pack(
+		"{s:s, s:s, s:s}", "type", question->media, "data", text, "source", "local");
 }
 
 int lsp_cover_answer(

@@ -65,7 +65,8 @@ void lsp_runtime_fail_quic(struct lsp_runtime *runtime, const char *why)
 	lsp_connect_fail(runtime->peer.connect, why);
 }
 
-/* ---- The beat of the core loop ------------------------------------------------------------------------- */
+/* ---- The beat of the core loop
+ * ------------------------------------------------------------------------- */
 
 static void beat(void *argument)
 {
@@ -110,20 +111,20 @@ void lsp_runtime_settings_changed(struct lsp_runtime *runtime, uint32_t changed)
 		lsp_runtime_take_name(runtime);
 }
 
-/* ---- Services -------------------------------------------------------------------------------------------- */
+/* ---- Services
+ * -------------------------------------------------------------------------------------------- */
 
 static void tell_failed(void *argument)
 {
 	struct lsp_runtime *runtime = argument;
-	lsp_events_publish_final(runtime->peer.events,
-		json_pack("{s:s, s:s, s:o}", "event", "runtime_failed", "component",
-			runtime->failed_component, "error",
-			lsp_error_to_json(&runtime->failed_error)));
+	lsp_events_publish_final(
+		runtime->peer.events, json_pack("{s:s, s:s, s:o}", "event", "runtime_failed",
+					      "component", runtime->failed_component, "error",
+					      lsp_error_to_json(&runtime->failed_error)));
 }
 
 /* A Required service failed; the root token is cancelled after this returns. */
-static void runtime_failed(
-	void *argument, const char *component, const struct lsp_error *error)
+static void runtime_failed(void *argument, const char *component, const struct lsp_error *error)
 {
 	struct lsp_runtime *runtime = argument;
 	snprintf(runtime->failed_component, sizeof runtime->failed_component, "%s", component);
@@ -179,7 +180,8 @@ static int start_services(void *argument, struct lsp_error *err)
 	return 0;
 }
 
-/* ---- What the core loop owns -------------------------------------------------------------------------------- */
+/* ---- What the core loop owns
+ * -------------------------------------------------------------------------------- */
 
 int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 {
@@ -207,8 +209,7 @@ int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 	if (r == 0)
 		r = lsp_timer_init(&peer->tick, peer->core, beat, runtime, err);
 	if (r == 0)
-		r = lsp_timer_init(
-			&runtime->liveness_timer, peer->core, ping_beat, runtime, err);
+		r = lsp_timer_init(&runtime->liveness_timer, peer->core, ping_beat, runtime, err);
 	if (r == 0)
 		r = lsp_swarm_driver_init(peer, err);
 	if (r == 0)
@@ -236,7 +237,9 @@ void lsp_runtime_free_core(struct lsp_runtime *runtime)
 	json_decref(peer->health);
 }
 
-/* ---- Start ----------------------------------------------------------------------------------------------------- */
+/* ---- Start
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static int start_threads(struct lsp_runtime *runtime, struct lsp_error *err)
 {
@@ -249,8 +252,7 @@ static int start_threads(struct lsp_runtime *runtime, struct lsp_error *err)
 	if (r == 0)
 		r = lsp_loop_start(peer->tasks, "core", &peer->core, err);
 	if (r == 0)
-		r = lsp_pool_new(
-			peer->tasks, "disk", DISK_THREADS, DISK_QUEUE, &peer->disk, err);
+		r = lsp_pool_new(peer->tasks, "disk", DISK_THREADS, DISK_QUEUE, &peer->disk, err);
 	if (r == 0)
 		r = lsp_pool_new(peer->tasks, "state", 1, 100000, &peer->state_pool, err);
 	if (r == 0)
@@ -274,9 +276,8 @@ static int open_library(struct lsp_runtime *runtime, struct lsp_error *err)
 		.pool = runtime->hash,
 		.loop = peer->core,
 		.tasks = peer->tasks,
-		.rescan_interval =
-			lsp_config_number(runtime->config, LSP_SETTING_RESCAN_INTERVAL) *
-			LSP_SECOND,
+		.rescan_interval = lsp_config_number(runtime->config, LSP_SETTING_RESCAN_INTERVAL) *
+				   LSP_SECOND,
 		.changed = lsp_local_library_changed,
 		.argument = peer,
 	};
@@ -311,14 +312,13 @@ static int open_connect(void *argument, struct lsp_error *err)
 		&runtime->peer, &runtime->connect_options, &runtime->peer.connect, err);
 }
 
-static int call_core(
-	struct lsp_runtime *runtime, lsp_loop_function function, struct lsp_error *err)
+static int call_core(struct lsp_runtime *runtime, lsp_loop_function function, struct lsp_error *err)
 {
 	return lsp_loop_call(runtime->peer.core, function, runtime, NULL, LSP_TIME_NEVER, err);
 }
 
-static int start(struct lsp_runtime *runtime, const struct lanspread_options *options,
-	struct lsp_error *err)
+static int start(
+	struct lsp_runtime *runtime, const struct lanspread_options *options, struct lsp_error *err)
 {
 	static const struct lsp_policy best_effort = {.kind = LSP_POLICY_BEST_EFFORT};
 	int r = lsp_runtime_open_state(runtime, options, err);

@@ -3,18 +3,18 @@
  *
  * Start (on the caller's thread, lanspread_start): the state folder and its lock, the settings, the
  * identity, the catalogue; then the core loop and the pools; then the library with its first quick
- * scan, which may fail (that is said, and the peer starts without); then QUIC; then discovery, behind
- * the back of the caller. A failure on the way takes down what stands, in reverse.
+ * scan, which may fail (that is said, and the peer starts without); then QUIC; then discovery,
+ * behind the back of the caller. A failure on the way takes down what stands, in reverse.
  *
  * Services: quic (Required), discovery and liveness (Restart after 5 s), library-monitor
  * (BestEffort). A Required one that fails is told to every client (runtime_failed) and cancels the
  * root token; the core loop, goodbyes and event streams end after that, in this order.
  *
- * Stop: the root token is cancelled, from anywhere. The task "runtime" sees it and has the core loop
- * refuse new commands, say goodbye to every peer, stop the operations and end the services; it waits
- * until nothing runs on the loop any more, sends the last events, closes the streams, joins every
- * task by one deadline, and leaves the exit status behind. Two seconds, whatever was going on; a
- * task that is still there then is named in the exit message.
+ * Stop: the root token is cancelled, from anywhere. The task "runtime" sees it and has the core
+ * loop refuse new commands, say goodbye to every peer, stop the operations and end the services; it
+ * waits until nothing runs on the loop any more, sends the last events, closes the streams, joins
+ * every task by one deadline, and leaves the exit status behind. Two seconds, whatever was going
+ * on; a task that is still there then is named in the exit message.
  */
 #pragma once
 

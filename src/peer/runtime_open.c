@@ -1,4 +1,5 @@
-/* The first steps of a start: the state folder, the settings with the flags above them, who we are. */
+/* The first steps of a start: the state folder, the settings with the flags above them, who we are.
+ */
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -25,8 +26,8 @@ static char *default_state_dir(void)
 	return lsp_text_format("%s/.local/state/lanspread", home && *home ? home : "/root");
 }
 
-static int open_folder(struct lsp_runtime *runtime, const struct lanspread_options *options,
-	struct lsp_error *err)
+static int open_folder(
+	struct lsp_runtime *runtime, const struct lanspread_options *options, struct lsp_error *err)
 {
 	struct lsp_peer *peer = &runtime->peer;
 	_cleanup_free_ char *wanted =
@@ -54,15 +55,14 @@ void lsp_runtime_take_name(struct lsp_runtime *runtime)
 	lsp_label_clean(name, strlen(name), peer->name, sizeof peer->name - 1);
 }
 
-static int fix(struct lsp_config *config, enum lsp_setting_id id, const char *flag,
-	struct lsp_error *err)
+static int fix(
+	struct lsp_config *config, enum lsp_setting_id id, const char *flag, struct lsp_error *err)
 {
 	return flag ? lsp_config_fix(config, id, flag, err) : 0;
 }
 
 /* A folder that was given relative to where the program runs. */
-static int fix_games_dir(
-	struct lsp_config *config, const char *flag, struct lsp_error *err)
+static int fix_games_dir(struct lsp_config *config, const char *flag, struct lsp_error *err)
 {
 	char here[PATH_MAX];
 	if (!flag || *flag == '/' || *flag == '~')
@@ -75,8 +75,8 @@ static int fix_games_dir(
 }
 
 /* What the flags say stands above the file. */
-static int fix_settings(struct lsp_runtime *runtime, const struct lanspread_options *o,
-	struct lsp_error *err)
+static int fix_settings(
+	struct lsp_runtime *runtime, const struct lanspread_options *o, struct lsp_error *err)
 {
 	struct lsp_config *config = runtime->config;
 	int r = fix(config, LSP_SETTING_NAME, o->name, err);
@@ -98,18 +98,17 @@ static int fix_settings(struct lsp_runtime *runtime, const struct lanspread_opti
 	return r;
 }
 
-static int apply_settings(struct lsp_runtime *runtime, const struct lanspread_options *options,
-	struct lsp_error *err)
+static int apply_settings(
+	struct lsp_runtime *runtime, const struct lanspread_options *options, struct lsp_error *err)
 {
 	struct lsp_config *config = runtime->config;
 	const char *listen = lsp_config_text(config, LSP_SETTING_LISTEN_ADDRESS);
 	const char *interface = lsp_config_text(config, LSP_SETTING_INTERFACE);
-	bool default_listen = strcmp(listen, lsp_settings[LSP_SETTING_LISTEN_ADDRESS].fallback) ==
-				      0 &&
-			      !lsp_config_is_fixed(config, LSP_SETTING_LISTEN_ADDRESS);
+	bool default_listen =
+		strcmp(listen, lsp_settings[LSP_SETTING_LISTEN_ADDRESS].fallback) == 0 &&
+		!lsp_config_is_fixed(config, LSP_SETTING_LISTEN_ADDRESS);
 	enum lsp_log_level level;
-	if (lsp_log_level_parse(
-		    lsp_config_text(config, LSP_SETTING_LOG_LEVEL), &level, NULL) == 0)
+	if (lsp_log_level_parse(lsp_config_text(config, LSP_SETTING_LOG_LEVEL), &level, NULL) == 0)
 		lsp_log_set_level(level);
 	lsp_runtime_take_name(runtime);
 	runtime->discovery = lsp_config_switch(config, LSP_SETTING_DISCOVERY);
@@ -126,12 +125,12 @@ static int apply_settings(struct lsp_runtime *runtime, const struct lanspread_op
 	return 0;
 }
 
-static void sink(enum lsp_log_level level, const char *component, const char *message,
-	void *argument)
+static void sink(
+	enum lsp_log_level level, const char *component, const char *message, void *argument)
 {
 	struct lanspread_options *options = argument;
-	options->log_sink((enum lanspread_log_level)level, component, message,
-		options->log_argument);
+	options->log_sink(
+		(enum lanspread_log_level)level, component, message, options->log_argument);
 }
 
 static void set_sink(const struct lanspread_options *options)
@@ -145,8 +144,8 @@ static void set_sink(const struct lanspread_options *options)
 	lsp_log_set_sink(sink, &kept);
 }
 
-int lsp_runtime_open_state(struct lsp_runtime *runtime, const struct lanspread_options *options,
-	struct lsp_error *err)
+int lsp_runtime_open_state(
+	struct lsp_runtime *runtime, const struct lanspread_options *options, struct lsp_error *err)
 {
 	struct lsp_peer *peer = &runtime->peer;
 	set_sink(options);
@@ -170,7 +169,8 @@ int lsp_runtime_open_state(struct lsp_runtime *runtime, const struct lanspread_o
 	return r;
 }
 
-/* Where the helper programs are: as told, else beside this program (a build tree), else installed. */
+/* Where the helper programs are: as told, else beside this program (a build tree), else installed.
+ */
 static char *find_helper(const struct lanspread_options *options, const char *name)
 {
 	char self[PATH_MAX];
@@ -188,8 +188,8 @@ static char *find_helper(const struct lanspread_options *options, const char *na
 	return lsp_text_format("%s/%s", LANSPREAD_HELPER_DIR, name);
 }
 
-int lsp_runtime_set_unpacker(struct lsp_runtime *runtime, const struct lanspread_options *options,
-	struct lsp_error *err)
+int lsp_runtime_set_unpacker(
+	struct lsp_runtime *runtime, const struct lanspread_options *options, struct lsp_error *err)
 {
 	const char *command = lsp_config_text(runtime->config, LSP_SETTING_UNPACKER);
 	runtime->unpack_helper = find_helper(options, "lanspread-unpack");

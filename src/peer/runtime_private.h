@@ -1,14 +1,15 @@
 /* What the files of the runtime share: runtime.c, runtime_open.c, runtime_stop.c. */
 #pragma once
 
+#include "install/archive.h"
+#include "net/discovery.h"
 #include "peer/connect.h"
 #include "peer/runtime.h"
 #include "store/catalog.h"
 #include "store/config.h"
 #include "store/state_lock.h"
-#include "task/operation.h"
-#include "install/archive.h"
 #include "task/answer.h"
+#include "task/operation.h"
 #include "task/supervisor.h"
 
 #include <stdatomic.h>
@@ -31,6 +32,8 @@ struct lsp_runtime {
 	struct lsp_connect_options connect_options;
 	char *listen, *interface;
 	bool discovery;
+	struct lsp_discovery_options discovery_options;
+	char **hosts; /* --peer names, NULL-terminated */
 
 	/* The core loop's. */
 	struct lsp_supervised *liveness;

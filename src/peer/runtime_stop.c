@@ -29,7 +29,8 @@ void lsp_runtime_operations_changed(void *argument)
 	(void)!lsp_loop_post(peer->core, operations_changed, peer, NULL);
 }
 
-/* ---- On the loop ----------------------------------------------------------------------------------------- */
+/* ---- On the loop
+ * ----------------------------------------------------------------------------------------- */
 
 static void endpoint_closed(void *argument)
 {
@@ -63,7 +64,8 @@ static int begin_stop(void *argument, struct lsp_error *err)
 	return 0;
 }
 
-/* ---- In the runtime's task ---------------------------------------------------------------------------------- */
+/* ---- In the runtime's task
+ * ---------------------------------------------------------------------------------- */
 
 static void stop_pool(struct lsp_pool *pool, bool abort, lsp_time deadline)
 {
@@ -143,7 +145,9 @@ int lsp_runtime_wait(struct lsp_runtime *runtime, lsp_time deadline,
 	return r;
 }
 
-/* ---- Freeing -------------------------------------------------------------------------------------------------- */
+/* ---- Freeing
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static void free_all(struct lsp_runtime *runtime)
 {
@@ -171,6 +175,9 @@ static void free_all(struct lsp_runtime *runtime)
 	free(runtime->unpacker_command);
 	free(runtime->listen);
 	free(runtime->interface);
+	for (char **host = runtime->hosts; host && *host; host++)
+		free(*host);
+	free(runtime->hosts);
 	free(peer->state_dir);
 	lsp_answer_done(&runtime->stopped);
 	free(runtime);

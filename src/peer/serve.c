@@ -16,18 +16,18 @@
 
 #include <string.h>
 
-typedef void (*serve_function)(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request);
+typedef void (*serve_function)(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request);
 
-static void serve_ping(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_ping(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	struct lsp_response response = {.type = LSP_RESPONSE_PONG};
 	lsp_responder_send(responder, &response);
 }
 
-static void serve_hello(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_hello(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	struct lsp_response response = {.type = LSP_RESPONSE_HELLO};
 	if (session->dialled || session->state != SESSION_GREETING || session->greeted) {
@@ -40,20 +40,20 @@ static void serve_hello(struct lsp_session *session, struct lsp_responder *respo
 	lsp_session_take_hello(session, &request->hello);
 }
 
-static void serve_list_games(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_list_games(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	_cleanup_response_ struct lsp_response response = {.type = LSP_RESPONSE_GAMES};
 	struct lsp_error err = {0};
-	if (lsp_announce_page(session->peer->announce, &request->list_games, &response.games,
-		    &err) < 0)
+	if (lsp_announce_page(
+		    session->peer->announce, &request->list_games, &response.games, &err) < 0)
 		lsp_responder_fail(responder, &err);
 	else
 		lsp_responder_send(responder, &response);
 }
 
-static void serve_get_game(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_get_game(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	const struct lsp_game_summary *known =
 		lsp_announce_find(session->peer->announce, request->get_game.id);
@@ -70,83 +70,82 @@ static void serve_get_game(struct lsp_session *session, struct lsp_responder *re
 	lsp_responder_send(responder, &response);
 }
 
-static void serve_file(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_file(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	const struct lsp_get_file *file = &request->get_file;
 	lsp_upload_file(session, responder, &file->content, file->id, file->path, 0, 0, true);
 }
 
-static void serve_file_range(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_file_range(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	const struct lsp_get_file_range *range = &request->get_file_range;
-	lsp_upload_file(session, responder, &range->content, range->id, range->path,
-		range->offset, range->length, false);
+	lsp_upload_file(session, responder, &range->content, range->id, range->path, range->offset,
+		range->length, false);
 }
 
-static void serve_chunks(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_chunks(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	lsp_upload_chunks(session, responder, &request->get_chunks);
 }
 
-static void serve_delta(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_delta(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	lsp_session_take_delta(session, &request->library_delta);
 	lsp_responder_ok(responder);
 }
 
-static void serve_follow(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_follow(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	_cleanup_response_ struct lsp_response response = {.type = LSP_RESPONSE_HAVES};
 	struct lsp_error err = {0};
-	if (lsp_session_follow(
-		    session, &request->get_content.content, &response.haves, &err) < 0)
+	if (lsp_session_follow(session, &request->get_content.content, &response.haves, &err) < 0)
 		lsp_responder_fail(responder, &err);
 	else
 		lsp_responder_send(responder, &response);
 }
 
-static void serve_unfollow(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_unfollow(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	lsp_session_unfollow(session, &request->get_content.content);
 	lsp_responder_ok(responder);
 }
 
-static void serve_haves(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_haves(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	lsp_responder_ok(responder);
 	lsp_session_take_haves(session, &request->haves);
 }
 
-static void serve_have_update(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_have_update(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	lsp_responder_ok(responder);
 	lsp_session_take_have_update(session, &request->chunk_set);
 }
 
-static void serve_withdraw(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_withdraw(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	lsp_responder_ok(responder);
 	lsp_session_take_withdraw(session, &request->chunk_set);
 }
 
 /* Suggestions are for peers that choose by them; ours gets its hints with the bounces. */
-static void serve_suggest(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_suggest(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	lsp_responder_ok(responder);
 }
 
-static void serve_chunk_rejected(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_chunk_rejected(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	struct lsp_peer *peer = session->peer;
 	const struct lsp_chunk_rejected *rejected = &request->chunk_rejected;
@@ -158,16 +157,16 @@ static void serve_chunk_rejected(struct lsp_session *session, struct lsp_respond
 	lsp_hash_to_hex(&session->id, id);
 	lsp_log_warning("peer", "%s says that a chunk of %s from here has a wrong hash: looking",
 		session->name, lsp_share_game(share));
-	lsp_events_publish(peer->events,
-		json_pack("{s:s, s:s, s:s, s:s, s:i}", "event", "chunk_rejected", "game",
-			lsp_share_game(share), "peer", id, "reason",
-			"the peer says that a chunk from here has a wrong hash", "chunk",
-			(int)rejected->chunk));
+	lsp_events_publish(
+		peer->events, json_pack("{s:s, s:s, s:s, s:s, s:i}", "event", "chunk_rejected",
+				      "game", lsp_share_game(share), "peer", id, "reason",
+				      "the peer says that a chunk from here has a wrong hash",
+				      "chunk", (int)rejected->chunk));
 	lsp_serve_recheck(peer, share, (uint32_t)rejected->chunk);
 }
 
-static void serve_goodbye(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+static void serve_goodbye(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	lsp_responder_ok(responder);
 	lsp_connection_close(session->connection, LSP_CLOSE_GOODBYE, request->goodbye.reason);
@@ -197,9 +196,9 @@ static const serve_function functions[LSP_REQUEST_COUNT] = {
 };
 
 /*
- * What may be asked before both have said Hello. The side that answers a Hello takes it for done and
- * goes on; since streams overtake each other, its next request may be here before its answer is. So
- * the side that dialled serves lists early, and puts the rest off.
+ * What may be asked before both have said Hello. The side that answers a Hello takes it for done
+ * and goes on; since streams overtake each other, its next request may be here before its answer
+ * is. So the side that dialled serves lists early, and puts the rest off.
  */
 enum early { EARLY_SERVE, EARLY_BUSY, EARLY_BREACH };
 
@@ -219,8 +218,8 @@ static void serve(void *argument, struct lsp_responder *responder, struct lsp_re
 	struct lsp_session *session = argument;
 	struct lsp_error err = {0};
 	enum early early = session->state == SESSION_ESTABLISHED
-		? EARLY_SERVE
-		: judge_early(session, request->type);
+				   ? EARLY_SERVE
+				   : judge_early(session, request->type);
 	switch (early) {
 	case EARLY_SERVE:
 		functions[request->type](session, responder, request);
@@ -244,7 +243,7 @@ static void breach(void *argument, const struct lsp_error *error)
 
 void lsp_serve_stream(struct lsp_session *session, struct lsp_stream *stream)
 {
-	lsp_responder_start(stream,
-		&(struct lsp_responder_hooks){
-			.request = serve, .breach = breach, .argument = session});
+	lsp_responder_start(
+		stream, &(struct lsp_responder_hooks){
+				.request = serve, .breach = breach, .argument = session});
 }

@@ -120,26 +120,28 @@ static struct lsp_share *find(struct lsp_session *session, struct lsp_responder 
 	return share;
 }
 
-/* ---- Manifests ------------------------------------------------------------------------------------------ */
+/* ---- Manifests
+ * ------------------------------------------------------------------------------------------ */
 
 static int make_manifest(struct answer *answer, struct lsp_error *err)
 {
 	return lsp_manifest_serialize(answer->manifest, &answer->bytes, err);
 }
 
-void lsp_serve_manifest(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+void lsp_serve_manifest(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	struct lsp_share *share = find(session, responder, &request->get_content.content);
 	if (share)
 		start(session, responder, share, &(struct answer){.make = make_manifest});
 }
 
-/* ---- Leaves and their hashes ------------------------------------------------------------------------------ */
+/* ---- Leaves and their hashes
+ * ------------------------------------------------------------------------------ */
 
 /* The whole of a chunk, and what its leaves hash to. */
-static int read_chunk(struct answer *answer, uint32_t index, struct lsp_buffer *ret_bytes,
-	struct lsp_error *err)
+static int read_chunk(
+	struct answer *answer, uint32_t index, struct lsp_buffer *ret_bytes, struct lsp_error *err)
 {
 	struct lsp_chunk chunk;
 	lsp_manifest_chunk(answer->manifest, index, &chunk);
@@ -176,8 +178,8 @@ static void refuse_range(struct lsp_responder *responder)
 	lsp_responder_fail(responder, &err);
 }
 
-void lsp_serve_hashes(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+void lsp_serve_hashes(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	const struct lsp_get_hashes *get = &request->get_hashes;
 	struct lsp_share *share = find(session, responder, &get->content);
@@ -185,7 +187,8 @@ void lsp_serve_hashes(struct lsp_session *session, struct lsp_responder *respond
 		return;
 	const struct lsp_manifest *manifest = lsp_share_manifest(share);
 	uint64_t leaves = manifest->piece_length / LSP_LEAF_SIZE;
-	if (get->first >= manifest->chunk_count || get->count > manifest->chunk_count - get->first ||
+	if (get->first >= manifest->chunk_count ||
+		get->count > manifest->chunk_count - get->first ||
 		get->count * leaves * LSP_SHA256_SIZE > LSP_MESSAGE_HASHES_MAX) {
 		refuse_range(responder);
 		return;
@@ -230,8 +233,8 @@ static bool runs_fit(const struct lsp_manifest *manifest, const struct lsp_get_b
 	return true;
 }
 
-void lsp_serve_blocks(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+void lsp_serve_blocks(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	struct lsp_get_blocks *get = &request->get_blocks;
 	struct lsp_share *share = find(session, responder, &get->content);
@@ -248,7 +251,9 @@ void lsp_serve_blocks(struct lsp_session *session, struct lsp_responder *respond
 	get->run_count = 0;
 }
 
-/* ---- Covers ------------------------------------------------------------------------------------------------ */
+/* ---- Covers
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static int make_cover(struct answer *answer, struct lsp_error *err)
 {
@@ -256,15 +261,16 @@ static int make_cover(struct answer *answer, struct lsp_error *err)
 		sizeof answer->media, err);
 }
 
-void lsp_serve_cover(struct lsp_session *session, struct lsp_responder *responder,
-	struct lsp_request *request)
+void lsp_serve_cover(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	struct answer wanted = {.make = make_cover};
 	snprintf(wanted.game, sizeof wanted.game, "%s", request->get_game.id);
 	start(session, responder, NULL, &wanted);
 }
 
-/* ---- A second look ------------------------------------------------------------------------------------------ */
+/* ---- A second look
+ * ------------------------------------------------------------------------------------------ */
 
 struct recheck {
 	struct lsp_job job;
@@ -278,8 +284,8 @@ struct recheck {
 static void recheck_work(struct lsp_job *job)
 {
 	struct recheck *recheck = lsp_container_of(job, struct recheck, job);
-	job->result = lsp_source_recheck(recheck->source, recheck->chunk, recheck->peer->root,
-		&recheck->wrong, &job->error);
+	job->result = lsp_source_recheck(
+		recheck->source, recheck->chunk, recheck->peer->root, &recheck->wrong, &job->error);
 }
 
 static void recheck_done(struct lsp_job *job)

@@ -22,7 +22,8 @@
 #define PING_DEADLINE (4500 * LSP_MILLISECOND) /* a pulled cable is noticed within 5 s */
 #define HELLO_DEADLINE (10 * LSP_SECOND)
 
-/* ---- Small questions ----------------------------------------------------------------------------- */
+/* ---- Small questions
+ * ----------------------------------------------------------------------------- */
 
 struct lsp_peer *lsp_session_peer(const struct lsp_session *session)
 {
@@ -80,7 +81,8 @@ void lsp_session_count_received(struct lsp_session *session, size_t bytes)
 struct lsp_session *lsp_session_find(const struct lsp_peer *peer, const struct lsp_hash *id)
 {
 	struct lsp_session *session;
-	DL_FOREACH(peer->sessions, session) {
+	DL_FOREACH(peer->sessions, session)
+	{
 		if (session->state == SESSION_ESTABLISHED && lsp_hash_equal(&session->id, id))
 			return session;
 	}
@@ -106,10 +108,11 @@ json_t *lsp_session_json(const struct lsp_session *session)
 		(json_int_t)((now - session->since) / LSP_SECOND));
 }
 
-/* ---- Beginning ------------------------------------------------------------------------------------- */
+/* ---- Beginning
+ * ------------------------------------------------------------------------------------- */
 
-void lsp_session_refuse(struct lsp_session *session, enum lsp_close_reason reason,
-	const char *format, ...)
+void lsp_session_refuse(
+	struct lsp_session *session, enum lsp_close_reason reason, const char *format, ...)
 {
 	char message[200];
 	va_list arguments;
@@ -157,8 +160,8 @@ static void say_hello(struct lsp_session *session)
 	struct lsp_request request = {.type = LSP_REQUEST_HELLO};
 	struct lsp_error err = {0};
 	lsp_session_fill_hello(session, &request.hello);
-	if (lsp_exchange_start(session->connection, &request, &callbacks, session,
-		    &session->hello, &err) < 0)
+	if (lsp_exchange_start(
+		    session->connection, &request, &callbacks, session, &session->hello, &err) < 0)
 		lsp_session_refuse(session, LSP_CLOSE_PROTOCOL, "Hello: %s", err.message);
 }
 
@@ -183,7 +186,8 @@ void lsp_session_start(struct lsp_peer *peer, struct lsp_connection *connection)
 		say_hello(session);
 }
 
-/* ---- Two connections with one peer ------------------------------------------------------------------ */
+/* ---- Two connections with one peer
+ * ------------------------------------------------------------------ */
 
 /* Does the connection that we dialled stay, when both sides dialled? */
 static bool ours_stays(const struct lsp_session *session)
@@ -238,8 +242,8 @@ static bool settle_duplicates(struct lsp_session *session)
 		probe(old, session);
 		return false;
 	}
-	bool session_stays = old->dialled == session->dialled ||
-			     session->dialled == ours_stays(session);
+	bool session_stays =
+		old->dialled == session->dialled || session->dialled == ours_stays(session);
 	if (!session_stays) {
 		lsp_connection_close(session->connection, LSP_CLOSE_DUPLICATE, "");
 		return false;
@@ -268,9 +272,8 @@ static void establish(struct lsp_session *session)
 	lsp_connect_session_up(peer->connect, session);
 	if (!session->took_over) {
 		lsp_log_info("peer", "connected with %s", session->name);
-		lsp_events_publish(peer->events,
-			json_pack("{s:s, s:o}", "event", "peer_connected", "peer",
-				lsp_session_json(session)));
+		lsp_events_publish(peer->events, json_pack("{s:s, s:o}", "event", "peer_connected",
+							 "peer", lsp_session_json(session)));
 	}
 	lsp_session_list_games(session);
 }
@@ -300,7 +303,8 @@ void lsp_session_take_hello(struct lsp_session *session, const struct lsp_hello 
 		establish(session);
 }
 
-/* ---- The end ------------------------------------------------------------------------------------------ */
+/* ---- The end
+ * ------------------------------------------------------------------------------------------ */
 
 static const char *reason_word(enum lsp_close_reason reason)
 {
@@ -350,8 +354,7 @@ static void tell_gone(
 			"name", session->name, "reason", reason_word(reason), "message", message));
 }
 
-void lsp_session_end(
-	struct lsp_session *session, enum lsp_close_reason reason, const char *message)
+void lsp_session_end(struct lsp_session *session, enum lsp_close_reason reason, const char *message)
 {
 	struct lsp_peer *peer = session->peer;
 	struct lsp_session *challenger = session->challenger;
@@ -372,7 +375,8 @@ void lsp_session_stream(struct lsp_session *session, struct lsp_stream *stream)
 	lsp_serve_stream(session, stream);
 }
 
-/* ---- Liveness ------------------------------------------------------------------------------------------ */
+/* ---- Liveness
+ * ------------------------------------------------------------------------------------------ */
 
 static void pong(struct lsp_exchange *exchange, const struct lsp_error *error)
 {
@@ -403,8 +407,7 @@ static void tick(struct lsp_session *session, lsp_time now)
 	struct lsp_connection_stats stats = {0};
 	lsp_connection_get_stats(session->connection, &stats);
 	if (stats.rtt_smoothed)
-		lsp_swarm_peer_rtt(
-			session->peer->swarm, session->swarm_peer, stats.rtt_smoothed);
+		lsp_swarm_peer_rtt(session->peer->swarm, session->swarm_peer, stats.rtt_smoothed);
 	if (session->probe && now > session->probe_deadline) {
 		lsp_exchange_abort(TAKE_PTR(session->probe));
 		lsp_connection_close(session->connection, LSP_CLOSE_REPLACED, "it came again");
@@ -423,5 +426,5 @@ void lsp_sessions_tick(struct lsp_peer *peer)
 	lsp_time now = lsp_peer_now(peer);
 	struct lsp_session *session, *next;
 	DL_FOREACH_SAFE(peer->sessions, session, next)
-		tick(session, now);
+	tick(session, now);
 }

@@ -7,8 +7,8 @@
  * which chunks (Follow, HaveUpdate), and that they are still there (Ping). A session feeds the
  * database and the swarm and is fed by them.
  *
- * There is one session per pair of peers. When both dial at once, the connection that the smaller id
- * dialled stays. When a peer comes again while its old session still seems alive, the old one is
+ * There is one session per pair of peers. When both dial at once, the connection that the smaller
+ * id dialled stays. When a peer comes again while its old session still seems alive, the old one is
  * asked: if it answers, two machines use one identity (a cloned disk), which is said to both users,
  * and the first stays; if not, it was dead and the new one takes its place.
  *
@@ -58,8 +58,7 @@ void lsp_sessions_announce_chunks(struct lsp_peer *peer, struct lsp_share *share
 /* Tells everybody. */
 void lsp_sessions_tell_all(struct lsp_peer *peer, const struct lsp_request *request);
 /* Tells the peer that a chunk from it was rejected, and the user. */
-void lsp_session_reject_chunk(
-	struct lsp_session *session, struct lsp_share *share, uint32_t chunk);
+void lsp_session_reject_chunk(struct lsp_session *session, struct lsp_share *share, uint32_t chunk);
 
 /* The Peer object of docs/api.md. */
 json_t *lsp_session_json(const struct lsp_session *session);

@@ -28,8 +28,8 @@ static void take_game(struct lsp_session *session, const struct lsp_game_summary
 	struct lsp_peer *peer = session->peer;
 	struct lsp_version version = {0};
 	struct lsp_error err = {0};
-	if (summary->version[0] && lsp_version_parse(summary->version, strlen(summary->version),
-					   &version, NULL) < 0)
+	if (summary->version[0] &&
+		lsp_version_parse(summary->version, strlen(summary->version), &version, NULL) < 0)
 		return;
 	const struct lsp_known_game *known = lsp_database_find(peer->database, summary->id);
 	const struct lsp_remote_game *before =
@@ -65,7 +65,8 @@ static void drop_game(struct lsp_session *session, const char *id)
 	lsp_games_remote_changed(peer, id);
 }
 
-/* ---- Listing ---------------------------------------------------------------------------------------- */
+/* ---- Listing
+ * ---------------------------------------------------------------------------------------- */
 
 static void clear_listed(struct lsp_session *session)
 {
@@ -114,8 +115,8 @@ static void drop_unlisted(struct lsp_session *session)
 	for (copy = session->remote->games; copy; copy = next) {
 		next = copy->next_game;
 		const char *id = copy->game->id;
-		if (!listed->count || !bsearch(&id, listed->items, listed->count, sizeof(char *),
-					      compare_ids))
+		if (!listed->count ||
+			!bsearch(&id, listed->items, listed->count, sizeof(char *), compare_ids))
 			drop_game(session, id);
 	}
 }
@@ -189,7 +190,8 @@ void lsp_session_list_games(struct lsp_session *session)
 	ask_page(session);
 }
 
-/* ---- Deltas ------------------------------------------------------------------------------------------ */
+/* ---- Deltas
+ * ------------------------------------------------------------------------------------------ */
 
 void lsp_session_take_delta(struct lsp_session *session, const struct lsp_library_delta *delta)
 {

@@ -13,10 +13,11 @@
 
 #include <utlist.h>
 
-#define FOLLOWS_MAX 64       /* contents that one peer may follow here */
+#define FOLLOWS_MAX 64 /* contents that one peer may follow here */
 #define PENDING_RANGES_MAX 512
 
-/* ---- Theirs ------------------------------------------------------------------------------------------- */
+/* ---- Theirs
+ * ------------------------------------------------------------------------------------------- */
 
 /* How the session's peer holds this content by its own account. */
 static const struct lsp_remote_game *copy_with(
@@ -25,7 +26,8 @@ static const struct lsp_remote_game *copy_with(
 	struct lsp_remote_game *copy;
 	if (!session->remote)
 		return NULL;
-	DL_FOREACH2(session->remote->games, copy, next_game) {
+	DL_FOREACH2(session->remote->games, copy, next_game)
+	{
 		if (lsp_hash_equal(&copy->content, content))
 			return copy;
 	}
@@ -77,7 +79,8 @@ void lsp_session_source(struct lsp_session *session, const struct lsp_hash *cont
 void lsp_sessions_offer_share(struct lsp_peer *peer, struct lsp_share *share)
 {
 	struct lsp_session *session;
-	DL_FOREACH(peer->sessions, session) {
+	DL_FOREACH(peer->sessions, session)
+	{
 		if (copy_with(session, &lsp_share_manifest(share)->content_id))
 			lsp_session_source(session, &lsp_share_manifest(share)->content_id);
 	}
@@ -97,10 +100,9 @@ void lsp_session_take_haves(struct lsp_session *session, const struct lsp_haves 
 	if (!share)
 		return;
 	lsp_swarm_id game = lsp_share_swarm_game(share);
-	int r = haves->all
-		? lsp_swarm_peer_has_all(peer->swarm, session->swarm_peer, game, &err)
-		: lsp_swarm_peer_has(
-			  peer->swarm, session->swarm_peer, game, &haves->chunks, &err);
+	int r = haves->all ? lsp_swarm_peer_has_all(peer->swarm, session->swarm_peer, game, &err)
+			   : lsp_swarm_peer_has(
+				     peer->swarm, session->swarm_peer, game, &haves->chunks, &err);
 	breach(session, r, &err);
 	lsp_peer_kick(peer);
 }
@@ -144,13 +146,15 @@ void lsp_session_take_withdraw(struct lsp_session *session, const struct lsp_chu
 	lsp_peer_kick(peer);
 }
 
-/* ---- Ours ---------------------------------------------------------------------------------------------- */
+/* ---- Ours
+ * ---------------------------------------------------------------------------------------------- */
 
 static struct lsp_follow *find_follow(
 	const struct lsp_session *session, const struct lsp_hash *content)
 {
 	struct lsp_follow *f;
-	DL_FOREACH(session->follows, f) {
+	DL_FOREACH(session->follows, f)
+	{
 		if (lsp_hash_equal(&f->content, content))
 			return f;
 	}
@@ -185,9 +189,8 @@ int lsp_session_follow(struct lsp_session *session, const struct lsp_hash *conte
 	if (!share)
 		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND, "that content is not here");
 	if (!find_follow(session, content)) {
-		struct lsp_follow *f = session->follow_count < FOLLOWS_MAX
-			? calloc(1, sizeof *f)
-			: NULL;
+		struct lsp_follow *f =
+			session->follow_count < FOLLOWS_MAX ? calloc(1, sizeof *f) : NULL;
 		if (!f)
 			return lsp_error_set(err, "peer", LSP_E_BUSY, "it follows too many");
 		f->content = *content;
@@ -258,19 +261,21 @@ static void flush_follow(struct lsp_session *session, struct lsp_follow *f)
 void lsp_sessions_flush_haves(struct lsp_peer *peer)
 {
 	struct lsp_session *session;
-	DL_FOREACH(peer->sessions, session) {
+	DL_FOREACH(peer->sessions, session)
+	{
 		struct lsp_follow *f;
 		DL_FOREACH(session->follows, f)
-			flush_follow(session, f);
+		flush_follow(session, f);
 	}
 }
 
-void lsp_sessions_announce_chunks(struct lsp_peer *peer, struct lsp_share *share, uint32_t first,
-	uint32_t count, bool gained)
+void lsp_sessions_announce_chunks(
+	struct lsp_peer *peer, struct lsp_share *share, uint32_t first, uint32_t count, bool gained)
 {
 	const struct lsp_hash *content = &lsp_share_manifest(share)->content_id;
 	struct lsp_session *session;
-	DL_FOREACH(peer->sessions, session) {
+	DL_FOREACH(peer->sessions, session)
+	{
 		struct lsp_follow *f = find_follow(session, content);
 		if (gained) {
 			if (f && !add_pending(f, first, count)) {
@@ -290,7 +295,8 @@ void lsp_sessions_announce_chunks(struct lsp_peer *peer, struct lsp_share *share
 void lsp_sessions_tell_all(struct lsp_peer *peer, const struct lsp_request *request)
 {
 	struct lsp_session *session;
-	DL_FOREACH(peer->sessions, session) {
+	DL_FOREACH(peer->sessions, session)
+	{
 		if (session->state == SESSION_ESTABLISHED)
 			lsp_exchange_tell(session->connection, request);
 	}

@@ -10,7 +10,7 @@
 struct lsp_exchange;
 
 enum session_state {
-	SESSION_GREETING,    /* not both have said Hello */
+	SESSION_GREETING, /* not both have said Hello */
 	SESSION_ESTABLISHED,
 	SESSION_GONE,
 };
@@ -74,8 +74,7 @@ void lsp_session_stop_listing(struct lsp_session *session);
 
 /* session_haves.c */
 void lsp_session_take_haves(struct lsp_session *session, const struct lsp_haves *haves);
-void lsp_session_take_have_update(
-	struct lsp_session *session, const struct lsp_chunk_set *update);
+void lsp_session_take_have_update(struct lsp_session *session, const struct lsp_chunk_set *update);
 void lsp_session_take_withdraw(struct lsp_session *session, const struct lsp_chunk_set *set);
 LSP_MUST_CHECK int lsp_session_follow(struct lsp_session *session, const struct lsp_hash *content,
 	struct lsp_haves *ret_haves, struct lsp_error *err);

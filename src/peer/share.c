@@ -6,7 +6,7 @@
 #include <uthash.h>
 
 struct lsp_share {
-	UT_hash_handle hh; /* by content id */
+	UT_hash_handle hh;        /* by content id */
 	struct lsp_shares *owner; /* NULL: withdrawn */
 	unsigned references;
 	char game[LSP_GAME_ID_MAX + 1];
@@ -22,8 +22,7 @@ struct lsp_shares {
 	struct lsp_share *by_content;
 };
 
-int lsp_shares_new(
-	struct lsp_swarm *swarm, struct lsp_shares **ret_shares, struct lsp_error *err)
+int lsp_shares_new(struct lsp_swarm *swarm, struct lsp_shares **ret_shares, struct lsp_error *err)
 {
 	struct lsp_shares *shares = calloc(1, sizeof *shares);
 	if (!shares)
@@ -151,8 +150,7 @@ int lsp_shares_add_source(struct lsp_shares *shares, const char *game, struct ls
 		if (r < 0)
 			return r;
 	} else {
-		lsp_swarm_game_gained(
-			shares->swarm, share->swarm_game, 0, manifest->chunk_count);
+		lsp_swarm_game_gained(shares->swarm, share->swarm_game, 0, manifest->chunk_count);
 	}
 	lsp_source_unref(share->source);
 	share->source = lsp_source_ref(source);

@@ -26,8 +26,8 @@ struct lsp_session;
 struct lsp_share;
 struct lsp_shares;
 
-LSP_MUST_CHECK int lsp_shares_new(struct lsp_swarm *swarm, struct lsp_shares **ret_shares,
-	struct lsp_error *err);
+LSP_MUST_CHECK int lsp_shares_new(
+	struct lsp_swarm *swarm, struct lsp_shares **ret_shares, struct lsp_error *err);
 /* Every share is withdrawn first. */
 void lsp_shares_free(struct lsp_shares *shares);
 
@@ -45,8 +45,7 @@ LSP_MUST_CHECK int lsp_shares_add_stage(struct lsp_shares *shares, const char *g
 void lsp_share_drop_stage(struct lsp_share *share);
 void lsp_share_drop_source(struct lsp_share *share);
 
-struct lsp_share *lsp_shares_find(
-	const struct lsp_shares *shares, const struct lsp_hash *content);
+struct lsp_share *lsp_shares_find(const struct lsp_shares *shares, const struct lsp_hash *content);
 /* The share that serves a game's finished content; NULL: none. */
 struct lsp_share *lsp_shares_find_game(const struct lsp_shares *shares, const char *game);
 /* Each in turn, from NULL to NULL. */

@@ -28,8 +28,8 @@ json_t *lsp_peer_load_json(struct lsp_peer *peer, const char *name)
 	int r = path ? lsp_fs_read_file(path, DOCUMENT_MAX, &content, &err)
 		     : lsp_error_no_memory(&err, "peer");
 	if (r == 0)
-		r = lsp_json_parse((const char *)content.data, content.size,
-			&lsp_json_limits_local, &document, &err);
+		r = lsp_json_parse((const char *)content.data, content.size, &lsp_json_limits_local,
+			&document, &err);
 	if (r == 0 && !json_is_object(document)) {
 		json_decref(document);
 		r = lsp_error_set(&err, "peer", LSP_E_PROTOCOL, "it is no object");
@@ -37,8 +37,8 @@ json_t *lsp_peer_load_json(struct lsp_peer *peer, const char *name)
 	if (r == 0)
 		return document;
 	if (r != -LSP_E_NOT_FOUND)
-		lsp_log_warning("peer", "%s is not read, its content is lost: %s", path,
-			err.message);
+		lsp_log_warning(
+			"peer", "%s is not read, its content is lost: %s", path, err.message);
 	return json_object();
 }
 
@@ -52,8 +52,8 @@ static void save_free(struct save *save)
 static void write_document(struct lsp_job *job)
 {
 	struct save *save = lsp_container_of(job, struct save, job);
-	job->result = lsp_fs_write_file(
-		save->path, save->text, strlen(save->text), 0600, &job->error);
+	job->result =
+		lsp_fs_write_file(save->path, save->text, strlen(save->text), 0600, &job->error);
 }
 
 static void written(struct lsp_job *job)
@@ -70,8 +70,8 @@ void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *documen
 	struct save *save = calloc(1, sizeof *save);
 	if (save) {
 		save->path = lsp_text_format("%s/%s", peer->state_dir, name);
-		save->text = document ? json_dumps(document, JSON_INDENT(2) | JSON_SORT_KEYS)
-				      : NULL;
+		save->text =
+			document ? json_dumps(document, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
 	}
 	json_decref(document);
 	int r = save && save->path && save->text ? 0 : lsp_error_no_memory(&err, "peer");
@@ -95,6 +95,6 @@ void lsp_peer_warn(struct lsp_peer *peer, const char *format, ...)
 	vsnprintf(message, sizeof message, format, arguments);
 	va_end(arguments);
 	lsp_log_warning("peer", "%s", message);
-	lsp_events_publish(peer->events,
-		json_pack("{s:s, s:s}", "event", "warning", "message", message));
+	lsp_events_publish(
+		peer->events, json_pack("{s:s, s:s}", "event", "warning", "message", message));
 }

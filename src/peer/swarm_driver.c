@@ -3,6 +3,7 @@
  * does what it says. Thinking is put off to the end of the loop's round, so that a burst of events
  * costs one thought.
  */
+#include "peer/swarm_driver.h"
 #include "base/log.h"
 #include "peer/download.h"
 #include "peer/events.h"
@@ -10,7 +11,6 @@
 #include "peer/peer.h"
 #include "peer/session.h"
 #include "peer/share.h"
-#include "peer/swarm_driver.h"
 #include "peer/upload.h"
 
 static void act(struct lsp_peer *peer, const struct lsp_swarm_action *action)

@@ -18,7 +18,7 @@ struct lsp_upload {
 	struct lsp_responder *responder; /* NULL likewise */
 	struct lsp_share *share;         /* a reference */
 	struct lsp_share_reader reader;
-	lsp_swarm_id id;                 /* in the swarm; 0: not there (any more) */
+	lsp_swarm_id id; /* in the swarm; 0: not there (any more) */
 
 	/* What is to be sent: chunks, or a range of one file. */
 	uint32_t chunk, count;
@@ -50,8 +50,7 @@ static void leave_swarm(struct lsp_upload *upload, bool complete)
 {
 	if (!upload->id)
 		return;
-	lsp_swarm_upload_end(
-		upload->peer->swarm, upload->id, complete, lsp_peer_now(upload->peer));
+	lsp_swarm_upload_end(upload->peer->swarm, upload->id, complete, lsp_peer_now(upload->peer));
 	upload->id = 0;
 	lsp_peer_kick(upload->peer);
 }
@@ -109,7 +108,8 @@ static void own(struct lsp_upload *upload, struct lsp_responder *responder)
 		&(struct lsp_responder_owner){.more = more, .gone = gone, .argument = upload});
 }
 
-/* ---- Reading --------------------------------------------------------------------------------------- */
+/* ---- Reading
+ * --------------------------------------------------------------------------------------- */
 
 static uint64_t chunk_left(const struct lsp_upload *upload)
 {
@@ -126,10 +126,11 @@ static void read_block(struct lsp_job *job)
 	size_t done = 0;
 	job->result = 0;
 	if (upload->by_file) {
-		job->result = upload->reader.source
-			? lsp_source_read(upload->reader.source, upload->file, upload->offset,
-				  block->data, block->size, &job->error)
-			: lsp_error_set(&job->error, "peer", LSP_E_NOT_FOUND, "not here any more");
+		job->result = upload->reader.source ? lsp_source_read(upload->reader.source,
+							      upload->file, upload->offset,
+							      block->data, block->size, &job->error)
+						    : lsp_error_set(&job->error, "peer",
+							      LSP_E_NOT_FOUND, "not here any more");
 		upload->offset += block->size;
 		return;
 	}
@@ -178,8 +179,8 @@ static void block_read(struct lsp_job *job)
 	upload->left -= block->size;
 	lsp_session_count_sent(upload->session, block->size);
 	if (upload->id)
-		lsp_swarm_upload_sent(upload->peer->swarm, upload->id, block->size,
-			lsp_peer_now(upload->peer));
+		lsp_swarm_upload_sent(
+			upload->peer->swarm, upload->id, block->size, lsp_peer_now(upload->peer));
 	if (!upload->left)
 		leave_swarm(upload, true);
 	lsp_responder_bytes(upload->responder, block->data, block->size, release_block, block);
@@ -228,7 +229,8 @@ static void pump(struct lsp_upload *upload)
 	}
 }
 
-/* ---- Chunks, by way of the swarm ------------------------------------------------------------------- */
+/* ---- Chunks, by way of the swarm
+ * ------------------------------------------------------------------- */
 
 /* The run that is really here: up to the first chunk that is not, and to the limit of bytes. */
 static uint32_t clip(const struct lsp_share *share, lsp_swarm_id game, struct lsp_peer *peer,
@@ -310,8 +312,7 @@ static void bounce(struct lsp_upload *upload, const struct lsp_swarm_action *act
 	};
 	struct lsp_response response = {.type = LSP_RESPONSE_ERROR};
 	response.error.code = LSP_E_BUSY;
-	snprintf(response.error.bounce, sizeof response.error.bounce, "%s",
-		words[action->bounce]);
+	snprintf(response.error.bounce, sizeof response.error.bounce, "%s", words[action->bounce]);
 	response.error.has_hint = action->hint != LSP_SWARM_NO_HINT;
 	response.error.hint = response.error.has_hint ? action->hint : 0;
 	snprintf(response.error.message, sizeof response.error.message, "not now");
@@ -337,7 +338,8 @@ void lsp_upload_act(struct lsp_upload *upload, const struct lsp_swarm_action *ac
 	}
 }
 
-/* ---- Files, for who asks so ------------------------------------------------------------------------ */
+/* ---- Files, for who asks so
+ * ------------------------------------------------------------------------ */
 
 static struct lsp_share *find_share(
 	struct lsp_peer *peer, const struct lsp_hash *content, const char *game)

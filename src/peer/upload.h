@@ -3,9 +3,10 @@
  *
  * A request for chunks waits in the swarm's queue, which decides when it starts, or that it is
  * bounced. A running upload reads block by block on a disk thread and hands each block to the
- * stream, which gives it back when the other side has acknowledged it: nothing is copied in between.
- * At most two blocks of an upload are in memory, and no more is read than the swarm grants (limits,
- * ping guard, fairness), so a peer that never reads costs two blocks until its stream times out.
+ * stream, which gives it back when the other side has acknowledged it: nothing is copied in
+ * between. At most two blocks of an upload are in memory, and no more is read than the swarm grants
+ * (limits, ping guard, fairness), so a peer that never reads costs two blocks until its stream
+ * times out.
  *
  * An upload belongs to the core loop; it ends by itself when its stream ends.
  */
@@ -21,7 +22,8 @@ struct lsp_upload;
 /* A GetChunks request. The responder is answered, now or later. */
 void lsp_upload_chunks(struct lsp_session *session, struct lsp_responder *responder,
 	const struct lsp_get_chunks *request);
-/* A file or a range of one (GetGameFileData, GetGameFileChunk), without the swarm's rarity rules. */
+/* A file or a range of one (GetGameFileData, GetGameFileChunk), without the swarm's rarity rules.
+ */
 void lsp_upload_file(struct lsp_session *session, struct lsp_responder *responder,
 	const struct lsp_hash *content, const char *game, const char *path, uint64_t offset,
 	uint64_t length, bool whole);
