@@ -7,7 +7,8 @@
  * update takes the new content from .lanspread/stage/files, all of it, and moves it into place as a
  * download would. Archives are unpacked in this process. The date is 2026-01-31 for ever. Exit 0, or
  * 1 with the error on stderr. With LANSPREAD_OPERATION_LOG=FILE every mutating call that succeeded is
- * written there, one JSON object a line: what powercut.py replays.
+ * written there, one JSON object a line: what powercut.py replays. With LANSPREAD_KILL_AT=N the process
+ * kills itself before mutating call N (the first is 1).
  */
 #include "base/fs.h"
 #include "base/text.h"
@@ -15,6 +16,7 @@
 #include "install/tree.h"
 
 #include <locale.h>
+#include <signal.h>
 #include <string.h>
 
 #define STAGE ".lanspread/stage/files"
@@ -62,13 +64,27 @@ static void record(const struct lsp_fs_event *event, void *argument)
 	fputs("\"}\n", log);
 }
 
+static uint64_t kill_at, calls;
+
+static int maybe_die(const struct lsp_fs_event *event, void *argument)
+{
+	(void)event;
+	(void)argument;
+	if (++calls == kill_at)
+		raise(SIGKILL);
+	return 0;
+}
+
 static void start_log(void)
 {
-	static struct lsp_fs_hooks hooks = {NULL, record, NULL};
-	const char *path = getenv("LANSPREAD_OPERATION_LOG");
+	static struct lsp_fs_hooks hooks = {maybe_die, NULL, NULL};
+	const char *path = getenv("LANSPREAD_OPERATION_LOG"), *at = getenv("LANSPREAD_KILL_AT");
 	hooks.argument = path ? fopen(path, "we") : NULL;
 	if (hooks.argument)
-		lsp_fs_set_hooks(&hooks);
+		hooks.after = record;
+	if (at && lsp_text_to_u64(at, &kill_at, NULL) < 0)
+		exit(2);
+	lsp_fs_set_hooks(&hooks);
 }
 
 /* ---- Operations ---------------------------------------------------------------------------------------------- */

@@ -21,7 +21,7 @@ def snapshot(game, hidden=False):
     return state
 
 
-def archive(path, version):
+def archive(path, version, link=True):
     """Five files and a link; two change with the version, one comes and one goes."""
     files = {"game.bin": version * 3000, "data/level.dat": "level" * 500,
              "data/shared.cfg": "defaults " + version, "start.sh": "#!/bin/sh\n",
@@ -33,10 +33,11 @@ def archive(path, version):
             info.mtime = 1_600_000_000
             info.mode = 0o755 if name.endswith(".sh") else 0o644
             tar.addfile(info, io.BytesIO(text.encode()))
-        link = tarfile.TarInfo("level")
-        link.type = tarfile.SYMTYPE
-        link.linkname = "data/level.dat"
-        tar.addfile(link)
+        if link:
+            info = tarfile.TarInfo("level")
+            info.type = tarfile.SYMTYPE
+            info.linkname = "data/level.dat"
+            tar.addfile(info)
 
 
 def drive(driver, operation, game):
