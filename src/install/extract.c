@@ -17,7 +17,8 @@
 
 #define DOMAIN "install"
 #define READ_SIZE ((size_t)256 << 10)
-#define WRITE_BACK_SIZE (UINT64_C(8) << 20)
+/* Rarely: starting it costs this thread the time that the final sync saves. */
+#define WRITE_BACK_SIZE (UINT64_C(64) << 20)
 
 /* A symlink that waits for the end. */
 struct link {
