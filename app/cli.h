@@ -60,6 +60,7 @@ struct cli {
 	int columns;         /* of the terminal; 0: unknown */
 	int interrupt_fd;    /* becomes readable at Ctrl-C; −1: none */
 	const char *program; /* for starting ourselves */
+	uint64_t patience;   /* for an event that says how an operation ended; 0: CLI_GAP */
 
 	/* set by cli_main from the options that all commands have */
 	bool json;
@@ -105,6 +106,8 @@ extern const struct cli_option cli_common_options[];
  */
 
 #define CLI_PATIENCE (30 * LSP_SECOND) /* for an answer */
+/* Between the halves of an install, or from the end of an operation to the event that says how. */
+#define CLI_GAP (5 * LSP_SECOND)
 
 /* {"command": name}; members are added with cli_set. Never NULL: out of memory ends the program. */
 json_t *cli_command_new(const char *name);

@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GAP (5 * LSP_SECOND) /* between the halves of an install, at most */
-
 /* ---- The screen
  * ---------------------------------------------------------------------------------- */
 
@@ -121,15 +119,20 @@ static int lost(struct cli *cli, const struct cli_wait *wait, struct lsp_error *
 	return cli_fail(cli, err);
 }
 
-/* It is over: CLI_GOES_ON (with *ret_code untouched) when only the first half was. */
-static enum cli_verdict judge(struct cli *cli, struct cli_wait *wait, int *ret_code)
+/*
+ * It has ended: CLI_OVER with the exit code, or CLI_GOES_ON when nothing has said yet how. `last`:
+ * nothing will, so the game's state must.
+ */
+static enum cli_verdict judge(struct cli *cli, struct cli_wait *wait, bool last, int *ret_code)
 {
+	if (!wait->failed && !wait->finished && !wait->resynced && !last)
+		return CLI_GOES_ON;
 	_cleanup_json_ json_t *game = wait->failed ? NULL : ask_for_game(cli, wait->game);
 	if (wait->failed) {
 		*ret_code = cli_fail(cli, &wait->error);
 	} else if (wait->finished || cli_wait_reached(wait, game)) {
 		*ret_code = report_done(cli, wait, game);
-	} else if (wait->downloaded_only) {
+	} else if (!last) {
 		return CLI_GOES_ON;
 	} else {
 		struct lsp_error err = {0};
@@ -144,34 +147,35 @@ static int follow(struct cli *cli, const struct cli_verb *verb, const char *game
 {
 	struct screen screen = {.cli = cli};
 	struct cli_wait wait;
+	lsp_time deadline = LSP_TIME_NEVER;
 	int code = CLI_FAILED;
-	bool in_gap = false;
 	cli_wait_init(&wait, verb, game);
 	for (;;) {
 		struct lsp_error err = {0};
 		_cleanup_json_ json_t *event = NULL;
-		int r = lsp_control_next(
-			cli->connection, in_gap ? GAP : LSP_TIME_NEVER, &event, &err);
+		enum cli_verdict verdict = CLI_OVER;
 		bool was_waiting = wait.waiting;
-		if (r == -LSP_E_TIMEOUT) {
-			wait.downloaded_only = false;
-			judge(cli, &wait, &code);
-			return code;
-		}
-		if (r < 0) {
+		lsp_time now = lsp_now(lsp_clock_system);
+		int r = lsp_control_next(
+			cli->connection, lsp_time_left(now, deadline), &event, &err);
+		if (r < 0 && r != -LSP_E_TIMEOUT) {
 			wipe(&screen);
 			return r == -LSP_E_CANCELLED ? detach(cli, verb, game)
 						     : lost(cli, &wait, &err);
 		}
-		enum cli_verdict verdict = cli_wait_take(&wait, event);
-		show(&screen, &wait, was_waiting, event);
-		in_gap = false;
+		if (r == 0) {
+			verdict = cli_wait_take(&wait, event);
+			show(&screen, &wait, was_waiting, event);
+		}
+		if (!wait.ended)
+			deadline = LSP_TIME_NEVER;
+		else if (deadline == LSP_TIME_NEVER)
+			deadline = lsp_time_add(now, cli->patience ? cli->patience : CLI_GAP);
 		if (verdict == CLI_GOES_ON)
 			continue;
 		wipe(&screen);
-		if (judge(cli, &wait, &code) == CLI_OVER)
+		if (judge(cli, &wait, r < 0, &code) == CLI_OVER)
 			return code;
-		in_gap = true;
 	}
 }
 

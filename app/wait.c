@@ -50,21 +50,22 @@ static void take_failure(struct cli_wait *wait, const json_t *event)
 }
 
 /* An event of the operation itself or, where that fetches, of its download. */
-static void take_own(struct cli_wait *wait, const char *suffix, bool part, const json_t *event)
+static enum cli_verdict take_own(
+	struct cli_wait *wait, const char *suffix, bool part, const json_t *event)
 {
 	wait->seen = true;
 	if (strcmp(suffix, "failed") == 0) {
 		take_failure(wait, event);
 	} else if (strcmp(suffix, "finished") == 0) {
 		wait->finished = wait->finished || !part;
-		wait->downloaded_only = part;
 		snprintf(wait->kept, sizeof wait->kept, "%s", cli_text(event, "kept"));
 	} else if (strcmp(suffix, "all_peers_gone") == 0) {
 		wait->waiting = true;
 	} else {
-		wait->downloaded_only = false;
+		wait->ended = false;
 		wait->waiting = false;
 	}
+	return wait->ended ? CLI_OVER : CLI_GOES_ON;
 }
 
 /* Ours, or a part of it; a game that is being hashed is busy with something else. */
@@ -93,14 +94,15 @@ static enum cli_verdict take_snapshot(struct cli_wait *wait, const json_t *event
 	size_t i;
 	if (is_running(wait, event)) {
 		wait->seen = true;
+		wait->ended = false;
 		json_array_foreach (json_object_get(event, "games"), i, game)
 			if (strcmp(cli_text(game, "id"), wait->game) == 0)
 				wait->waiting = json_is_true(json_object_get(game, "waiting"));
 		return CLI_GOES_ON;
 	}
-	if (json_is_true(json_object_get(event, "resync")))
-		return CLI_OVER;
-	return wait->seen ? CLI_OVER : CLI_GOES_ON;
+	wait->resynced = wait->resynced || json_is_true(json_object_get(event, "resync"));
+	wait->ended = wait->seen || wait->resynced;
+	return wait->ended ? CLI_OVER : CLI_GOES_ON;
 }
 
 enum cli_verdict cli_wait_take(struct cli_wait *wait, const json_t *event)
@@ -111,16 +113,14 @@ enum cli_verdict cli_wait_take(struct cli_wait *wait, const json_t *event)
 	if (!cli_wait_concerns(wait, event))
 		return CLI_GOES_ON;
 	const char *suffix = suffix_of(name, wait->verb->prefix);
-	if (suffix) {
-		take_own(wait, suffix, false, event);
-	} else if (wait->verb->fetches) {
-		suffix = suffix_of(name, "download");
-		if (!suffix)
-			suffix = suffix_of(name, "install");
-		if (suffix)
-			take_own(wait, suffix, true, event);
-	}
-	return CLI_GOES_ON;
+	if (suffix)
+		return take_own(wait, suffix, false, event);
+	if (!wait->verb->fetches)
+		return CLI_GOES_ON;
+	suffix = suffix_of(name, "download");
+	if (!suffix)
+		suffix = suffix_of(name, "install");
+	return suffix ? take_own(wait, suffix, true, event) : CLI_GOES_ON;
 }
 
 bool cli_wait_reached(const struct cli_wait *wait, const json_t *game)

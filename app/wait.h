@@ -2,10 +2,11 @@
  * Following an operation to its end, from events alone. A pure state machine: events go in, a
  * verdict comes out; what to print is the caller's business.
  *
- * An operation is over when a local_games_updated, the authoritative list, no longer has it: only
- * then is its guard released and the list of games tells the new state. Whether it went well its
- * own events say. A reader that fell behind may have missed them (a snapshot with "resync"): then
- * the game's state must tell (cli_wait_reached).
+ * An operation is over when a local_games_updated, the authoritative list, no longer has it (only
+ * then is its guard released and the list of games tells the new state) and its own events said how
+ * it went; the two come in either order, and between the halves of an install neither is there. A
+ * reader that fell behind may have missed events (a snapshot with "resync"): then the game's state
+ * must tell (cli_wait_reached).
  */
 #pragma once
 
@@ -27,7 +28,7 @@ const struct cli_verb *cli_verb_find(const char *name);
 
 enum cli_verdict {
 	CLI_GOES_ON,
-	CLI_OVER, /* it has ended; `failed` and `finished` say how, neither: ask for the game */
+	CLI_OVER, /* it has ended; `failed`, `finished` say how; neither: more may come */
 };
 
 struct cli_wait {
@@ -36,8 +37,9 @@ struct cli_wait {
 	bool seen; /* it was running, or its events came */
 	bool finished;
 	bool failed;
-	bool waiting;         /* a download without a source */
-	bool downloaded_only; /* install: the first half is over */
+	bool waiting;  /* a download without a source */
+	bool ended;    /* the last list of operations did not have it */
+	bool resynced; /* events were missed: the game's state must tell */
 	struct lsp_error error;
 	char kept[512]; /* a folder with saved files, or empty */
 };
