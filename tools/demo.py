@@ -104,9 +104,7 @@ def start_party(lab):
         lab.start([sys.executable, PROXY, "proxy", holder.fileno(), cem.host.namespace, port], pass_fds=[holder.fileno()])
         return ann, ben, cem
     ann = lab.host("ann").daemon()
-    ben = lab.host("ben").daemon(arguments=["--peer", ann.address])
-    cem = lab.host("cem").daemon(arguments=["--peer", ann.address, "--peer", ben.address], http="127.0.0.1:0")
-    return ann, ben, cem
+    return ann, lab.host("ben").daemon(), lab.host("cem").daemon(http="127.0.0.1:0")
 
 
 def share(daemon, game, version):

@@ -105,10 +105,13 @@ def die_with_parent():
 # ---- The LAN ------------------------------------------------------------------------------------------
 
 class Lab:
-    """One switch and its hosts. mtu and rate (bits/s, for each cable and direction) hold for all."""
+    """One switch and its hosts. mtu and rate (bits/s, for each cable and direction) hold for all.
+    Without discovery (as on loopback, or with LANLAB_DISCOVERY=0) each daemon is told of the others."""
 
-    def __init__(self, namespaces=True, mtu=1500, rate=None, subnet=77):
+    def __init__(self, namespaces=True, mtu=1500, rate=None, subnet=77, discovery=None):
         self.namespaces, self.mtu, self.rate, self.subnet = namespaces, mtu, rate, subnet
+        wanted = os.environ.get("LANLAB_DISCOVERY") != "0"
+        self.discovery = namespaces and (wanted if discovery is None else discovery)
         self.prefix = f"lanlab-{os.getpid()}-{secrets.token_hex(2)}-"
         self.hosts, self.processes, self.switches = [], [], {}
         if namespaces:
@@ -298,7 +301,12 @@ class Daemon:
     def command(self):
         port = [] if "--listen" in self.arguments else ["--listen", f"{self.host.address}:0"] \
             if not self.host.lab.namespaces else []
-        lonely = [] if self.host.lab.namespaces else ["--no-discovery"]
+        lonely = []
+        if not self.host.lab.discovery and "--no-discovery" not in self.arguments:
+            lonely.append("--no-discovery")
+            for other in (daemon for host in self.host.lab.hosts for daemon in host.daemons):
+                if other is not self and other.ready:
+                    lonely += ["--peer", other.address]
         return self.wrapper + [BUILD / "app/lanspread", "run", "--json", "--name", self.name, "--games", self.games,
                                "--state", self.state, "--control", self.control, "--http", self.http, *port, *lonely,
                                *self.arguments]
@@ -310,7 +318,7 @@ class Daemon:
                                                stdout=subprocess.PIPE, stderr=log, text=True, env=self.env)
         self.started = time.monotonic()
         line = self.process.stdout.readline()
-        if not line:
+        if '"ready":true' not in line:
             raise LabError(f"{self.name} did not start (exit {self.process.wait()}):\n" +
                            self.log.read_text(errors="replace")[-2000:])
         self.ready = json.loads(line)
