@@ -22,6 +22,7 @@
 
 #define EVENT_DELAY (200 * LSP_MILLISECOND) /* from an event to the look at its game */
 #define LOOK_REST (500 * LSP_MILLISECOND)   /* between two looks at one game, at least */
+#define PROPER_LOOK (2 * LSP_SECOND)        /* from an assumption to the look that proves it */
 #define HELPER_AT 64                        /* games in a batch that are worth a second thread */
 #define ROOT_OWNER 1                        /* of the watch on the games folder itself */
 
@@ -66,8 +67,9 @@ static int scan_items(struct lsp_cancel *token, void *argument, struct lsp_error
 		struct watcher watcher = {batch, item->game->owner};
 		struct lsp_scan_hooks hooks = {watch_folder, &watcher};
 		lsp_time begin = lsp_library_now(library);
+		bool quick = library->first_list && item->game->is_known && !item->game->looked;
 		item->result = lsp_scan_game(library->dir->path, item->game->id, &hooks,
-			batch->token, &item->scan, NULL);
+			quick ? &item->game->known : NULL, batch->token, &item->scan, NULL);
 		item->cost = lsp_library_now(library) - begin;
 	}
 	return 0;
@@ -167,6 +169,23 @@ static void remove_gone(struct lsp_library *library, struct lsp_local_game *game
 	library->names_changed = true;
 }
 
+/*
+ * For the quick look of the next start. Folders that changed a moment ago may change again within
+ * one tick of their clock: those are not to be relied on yet.
+ */
+static void keep_structure(struct lsp_library *library, struct lsp_local_game *game)
+{
+	int64_t age = (int64_t)lsp_wall(library->options.clock) - game->scan.newest_folder_ns;
+	bool young = age < (int64_t)(2 * LSP_SECOND) && age > -(int64_t)(2 * LSP_SECOND);
+	uint64_t structure = young ? 0 : game->scan.structure;
+	if (!lsp_library_is_ready(game) || game->known.structure == structure)
+		return;
+	game->known.structure = structure;
+	struct lsp_error err = {0};
+	if (lsp_library_index_touch(library->index, game->id, structure, &err) < 0)
+		lsp_log_debug("library", "%s", err.message);
+}
+
 static void apply(struct lsp_library *library, struct item *item)
 {
 	struct lsp_local_game *game = item->game;
@@ -191,6 +210,10 @@ static void apply(struct lsp_library *library, struct item *item)
 		lsp_library_drop_job(library, game);
 	game->scan = item->scan;
 	game->looked = true;
+	if (game->scan.assumed)
+		plan_look(game, now + PROPER_LOOK);
+	else
+		keep_structure(library, game);
 	if (game->hash_retry) {
 		game->hash_failed = false;
 		game->hash_retry = false;

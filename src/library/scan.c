@@ -114,6 +114,8 @@ struct walk {
 	struct lsp_cancel *token;
 	struct lsp_scan scan;
 	bool use_changes;
+	bool quick;     /* files are not looked at */
+	bool doubtful;  /* something is there that a quick look cannot tell */
 	char **pending; /* folders still to be read, relative paths; owned */
 	size_t pending_count, pending_room;
 	char *entries;
@@ -181,6 +183,17 @@ static bool is_archive(const char *name)
 	return false;
 }
 
+/* The names at the top tell what kind of thing the game is. */
+static void note_name(struct walk *walk, const char *path, const char *name)
+{
+	if (*path)
+		return;
+	if (strcmp(name, "version.ini") == 0)
+		walk->scan.has_version = true;
+	if (is_archive(name))
+		walk->scan.has_archive = true;
+}
+
 static void take_file(struct walk *walk, const char *path, struct lanes folder, const char *name,
 	const struct stat *st)
 {
@@ -207,10 +220,28 @@ static void take_file(struct walk *walk, const char *path, struct lanes folder, 
 	}
 	scan->size += stamp.size;
 	scan->file_count++;
-	if (!*path && strcmp(name, "version.ini") == 0)
-		scan->has_version = true;
-	if (!*path && is_archive(name))
-		scan->has_archive = true;
+	note_name(walk, path, name);
+}
+
+/* Without stat(2): what kind of entry it is, the directory says. */
+static int visit_quickly(
+	struct walk *walk, const char *path, const struct dirent64 *entry, struct lsp_error *err)
+{
+	const char *name = entry->d_name;
+	bool folder = entry->d_type == DT_DIR;
+	if (!*path && lsp_path_is_private(name)) {
+		walk->scan.has_local =
+			walk->scan.has_local || (folder && strcmp(name, "local") == 0);
+		walk->doubtful = walk->doubtful || entry->d_type == DT_UNKNOWN;
+		return 0;
+	}
+	if (folder && strlen(path) + strlen(name) + 1 <= LSP_PATH_MAX)
+		return push(walk, path, name, err);
+	if (entry->d_type != DT_REG)
+		walk->doubtful = true;
+	walk->scan.file_count++;
+	note_name(walk, path, name);
+	return 0;
 }
 
 static int visit(struct walk *walk, int dir_fd, const char *path, struct lanes folder,
@@ -254,12 +285,30 @@ static int read_entries(struct walk *walk, int dir_fd, const char *path, struct 
 		for (ssize_t at = 0; r == 0 && at < got;) {
 			struct dirent64 *entry = (struct dirent64 *)(walk->entries + at);
 			at += entry->d_reclen;
-			if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-				r = visit(walk, dir_fd, path, folder, entry->d_name, err);
+			if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+				continue;
+			r = walk->quick ? visit_quickly(walk, path, entry, err)
+					: visit(walk, dir_fd, path, folder, entry->d_name, err);
 		}
 		if (r < 0)
 			return r;
 	}
+}
+
+/* Before its entries are read: what comes later makes another time. */
+static void sum_folder(struct walk *walk, int fd, const char *path)
+{
+	struct stat st;
+	struct lsp_file_stamp stamp = {0};
+	if (fstat(fd, &st) < 0)
+		walk->doubtful = true;
+	else
+		lsp_file_stamp_from(&st, &stamp);
+	struct lanes folder = mix_folder(path, strlen(path));
+	walk->scan.structure += mix(folder.a, (uint64_t)stamp.mtime_ns) +
+				(walk->use_changes ? mix(folder.b, (uint64_t)stamp.ctime_ns) : 0);
+	int64_t newest = LSP_MAX(stamp.mtime_ns, stamp.ctime_ns);
+	walk->scan.newest_folder_ns = LSP_MAX(walk->scan.newest_folder_ns, newest);
 }
 
 static int read_folder(struct walk *walk, const char *path, struct lsp_error *err)
@@ -275,6 +324,7 @@ static int read_folder(struct walk *walk, const char *path, struct lsp_error *er
 	}
 	if (walk->hooks)
 		walk->hooks->folder(walk->hooks->argument, fd, *path ? path : ".");
+	sum_folder(walk, fd, path);
 	return read_entries(walk, fd, path, err);
 }
 
@@ -310,8 +360,33 @@ static int walk_all(struct walk *walk, struct lsp_error *err)
 	return r;
 }
 
+/* 1: the folders are those of the last time, and so, we assume, is what is in them. */
+static int look_quickly(
+	struct walk *walk, const struct lsp_index_game *known, struct lsp_error *err)
+{
+	walk->quick = true;
+	int r = walk_all(walk, err);
+	walk->quick = false;
+	if (r < 0)
+		return r;
+	struct lsp_scan *scan = &walk->scan;
+	scan->structure = scan->structure ?: 1;
+	bool same = !walk->doubtful && !scan->problem[0] && scan->has_version &&
+		    scan->structure == known->structure && scan->file_count == known->file_count;
+	if (!same) {
+		*scan = (struct lsp_scan){0};
+		return 0;
+	}
+	scan->assumed = true;
+	scan->fingerprint = known->fingerprint;
+	scan->size = known->size;
+	strcpy(scan->version, known->version);
+	return 1;
+}
+
 int lsp_scan_game(const char *games_dir, const char *id, const struct lsp_scan_hooks *hooks,
-	struct lsp_cancel *token, struct lsp_scan *ret_scan, struct lsp_error *err)
+	const struct lsp_index_game *known, struct lsp_cancel *token, struct lsp_scan *ret_scan,
+	struct lsp_error *err)
 {
 	_cleanup_(walk_done) struct walk walk = {.top = -1, .hooks = hooks, .token = token};
 	_cleanup_free_ char *path = lsp_text_format("%s/%s", games_dir, id);
@@ -329,11 +404,15 @@ int lsp_scan_game(const char *games_dir, const char *id, const struct lsp_scan_h
 		return 0;
 	}
 	walk.use_changes = lsp_scan_has_changes(walk.top);
-	r = walk_all(&walk, err);
+	r = known && known->structure ? look_quickly(&walk, known, err) : 0;
+	if (r == 0) {
+		r = walk_all(&walk, err);
+		walk.scan.structure = walk.scan.structure ?: 1;
+		if (r == 0 && walk.scan.has_version)
+			read_version(&walk);
+	}
 	if (r < 0)
 		return r;
-	if (walk.scan.has_version)
-		read_version(&walk);
 	*ret_scan = walk.scan;
 	return 0;
 }

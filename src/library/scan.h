@@ -8,6 +8,11 @@
  * equal files and other changes somebody may have restored a time of modification, or has just run
  * chmod.
  *
+ * The quickest look takes no more than the folders: if they are those of the last time, by their
+ * times, no name in them came or went, and the files are assumed to be the same. A file that was
+ * written in place meanwhile is missed by it, so it only serves to have a start quick; a proper
+ * look comes soon after.
+ *
  * A folder is walked below its own descriptor and symlinks in it are not followed; the game's
  * folder itself may be one. Two descriptors are open at a time, however deep it goes. Blocks on the
  * disk; from every thread; returns soon after its token is cancelled.
@@ -27,7 +32,10 @@ struct lsp_cancel;
 
 struct lsp_scan {
 	struct lsp_fingerprint fingerprint;
-	uint64_t size; /* bytes of what would be shared */
+	uint64_t structure;       /* a sum over the folders and their times; never 0 */
+	bool assumed;             /* the files were not looked at */
+	int64_t newest_folder_ns; /* the latest of the folders' times */
+	uint64_t size;            /* bytes of what would be shared */
 	uint32_t file_count;
 	int64_t newest_ns; /* the latest time of change or modification; wall clock */
 	bool has_version;  /* there is a file version.ini: it was downloaded or copied whole */
@@ -46,11 +54,13 @@ struct lsp_scan_hooks {
 
 /*
  * Looks at <games_dir>/<id>. -LSP_E_NOT_FOUND when there is no such folder, -LSP_E_CANCELLED; all
- * else is told in the result's problem. hooks may be NULL.
+ * else is told in the result's problem. hooks may be NULL. known: what the last look found, if the
+ * quickest look will do; NULL: a proper one. A quick look that finds another structure goes on to
+ * be a proper one.
  */
 LSP_MUST_CHECK int lsp_scan_game(const char *games_dir, const char *id,
-	const struct lsp_scan_hooks *hooks, struct lsp_cancel *token, struct lsp_scan *ret_scan,
-	struct lsp_error *err);
+	const struct lsp_scan_hooks *hooks, const struct lsp_index_game *known,
+	struct lsp_cancel *token, struct lsp_scan *ret_scan, struct lsp_error *err);
 
 /* The fingerprint of a listing, equal to a scan's of the same files. */
 void lsp_scan_fingerprint(

@@ -14,7 +14,8 @@ static const char schema[] =
 	"CREATE TABLE folders (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, used INTEGER NOT "
 	"NULL);"
 	"CREATE TABLE games (row INTEGER PRIMARY KEY, folder INTEGER NOT NULL, id TEXT NOT NULL, "
-	"files0 INTEGER, files1 INTEGER, changes INTEGER, content BLOB, size INTEGER, file_count "
+	"files0 INTEGER, files1 INTEGER, changes INTEGER, structure INTEGER, content BLOB, size "
+	"INTEGER, file_count "
 	"INTEGER, chunk_count INTEGER, piece_length INTEGER, version TEXT, UNIQUE (folder, id));"
 	"CREATE TABLE manifests (game INTEGER PRIMARY KEY, data BLOB NOT NULL);"
 	"CREATE TABLE files (row INTEGER PRIMARY KEY, game INTEGER NOT NULL, path TEXT NOT NULL, "
@@ -184,6 +185,7 @@ static bool read_game(sqlite3_stmt *statement, struct lsp_index_game *ret_game)
 		(struct lsp_fingerprint){{(uint64_t)sqlite3_column_int64(statement, 1),
 						 (uint64_t)sqlite3_column_int64(statement, 2)},
 			(uint64_t)sqlite3_column_int64(statement, 3)};
+	ret_game->structure = (uint64_t)sqlite3_column_int64(statement, 10);
 	ret_game->size = (uint64_t)sqlite3_column_int64(statement, 5);
 	ret_game->file_count = (uint32_t)sqlite3_column_int64(statement, 6);
 	ret_game->chunk_count = (uint32_t)sqlite3_column_int64(statement, 7);
@@ -200,7 +202,8 @@ int lsp_library_index_load(struct lsp_library_index *index, struct lsp_index_gam
 	_cleanup_statement_ sqlite3_stmt *all = NULL;
 	r = lsp_db_prepare(index->db,
 		"SELECT id, files0, files1, changes, content, size, file_count, chunk_count, "
-		"piece_length, version FROM games WHERE folder = ?1 AND content IS NOT NULL ORDER "
+		"piece_length, version, structure FROM games WHERE folder = ?1 AND content IS NOT "
+		"NULL ORDER "
 		"BY "
 		"id",
 		&all, err);
@@ -232,7 +235,7 @@ static int put_game(struct lsp_library_index *index, const struct lsp_index_game
 	_cleanup_statement_ sqlite3_stmt *put = NULL;
 	int r = lsp_db_prepare(index->db,
 		"UPDATE games SET files0 = ?2, files1 = ?3, changes = ?4, content = ?5, size = ?6, "
-		"file_count = ?7, chunk_count = ?8, piece_length = ?9, version = ?10 WHERE row = "
+		"file_count = ?7, chunk_count = ?8, piece_length = ?9, version = ?10, structure = ?11 WHERE row = "
 		"?1",
 		&put, err);
 	if (r < 0)
@@ -247,6 +250,7 @@ static int put_game(struct lsp_library_index *index, const struct lsp_index_game
 	sqlite3_bind_int64(put, 8, game->chunk_count);
 	sqlite3_bind_int64(put, 9, game->piece_length);
 	sqlite3_bind_text(put, 10, game->version, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(put, 11, (sqlite3_int64)game->structure);
 	return lsp_db_run(index->db, put, err);
 }
 
@@ -283,24 +287,20 @@ int lsp_library_index_put(struct lsp_library_index *index, const struct lsp_inde
 	return r;
 }
 
-int lsp_library_index_touch(struct lsp_library_index *index, const char *id,
-	const struct lsp_fingerprint *fingerprint, struct lsp_error *err)
+int lsp_library_index_touch(
+	struct lsp_library_index *index, const char *id, uint64_t structure, struct lsp_error *err)
 {
 	int r = lsp_library_index_ready(index, err);
 	if (r < 0)
 		return r;
 	_cleanup_statement_ sqlite3_stmt *put = NULL;
 	r = lsp_db_prepare(index->db,
-		"UPDATE games SET files0 = ?3, files1 = ?4, changes = ?5 WHERE folder = ?1 AND id "
-		"= ?2",
-		&put, err);
+		"UPDATE games SET structure = ?3 WHERE folder = ?1 AND id = ?2", &put, err);
 	if (r < 0)
 		return r;
 	sqlite3_bind_int64(put, 1, index->folder);
 	sqlite3_bind_text(put, 2, id, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(put, 3, (sqlite3_int64)fingerprint->files[0]);
-	sqlite3_bind_int64(put, 4, (sqlite3_int64)fingerprint->files[1]);
-	sqlite3_bind_int64(put, 5, (sqlite3_int64)fingerprint->changes);
+	sqlite3_bind_int64(put, 3, (sqlite3_int64)structure);
 	return lsp_db_run(index->db, put, err);
 }
 

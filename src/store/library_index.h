@@ -36,6 +36,7 @@ struct lsp_fingerprint {
 struct lsp_index_game {
 	char id[LSP_GAME_ID_MAX + 1];
 	struct lsp_fingerprint fingerprint;
+	uint64_t structure; /* a sum over its folders and their times; 0: not known */
 	struct lsp_hash content;
 	uint64_t size;
 	uint32_t file_count;
@@ -65,9 +66,9 @@ LSP_MUST_CHECK int lsp_library_index_load(struct lsp_library_index *index,
 LSP_MUST_CHECK int lsp_library_index_put(struct lsp_library_index *index,
 	const struct lsp_index_game *game, const void *manifest, size_t manifest_size,
 	struct lsp_error *err);
-/* The same files at other times of change: found equal by hashing. */
-LSP_MUST_CHECK int lsp_library_index_touch(struct lsp_library_index *index, const char *id,
-	const struct lsp_fingerprint *fingerprint, struct lsp_error *err);
+/* The same files, in folders of these times. */
+LSP_MUST_CHECK int lsp_library_index_touch(
+	struct lsp_library_index *index, const char *id, uint64_t structure, struct lsp_error *err);
 /* The game, its manifest and its files' hashes. Absent is fine. */
 LSP_MUST_CHECK int lsp_library_index_remove(
 	struct lsp_library_index *index, const char *id, struct lsp_error *err);

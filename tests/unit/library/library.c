@@ -76,6 +76,30 @@ static void after_a_restart_it_is_ready_without_hashing(void **state)
 	shelf_close(shelf);
 }
 
+static void a_file_written_in_place_while_it_was_off_is_found_soon_after_the_start(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	put_game(shelf, "quake");
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 1000 * LSP_SECOND); /* a rescan has seen the folders at rest */
+	struct lsp_hash content = see(shelf, "quake")->content;
+	shelf_close(shelf);
+	FILE *file = fopen(in_games(shelf, "quake/data/pak0.pak"), "r+e");
+	assert_non_null(file);
+	assert_int_equal(fputs("QUAKE and more", file) >= 0, 1);
+	assert_int_equal(fclose(file), 0);
+	assert_ok(shelf_open(shelf, &err));
+	assert_ok(lsp_library_scan(shelf->library, NULL, &err));
+	assert_state(shelf, "quake", LSP_LIBRARY_READY); /* assumed */
+	struct lsp_source *source = NULL;                /* but nothing of it is served */
+	assert_fails(lsp_library_source(shelf->library, "quake", 4, &source, &err), LSP_E_CORRUPT,
+		"not those");
+	run_for(shelf, 10 * LSP_SECOND);
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	assert_false(lsp_hash_equal(&see(shelf, "quake")->content, &content));
+	shelf_close(shelf);
+}
+
 static void a_games_folder_that_moved_keeps_its_hashes(void **state)
 {
 	struct shelf *shelf = shelf_begin(state);
@@ -603,6 +627,8 @@ int main(void)
 		FIXTURE_TEST(old_files_are_hashed_without_waiting_at_the_start),
 		FIXTURE_TEST(a_clock_that_is_ten_years_off_changes_nothing),
 		FIXTURE_TEST(after_a_restart_it_is_ready_without_hashing),
+		FIXTURE_TEST(
+			a_file_written_in_place_while_it_was_off_is_found_soon_after_the_start),
 		FIXTURE_TEST(a_games_folder_that_moved_keeps_its_hashes),
 		FIXTURE_TEST(availability_follows_what_is_there),
 		FIXTURE_TEST(names_in_unicode_are_games),

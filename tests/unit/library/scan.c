@@ -7,7 +7,7 @@
 static struct lsp_scan scan(struct shelf *shelf, const char *id)
 {
 	struct lsp_scan result = {0};
-	assert_ok(lsp_scan_game(shelf->games, id, NULL, NULL, &result, &err));
+	assert_ok(lsp_scan_game(shelf->games, id, NULL, NULL, NULL, &result, &err));
 	return result;
 }
 
@@ -115,6 +115,58 @@ static void restored_times_change_only_the_sum_of_changes(void **state)
 	assert_false(lsp_fingerprint_equal(&before.fingerprint, &after.fingerprint));
 }
 
+/* What the index would know of a game after that look. */
+static struct lsp_index_game know(const struct lsp_scan *s)
+{
+	struct lsp_index_game known = {.fingerprint = s->fingerprint,
+		.structure = s->structure,
+		.size = s->size,
+		.file_count = s->file_count};
+	strcpy(known.version, s->version);
+	return known;
+}
+
+static struct lsp_scan look_quickly(struct shelf *shelf, const struct lsp_index_game *known)
+{
+	struct lsp_scan result = {0};
+	assert_ok(lsp_scan_game(shelf->games, "quake", NULL, known, NULL, &result, &err));
+	return result;
+}
+
+static void a_quick_look_assumes_the_files_of_unchanged_folders(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	put_game(shelf, "quake");
+	put_file(shelf, "quake/local/start.sh", "x");
+	put_file(shelf, "quake/base.eti", "x");
+	struct lsp_scan proper = scan(shelf, "quake");
+	struct lsp_index_game known = know(&proper);
+	struct lsp_scan quick = look_quickly(shelf, &known);
+	assert_true(quick.assumed);
+	assert_false(proper.assumed);
+	assert_memory_equal(&quick.fingerprint, &proper.fingerprint, sizeof quick.fingerprint);
+	assert_true(quick.has_version && quick.has_local && quick.has_archive);
+	assert_int_equal(quick.size, proper.size);
+	assert_string_equal(quick.version, "20240131");
+}
+
+static void a_quick_look_at_folders_that_changed_becomes_a_proper_one(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	put_game(shelf, "quake");
+	struct lsp_scan proper = scan(shelf, "quake");
+	struct lsp_index_game known = know(&proper);
+	put_file(shelf, "quake/data/more", "x");
+	struct lsp_scan quick = look_quickly(shelf, &known);
+	assert_false(quick.assumed);
+	assert_int_equal(quick.file_count, 3);
+	known = know(&quick);
+	assert_int_equal(mkfifo(in_games(shelf, "quake/data/pipe"), 0600), 0);
+	quick = look_quickly(shelf, &known);
+	assert_false(quick.assumed);
+	assert_non_null(strstr(quick.problem, "pipe"));
+}
+
 static void a_listing_has_the_fingerprint_of_a_scan(void **state)
 {
 	struct shelf *shelf = shelf_begin(state);
@@ -190,11 +242,11 @@ static void a_linked_game_folder_is_followed_and_a_missing_one_is_told(void **st
 		symlink(in_folder(shelf->fixture, "elsewhere"), in_games(shelf, "quake")), 0);
 	assert_int_equal(scan(shelf, "quake").file_count, 2);
 	struct lsp_scan s;
-	assert_fails(
-		lsp_scan_game(shelf->games, "doom", NULL, NULL, &s, &err), LSP_E_NOT_FOUND, "doom");
+	assert_fails(lsp_scan_game(shelf->games, "doom", NULL, NULL, NULL, &s, &err),
+		LSP_E_NOT_FOUND, "doom");
 	put_file(shelf, "file", "x");
-	assert_fails(
-		lsp_scan_game(shelf->games, "file", NULL, NULL, &s, &err), LSP_E_NOT_FOUND, "file");
+	assert_fails(lsp_scan_game(shelf->games, "file", NULL, NULL, NULL, &s, &err),
+		LSP_E_NOT_FOUND, "file");
 }
 
 static void a_deep_folder_needs_two_descriptors(void **state)
@@ -232,8 +284,8 @@ static void a_cancelled_scan_stops(void **state)
 	assert_ok(lsp_cancel_new(NULL, &token, &err));
 	lsp_cancel_request(token, LSP_CANCEL_USER, NULL);
 	struct lsp_scan s;
-	assert_int_equal(
-		lsp_scan_game(shelf->games, "quake", NULL, token, &s, NULL), -LSP_E_CANCELLED);
+	assert_int_equal(lsp_scan_game(shelf->games, "quake", NULL, NULL, token, &s, NULL),
+		-LSP_E_CANCELLED);
 	lsp_cancel_unref(token);
 }
 
@@ -255,6 +307,8 @@ int main(void)
 		FIXTURE_TEST(every_change_of_a_file_changes_the_fingerprint),
 		FIXTURE_TEST(names_that_swap_their_content_change_the_fingerprint),
 		FIXTURE_TEST(restored_times_change_only_the_sum_of_changes),
+		FIXTURE_TEST(a_quick_look_assumes_the_files_of_unchanged_folders),
+		FIXTURE_TEST(a_quick_look_at_folders_that_changed_becomes_a_proper_one),
 		FIXTURE_TEST(a_listing_has_the_fingerprint_of_a_scan),
 		FIXTURE_TEST(a_broken_version_is_a_problem_that_says_why),
 		FIXTURE_TEST(versions_of_both_forms_are_taken),
