@@ -183,7 +183,8 @@ static int fork_child(struct plan *plan, pid_t *ret_pid, int *ret_pidfd, struct 
 	_cleanup_close_ int pidfd = sys_errno ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
 	if (sys_errno || pidfd < 0) {
 		int code = sys_errno ? sys_errno : errno;
-		kill(pid, SIGKILL);
+		if (code != ESRCH) /* it is there, or at least not reaped by somebody else */
+			kill(pid, SIGKILL);
 		reap(pid);
 		return lsp_error_errno(err, "task", code, "cannot run \"%s\"", plan->path);
 	}
