@@ -72,7 +72,8 @@ size_t lsp_redo_count(const struct lsp_redo *redo)
 	return redo->count;
 }
 
-/* ---- Building ------------------------------------------------------------------------------------- */
+/* ---- Building
+ * ------------------------------------------------------------------------------------- */
 
 static int append(struct lsp_redo *redo, enum kind kind, const char *from, const char *to,
 	struct lsp_error *err)
@@ -109,8 +110,7 @@ int lsp_redo_aside_to(
 	return append(redo, ASIDE, path, to, err);
 }
 
-int lsp_redo_place(
-	struct lsp_redo *redo, const char *from, const char *to, struct lsp_error *err)
+int lsp_redo_place(struct lsp_redo *redo, const char *from, const char *to, struct lsp_error *err)
 {
 	return append(redo, PLACE, from, to, err);
 }
@@ -138,7 +138,8 @@ int lsp_redo_append(struct lsp_redo *redo, const struct lsp_redo *more, struct l
 	return r;
 }
 
-/* ---- The file --------------------------------------------------------------------------------------- */
+/* ---- The file
+ * --------------------------------------------------------------------------------------- */
 
 static int encode(const struct lsp_redo *redo, struct lsp_buffer *out, struct lsp_error *err)
 {
@@ -180,13 +181,12 @@ static int torn(struct lsp_error *err)
 	return lsp_error_set(err, DOMAIN, LSP_E_PROTOCOL, "the intent file is torn");
 }
 
-static int decode(const struct lsp_buffer *content, struct lsp_redo **ret_redo,
-	struct lsp_error *err)
+static int decode(
+	const struct lsp_buffer *content, struct lsp_redo **ret_redo, struct lsp_error *err)
 {
 	struct lsp_hash hash;
 	size_t head = sizeof magic - 1;
-	if (content->size < head + 1 + sizeof hash ||
-		memcmp(content->data, magic, head) != 0)
+	if (content->size < head + 1 + sizeof hash || memcmp(content->data, magic, head) != 0)
 		return torn(err);
 	size_t size = content->size - sizeof hash;
 	lsp_sha256(&hash, content->data, size);
@@ -213,7 +213,8 @@ static int decode(const struct lsp_buffer *content, struct lsp_redo **ret_redo,
 	return 0;
 }
 
-/* ---- Syncing what was touched --------------------------------------------------------------------- */
+/* ---- Syncing what was touched
+ * --------------------------------------------------------------------- */
 
 int lsp_redo_sync_folder(int game_fd, const char *path, struct lsp_error *err)
 {
@@ -270,7 +271,8 @@ static int sync_touched(struct lsp_redo *redo, int game_fd, struct lsp_error *er
 	return r;
 }
 
-/* ---- Executing ---------------------------------------------------------------------------------------- */
+/* ---- Executing
+ * ---------------------------------------------------------------------------------------- */
 
 static bool there(int game_fd, const char *path)
 {
@@ -278,8 +280,7 @@ static bool there(int game_fd, const char *path)
 }
 
 /* The folders above a place under `.lanspread/`; each new one's name has to reach the disk too. */
-static int make_parents(
-	struct lsp_redo *redo, int game_fd, const char *path, struct lsp_error *err)
+static int make_parents(struct lsp_redo *redo, int game_fd, const char *path, struct lsp_error *err)
 {
 	_cleanup_free_ char *parent = strdup(path);
 	if (!parent)
@@ -312,8 +313,8 @@ static int move(struct lsp_redo *redo, struct step *step, int game_fd, struct ls
 }
 
 /* ASIDE and PLACE. `again`: this is a recovery, and the step may have been done before. */
-static int execute_move(struct lsp_redo *redo, struct step *step, int game_fd, bool again,
-	struct lsp_error *err)
+static int execute_move(
+	struct lsp_redo *redo, struct step *step, int game_fd, bool again, struct lsp_error *err)
 {
 	bool from = there(game_fd, step->from), to = there(game_fd, step->to);
 	if (from && !to)
@@ -327,8 +328,8 @@ static int execute_move(struct lsp_redo *redo, struct step *step, int game_fd, b
 	if (from) /* the user put something there meanwhile: a file gives way, a folder does not */
 		return move(redo, step, game_fd, err);
 	if (!to)
-		return lsp_error_set(err, DOMAIN, LSP_E_CORRUPT,
-			"\"%s\" was lost, as was \"%s\"", step->from, step->to);
+		return lsp_error_set(err, DOMAIN, LSP_E_CORRUPT, "\"%s\" was lost, as was \"%s\"",
+			step->from, step->to);
 	return 0;
 }
 
@@ -348,8 +349,8 @@ static int execute_folder(
 	struct lsp_error local = {0};
 	r = lsp_fs_rmdir_below(game_fd, step->from, &local);
 	step->done = r == 0;
-	if (r == 0 || r == -LSP_E_NOT_FOUND || local.sys_errno == ENOTEMPTY ||
-		r == -LSP_E_EXISTS || local.sys_errno == ENOTDIR)
+	if (r == 0 || r == -LSP_E_NOT_FOUND || local.sys_errno == ENOTEMPTY || r == -LSP_E_EXISTS ||
+		local.sys_errno == ENOTDIR)
 		return 0;
 	if (err)
 		*err = local;
@@ -366,8 +367,8 @@ static int execute(struct lsp_redo *redo, int game_fd, bool again, struct lsp_er
 		if (r < 0 || step->kind == BARRIER)
 			continue;
 		r = step->kind == ASIDE || step->kind == PLACE
-			? execute_move(redo, step, game_fd, again, err)
-			: execute_folder(redo, step, game_fd, err);
+			    ? execute_move(redo, step, game_fd, again, err)
+			    : execute_folder(redo, step, game_fd, err);
 	}
 	return r < 0 ? r : sync_touched(redo, game_fd, err);
 }
@@ -392,8 +393,7 @@ static int undo(struct lsp_redo *redo, int game_fd)
 		else if (step->kind == DROP)
 			r = lsp_fs_make_dirs_below(game_fd, step->from, &ignored);
 		else
-			r = lsp_fs_rename_below(
-				game_fd, step->to, game_fd, step->from, &ignored);
+			r = lsp_fs_rename_below(game_fd, step->to, game_fd, step->from, &ignored);
 		if (r == 0 && (touch(redo, step->from, NULL) < 0 ||
 				      (*step->to && touch(redo, step->to, NULL) < 0)))
 			r = -LSP_E_NO_MEMORY;
@@ -450,8 +450,8 @@ int lsp_redo_commit(struct lsp_redo *redo, int game_fd, bool *ret_pending, struc
 		return r;
 	}
 	/*
-	 * Done. An intent that cannot be removed now, or may come back after a power cut, is done again
-	 * then, as nothing, as long as what was set aside is still there.
+	 * Done. An intent that cannot be removed now, or may come back after a power cut, is done
+	 * again then, as nothing, as long as what was set aside is still there.
 	 */
 	if (remove_intent(game_fd, NULL) < 0 && ret_pending)
 		*ret_pending = true;

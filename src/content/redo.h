@@ -9,12 +9,14 @@
  *      folder. From here on the new state is decided. A torn or altered intent does not have its
  *      checksum and counts as not there; nothing was moved then.
  *   2. the steps are executed in order. Where the kind of step changes, and at a barrier, every
- *      folder that was touched is synced first, so that no disk can do the later before the earlier.
+ *      folder that was touched is synced first, so that no disk can do the later before the
+ * earlier.
  *   3. the folders are synced and the intent is removed, synced too.
  *
  * After a crash anywhere, lsp_redo_recover executes the list again. Each step knows whether it has
  * been done: "aside" is done when its target is there, "place" when its source is gone. That holds
- * because nothing that was set aside is removed before the intent is gone: lsp_redo_clean does that.
+ * because nothing that was set aside is removed before the intent is gone: lsp_redo_clean does
+ * that.
  *
  * An error in the middle of a commit (no space for a directory block, no permission) undoes the
  * steps that were done, and removes the intent: the old state. Where even that fails (the disk went
@@ -49,7 +51,8 @@ LSP_MUST_CHECK int lsp_redo_new(
 void lsp_redo_free(struct lsp_redo *redo);
 LSP_DEFINE_CLEANUP(struct lsp_redo *, lsp_redo_free);
 
-/* ---- Steps. Each appends one ---------------------------------------------------------------------- */
+/* ---- Steps. Each appends one
+ * ---------------------------------------------------------------------- */
 
 /* `path`, which must be there, moves to `.lanspread/old/<path>`. */
 LSP_MUST_CHECK int lsp_redo_aside(struct lsp_redo *redo, const char *path, struct lsp_error *err);
@@ -65,7 +68,8 @@ LSP_MUST_CHECK int lsp_redo_make_folder(
 /* rmdir of a folder that is empty by then; one that is not, or not there, is left. */
 LSP_MUST_CHECK int lsp_redo_drop_folder(
 	struct lsp_redo *redo, const char *path, struct lsp_error *err);
-/* Everything before it is on the disk before anything after it starts. Put it before version.ini. */
+/* Everything before it is on the disk before anything after it starts. Put it before version.ini.
+ */
 LSP_MUST_CHECK int lsp_redo_barrier(struct lsp_redo *redo, struct lsp_error *err);
 
 /* All steps of another list, which stays as it is. */
@@ -74,7 +78,8 @@ LSP_MUST_CHECK int lsp_redo_append(
 
 size_t lsp_redo_count(const struct lsp_redo *redo);
 
-/* ---- Commit and recovery ---------------------------------------------------------------------------- */
+/* ---- Commit and recovery
+ * ---------------------------------------------------------------------------- */
 
 /*
  * Commits. First makes `.lanspread/` if needed and empties `.lanspread/old`. -LSP_E_BUSY when an
@@ -89,13 +94,14 @@ bool lsp_redo_pending(int game_fd);
 
 /*
  * Completes what a crash interrupted. *ret_forward (may be NULL): a list was completed. No intent:
- * success. A torn one is removed. -LSP_E_CORRUPT, naming the path, if something that the list places
- * is neither at its source nor at its target: the intent stays, and the caller shows the problem.
- * Does not clean.
+ * success. A torn one is removed. -LSP_E_CORRUPT, naming the path, if something that the list
+ * places is neither at its source nor at its target: the intent stays, and the caller shows the
+ * problem. Does not clean.
  */
 LSP_MUST_CHECK int lsp_redo_recover(int game_fd, bool *ret_forward, struct lsp_error *err);
 
-/* Removes `.lanspread/old` and what a torn write left, once no intent is there (else -LSP_E_BUSY). */
+/* Removes `.lanspread/old` and what a torn write left, once no intent is there (else -LSP_E_BUSY).
+ */
 LSP_MUST_CHECK int lsp_redo_clean(int game_fd, struct lsp_error *err);
 
 /*

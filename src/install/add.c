@@ -20,11 +20,11 @@ struct add {
 	const struct lsp_add_options *options;
 	struct lsp_add_result result;
 	const char *source;
-	int from_fd;      /* the folder, or the archive's file */
+	int from_fd; /* the folder, or the archive's file */
 	int game_fd;
 	bool is_folder;
 	bool has_links;
-	uint64_t bytes;   /* of the original */
+	uint64_t bytes; /* of the original */
 	uint64_t done;
 };
 
@@ -49,7 +49,8 @@ static int on_bytes(void *argument, uint64_t bytes, struct lsp_error *err)
 	return 0;
 }
 
-/* ---- Looking ------------------------------------------------------------------------------------------- */
+/* ---- Looking
+ * ------------------------------------------------------------------------------------------- */
 
 static bool is_cover(const char *name)
 {
@@ -100,8 +101,10 @@ static int check_name(void *argument, const struct lsp_tree_entry *entry, struct
 	int r = lsp_path_check(entry->path, strlen(entry->path), err);
 	if (r < 0)
 		return lsp_error_prefix(err,
-			"other systems cannot have the name \"%.100s\"; --pack puts the folder into "
-			"one archive", entry->path);
+			"other systems cannot have the name \"%.100s\"; --pack puts the folder "
+			"into "
+			"one archive",
+			entry->path);
 	return 0;
 }
 
@@ -112,8 +115,10 @@ static int look(struct add *add, struct lsp_error *err)
 		struct stat st;
 		if (lsp_archive_sniff(add->from_fd) == LSP_ARCHIVE_NONE)
 			return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
-				"\"%s\" is neither a folder nor an archive that is known (RAR, zip, "
-				"7z, tar)", add->source);
+				"\"%s\" is neither a folder nor an archive that is known (RAR, "
+				"zip, "
+				"7z, tar)",
+				add->source);
 		if (fstat(add->from_fd, &st) < 0)
 			return lsp_error_errno(
 				err, DOMAIN, errno, "cannot look at \"%s\"", add->source);
@@ -126,12 +131,12 @@ static int look(struct add *add, struct lsp_error *err)
 		r = lsp_error_set(err, DOMAIN, LSP_E_INVALID, "\"%s\" has no files", add->source);
 	add->result.packed = add->options->pack || add->has_links;
 	if (r == 0 && !add->result.packed)
-		r = lsp_tree_walk(
-			add->from_fd, ".", add->options->token, check_name, add, err);
+		r = lsp_tree_walk(add->from_fd, ".", add->options->token, check_name, add, err);
 	return r;
 }
 
-/* ---- Preparing ------------------------------------------------------------------------------------------- */
+/* ---- Preparing
+ * ------------------------------------------------------------------------------------------- */
 
 static int copy_entry(void *argument, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
@@ -166,8 +171,8 @@ static int prepare_archive(struct add *add, struct lsp_error *err)
 	if (r == 0 && !to)
 		r = lsp_error_no_memory(err, DOMAIN);
 	return r < 0 ? r
-		     : lsp_tree_copy_file(add->from_fd, add->game_fd, to, 0644,
-			       add->options->token, on_bytes, add, err);
+		     : lsp_tree_copy_file(add->from_fd, add->game_fd, to, 0644, add->options->token,
+			       on_bytes, add, err);
 }
 
 static int prepare_packed(struct add *add, struct lsp_error *err)
@@ -177,8 +182,7 @@ static int prepare_packed(struct add *add, struct lsp_error *err)
 	uint64_t size;
 	if (!to)
 		return lsp_error_no_memory(err, DOMAIN);
-	int r = lsp_fs_open_below(
-		add->game_fd, to, O_WRONLY | O_CREAT | O_EXCL, 0644, &fd, err);
+	int r = lsp_fs_open_below(add->game_fd, to, O_WRONLY | O_CREAT | O_EXCL, 0644, &fd, err);
 	if (r == 0)
 		r = lsp_pack_folder(
 			add->from_fd, fd, add->options->token, on_bytes, add, &size, err);
@@ -195,22 +199,23 @@ static int prepare(struct add *add, struct lsp_error *err)
 		r = lsp_space_check_at(add->game_fd, add->bytes, "adding the game", err);
 	if (r < 0)
 		return r;
-	r = !add->is_folder		? prepare_archive(add, err)
-		: add->result.packed ? prepare_packed(add, err)
-				     : lsp_tree_walk(add->from_fd, ".", add->options->token,
-					       copy_entry, add, err);
+	r = !add->is_folder ? prepare_archive(add, err)
+	    : add->result.packed
+		    ? prepare_packed(add, err)
+		    : lsp_tree_walk(add->from_fd, ".", add->options->token, copy_entry, add, err);
 	_cleanup_free_ char *version = lsp_text_format("%s\n", add->options->version);
 	if (r == 0 && !version)
 		r = lsp_error_no_memory(err, DOMAIN);
 	if (r == 0)
-		r = lsp_fs_write_file_below(add->game_fd, STAGED "/version.ini", version,
-			strlen(version), 0644, err);
+		r = lsp_fs_write_file_below(
+			add->game_fd, STAGED "/version.ini", version, strlen(version), 0644, err);
 	if (r == 0)
 		add->result.size = add->bytes + strlen(version);
 	return r;
 }
 
-/* ---- Moving into place ----------------------------------------------------------------------------------- */
+/* ---- Moving into place
+ * ----------------------------------------------------------------------------------- */
 
 static int place_top(void *argument, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
@@ -240,15 +245,15 @@ static int commit(struct add *add, bool *ret_pending, struct lsp_error *err)
 	return r < 0 ? r : lsp_redo_commit(redo, add->game_fd, ret_pending, err);
 }
 
-static int refuse_content(
-	void *argument, const struct lsp_tree_entry *entry, struct lsp_error *err)
+static int refuse_content(void *argument, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
 	const struct add *add = argument;
 	if (lsp_path_is_private(entry->name))
 		return 0;
 	return lsp_error_set(err, DOMAIN, LSP_E_EXISTS,
 		"the game \"%s\" is in the library already (\"%s\"): remove it first, or use "
-		"another id", add->options->game, entry->name);
+		"another id",
+		add->options->game, entry->name);
 }
 
 static int run(struct add *add, struct lsp_error *err)

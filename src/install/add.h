@@ -9,8 +9,8 @@
  *
  * A folder is packed when it was asked for, and when it has symlinks, which shared content cannot
  * hold. Names that other systems cannot have are refused unless packed. An original version.ini at
- * the top of the folder is left out. Everything is prepared in `.lanspread/install/` and moved by one
- * redo list: a crash leaves no half game (only leftovers that recovery deletes).
+ * the top of the folder is left out. Everything is prepared in `.lanspread/install/` and moved by
+ * one redo list: a crash leaves no half game (only leftovers that recovery deletes).
  *
  * Blocks, in the calling task's thread; cancelled within 1 MiB of copying.
  */

@@ -56,9 +56,8 @@ static uint64_t overlap(const struct lsp_manifest_file *const *wanted, size_t wa
 	return bytes;
 }
 
-int lsp_adopt_rank(const struct lsp_manifest *wanted,
-	const struct lsp_adopt_candidate *candidates, size_t count,
-	struct lsp_adopt_match *ret_matches, size_t *ret_count, struct lsp_error *err)
+int lsp_adopt_rank(const struct lsp_manifest *wanted, const struct lsp_adopt_candidate *candidates,
+	size_t count, struct lsp_adopt_match *ret_matches, size_t *ret_count, struct lsp_error *err)
 {
 	_cleanup_free_ const struct lsp_manifest_file **files = NULL;
 	size_t file_count, found = 0;
@@ -95,8 +94,7 @@ int lsp_adopt_run(struct lsp_stage *stage, const struct lsp_adopt_candidate *can
 	size_t found;
 	if (!matches)
 		return lsp_error_no_memory(err, DOMAIN);
-	int r = lsp_adopt_rank(
-		lsp_stage_manifest(stage), candidates, count, matches, &found, err);
+	int r = lsp_adopt_rank(lsp_stage_manifest(stage), candidates, count, matches, &found, err);
 	for (size_t i = 0; r == 0 && i < found && left(stage); i++) {
 		const struct lsp_adopt_candidate *candidate = &candidates[matches[i].candidate];
 		struct lsp_error local = {0};
@@ -121,8 +119,7 @@ int lsp_adopt_folder(struct lsp_stage *stage, int dir_fd, struct lsp_cancel *tok
 	lsp_stage_progress progress, void *argument, uint64_t *ret_bytes, struct lsp_error *err)
 {
 	_cleanup_hashed_ struct lsp_hashed hashed = {0};
-	struct lsp_hasher_options options = {
-		.progress = progress, .progress_argument = argument};
+	struct lsp_hasher_options options = {.progress = progress, .progress_argument = argument};
 	int r = lsp_hasher_run(
 		dir_fd, lsp_stage_manifest(stage)->name, &options, token, &hashed, err);
 	if (r < 0)

@@ -4,8 +4,8 @@
  *
  * Files are recognised by their root (content/merkle: the same bytes have the same root, whatever
  * the name and the piece length). Candidates are folders whose manifest is known: all local games
- * of the library, as a rule; lsp_adopt_folder hashes one that is not known yet. Whatever is taken is
- * hashed again as it is copied: a wrong claim costs time, never content.
+ * of the library, as a rule; lsp_adopt_folder hashes one that is not known yet. Whatever is taken
+ * is hashed again as it is copied: a wrong claim costs time, never content.
  *
  * lsp_adopt_rank is pure. The others block on the disk and are cancelled within 1 MiB.
  */
@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 struct lsp_adopt_candidate {
-	int dir_fd; /* the folder; borrowed */
+	int dir_fd;                          /* the folder; borrowed */
 	const struct lsp_manifest *manifest; /* what is in it; borrowed */
 };
 
@@ -45,6 +45,5 @@ LSP_MUST_CHECK int lsp_adopt_run(struct lsp_stage *stage,
 	lsp_stage_progress progress, void *argument, uint64_t *ret_bytes, struct lsp_error *err);
 
 /* The same from one folder that nobody has hashed yet. */
-LSP_MUST_CHECK int lsp_adopt_folder(struct lsp_stage *stage, int dir_fd,
-	struct lsp_cancel *token, lsp_stage_progress progress, void *argument,
-	uint64_t *ret_bytes, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_adopt_folder(struct lsp_stage *stage, int dir_fd, struct lsp_cancel *token,
+	lsp_stage_progress progress, void *argument, uint64_t *ret_bytes, struct lsp_error *err);

@@ -20,7 +20,8 @@ const struct lsp_unpack_limits lsp_unpack_limits_default = {
 	.stall = 60 * LSP_SECOND,
 };
 
-/* ---- What the first bytes say ------------------------------------------------------------------------ */
+/* ---- What the first bytes say
+ * ------------------------------------------------------------------------ */
 
 struct signature {
 	enum lsp_archive_format format;
@@ -37,7 +38,9 @@ static const struct signature signatures[] = {
 	{LSP_ARCHIVE_7Z, 0, 6, "7z\xbc\xaf\x27\x1c"},
 	{LSP_ARCHIVE_COMPRESSED, 0, 3, "\x1f\x8b\x08"},
 	{LSP_ARCHIVE_COMPRESSED, 0, 3, "BZh"},
-	{LSP_ARCHIVE_COMPRESSED, 0, 6, "\xfd" "7zXZ\x00"},
+	{LSP_ARCHIVE_COMPRESSED, 0, 6,
+		"\xfd"
+		"7zXZ\x00"},
 	{LSP_ARCHIVE_COMPRESSED, 0, 4, "\x28\xb5\x2f\xfd"},
 	{LSP_ARCHIVE_COMPRESSED, 0, 4, "\x04\x22\x4d\x18"},
 	{LSP_ARCHIVE_TAR, 257, 5, "ustar"},
@@ -51,8 +54,7 @@ enum lsp_archive_format lsp_archive_sniff(int fd)
 		return LSP_ARCHIVE_NONE;
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(signatures); i++) {
 		const struct signature *s = &signatures[i];
-		if (s->offset + s->size <= got &&
-			memcmp(head + s->offset, s->bytes, s->size) == 0)
+		if (s->offset + s->size <= got && memcmp(head + s->offset, s->bytes, s->size) == 0)
 			return s->format;
 	}
 	return LSP_ARCHIVE_NONE;
@@ -65,7 +67,8 @@ const char *lsp_archive_format_name(enum lsp_archive_format format)
 	return names[format];
 }
 
-/* ---- Names of volumes ---------------------------------------------------------------------------------- */
+/* ---- Names of volumes
+ * ---------------------------------------------------------------------------------- */
 
 /*
  * A name as a volume of a set: the set's key is what all its volumes share, `index` orders them and
@@ -145,7 +148,8 @@ static char *volume_name(const char *name, const struct volume *volume, uint32_t
 	}
 }
 
-/* ---- Putting sets together ------------------------------------------------------------------------------- */
+/* ---- Putting sets together
+ * ------------------------------------------------------------------------------- */
 
 struct candidate {
 	const struct lsp_install_source_file *file;
@@ -170,13 +174,11 @@ static int compare_candidates(const void *a_pointer, const void *b_pointer)
 static bool same_set(const struct candidate *a, const struct candidate *b)
 {
 	return a->volume.style != 's' && a->volume.style == b->volume.style &&
-		a->volume.key_size == b->volume.key_size &&
-		a->volume.index != b->volume.index &&
-		memcmp(a->file->path, b->file->path, a->volume.key_size) == 0;
+	       a->volume.key_size == b->volume.key_size && a->volume.index != b->volume.index &&
+	       memcmp(a->file->path, b->file->path, a->volume.key_size) == 0;
 }
 
-static int missing_volume(
-	const struct candidate *at, uint32_t index, struct lsp_error *err)
+static int missing_volume(const struct candidate *at, uint32_t index, struct lsp_error *err)
 {
 	_cleanup_free_ char *name = volume_name(at->file->path, &at->volume, index);
 	if (!name)
@@ -211,13 +213,12 @@ static int add_set(struct lsp_archives *archives, const struct candidate *set, s
 	int r = check_gaps(set, count, err);
 	if (r < 0)
 		return r;
-	struct lsp_archive *list =
-		reallocarray(archives->list, archives->count + 1, sizeof *list);
+	struct lsp_archive *list = reallocarray(archives->list, archives->count + 1, sizeof *list);
 	if (!list)
 		return lsp_error_no_memory(err, DOMAIN);
 	archives->list = list;
-	struct lsp_archive archive = {.format = set->format,
-		.split_zip = count > 1 && set->volume.style == 'z'};
+	struct lsp_archive archive = {
+		.format = set->format, .split_zip = count > 1 && set->volume.style == 'z'};
 	archive.volumes = calloc(count, sizeof *archive.volumes);
 	if (!archive.volumes)
 		return lsp_error_no_memory(err, DOMAIN);
@@ -257,7 +258,8 @@ static int build(struct candidate *candidates, size_t count, struct lsp_archives
 	return 0;
 }
 
-/* ---- Which files --------------------------------------------------------------------------------------------- */
+/* ---- Which files
+ * --------------------------------------------------------------------------------------------- */
 
 static bool has_extension(const char *path, const char *const *list)
 {
@@ -271,9 +273,8 @@ static bool has_extension(const char *path, const char *const *list)
 
 static bool archive_by_name(const char *path)
 {
-	static const char *const list[] = {".eti", ".rar", ".zip", ".7z", ".tar", ".tar.gz",
-		".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4",
-		NULL};
+	static const char *const list[] = {".eti", ".rar", ".zip", ".7z", ".tar", ".tar.gz", ".tgz",
+		".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4", NULL};
 	struct volume volume = parse_volume(path);
 	return has_extension(path, list) || volume.style != 's';
 }
@@ -284,7 +285,7 @@ static bool is_companion(const char *path)
 		".md5", ".jpg", ".jpeg", ".png", ".webp", ".gif", ".ico", ".url", ".pdf",
 		"start.sh", NULL};
 	return has_extension(path, list) || strcasecmp(path, "version.ini") == 0 ||
-		strcasecmp(path, "start.sh") == 0 || strcasecmp(path, "readme") == 0;
+	       strcasecmp(path, "start.sh") == 0 || strcasecmp(path, "readme") == 0;
 }
 
 static enum lsp_archive_format sniff_file(
@@ -305,7 +306,7 @@ static const char *const eti[] = {".eti", NULL};
 static bool is_later_volume(const struct volume *volume)
 {
 	return (volume->style == 'n' && volume->index > 1) ||
-		(volume->style == 'z' && volume->index > 1);
+	       (volume->style == 'z' && volume->index > 1);
 }
 
 static int take(const struct lsp_install_source *source, const struct lsp_install_source_file *file,
@@ -315,9 +316,8 @@ static int take(const struct lsp_install_source *source, const struct lsp_instal
 	candidate->file = NULL;
 	bool has_folder = strchr(path, '/') != NULL;
 	struct volume volume = parse_volume(path);
-	bool wanted = eti_game
-		? !has_folder && (has_extension(path, eti) || volume.style == 'r')
-		: !has_folder && archive_by_name(path);
+	bool wanted = eti_game ? !has_folder && (has_extension(path, eti) || volume.style == 'r')
+			       : !has_folder && archive_by_name(path);
 	if (!wanted) {
 		*ret_plain = !eti_game && (has_folder || !is_companion(path));
 		return 0;
@@ -337,19 +337,17 @@ static int take(const struct lsp_install_source *source, const struct lsp_instal
 int lsp_archives_find(const struct lsp_install_source *source, struct lsp_archives *ret_archives,
 	struct lsp_error *err)
 {
-	_cleanup_free_ struct candidate *candidates =
-		calloc(source->count + 1, sizeof *candidates);
+	_cleanup_free_ struct candidate *candidates = calloc(source->count + 1, sizeof *candidates);
 	if (!candidates)
 		return lsp_error_no_memory(err, DOMAIN);
 	bool eti_game = false;
 	for (size_t i = 0; i < source->count; i++)
 		eti_game |= !strchr(source->files[i].path, '/') &&
-			has_extension(source->files[i].path, eti);
+			    has_extension(source->files[i].path, eti);
 	size_t count = 0;
 	for (size_t i = 0; i < source->count; i++) {
 		bool plain = false;
-		int r = take(source, &source->files[i], eti_game, &candidates[count], &plain,
-			err);
+		int r = take(source, &source->files[i], eti_game, &candidates[count], &plain, err);
 		if (r < 0)
 			return r;
 		if (plain) {

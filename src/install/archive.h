@@ -3,18 +3,19 @@
  *
  * Recognised by content, never by name alone: an `*.eti` is whatever its first bytes say (RAR as a
  * rule, but a zip, 7z or tar will do). Volumes of one archive (`x.part1.rar`, `x.rar` and `x.r00`,
- * `x.7z.001`) are put together by their names; one that is missing in between is an error that names
- * it.
+ * `x.7z.001`) are put together by their names; one that is missing in between is an error that
+ * names it.
  *
  * The **unpacker** is an interface of one function. There are four: the built-in one, libarchive in
  * the sandboxed child `lanspread-unpack`, with an installed unrar or unar in the same sandbox for
  * what libarchive refuses (unpack_child.c); a command of the user's (--unpacker); a callback of the
- * program that embeds us; and, for tests, libarchive in this very process. What the middle two leave
- * behind is checked afterwards (no links that lead out, no devices, no set-user-id bits, the caps).
+ * program that embeds us; and, for tests, libarchive in this very process. What the middle two
+ * leave behind is checked afterwards (no links that lead out, no devices, no set-user-id bits, the
+ * caps).
  *
  * An unpacker runs in the calling thread and blocks; cancelling the token ends it within
- * milliseconds (a callback: as soon as it looks). A struct lsp_unpacker is constant once set up and may
- * be shared by threads.
+ * milliseconds (a callback: as soon as it looks). A struct lsp_unpacker is constant once set up and
+ * may be shared by threads.
  */
 #pragma once
 
@@ -46,7 +47,7 @@ struct lsp_archive {
 	const struct lsp_install_source_file **volumes; /* owned array of borrowed files */
 	size_t count;
 	enum lsp_archive_format format;
-	uint64_t size; /* of all volumes */
+	uint64_t size;  /* of all volumes */
 	bool split_zip; /* x.z01 … x.zip: only some tools can */
 };
 
@@ -69,25 +70,27 @@ void lsp_archives_done(struct lsp_archives *archives);
 LSP_MUST_CHECK int lsp_archives_find(const struct lsp_install_source *source,
 	struct lsp_archives *ret_archives, struct lsp_error *err);
 
-/* ---- Caps ---------------------------------------------------------------------------------------- */
+/* ---- Caps
+ * ---------------------------------------------------------------------------------------- */
 
 struct lsp_unpack_limits {
-	uint64_t bytes;      /* that may come out */
-	uint64_t ratio;      /* out per byte in, once more than ratio_free came out */
+	uint64_t bytes; /* that may come out */
+	uint64_t ratio; /* out per byte in, once more than ratio_free came out */
 	uint64_t ratio_free;
 	uint64_t entries;
-	uint32_t depth;      /* folders in each other */
-	uint64_t memory;     /* address space of the child */
-	uint64_t stall;      /* ns without progress after which the child is killed */
+	uint32_t depth;  /* folders in each other */
+	uint64_t memory; /* address space of the child */
+	uint64_t stall;  /* ns without progress after which the child is killed */
 };
 
 /* 16 TiB, 1,000 : 1 beyond 1 GiB, a million entries, 64 deep, 4 GiB, 60 s. */
 extern const struct lsp_unpack_limits lsp_unpack_limits_default;
 
-/* ---- Unpackers ------------------------------------------------------------------------------------- */
+/* ---- Unpackers
+ * ------------------------------------------------------------------------------------- */
 
 struct lsp_unpack_stats {
-	uint64_t bytes;   /* that came out */
+	uint64_t bytes; /* that came out */
 	uint64_t entries;
 	uint64_t skipped; /* devices, FIFOs, sockets */
 	bool known;       /* of lsp_unpacker.measure: bytes and entries are true */
@@ -136,13 +139,13 @@ struct lsp_unpacker {
 	/* What would come out, without writing (NULL: unknown). known is false where only unpacking
 	 * could tell (a compressed tar). */
 	lsp_unpack_function measure;
-	struct lsp_tasks *tasks;    /* built-in, command: where the child is registered */
-	const char *helper;         /* built-in: path of lanspread-unpack */
-	const char *command;        /* command: "CMD", run as CMD ARCHIVE TARGET */
+	struct lsp_tasks *tasks; /* built-in, command: where the child is registered */
+	const char *helper;      /* built-in: path of lanspread-unpack */
+	const char *command;     /* command: "CMD", run as CMD ARCHIVE TARGET */
 	lsp_unpack_callback callback;
 	void *callback_argument;
-	bool no_fallback;           /* built-in: never look for unrar or unar */
-	const char *fallback_path;  /* where to look for them; NULL: /usr/bin:/usr/local/bin */
+	bool no_fallback;          /* built-in: never look for unrar or unar */
+	const char *fallback_path; /* where to look for them; NULL: /usr/bin:/usr/local/bin */
 };
 
 /* The built-in one. helper: the path of lanspread-unpack. */

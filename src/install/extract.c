@@ -35,7 +35,7 @@ struct run {
 	struct lsp_error *err;
 	struct archive *archive;
 	const char *current; /* the volume that is read, for messages */
-	char *parent;      /* the folder that parent_fd is */
+	char *parent;        /* the folder that parent_fd is */
 	int parent_fd;
 	struct link *links;
 	size_t link_count, link_capacity;
@@ -52,12 +52,13 @@ static int report(struct run *run)
 {
 	const struct lsp_extract *e = run->extract;
 	if (run->failed == 0 && e->progress)
-		run->failed = e->progress(e->argument, run->in, run->stats.bytes,
-			run->stats.entries, run->err);
+		run->failed = e->progress(
+			e->argument, run->in, run->stats.bytes, run->stats.entries, run->err);
 	return run->failed;
 }
 
-/* ---- Reading, below libarchive ------------------------------------------------------------------------- */
+/* ---- Reading, below libarchive
+ * ------------------------------------------------------------------------- */
 
 static la_ssize_t read_volume(struct archive *a, void *pointer, const void **ret_data)
 {
@@ -65,8 +66,8 @@ static la_ssize_t read_volume(struct archive *a, void *pointer, const void **ret
 	struct run *run = reader->run;
 	size_t got = 0;
 	if (run->failed == 0)
-		run->failed = lsp_fs_read_at(reader->volume->fd, run->buffer, READ_SIZE,
-			reader->at, &got, run->err);
+		run->failed = lsp_fs_read_at(
+			reader->volume->fd, run->buffer, READ_SIZE, reader->at, &got, run->err);
 	run->current = reader->volume->name;
 	reader->at += got;
 	run->in += got;
@@ -89,14 +90,13 @@ static la_int64_t skip_volume(struct archive *a, void *pointer, la_int64_t reque
 	return (la_int64_t)step;
 }
 
-static la_int64_t seek_volume(
-	struct archive *a, void *pointer, la_int64_t offset, int whence)
+static la_int64_t seek_volume(struct archive *a, void *pointer, la_int64_t offset, int whence)
 {
 	(void)a;
 	struct reader *reader = pointer;
-	int64_t base = whence == SEEK_SET ? 0
-		: whence == SEEK_CUR	  ? (int64_t)reader->at
-					  : (int64_t)reader->size;
+	int64_t base = whence == SEEK_SET   ? 0
+		       : whence == SEEK_CUR ? (int64_t)reader->at
+					    : (int64_t)reader->size;
 	if (offset < -base)
 		return ARCHIVE_FATAL;
 	reader->at = (uint64_t)(base + offset);
@@ -112,7 +112,8 @@ static int switch_volume(struct archive *a, void *from, void *to)
 	return ARCHIVE_OK;
 }
 
-/* ---- Errors of libarchive ------------------------------------------------------------------------------- */
+/* ---- Errors of libarchive
+ * ------------------------------------------------------------------------------- */
 
 /* Words in its messages that mean "well-formed, but not with me". */
 static bool is_unsupported(const char *text)
@@ -132,17 +133,18 @@ static int archive_failure(struct run *run, const char *entry)
 	const char *text = archive_error_string(run->archive);
 	text = text ? text : "it is damaged";
 	const char *volume = run->current ? run->current : run->extract->volumes[0].name;
-	int code = strcasestr(text, "encrypt") || strcasestr(text, "passphrase")
-		? LSP_E_DENIED
-		: archive_errno(run->archive) == ENOMEM ? LSP_E_NO_MEMORY
-		: is_unsupported(text)			? LSP_E_UNSUPPORTED
-							: LSP_E_CORRUPT;
+	int code = strcasestr(text, "encrypt") || strcasestr(text, "passphrase") ? LSP_E_DENIED
+		   : archive_errno(run->archive) == ENOMEM                       ? LSP_E_NO_MEMORY
+		   : is_unsupported(text)                                        ? LSP_E_UNSUPPORTED
+										 : LSP_E_CORRUPT;
 	return lsp_error_set(run->err, DOMAIN, code, "archive \"%s\"%s%.100s%s: %s", volume,
 		entry ? ", entry \"" : "", entry ? entry : "", entry ? "\"" : "",
 		code == LSP_E_DENIED ? "it is encrypted, and there is no password for it" : text);
 }
 
-/* ---- Folders ----------------------------------------------------------------------------------------------- */
+/* ---- Folders
+ * -----------------------------------------------------------------------------------------------
+ */
 
 /* Opens the folder of a path, made if needed, and gives the last name. Archives come folder by
  * folder, so the last one is kept open. */
@@ -151,8 +153,7 @@ static int enter_parent(struct run *run, const char *path, const char **ret_name
 	const char *slash = strrchr(path, '/');
 	size_t length = slash ? (size_t)(slash - path) : 0;
 	*ret_name = slash ? slash + 1 : path;
-	if (run->parent && strlen(run->parent) == length &&
-		memcmp(run->parent, path, length) == 0)
+	if (run->parent && strlen(run->parent) == length && memcmp(run->parent, path, length) == 0)
 		return 0;
 	_cleanup_free_ char *parent = strndup(path, length);
 	if (!parent)
@@ -178,7 +179,9 @@ static void forget_parent(struct run *run)
 	run->parent = NULL;
 }
 
-/* ---- Files -------------------------------------------------------------------------------------------------- */
+/* ---- Files
+ * --------------------------------------------------------------------------------------------------
+ */
 
 /* Is there a name of exactly these bytes? (On a filesystem without case stat(2) does not tell.) */
 static bool exact_name(int dir_fd, const char *name)
@@ -210,7 +213,8 @@ static int create_file(struct run *run, const char *path, mode_t mode, int *ret_
 	if (!exact_name(run->parent_fd, name))
 		return lsp_error_set(run->err, DOMAIN, LSP_E_DENIED,
 			"the archive has entries whose names are the same for this filesystem, "
-			"such as \"%.150s\"", path);
+			"such as \"%.150s\"",
+			path);
 	r = lsp_fs_unlink_below(run->parent_fd, name, run->err);
 	return r < 0 ? r : lsp_fs_open_below(run->parent_fd, name, flags, mode, ret_fd, run->err);
 }
@@ -307,8 +311,7 @@ static int extract_hard_link(struct run *run, const char *path, const char *raw_
 	_cleanup_close_ int from = -1;
 	struct stat st;
 	int target_fd = run->extract->target_fd;
-	int r = lsp_extract_clean_name(
-		raw_target, run->extract->limits->depth, &target, run->err);
+	int r = lsp_extract_clean_name(raw_target, run->extract->limits->depth, &target, run->err);
 	if (r == 0)
 		r = lsp_fs_open_below(target_fd, target, O_RDONLY, 0, &from, run->err);
 	if (r == 0 && strcmp(target, path) == 0)
@@ -323,14 +326,16 @@ static int extract_hard_link(struct run *run, const char *path, const char *raw_
 	if (r == 0 && lsp_fs_exists_below(run->parent_fd, name))
 		r = lsp_fs_unlink_below(run->parent_fd, name, run->err);
 	if (r == 0)
-		r = lsp_tree_copy_file(from, run->parent_fd, name,
-			st.st_mode & 0111 ? 0755 : 0644, NULL, NULL, NULL, run->err);
+		r = lsp_tree_copy_file(from, run->parent_fd, name, st.st_mode & 0111 ? 0755 : 0644,
+			NULL, NULL, NULL, run->err);
 	if (r == 0)
 		run->stats.bytes += (uint64_t)st.st_size;
 	return r;
 }
 
-/* ---- Links ----------------------------------------------------------------------------------------------------- */
+/* ---- Links
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static int remember_link(struct run *run, const char *path, const char *text)
 {
@@ -378,7 +383,9 @@ static int make_links(struct run *run)
 	return r;
 }
 
-/* ---- Entries --------------------------------------------------------------------------------------------------- */
+/* ---- Entries
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static int extract_entry(struct run *run, struct archive_entry *entry, const char *path)
 {
@@ -423,7 +430,8 @@ static int handle_entry(struct run *run, struct archive_entry *entry)
 	if (r == 0 && archive_entry_is_encrypted(entry))
 		r = lsp_error_set(run->err, DOMAIN, LSP_E_DENIED,
 			"archive \"%s\", entry \"%.100s\": it is encrypted, and there is no "
-			"password for it", run->extract->volumes[0].name, path);
+			"password for it",
+			run->extract->volumes[0].name, path);
 	if (r < 0)
 		return r;
 	if (run->extract->target_fd >= 0)
@@ -461,7 +469,9 @@ static int handle_entries(struct run *run)
 	return make_links(run);
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------------------------ */
+/* ---- Opening
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 /* What libarchive would put in words that help nobody. */
 static int check_rar(struct run *run, size_t index)
@@ -537,14 +547,12 @@ int lsp_extract_run(const struct lsp_extract *extract, struct lsp_unpack_stats *
 	struct lsp_error *err)
 {
 	struct lsp_error local = {0};
-	struct run run = {.extract = extract, .err = &local, .parent_fd = -1,
-		.stats.known = true};
+	struct run run = {.extract = extract, .err = &local, .parent_fd = -1, .stats.known = true};
 	_cleanup_free_ struct reader *readers = calloc(extract->volume_count, sizeof *readers);
 	run.buffer = malloc(READ_SIZE);
 	run.archive = archive_read_new();
-	int r = readers && run.buffer && run.archive
-		? open_archive(&run, readers)
-		: lsp_error_no_memory(&local, DOMAIN);
+	int r = readers && run.buffer && run.archive ? open_archive(&run, readers)
+						     : lsp_error_no_memory(&local, DOMAIN);
 	if (r == 0)
 		r = handle_entries(&run);
 	if (r == 0)

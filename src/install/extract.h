@@ -1,13 +1,13 @@
 /*
- * Taking one archive apart with libarchive, into a folder and nowhere else. This is what runs inside
- * lanspread-unpack; nothing in here knows of processes or sandboxes.
+ * Taking one archive apart with libarchive, into a folder and nowhere else. This is what runs
+ * inside lanspread-unpack; nothing in here knows of processes or sandboxes.
  *
  * What an archive may do: make regular files, folders, and symlinks that cannot lead out
  * (lsp_tree_link_stays_inside), made last, so that no file is ever written through one. What it may
- * not: names that lead up or to the root, control characters, more folders in each other, entries or
- * bytes than the caps; each is an error that names the entry. Hard links become copies. Devices,
- * FIFOs, sockets, owners, set-id bits, extended attributes and ACLs are left out. Names are UTF-8 in
- * NFC; old zip names are read as code page 437. Holes that the archive knows of stay holes. On a
+ * not: names that lead up or to the root, control characters, more folders in each other, entries
+ * or bytes than the caps; each is an error that names the entry. Hard links become copies. Devices,
+ * FIFOs, sockets, owners, set-id bits, extended attributes and ACLs are left out. Names are UTF-8
+ * in NFC; old zip names are read as code page 437. Holes that the archive knows of stay holes. On a
  * filesystem without case, two entries whose names differ by case alone are an error.
  *
  * Blocks; one thread; setlocale(LC_CTYPE, "C.UTF-8") or the like must be in effect.
@@ -23,8 +23,8 @@ struct lsp_extract_volume {
 };
 
 /* Called often. Not 0 ends the work with that code. */
-typedef int (*lsp_extract_progress)(void *argument, uint64_t in, uint64_t out, uint64_t entries,
-	struct lsp_error *err);
+typedef int (*lsp_extract_progress)(
+	void *argument, uint64_t in, uint64_t out, uint64_t entries, struct lsp_error *err);
 
 struct lsp_extract {
 	const struct lsp_extract_volume *volumes;

@@ -10,6 +10,7 @@
 #define DOMAIN "install"
 
 /* Code page 437 from 0x80 on, as Unicode (IBM's table). */
+/* clang-format off */
 static const uint16_t code_page_437[128] = {
 	0x00c7, 0x00fc, 0x00e9, 0x00e2, 0x00e4, 0x00e0, 0x00e5, 0x00e7, 0x00ea, 0x00eb, 0x00e8,
 	0x00ef, 0x00ee, 0x00ec, 0x00c4, 0x00c5, 0x00c9, 0x00e6, 0x00c6, 0x00f4, 0x00f6, 0x00f2,
@@ -24,6 +25,7 @@ static const uint16_t code_page_437[128] = {
 	0x03b5, 0x2229, 0x2261, 0x00b1, 0x2265, 0x2264, 0x2320, 0x2321, 0x00f7, 0x2248, 0x00b0,
 	0x2219, 0x00b7, 0x221a, 0x207f, 0x00b2, 0x25a0, 0x00a0,
 };
+/* clang-format on */
 
 static int from_code_page(const char *raw, struct lsp_buffer *out, struct lsp_error *err)
 {
@@ -31,8 +33,8 @@ static int from_code_page(const char *raw, struct lsp_buffer *out, struct lsp_er
 	for (; r == 0 && *raw; raw++) {
 		unsigned char byte = (unsigned char)*raw;
 		utf8proc_uint8_t text[4];
-		utf8proc_ssize_t size = utf8proc_encode_char(
-			byte < 0x80 ? byte : code_page_437[byte - 0x80], text);
+		utf8proc_ssize_t size =
+			utf8proc_encode_char(byte < 0x80 ? byte : code_page_437[byte - 0x80], text);
 		r = lsp_buffer_append(out, text, (size_t)size, err);
 	}
 	return r < 0 ? r : lsp_buffer_append(out, "", 1, err);
@@ -56,12 +58,11 @@ static int to_nfc(const char *raw, char **ret_text, struct lsp_error *err)
 
 static int refuse(const char *raw, const char *why, struct lsp_error *err)
 {
-	return lsp_error_set(err, DOMAIN, LSP_E_DENIED,
-		"the archive has an entry \"%.150s\" that %s", raw, why);
+	return lsp_error_set(
+		err, DOMAIN, LSP_E_DENIED, "the archive has an entry \"%.150s\" that %s", raw, why);
 }
 
-int lsp_extract_clean_name(
-	const char *raw, uint32_t depth, char **ret_path, struct lsp_error *err)
+int lsp_extract_clean_name(const char *raw, uint32_t depth, char **ret_path, struct lsp_error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	int r = to_nfc(raw, &text, err);
@@ -84,8 +85,8 @@ int lsp_extract_clean_name(
 		bool keep = length && !(length == 1 && *at == '.');
 		if (keep && ++names > depth)
 			return lsp_error_set(err, DOMAIN, LSP_E_TOO_LARGE,
-				"the archive has an entry \"%.150s…\" in more than %u folders",
-				raw, depth);
+				"the archive has an entry \"%.150s…\" in more than %u folders", raw,
+				depth);
 		if (keep) {
 			if (out != text)
 				*out++ = '/';

@@ -14,7 +14,8 @@
 
 #define DOMAIN "install"
 
-/* ---- Archives ------------------------------------------------------------------------------------------- */
+/* ---- Archives
+ * ------------------------------------------------------------------------------------------- */
 
 struct unpacking {
 	const struct lsp_transaction *transaction;
@@ -51,7 +52,8 @@ static int unpack_all(struct lsp_transaction *transaction, const struct lsp_arch
 	return r;
 }
 
-/* ---- Plain files -------------------------------------------------------------------------------------------- */
+/* ---- Plain files
+ * -------------------------------------------------------------------------------------------- */
 
 struct copying {
 	const struct lsp_transaction *transaction;
@@ -79,8 +81,7 @@ static int copy_one(struct lsp_transaction *transaction, const struct lsp_instal
 	}
 	_cleanup_close_ int from = -1;
 	if (r == 0)
-		r = lsp_fs_open_below(
-			transaction->game_fd, file->where, O_RDONLY, 0, &from, err);
+		r = lsp_fs_open_below(transaction->game_fd, file->where, O_RDONLY, 0, &from, err);
 	if (r == 0)
 		r = lsp_tree_copy_file(from, target, file->path, file->executable ? 0755 : 0644,
 			transaction->options->token, on_copied, copying, err);
@@ -106,7 +107,8 @@ static int copy_all(struct lsp_transaction *transaction, const struct lsp_instal
 	return r;
 }
 
-/* ---- Filling the staging folder -------------------------------------------------------------------------------- */
+/* ---- Filling the staging folder
+ * -------------------------------------------------------------------------------- */
 
 static int check_space(struct lsp_transaction *transaction, const struct lsp_install_source *source,
 	const struct lsp_archives *archives, struct lsp_error *err)
@@ -114,8 +116,8 @@ static int check_space(struct lsp_transaction *transaction, const struct lsp_ins
 	const struct lsp_install_options *options = transaction->options;
 	struct lsp_space space;
 	lsp_transaction_progress(transaction, "checking", 0, 0);
-	int r = lsp_space_for_install(source, archives, options->unpacker, options->limits,
-		options->token, &space, err);
+	int r = lsp_space_for_install(
+		source, archives, options->unpacker, options->limits, options->token, &space, err);
 	if (r == 0 && archives->count == 0 && space.needed > space.free &&
 		lsp_space_can_share(transaction->game_fd, LSP_INSTALL_STAGING))
 		return 0;
@@ -144,7 +146,9 @@ static int fill(struct lsp_transaction *transaction, const struct lsp_install_so
 	return r < 0 ? r : lsp_record_write(&record, transaction->game_fd, LSP_STAGED_RECORD, err);
 }
 
-/* ---- Entry points ------------------------------------------------------------------------------------------------- */
+/* ---- Entry points
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static int run(struct lsp_transaction *transaction, const struct lsp_install_update *update,
 	bool replace, struct lsp_error *err)
@@ -152,11 +156,10 @@ static int run(struct lsp_transaction *transaction, const struct lsp_install_upd
 	if (transaction->has_local && !replace)
 		return lsp_error_set(err, DOMAIN, LSP_E_EXISTS, "it is installed already");
 	_cleanup_install_source_ struct lsp_install_source source = {0};
-	int r = update
-		? lsp_install_source_overlay(transaction->game_fd, update->overlay, update->paths,
-			  update->path_count, &source, err)
-		: lsp_install_source_read(
-			  transaction->game_fd, transaction->options->token, &source, err);
+	int r = update ? lsp_install_source_overlay(transaction->game_fd, update->overlay,
+				 update->paths, update->path_count, &source, err)
+		       : lsp_install_source_read(
+				 transaction->game_fd, transaction->options->token, &source, err);
 	if (r == 0)
 		r = fill(transaction, &source, err);
 	if (r == 0)

@@ -4,8 +4,8 @@
  *
  * Each is one transaction. Everything new is prepared in `<game>/.lanspread/install/` and synced;
  * then one redo list (content/redo.h) of a few renames decides. After a crash at any instruction,
- * or a power cut on ext4, xfs or btrfs, lsp_install_recover finds the old state or completes the new
- * one. docs/install.md has the steps and the layout.
+ * or a power cut on ext4, xfs or btrfs, lsp_install_recover finds the old state or completes the
+ * new one. docs/install.md has the steps and the layout.
  *
  *   install    archives (or a copy of plain files) become `local/`
  *   update     the same beside the old `local/`, which it replaces; in the same list, what the
@@ -53,15 +53,15 @@ struct lsp_install_options {
 	struct lsp_cancel *token;               /* NULL: never cancelled */
 	lsp_install_progress progress;          /* NULL: none */
 	void *argument;
-	const struct lsp_clock *clock;          /* whose wall time dates kept folders; NULL: system's */
+	const struct lsp_clock *clock; /* whose wall time dates kept folders; NULL: system's */
 };
 
 struct lsp_install_result {
-	char kept[48];       /* "local.kept-2026-01-31", relative to the game; "" if nothing was kept */
-	uint64_t kept_files; /* in there now because of this operation */
+	char kept[48]; /* "local.kept-2026-01-31", relative to the game; "" if nothing was kept */
+	uint64_t kept_files;  /* in there now because of this operation */
 	uint64_t moved_files; /* of the user's, moved into the new local/ */
-	uint64_t skipped;    /* entries of archives left out (devices) */
-	bool pending;        /* see above */
+	uint64_t skipped;     /* entries of archives left out (devices) */
+	bool pending;         /* see above */
 };
 
 /*
@@ -92,25 +92,25 @@ LSP_MUST_CHECK int lsp_install_update(int game_fd, const struct lsp_install_upda
 	struct lsp_error *err);
 
 /* -LSP_E_NOT_FOUND when it is not installed. purge: the user's files and `local.kept-*` go too. */
-LSP_MUST_CHECK int lsp_uninstall(int game_fd, bool purge,
-	const struct lsp_install_options *options, struct lsp_install_result *ret_result,
-	struct lsp_error *err);
+LSP_MUST_CHECK int lsp_uninstall(int game_fd, bool purge, const struct lsp_install_options *options,
+	struct lsp_install_result *ret_result, struct lsp_error *err);
 
 /*
  * Deletes the download, a complete one and one in the stage (nobody may have it open). paths (with
- * path_count): only these files, those of the manifest, so that what the user put beside them stays;
- * NULL: everything that is not ours. *ret_empty: nothing is left, and the caller may remove the
- * folder.
+ * path_count): only these files, those of the manifest, so that what the user put beside them
+ * stays; NULL: everything that is not ours. *ret_empty: nothing is left, and the caller may remove
+ * the folder.
  */
 LSP_MUST_CHECK int lsp_remove_download(int game_fd, const char *const *paths, size_t path_count,
 	const struct lsp_install_options *options, bool *ret_empty, struct lsp_error *err);
 
-/* ---- State -------------------------------------------------------------------------------------------- */
+/* ---- State
+ * -------------------------------------------------------------------------------------------- */
 
 struct lsp_install_state {
-	bool installed; /* there is a `local/` */
-	bool recorded;  /* and a record of what was put into it */
-	bool pending;   /* an interrupted transaction waits for recovery */
+	bool installed;                         /* there is a `local/` */
+	bool recorded;                          /* and a record of what was put into it */
+	bool pending;                           /* an interrupted transaction waits for recovery */
 	char version[LSP_VERSION_TEXT_MAX + 1]; /* of `local/`; "" if unknown */
 };
 
@@ -122,10 +122,10 @@ void lsp_install_look(int game_fd, struct lsp_install_state *ret_state);
  * missing, and how many are; files that were changed count as the user's. For filesystems on which
  * a power cut can tear what was renamed (exFAT, NTFS through FUSE). 0 without a record.
  */
-LSP_MUST_CHECK int lsp_install_check(
-	int game_fd, struct lsp_cancel *token, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_install_check(int game_fd, struct lsp_cancel *token, struct lsp_error *err);
 
-/* ---- Recovery ------------------------------------------------------------------------------------------- */
+/* ---- Recovery
+ * ------------------------------------------------------------------------------------------- */
 
 /*
  * Completes or drops what was interrupted in one game's folder, and deletes what is left over. A

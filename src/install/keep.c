@@ -34,7 +34,8 @@ int lsp_keep_name(int game_fd, const struct lsp_clock *clock, char ret_name[LSP_
 		"there are too many folders local.kept-%s: remove some", text);
 }
 
-/* ---- Planning ----------------------------------------------------------------------------------------- */
+/* ---- Planning
+ * ----------------------------------------------------------------------------------------- */
 
 static char *join(const char *folder, const char *path)
 {
@@ -45,9 +46,9 @@ static char *join(const char *folder, const char *path)
 static int make_parents(int game_fd, const char *folder, const char *path, struct lsp_error *err)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *parent = slash
-		? lsp_text_format("%s/%.*s", folder, (int)(slash - path), path)
-		: strdup(folder);
+	_cleanup_free_ char *parent =
+		slash ? lsp_text_format("%s/%.*s", folder, (int)(slash - path), path)
+		      : strdup(folder);
 	if (!parent)
 		return lsp_error_no_memory(err, DOMAIN);
 	return lsp_fs_make_dirs_below(game_fd, parent, err);
@@ -78,24 +79,24 @@ static bool is_same(struct lsp_keep *keep, const struct lsp_tree_entry *entry, c
 	_cleanup_close_ int mine = -1;
 	_cleanup_close_ int its = -1;
 	return S_ISREG(entry->st->st_mode) &&
-		lsp_fs_open_below(entry->dir_fd, entry->name, O_RDONLY, 0, &mine, NULL) == 0 &&
-		lsp_fs_open_below(keep->game_fd, new_path, O_RDONLY, 0, &its, NULL) == 0 &&
-		lsp_tree_same_content(mine, its, keep->token, NULL) == 1;
+	       lsp_fs_open_below(entry->dir_fd, entry->name, O_RDONLY, 0, &mine, NULL) == 0 &&
+	       lsp_fs_open_below(keep->game_fd, new_path, O_RDONLY, 0, &its, NULL) == 0 &&
+	       lsp_tree_same_content(mine, its, keep->token, NULL) == 1;
 }
 
 /* To the trash rather than left: deleting OLD_LOCAL would take it for the user's. */
 static int plan_duplicate(struct lsp_keep *keep, const char *path, struct lsp_error *err)
 {
 	_cleanup_free_ char *from = join(LSP_KEEP_OLD_LOCAL, path);
-	_cleanup_free_ char *to = lsp_text_format(
-		LSP_REDO_OLD "/same-%llu", (unsigned long long)++keep->duplicates);
+	_cleanup_free_ char *to =
+		lsp_text_format(LSP_REDO_OLD "/same-%llu", (unsigned long long)++keep->duplicates);
 	if (!from || !to)
 		return lsp_error_no_memory(err, DOMAIN);
 	return lsp_redo_place(keep->redo, from, to, err);
 }
 
-static int plan_file(struct lsp_keep *keep, const struct lsp_tree_entry *entry,
-	struct lsp_error *err)
+static int plan_file(
+	struct lsp_keep *keep, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
 	_cleanup_free_ char *new_path = join(keep->new_local, entry->path);
 	if (!new_path)
@@ -104,9 +105,8 @@ static int plan_file(struct lsp_keep *keep, const struct lsp_tree_entry *entry,
 	struct stat st;
 	int r = lsp_fs_stat_below(keep->game_fd, new_path, &st, &local);
 	if (r == 0)
-		return is_same(keep, entry, new_path)
-			? plan_duplicate(keep, entry->path, err)
-			: plan_kept(keep, entry->path, err);
+		return is_same(keep, entry, new_path) ? plan_duplicate(keep, entry->path, err)
+						      : plan_kept(keep, entry->path, err);
 	/* Not there; or a file or a link stands where a folder should. */
 	r = make_parents(keep->game_fd, keep->new_local, entry->path, &local);
 	if (local.sys_errno == ENOTDIR || local.sys_errno == ELOOP || local.sys_errno == EEXIST)
@@ -124,12 +124,10 @@ static int plan_file(struct lsp_keep *keep, const struct lsp_tree_entry *entry,
 static int plan_entry(void *argument, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
 	struct lsp_keep *keep = argument;
-	if (S_ISDIR(entry->st->st_mode) ||
-		lsp_record_unchanged(keep->record, entry->path, entry->dir_fd, entry->name,
-			entry->st))
+	if (S_ISDIR(entry->st->st_mode) || lsp_record_unchanged(keep->record, entry->path,
+						   entry->dir_fd, entry->name, entry->st))
 		return 0;
-	return keep->new_local ? plan_file(keep, entry, err)
-			       : plan_kept(keep, entry->path, err);
+	return keep->new_local ? plan_file(keep, entry, err) : plan_kept(keep, entry->path, err);
 }
 
 int lsp_keep_plan(struct lsp_keep *keep, struct lsp_error *err)
@@ -141,7 +139,8 @@ int lsp_keep_plan(struct lsp_keep *keep, struct lsp_error *err)
 	return lsp_tree_walk(keep->game_fd, "local", keep->token, plan_entry, keep, err);
 }
 
-/* ---- Reclaiming --------------------------------------------------------------------------------------- */
+/* ---- Reclaiming
+ * --------------------------------------------------------------------------------------- */
 
 struct reclaim {
 	int game_fd;
@@ -174,9 +173,8 @@ static int move_to_kept(struct reclaim *reclaim, const char *path, struct lsp_er
 static int reclaim_entry(void *argument, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
 	struct reclaim *reclaim = argument;
-	if (S_ISDIR(entry->st->st_mode) ||
-		lsp_record_unchanged(reclaim->record, entry->path, entry->dir_fd, entry->name,
-			entry->st))
+	if (S_ISDIR(entry->st->st_mode) || lsp_record_unchanged(reclaim->record, entry->path,
+						   entry->dir_fd, entry->name, entry->st))
 		return 0;
 	return move_to_kept(reclaim, entry->path, err);
 }
@@ -196,8 +194,8 @@ static int reclaim_local(struct reclaim *reclaim, struct lsp_error *err)
 	return r;
 }
 
-int lsp_keep_reclaim(int game_fd, const struct lsp_clock *clock,
-	char ret_name[LSP_KEEP_NAME_MAX], uint64_t *ret_kept, struct lsp_error *err)
+int lsp_keep_reclaim(int game_fd, const struct lsp_clock *clock, char ret_name[LSP_KEEP_NAME_MAX],
+	uint64_t *ret_kept, struct lsp_error *err)
 {
 	_cleanup_record_ struct lsp_record record = {0};
 	struct reclaim reclaim = {game_fd, clock, &record, "", 0};

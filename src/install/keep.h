@@ -27,10 +27,10 @@ struct lsp_keep {
 	const char *new_local;           /* the staged one; NULL: uninstall */
 	const char *name;                /* of the kept folder, free */
 	struct lsp_cancel *token;
-	struct lsp_redo *redo;  /* takes the steps, behind those that move local/ to OLD_LOCAL */
-	uint64_t kept, moved;   /* out: files */
-	bool whole;             /* out: no record, so all of local/ is kept, by one step */
-	uint64_t duplicates;    /* files whose new version is the same */
+	struct lsp_redo *redo; /* takes the steps, behind those that move local/ to OLD_LOCAL */
+	uint64_t kept, moved;  /* out: files */
+	bool whole;            /* out: no record, so all of local/ is kept, by one step */
+	uint64_t duplicates;   /* files whose new version is the same */
 };
 
 /*

@@ -84,8 +84,8 @@ static int add_record(
 	return lsp_buffer_printf(out, err, "%zu %s=%s\n", length, key, value);
 }
 
-static int put_records(struct pack *pack, const char *path, uint64_t size, const char *link,
-	struct lsp_error *err)
+static int put_records(
+	struct pack *pack, const char *path, uint64_t size, const char *link, struct lsp_error *err)
 {
 	_cleanup_buffer_ struct lsp_buffer records = {0};
 	char size_text[24];
@@ -110,8 +110,7 @@ static int put_entry(struct pack *pack, const char *path, char type, mode_t mode
 	return r < 0 ? r : put_header(pack, path, type, mode, size, link, err);
 }
 
-static int pack_file(
-	struct pack *pack, const struct lsp_tree_entry *entry, struct lsp_error *err)
+static int pack_file(struct pack *pack, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
 	_cleanup_close_ int fd = -1;
 	uint64_t size = (uint64_t)entry->st->st_size;
@@ -136,14 +135,14 @@ static int pack_file(
 	return r < 0 ? r : put_padding(pack, err);
 }
 
-static int pack_link(
-	struct pack *pack, const struct lsp_tree_entry *entry, struct lsp_error *err)
+static int pack_link(struct pack *pack, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
 	char text[PATH_MAX];
 	int r = lsp_tree_read_link(entry->dir_fd, entry->name, text, sizeof text, err);
 	if (r == 0 && !lsp_tree_link_stays_inside(entry->path, text))
 		r = lsp_error_set(err, DOMAIN, LSP_E_DENIED,
-			"the link \"%.150s\" leads out of the folder, to \"%.150s\": remove it first",
+			"the link \"%.150s\" leads out of the folder, to \"%.150s\": remove it "
+			"first",
 			entry->path, text);
 	return r < 0 ? r : put_entry(pack, entry->path, '2', 0777, 0, text, err);
 }

@@ -1,7 +1,8 @@
 /*
  * One deterministic tar of a folder: the same files give the same bytes, whoever packs them, when
- * and where. POSIX ustar with pax records where a path, a link or a length does not fit (POSIX.1-2001,
- * pax Interchange Format); entries in the order of a walk by names' bytes; the time is 1980-01-01.
+ * and where. POSIX ustar with pax records where a path, a link or a length does not fit
+ * (POSIX.1-2001, pax Interchange Format); entries in the order of a walk by names' bytes; the time
+ * is 1980-01-01.
  */
 #pragma once
 

@@ -78,8 +78,8 @@ static int missing(const char *what, const char *package, struct lsp_error *err)
 }
 
 /* The words before the program's own path: who runs it. */
-static int choose_runner(const char *program, mode_t mode, const char *search_path,
-	char **words, size_t *count, struct lsp_error *err)
+static int choose_runner(const char *program, mode_t mode, const char *search_path, char **words,
+	size_t *count, struct lsp_error *err)
 {
 	bool batch = has_extension(program, ".cmd") || has_extension(program, ".bat");
 	if (batch || has_extension(program, ".exe")) {
@@ -94,8 +94,10 @@ static int choose_runner(const char *program, mode_t mode, const char *search_pa
 	} else if (!(mode & 0111)) {
 		if (!has_extension(program, ".sh"))
 			return lsp_error_set(err, DOMAIN, LSP_E_DENIED,
-				"\"%s\" may not be executed (its archive had no such bit): chmod +x "
-				"it", program);
+				"\"%s\" may not be executed (its archive had no such bit): chmod "
+				"+x "
+				"it",
+				program);
 		words[(*count)++] = strdup("/bin/sh");
 	}
 	return 0;
@@ -149,7 +151,8 @@ static int run_program(int local_fd, const char *local, const char *line, const 
 	if (r < 0)
 		return r;
 	const char *slash = strrchr(program, '/');
-	/* To cmd a path with slashes is a row of options: it gets the name, and the folder as its own. */
+	/* To cmd a path with slashes is a row of options: it gets the name, and the folder as its
+	 * own. */
 	words[count] = count == 3 ? strdup(slash ? slash + 1 : program)
 				  : lsp_text_format("%s/%s", local, program);
 	count++;
@@ -162,26 +165,28 @@ static int run_program(int local_fd, const char *local, const char *line, const 
 	return finish(play, words, count, cwd, false, err);
 }
 
-static int open_folder(const char *local, const char *search_path, struct lsp_play *play,
-	struct lsp_error *err)
+static int open_folder(
+	const char *local, const char *search_path, struct lsp_play *play, struct lsp_error *err)
 {
 	char *opener = find_program(search_path, "xdg-open");
 	if (!opener)
 		return lsp_error_set(err, DOMAIN, LSP_E_UNSUPPORTED,
-			"the game does not say what to start (no start= in version.ini, no start.sh); "
-			"its files are in \"%s\"", local);
+			"the game does not say what to start (no start= in version.ini, no "
+			"start.sh); "
+			"its files are in \"%s\"",
+			local);
 	char *words[] = {opener, strdup(local)};
 	return finish(play, words, 2, strdup(local), true, err);
 }
 
-int lsp_play_find(int game_fd, const char *search_path, struct lsp_play *ret_play,
-	struct lsp_error *err)
+int lsp_play_find(
+	int game_fd, const char *search_path, struct lsp_play *ret_play, struct lsp_error *err)
 {
 	_cleanup_close_ int local_fd = -1;
 	int r = lsp_fs_open_dir_below(game_fd, "local", &local_fd, NULL);
 	if (r < 0)
-		return lsp_error_set(
-			err, DOMAIN, LSP_E_NOT_FOUND, "the game is not installed: install it first");
+		return lsp_error_set(err, DOMAIN, LSP_E_NOT_FOUND,
+			"the game is not installed: install it first");
 	char link[64], local[PATH_MAX];
 	snprintf(link, sizeof link, "/proc/self/fd/%d", local_fd);
 	ssize_t got = readlink(link, local, sizeof local - 1);
@@ -191,8 +196,7 @@ int lsp_play_find(int game_fd, const char *search_path, struct lsp_play *ret_pla
 	_cleanup_buffer_ struct lsp_buffer text = {0};
 	_cleanup_version_file_ struct lsp_version_file version = {0};
 	if (lsp_fs_read_file_below(game_fd, "version.ini", LSP_VERSION_FILE_MAX, &text, NULL) == 0)
-		(void)!lsp_version_file_parse(
-			(const char *)text.data, text.size, &version, NULL);
+		(void)!lsp_version_file_parse((const char *)text.data, text.size, &version, NULL);
 	if (version.start)
 		return run_program(local_fd, local, version.start, search_path, ret_play, err);
 	struct stat st;

@@ -56,20 +56,20 @@ static bool load(int fd, uint64_t offset, size_t size, struct header *header)
 	header->at = 0;
 	header->bad = false;
 	header->size = 0;
-	if (lsp_fs_read_at(fd, header->data, LSP_MIN(size, (size_t)HEADER_MAX), offset, &got,
-		    NULL) < 0)
+	if (lsp_fs_read_at(
+		    fd, header->data, LSP_MIN(size, (size_t)HEADER_MAX), offset, &got, NULL) < 0)
 		return false;
 	header->size = got;
 	return got > 0;
 }
 
-/* ---- RAR 5 --------------------------------------------------------------------------------------------- */
+/* ---- RAR 5
+ * --------------------------------------------------------------------------------------------- */
 
 enum { RAR5_MAIN = 1, RAR5_FILE = 2, RAR5_SERVICE = 3, RAR5_ENCRYPTION = 4, RAR5_END = 5 };
 
 /* header->at is behind the common fields; the extra area is its last `extra` bytes. */
-static void look_at_rar5_file(
-	struct header *header, uint64_t extra, struct lsp_rar_facts *facts)
+static void look_at_rar5_file(struct header *header, uint64_t extra, struct lsp_rar_facts *facts)
 {
 	if (extra == 0 || extra > header->size)
 		return;
@@ -130,7 +130,8 @@ static void look_at_rar5(
 	}
 }
 
-/* ---- RAR 4 --------------------------------------------------------------------------------------------- */
+/* ---- RAR 4
+ * --------------------------------------------------------------------------------------------- */
 
 enum { RAR4_MAIN = 0x73, RAR4_FILE = 0x74, RAR4_END = 0x7b };
 

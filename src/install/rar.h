@@ -1,8 +1,8 @@
 /*
  * What the headers of a RAR volume say that libarchive does not: that something is encrypted, and
  * that a volume before or behind it is needed. Both formats, as their author describes them
- * (technote.txt of RAR 4 and of RAR 5). Nothing is unpacked, and nothing here is trusted: what makes
- * no sense ends the look, and the unpacker says what is wrong.
+ * (technote.txt of RAR 4 and of RAR 5). Nothing is unpacked, and nothing here is trusted: what
+ * makes no sense ends the look, and the unpacker says what is wrong.
  */
 #pragma once
 

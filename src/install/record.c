@@ -20,8 +20,8 @@ void lsp_record_done(struct lsp_record *record)
 	*record = (struct lsp_record){0};
 }
 
-static int add(struct lsp_record *record, const char *path, uint64_t size, int64_t stamp,
-	bool link, struct lsp_error *err)
+static int add(struct lsp_record *record, const char *path, uint64_t size, int64_t stamp, bool link,
+	struct lsp_error *err)
 {
 	if (record->count == record->capacity) {
 		size_t capacity = record->capacity ? record->capacity * 2 : 64;
@@ -46,12 +46,13 @@ static int compare_files(const void *a, const void *b)
 		((const struct lsp_record_file *)b)->path);
 }
 
-/* ---- What a file is now ----------------------------------------------------------------------------- */
+/* ---- What a file is now
+ * ----------------------------------------------------------------------------- */
 
 static int64_t file_stamp(const struct stat *st)
 {
 	return (int64_t)((uint64_t)st->st_mtim.tv_sec * UINT64_C(1000000000) +
-		(uint64_t)st->st_mtim.tv_nsec);
+			 (uint64_t)st->st_mtim.tv_nsec);
 }
 
 static bool link_stamp(int dir_fd, const char *name, int64_t *ret_stamp)
@@ -86,25 +87,25 @@ bool lsp_record_unchanged(const struct lsp_record *record, const char *path, int
 	int64_t stamp;
 	if (file->link)
 		return S_ISLNK(st->st_mode) && link_stamp(dir_fd, name, &stamp) &&
-			stamp == file->stamp;
+		       stamp == file->stamp;
 	return S_ISREG(st->st_mode) && (uint64_t)st->st_size == file->size &&
-		same_time(file_stamp(st), file->stamp);
+	       same_time(file_stamp(st), file->stamp);
 }
 
 const struct lsp_record_file *lsp_record_find(const struct lsp_record *record, const char *path)
 {
 	struct lsp_record_file key = {.path = (char *)path};
-	return record->count ? bsearch(&key, record->files, record->count, sizeof key,
-				       compare_files)
-			     : NULL;
+	return record->count
+		       ? bsearch(&key, record->files, record->count, sizeof key, compare_files)
+		       : NULL;
 }
 
 static int scan_entry(void *argument, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
 	struct lsp_record *record = argument;
 	if (S_ISREG(entry->st->st_mode))
-		return add(record, entry->path, (uint64_t)entry->st->st_size,
-			file_stamp(entry->st), false, err);
+		return add(record, entry->path, (uint64_t)entry->st->st_size, file_stamp(entry->st),
+			false, err);
 	int64_t stamp;
 	if (S_ISLNK(entry->st->st_mode) && link_stamp(entry->dir_fd, entry->name, &stamp))
 		return add(record, entry->path, (uint64_t)entry->st->st_size, stamp, true, err);
@@ -126,7 +127,8 @@ int lsp_record_scan(int dir_fd, const char *path, const char *version, struct ls
 	return 0;
 }
 
-/* ---- The file ------------------------------------------------------------------------------------------- */
+/* ---- The file
+ * ------------------------------------------------------------------------------------------- */
 
 int lsp_record_write(
 	const struct lsp_record *record, int dir_fd, const char *path, struct lsp_error *err)
@@ -146,8 +148,8 @@ int lsp_record_write(
 	lsp_sha256(&hash, out.data, out.size);
 	r = lsp_buffer_append(&out, &hash, sizeof hash, err);
 	if (r == 0 && out.size > LSP_RECORD_MAX)
-		r = lsp_error_set(err, DOMAIN, LSP_E_TOO_LARGE, "too many files (%zu)",
-			record->count);
+		r = lsp_error_set(
+			err, DOMAIN, LSP_E_TOO_LARGE, "too many files (%zu)", record->count);
 	return r < 0 ? r : lsp_fs_write_file_below(dir_fd, path, out.data, out.size, 0644, err);
 }
 
@@ -197,8 +199,10 @@ int lsp_record_read(
 		uint64_t size;
 		int64_t stamp;
 		int used = 0;
-		if (!nul || sscanf(at, "%c %" SCNu64 " %" SCNd64 "%n", &kind, &size, &stamp,
-				    &used) != 3 || at[used] != ' ')
+		if (!nul ||
+			sscanf(at, "%c %" SCNu64 " %" SCNd64 "%n", &kind, &size, &stamp, &used) !=
+				3 ||
+			at[used] != ' ')
 			return torn(path, err);
 		r = add(&record, at + used + 1, size, stamp, kind == 'l', err);
 		at = nul + 1;

@@ -53,8 +53,8 @@ LSP_MUST_CHECK int lsp_record_scan(int dir_fd, const char *path, const char *ver
 	struct lsp_cancel *token, struct lsp_record *ret_record, struct lsp_error *err);
 
 /* Writes it, synced. */
-LSP_MUST_CHECK int lsp_record_write(const struct lsp_record *record, int dir_fd,
-	const char *path, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_record_write(
+	const struct lsp_record *record, int dir_fd, const char *path, struct lsp_error *err);
 /* -LSP_E_NOT_FOUND; -LSP_E_CORRUPT when torn. */
 LSP_MUST_CHECK int lsp_record_read(
 	int dir_fd, const char *path, struct lsp_record *ret_record, struct lsp_error *err);

@@ -16,10 +16,10 @@ void lsp_install_look(int game_fd, struct lsp_install_state *ret_state)
 	struct lsp_install_state state = {0};
 	struct stat st;
 	state.installed = lsp_fs_stat_below(game_fd, LSP_INSTALL_LOCAL, &st, NULL) == 0 &&
-		S_ISDIR(st.st_mode);
+			  S_ISDIR(st.st_mode);
 	state.pending = lsp_redo_pending(game_fd);
-	state.recorded = state.installed &&
-		lsp_record_read_version(game_fd, LSP_RECORD_PATH, state.version, NULL) == 0;
+	state.recorded = state.installed && lsp_record_read_version(game_fd, LSP_RECORD_PATH,
+						    state.version, NULL) == 0;
 	*ret_state = state;
 }
 
@@ -43,11 +43,13 @@ int lsp_install_check(int game_fd, struct lsp_cancel *token, struct lsp_error *e
 	if (r == 0 && missing)
 		return lsp_error_set(err, DOMAIN, LSP_E_CORRUPT,
 			"%zu of %zu installed files are missing, \"%.200s\" among them: "
-			"uninstall and install again", missing, record.count, first);
+			"uninstall and install again",
+			missing, record.count, first);
 	return r;
 }
 
-/* ---- All games ---------------------------------------------------------------------------------------- */
+/* ---- All games
+ * ---------------------------------------------------------------------------------------- */
 
 struct pass {
 	const struct lsp_recovery *recovery;

@@ -14,7 +14,8 @@
 
 #define DOMAIN "install"
 
-/* ---- Landlock --------------------------------------------------------------------------------------- */
+/* ---- Landlock
+ * --------------------------------------------------------------------------------------- */
 
 /*
  * The kernel's names for what came after the headers that Debian 12 ships (Linux 6.1: version 2 and
@@ -45,8 +46,7 @@ struct ruleset_attr {
 static int allow_below(int ruleset, int fd, uint64_t access)
 {
 	struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
-	return (int)syscall(
-		SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	return (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 }
 
 static int allow_path(int ruleset, const char *path, uint64_t access)
@@ -65,8 +65,7 @@ static int allow_foreign(int ruleset, const char *readable)
 	static const char *const programs[] = {
 		"/usr", "/bin", "/lib", "/lib32", "/lib64", "/opt", "/etc", "/nix", "/gnu"};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(programs); i++)
-		if (allow_path(ruleset, programs[i],
-			    FS_READ_FILE | FS_READ_DIR | FS_EXECUTE) < 0)
+		if (allow_path(ruleset, programs[i], FS_READ_FILE | FS_READ_DIR | FS_EXECUTE) < 0)
 			return -1;
 	if (allow_path(ruleset, "/dev/null", FS_READ_FILE | FS_WRITE_FILE) < 0 ||
 		allow_path(ruleset, "/dev/urandom", FS_READ_FILE) < 0 ||
@@ -77,8 +76,8 @@ static int allow_foreign(int ruleset, const char *readable)
 
 static int landlock(const struct lsp_sandbox *sandbox, int *ret_version, struct lsp_error *err)
 {
-	int version = (int)syscall(
-		SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	int version =
+		(int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	if (version <= 0) { /* the kernel has none, or it is switched off */
 		*ret_version = 0;
 		return 0;
@@ -90,14 +89,13 @@ static int landlock(const struct lsp_sandbox *sandbox, int *ret_version, struct 
 	attr.handled_access_net = version >= 4 ? NET_ALL : 0;
 	attr.scoped = version >= 6 ? SCOPE_ALL : 0;
 	size_t size = version >= 6 ? sizeof attr : version >= 4 ? 16 : 8;
-	_cleanup_close_ int ruleset =
-		(int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+	_cleanup_close_ int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
 	uint64_t write = FS_WRITE_FILE | FS_READ_FILE | FS_READ_DIR | FS_REMOVE_DIR |
-		FS_REMOVE_FILE | FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_SYM | FS_REFER | FS_TRUNCATE;
+			 FS_REMOVE_FILE | FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_SYM | FS_REFER |
+			 FS_TRUNCATE;
 	if (ruleset < 0 ||
-		(sandbox->target_fd >= 0 &&
-			allow_below(ruleset, sandbox->target_fd,
-				write & attr.handled_access_fs) < 0) ||
+		(sandbox->target_fd >= 0 && allow_below(ruleset, sandbox->target_fd,
+						    write & attr.handled_access_fs) < 0) ||
 		(sandbox->foreign && allow_foreign(ruleset, sandbox->readable) < 0) ||
 		syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		return lsp_error_errno(err, DOMAIN, errno, "cannot enter the sandbox (Landlock)");
@@ -105,8 +103,10 @@ static int landlock(const struct lsp_sandbox *sandbox, int *ret_version, struct 
 	return 0;
 }
 
-/* ---- seccomp -------------------------------------------------------------------------------------------- */
+/* ---- seccomp
+ * -------------------------------------------------------------------------------------------- */
 
+/* clang-format off */
 /* What libarchive, its decoders, the C library and extract.c need. */
 static const int allowed[] = {
 	SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev),
@@ -148,6 +148,7 @@ static const int forbidden[] = {
 	SCMP_SYS(iopl), SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(setuid), SCMP_SYS(setgid),
 	SCMP_SYS(setreuid), SCMP_SYS(setregid), SCMP_SYS(setresuid), SCMP_SYS(setresgid),
 };
+/* clang-format on */
 
 static int add_rules(scmp_filter_ctx filter, uint32_t action, const int *list, size_t count)
 {
@@ -164,8 +165,7 @@ static int add_rules(scmp_filter_ctx filter, uint32_t action, const int *list, s
 
 static int restrict_calls(bool foreign, struct lsp_error *err)
 {
-	scmp_filter_ctx filter =
-		seccomp_init(foreign ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
+	scmp_filter_ctx filter = seccomp_init(foreign ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
 	if (!filter)
 		return lsp_error_no_memory(err, DOMAIN);
 	int r = foreign ? add_rules(filter, SCMP_ACT_ERRNO(EPERM), forbidden,
@@ -182,7 +182,8 @@ static int restrict_calls(bool foreign, struct lsp_error *err)
 	return 0;
 }
 
-/* ---- Limits ---------------------------------------------------------------------------------------------- */
+/* ---- Limits
+ * ---------------------------------------------------------------------------------------------- */
 
 static int limit(int resource, uint64_t value)
 {

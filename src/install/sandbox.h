@@ -1,8 +1,8 @@
 /*
  * The sandbox of lanspread-unpack: what a process gives up before it looks at an archive.
  *
- *  - Landlock, where the kernel has it: files below one folder can be made and written, nothing else
- *    on the disk can be opened (a tool that is not ours may also read and run what is in /usr and
+ *  - Landlock, where the kernel has it: files below one folder can be made and written, nothing
+ * else on the disk can be opened (a tool that is not ours may also read and run what is in /usr and
  *    its kin, and read the archive's folder); no TCP; no signals and no abstract sockets outside.
  *  - seccomp: the built-in unpacker may make the fifty-odd system calls that reading, writing and
  *    memory need; a tool that is not ours may make all but those that reach beyond its files
@@ -20,11 +20,11 @@
 #include <stdint.h>
 
 struct lsp_sandbox {
-	int target_fd;          /* the folder that may be written; −1: none */
-	bool foreign;           /* a tool that is not ours will be run */
-	const char *readable;   /* foreign: one more folder to read; NULL: none */
-	uint64_t memory;        /* bytes of address space; 0: no limit */
-	uint64_t file_size;     /* of a single file; 0: no limit */
+	int target_fd;        /* the folder that may be written; −1: none */
+	bool foreign;         /* a tool that is not ours will be run */
+	const char *readable; /* foreign: one more folder to read; NULL: none */
+	uint64_t memory;      /* bytes of address space; 0: no limit */
+	uint64_t file_size;   /* of a single file; 0: no limit */
 };
 
 /* *ret_landlock: the kernel's version of Landlock, 0 where it has none (the rest holds then). */

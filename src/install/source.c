@@ -25,8 +25,8 @@ static int add(struct lsp_install_source *source, const char *path, const char *
 	const struct stat *st, struct lsp_error *err)
 {
 	if (!S_ISREG(st->st_mode))
-		return lsp_error_set(err, DOMAIN, LSP_E_DENIED,
-			"\"%s\" is not a regular file", where);
+		return lsp_error_set(
+			err, DOMAIN, LSP_E_DENIED, "\"%s\" is not a regular file", where);
 	if (source->count == source->capacity) {
 		size_t capacity = source->capacity ? source->capacity * 2 : 16;
 		struct lsp_install_source_file *files =
@@ -89,8 +89,8 @@ static int visit_top(void *argument, const struct lsp_tree_entry *entry, struct 
 	return lsp_tree_walk(entry->dir_fd, entry->name, top->token, visit_below, top, err);
 }
 
-int lsp_install_source_read(int game_fd, struct lsp_cancel *token, struct lsp_install_source *ret_source,
-	struct lsp_error *err)
+int lsp_install_source_read(int game_fd, struct lsp_cancel *token,
+	struct lsp_install_source *ret_source, struct lsp_error *err)
 {
 	_cleanup_install_source_ struct lsp_install_source source = {.game_fd = game_fd};
 	struct top top = {&source, token, NULL};
@@ -101,8 +101,8 @@ int lsp_install_source_read(int game_fd, struct lsp_cancel *token, struct lsp_in
 	return 0;
 }
 
-int lsp_install_source_overlay(int game_fd, const char *overlay, const char *const *paths, size_t count,
-	struct lsp_install_source *ret_source, struct lsp_error *err)
+int lsp_install_source_overlay(int game_fd, const char *overlay, const char *const *paths,
+	size_t count, struct lsp_install_source *ret_source, struct lsp_error *err)
 {
 	_cleanup_install_source_ struct lsp_install_source source = {.game_fd = game_fd};
 	int r = 0;
@@ -126,22 +126,24 @@ int lsp_install_source_overlay(int game_fd, const char *overlay, const char *con
 	return 0;
 }
 
-const struct lsp_install_source_file *lsp_install_source_find(const struct lsp_install_source *source, const char *path)
+const struct lsp_install_source_file *lsp_install_source_find(
+	const struct lsp_install_source *source, const char *path)
 {
 	struct lsp_install_source_file key = {.path = (char *)path};
-	return source->count
-		? bsearch(&key, source->files, source->count, sizeof key, compare)
-		: NULL;
+	return source->count ? bsearch(&key, source->files, source->count, sizeof key, compare)
+			     : NULL;
 }
 
-void lsp_install_source_version(const struct lsp_install_source *source, char *ret_version, size_t size)
+void lsp_install_source_version(
+	const struct lsp_install_source *source, char *ret_version, size_t size)
 {
 	const struct lsp_install_source_file *file = lsp_install_source_find(source, "version.ini");
 	_cleanup_buffer_ struct lsp_buffer text = {0};
 	_cleanup_version_file_ struct lsp_version_file parsed = {0};
 	snprintf(ret_version, size, "%s", "");
-	if (file && lsp_fs_read_file_below(source->game_fd, file->where, LSP_VERSION_FILE_MAX,
-			    &text, NULL) == 0 &&
+	if (file &&
+		lsp_fs_read_file_below(
+			source->game_fd, file->where, LSP_VERSION_FILE_MAX, &text, NULL) == 0 &&
 		lsp_version_file_parse((const char *)text.data, text.size, &parsed, NULL) == 0)
 		snprintf(ret_version, size, "%s", parsed.version.text);
 }

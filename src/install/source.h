@@ -21,7 +21,7 @@ struct lsp_install_source_file {
 };
 
 struct lsp_install_source {
-	int game_fd; /* borrowed */
+	int game_fd;                           /* borrowed */
 	struct lsp_install_source_file *files; /* sorted by path, bytes */
 	size_t count, capacity;
 	uint64_t size;
@@ -46,7 +46,9 @@ LSP_MUST_CHECK int lsp_install_source_overlay(int game_fd, const char *overlay,
 	struct lsp_error *err);
 
 /* NULL when there is no such path. */
-const struct lsp_install_source_file *lsp_install_source_find(const struct lsp_install_source *source, const char *path);
+const struct lsp_install_source_file *lsp_install_source_find(
+	const struct lsp_install_source *source, const char *path);
 
 /* The version in its version.ini, "" when there is none that can be read. */
-void lsp_install_source_version(const struct lsp_install_source *source, char *ret_version, size_t size);
+void lsp_install_source_version(
+	const struct lsp_install_source *source, char *ret_version, size_t size);

@@ -38,28 +38,31 @@ bool lsp_space_can_share(int dir_fd, const char *folder)
 	if (lsp_fs_open_dir_below(dir_fd, folder, &dir, NULL) < 0)
 		return false;
 	bool shares = lsp_fs_open_below(dir, ".probe-1", flags, 0600, &from, NULL) == 0 &&
-		lsp_fs_open_below(dir, ".probe-2", flags, 0600, &to, NULL) == 0 &&
-		lsp_fs_write_at(from, data, sizeof data, 0, ".probe-1", NULL) == 0 &&
-		lsp_fs_clone(from, to, NULL) == 0;
+		      lsp_fs_open_below(dir, ".probe-2", flags, 0600, &to, NULL) == 0 &&
+		      lsp_fs_write_at(from, data, sizeof data, 0, ".probe-1", NULL) == 0 &&
+		      lsp_fs_clone(from, to, NULL) == 0;
 	(void)!lsp_fs_unlink_below(dir, ".probe-1", NULL);
 	(void)!lsp_fs_unlink_below(dir, ".probe-2", NULL);
 	return shares;
 }
 
-static int measure_archives(const struct lsp_install_source *source, const struct lsp_archives *archives,
-	const struct lsp_unpacker *unpacker, const struct lsp_unpack_limits *limits,
-	struct lsp_cancel *token, struct lsp_space *space, struct lsp_error *err)
+static int measure_archives(const struct lsp_install_source *source,
+	const struct lsp_archives *archives, const struct lsp_unpacker *unpacker,
+	const struct lsp_unpack_limits *limits, struct lsp_cancel *token, struct lsp_space *space,
+	struct lsp_error *err)
 {
 	for (size_t i = 0; i < archives->count; i++) {
 		const struct lsp_archive *archive = &archives->list[i];
 		struct lsp_unpack_request request = {.archive = archive,
-			.game_fd = source->game_fd, .target_fd = -1, .limits = limits,
+			.game_fd = source->game_fd,
+			.target_fd = -1,
+			.limits = limits,
 			.token = token};
 		struct lsp_unpack_stats stats = {0};
 		struct lsp_error local = {0};
 		int r = unpacker && unpacker->measure
-			? unpacker->measure(unpacker, &request, &stats, &local)
-			: 0;
+				? unpacker->measure(unpacker, &request, &stats, &local)
+				: 0;
 		if (r == -LSP_E_CANCELLED || r == -LSP_E_NO_MEMORY) {
 			if (err)
 				*err = local;
@@ -73,9 +76,10 @@ static int measure_archives(const struct lsp_install_source *source, const struc
 	return 0;
 }
 
-int lsp_space_for_install(const struct lsp_install_source *source, const struct lsp_archives *archives,
-	const struct lsp_unpacker *unpacker, const struct lsp_unpack_limits *limits,
-	struct lsp_cancel *token, struct lsp_space *ret_space, struct lsp_error *err)
+int lsp_space_for_install(const struct lsp_install_source *source,
+	const struct lsp_archives *archives, const struct lsp_unpacker *unpacker,
+	const struct lsp_unpack_limits *limits, struct lsp_cancel *token,
+	struct lsp_space *ret_space, struct lsp_error *err)
 {
 	struct lsp_space space = {.known = true};
 	int r = lsp_fs_free_space(source->game_fd, &space.free, err);

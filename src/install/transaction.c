@@ -7,15 +7,16 @@
 
 #define DOMAIN "install"
 
-void lsp_transaction_progress(const struct lsp_transaction *transaction, const char *phase,
-	uint64_t done, uint64_t total)
+void lsp_transaction_progress(
+	const struct lsp_transaction *transaction, const char *phase, uint64_t done, uint64_t total)
 {
 	const struct lsp_install_options *options = transaction->options;
 	if (options->progress)
 		options->progress(options->argument, phase, done, total);
 }
 
-/* ---- Recovery of one game --------------------------------------------------------------------------- */
+/* ---- Recovery of one game
+ * --------------------------------------------------------------------------- */
 
 /* What an interrupted or finished transaction left. Nothing in here is anybody's any more. */
 static int delete_leftovers(int game_fd, const struct lsp_clock *clock,
@@ -49,7 +50,8 @@ int lsp_install_recover(int game_fd, const struct lsp_install_options *options,
 	return delete_leftovers(game_fd, options ? options->clock : NULL, ret_result, err);
 }
 
-/* ---- Begin and end ------------------------------------------------------------------------------------ */
+/* ---- Begin and end
+ * ------------------------------------------------------------------------------------ */
 
 static int look(struct lsp_transaction *transaction, struct lsp_error *err)
 {
@@ -63,8 +65,7 @@ static int look(struct lsp_transaction *transaction, struct lsp_error *err)
 	if (r < 0)
 		return r;
 	transaction->has_local = true;
-	r = lsp_record_read(
-		transaction->game_fd, LSP_RECORD_PATH, &transaction->old_record, err);
+	r = lsp_record_read(transaction->game_fd, LSP_RECORD_PATH, &transaction->old_record, err);
 	transaction->has_record = r == 0;
 	return r == -LSP_E_NOT_FOUND || r == -LSP_E_CORRUPT ? 0 : r;
 }
@@ -93,10 +94,10 @@ void lsp_transaction_end(struct lsp_transaction *transaction)
 	struct lsp_install_result late = {0};
 	if (transaction->redo && !transaction->result->pending &&
 		!lsp_redo_pending(transaction->game_fd)) {
-		if (delete_leftovers(transaction->game_fd, transaction->options->clock, &late,
-			    &err) < 0)
-			lsp_log_warning(DOMAIN, "left to be deleted at the next start: %s",
-				err.message);
+		if (delete_leftovers(
+			    transaction->game_fd, transaction->options->clock, &late, &err) < 0)
+			lsp_log_warning(
+				DOMAIN, "left to be deleted at the next start: %s", err.message);
 		transaction->result->kept_files += late.kept_files;
 		if (*late.kept && !*transaction->result->kept)
 			memcpy(transaction->result->kept, late.kept, sizeof late.kept);
@@ -105,7 +106,8 @@ void lsp_transaction_end(struct lsp_transaction *transaction)
 	lsp_record_done(&transaction->old_record);
 }
 
-/* ---- Steps ---------------------------------------------------------------------------------------------- */
+/* ---- Steps
+ * ---------------------------------------------------------------------------------------------- */
 
 static int put_old_aside(struct lsp_transaction *transaction, struct lsp_error *err)
 {

@@ -29,8 +29,8 @@ LSP_MUST_CHECK int lsp_transaction_begin(struct lsp_transaction *transaction, in
 
 /*
  * Appends the steps that put `local/` (if any) and its record aside, place the staged ones
- * (new_local false: there are none), and move the user's files; the folders that this needs are made
- * in the staging folder.
+ * (new_local false: there are none), and move the user's files; the folders that this needs are
+ * made in the staging folder.
  */
 LSP_MUST_CHECK int lsp_transaction_swap_local(
 	struct lsp_transaction *transaction, bool new_local, struct lsp_error *err);

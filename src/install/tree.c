@@ -11,7 +11,8 @@
 #define DOMAIN "install"
 #define RUN ((size_t)1 << 20)
 
-/* ---- Names of a folder ---------------------------------------------------------------------------- */
+/* ---- Names of a folder
+ * ---------------------------------------------------------------------------- */
 
 struct names {
 	char **list;
@@ -74,7 +75,8 @@ static int names_read(int dir_fd, struct names *names, struct lsp_error *err)
 	return r;
 }
 
-/* ---- Walking ----------------------------------------------------------------------------------------- */
+/* ---- Walking
+ * ----------------------------------------------------------------------------------------- */
 
 struct walk {
 	struct lsp_buffer path;
@@ -126,8 +128,8 @@ static int walk_folder(struct walk *walk, int dir_fd, struct lsp_error *err)
 	for (size_t i = 0; r == 0 && i < names.count; i++) {
 		r = lsp_cancel_check(walk->token, err);
 		if (r == 0)
-			r = lsp_buffer_printf(&walk->path, err, "%s%s", base ? "/" : "",
-				names.list[i]);
+			r = lsp_buffer_printf(
+				&walk->path, err, "%s%s", base ? "/" : "", names.list[i]);
 		if (r == 0)
 			r = lsp_buffer_append(&walk->path, "", 1, err);
 		if (r == 0) {
@@ -161,22 +163,20 @@ int lsp_tree_walk(int dir_fd, const char *path, struct lsp_cancel *token, lsp_tr
 int lsp_tree_list(int dir_fd, const char *path, struct lsp_cancel *token, lsp_tree_visit visit,
 	void *argument, struct lsp_error *err)
 {
-	struct walk walk = {
-		.token = token, .visit = visit, .argument = argument, .flat = true};
+	struct walk walk = {.token = token, .visit = visit, .argument = argument, .flat = true};
 	return walk_from(dir_fd, path, &walk, err);
 }
 
-/* ---- Links -------------------------------------------------------------------------------------------- */
+/* ---- Links
+ * -------------------------------------------------------------------------------------------- */
 
-int lsp_tree_read_link(
-	int dir_fd, const char *name, char *text, size_t size, struct lsp_error *err)
+int lsp_tree_read_link(int dir_fd, const char *name, char *text, size_t size, struct lsp_error *err)
 {
 	ssize_t got = readlinkat(dir_fd, name, text, size);
 	if (got < 0)
 		return lsp_error_errno(err, DOMAIN, errno, "cannot read link \"%s\"", name);
 	if ((size_t)got >= size)
-		return lsp_error_set(
-			err, DOMAIN, LSP_E_TOO_LARGE, "link \"%s\" is too long", name);
+		return lsp_error_set(err, DOMAIN, LSP_E_TOO_LARGE, "link \"%s\" is too long", name);
 	text[got] = '\0';
 	return 0;
 }
@@ -203,7 +203,8 @@ bool lsp_tree_link_stays_inside(const char *path, const char *text)
 	return true;
 }
 
-/* ---- Copying ------------------------------------------------------------------------------------------ */
+/* ---- Copying
+ * ------------------------------------------------------------------------------------------ */
 
 struct copy {
 	int from, to;
@@ -248,8 +249,9 @@ static int copy_data(struct copy *copy, uint64_t size, struct lsp_error *err)
 		off_t hole = (uint64_t)data < size ? lseek(copy->from, data, SEEK_HOLE) : data;
 		uint64_t end = hole <= data || (uint64_t)hole > size ? size : (uint64_t)hole;
 		int r = (uint64_t)data > at && copy->step
-			? copy->step(copy->argument, LSP_MIN((uint64_t)data, size) - at, err)
-			: 0;
+				? copy->step(
+					  copy->argument, LSP_MIN((uint64_t)data, size) - at, err)
+				: 0;
 		if (r == 0 && (uint64_t)data < size)
 			r = copy_range(copy, (uint64_t)data, end, err);
 		if (r < 0)
@@ -280,15 +282,14 @@ int lsp_tree_copy_file(int from_fd, int to_dir_fd, const char *to, mode_t mode,
 		r = run ? copy_data(&copy, size, err) : lsp_error_no_memory(err, DOMAIN);
 	}
 	if (r == 0)
-		r = lsp_fs_set_mtime(fd, st.st_mtim.tv_sec * INT64_C(1000000000) +
-				st.st_mtim.tv_nsec, to, err);
+		r = lsp_fs_set_mtime(
+			fd, st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec, to, err);
 	if (r == 0)
 		lsp_fs_write_back(fd, 0, size);
 	return r;
 }
 
-int lsp_tree_same_content(
-	int a_fd, int b_fd, struct lsp_cancel *token, struct lsp_error *err)
+int lsp_tree_same_content(int a_fd, int b_fd, struct lsp_cancel *token, struct lsp_error *err)
 {
 	struct stat a, b;
 	if (fstat(a_fd, &a) < 0 || fstat(b_fd, &b) < 0)

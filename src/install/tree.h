@@ -60,5 +60,5 @@ LSP_MUST_CHECK int lsp_tree_copy_file(int from_fd, int to_dir_fd, const char *to
 	struct lsp_cancel *token, lsp_tree_step step, void *argument, struct lsp_error *err);
 
 /* Same length and bytes? 1, 0 or an error. */
-LSP_MUST_CHECK int lsp_tree_same_content(int a_fd, int b_fd, struct lsp_cancel *token,
-	struct lsp_error *err);
+LSP_MUST_CHECK int lsp_tree_same_content(
+	int a_fd, int b_fd, struct lsp_cancel *token, struct lsp_error *err);

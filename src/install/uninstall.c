@@ -10,7 +10,8 @@
 
 #define DOMAIN "install"
 
-/* ---- Uninstall -------------------------------------------------------------------------------------------- */
+/* ---- Uninstall
+ * -------------------------------------------------------------------------------------------- */
 
 static int purge_kept(void *argument, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
@@ -42,8 +43,7 @@ int lsp_uninstall(int game_fd, bool purge, const struct lsp_install_options *opt
 	struct lsp_install_result *ret_result, struct lsp_error *err)
 {
 	struct lsp_transaction transaction;
-	int r = lsp_transaction_begin(
-		&transaction, game_fd, "uninstall", options, ret_result, err);
+	int r = lsp_transaction_begin(&transaction, game_fd, "uninstall", options, ret_result, err);
 	if (r == 0)
 		r = run_uninstall(&transaction, purge, err);
 	if (r < 0) {
@@ -54,7 +54,9 @@ int lsp_uninstall(int game_fd, bool purge, const struct lsp_install_options *opt
 	return r;
 }
 
-/* ---- Remove ---------------------------------------------------------------------------------------------------- */
+/* ---- Remove
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static int remove_top(void *argument, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
@@ -77,8 +79,8 @@ static int drop_folders(struct lsp_redo *redo, const char *path, struct lsp_erro
 	return r;
 }
 
-static int remove_paths(struct lsp_transaction *transaction, const char *const *paths,
-	size_t count, struct lsp_error *err)
+static int remove_paths(struct lsp_transaction *transaction, const char *const *paths, size_t count,
+	struct lsp_error *err)
 {
 	struct lsp_redo *redo = transaction->redo;
 	int r = 0;
@@ -92,8 +94,8 @@ static int remove_paths(struct lsp_transaction *transaction, const char *const *
 	return r;
 }
 
-static int run_remove(struct lsp_transaction *transaction, const char *const *paths,
-	size_t count, struct lsp_error *err)
+static int run_remove(struct lsp_transaction *transaction, const char *const *paths, size_t count,
+	struct lsp_error *err)
 {
 	struct lsp_redo *redo = transaction->redo;
 	int r = 0;

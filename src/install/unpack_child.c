@@ -19,7 +19,8 @@
 
 #define DOMAIN "install"
 
-/* ---- Request ------------------------------------------------------------------------------------------- */
+/* ---- Request
+ * ------------------------------------------------------------------------------------------- */
 
 static json_t *volumes_json(const struct lsp_archive *archive)
 {
@@ -32,22 +33,23 @@ static json_t *volumes_json(const struct lsp_archive *archive)
 	return list;
 }
 
-static int encode_request(const struct lsp_unpack_request *request, const char *mode,
-	json_t *argv, const char *readable, struct lsp_buffer *out, struct lsp_error *err)
+static int encode_request(const struct lsp_unpack_request *request, const char *mode, json_t *argv,
+	const char *readable, struct lsp_buffer *out, struct lsp_error *err)
 {
 	const struct lsp_unpack_limits *limits = request->limits;
-	_cleanup_json_ json_t *json = json_pack(
-		"{s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:o*,s:s*}", "mode", mode, "volumes",
-		volumes_json(request->archive), "bytes", (json_int_t)limits->bytes, "ratio",
-		(json_int_t)limits->ratio, "ratio_free", (json_int_t)limits->ratio_free, "entries",
-		(json_int_t)limits->entries, "depth", (json_int_t)limits->depth, "memory",
-		(json_int_t)limits->memory, "argv", argv, "readable", readable);
+	_cleanup_json_ json_t *json =
+		json_pack("{s:s,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:o*,s:s*}", "mode", mode, "volumes",
+			volumes_json(request->archive), "bytes", (json_int_t)limits->bytes, "ratio",
+			(json_int_t)limits->ratio, "ratio_free", (json_int_t)limits->ratio_free,
+			"entries", (json_int_t)limits->entries, "depth", (json_int_t)limits->depth,
+			"memory", (json_int_t)limits->memory, "argv", argv, "readable", readable);
 	if (!json)
 		return lsp_error_no_memory(err, DOMAIN);
 	return lsp_frame_append_json(out, json, LSP_FRAME_MAX_LOCAL, err);
 }
 
-/* ---- Conversation ----------------------------------------------------------------------------------------- */
+/* ---- Conversation
+ * ----------------------------------------------------------------------------------------- */
 
 struct talk {
 	const struct lsp_unpacker *unpacker;
@@ -83,11 +85,9 @@ static int take_frame(struct talk *talk, const char *payload, size_t size, struc
 	if (part) {
 		r = lsp_json_get_u64(part, "bytes", INT64_MAX, &talk->stats.bytes, err);
 		if (r == 0)
-			r = lsp_json_get_u64(
-				part, "entries", INT64_MAX, &talk->stats.entries, err);
+			r = lsp_json_get_u64(part, "entries", INT64_MAX, &talk->stats.entries, err);
 		if (r == 0)
-			r = lsp_json_get_u64(
-				part, "skipped", INT64_MAX, &talk->stats.skipped, err);
+			r = lsp_json_get_u64(part, "skipped", INT64_MAX, &talk->stats.skipped, err);
 		return r < 0 ? r : lsp_json_get_bool(part, "known", &talk->stats.known, err);
 	}
 	part = json_object_get(json, "error");
@@ -97,8 +97,8 @@ static int take_frame(struct talk *talk, const char *payload, size_t size, struc
 	if (r == 0)
 		r = lsp_json_get_text(part, "message", 4096, &message, err);
 	if (r == 0)
-		lsp_error_set(&talk->failure, DOMAIN, code ? (int)code : LSP_E_FAILED, "%s",
-			message);
+		lsp_error_set(
+			&talk->failure, DOMAIN, code ? (int)code : LSP_E_FAILED, "%s", message);
 	return r;
 }
 
@@ -113,8 +113,8 @@ static int listen_to(struct talk *talk, struct lsp_error *err)
 	while (r == 0) {
 		char data[4096];
 		size_t got, at = 0;
-		r = lsp_child_read(talk->child, data, sizeof data, talk->request->token, deadline,
-			&got, err);
+		r = lsp_child_read(
+			talk->child, data, sizeof data, talk->request->token, deadline, &got, err);
 		if (r < 0 || got == 0)
 			break;
 		while (r == 0 && at < got) {
@@ -132,8 +132,10 @@ static int listen_to(struct talk *talk, struct lsp_error *err)
 	lsp_frame_decoder_done(&decoder);
 	if (r == -LSP_E_TIMEOUT)
 		return lsp_error_set(err, DOMAIN, LSP_E_TIMEOUT,
-			"the unpacker made no progress for %" PRIu64 " s and was ended; the archive "
-			"may be damaged", stall / LSP_SECOND);
+			"the unpacker made no progress for %" PRIu64
+			" s and was ended; the archive "
+			"may be damaged",
+			stall / LSP_SECOND);
 	return r;
 }
 
@@ -147,13 +149,17 @@ static int start(struct talk *talk, const char *mode, json_t *argv, const char *
 		return r;
 	const char *child_argv[] = {talk->unpacker->helper, NULL};
 	int fds[] = {request->game_fd, request->target_fd};
-	struct lsp_child_options options = {.argv = child_argv, .input = LSP_CHILD_PIPE,
-		.output = LSP_CHILD_PIPE, .quiet = true, .fds = fds,
-		.fd_count = request->target_fd >= 0 ? 2 : 1, .token = request->token};
+	struct lsp_child_options options = {.argv = child_argv,
+		.input = LSP_CHILD_PIPE,
+		.output = LSP_CHILD_PIPE,
+		.quiet = true,
+		.fds = fds,
+		.fd_count = request->target_fd >= 0 ? 2 : 1,
+		.token = request->token};
 	r = lsp_child_start(talk->unpacker->tasks, "unpack", &options, &talk->child, err);
 	if (r == 0)
-		r = lsp_child_write(talk->child, out.data, out.size, request->token,
-			LSP_TIME_NEVER, err);
+		r = lsp_child_write(
+			talk->child, out.data, out.size, request->token, LSP_TIME_NEVER, err);
 	if (talk->child)
 		lsp_child_close_input(talk->child);
 	return r == -LSP_E_CLOSED ? 0 : r; /* it has ended; why, its exit tells */
@@ -164,9 +170,8 @@ static const char *archive_name(const struct lsp_archive *archive)
 	return archive->volumes[0]->path;
 }
 
-static int converse(const struct lsp_unpacker *unpacker,
-	const struct lsp_unpack_request *request, const char *mode,
-	struct lsp_unpack_stats *ret_stats, struct lsp_error *err)
+static int converse(const struct lsp_unpacker *unpacker, const struct lsp_unpack_request *request,
+	const char *mode, struct lsp_unpack_stats *ret_stats, struct lsp_error *err)
 {
 	struct talk talk = {.unpacker = unpacker, .request = request};
 	int r = start(&talk, mode, NULL, NULL, err);
@@ -193,7 +198,8 @@ static int converse(const struct lsp_unpacker *unpacker,
 	return r;
 }
 
-/* ---- The tools that may be installed ----------------------------------------------------------------------- */
+/* ---- The tools that may be installed
+ * ----------------------------------------------------------------------- */
 
 static char *find_tool(const char *path, const char *name)
 {
@@ -210,8 +216,8 @@ static char *find_tool(const char *path, const char *name)
 }
 
 /* The absolute path of the first volume, if all of them lie in one folder. */
-static int volume_path(const struct lsp_unpack_request *request, char **ret_file,
-	char **ret_folder, struct lsp_error *err)
+static int volume_path(const struct lsp_unpack_request *request, char **ret_file, char **ret_folder,
+	struct lsp_error *err)
 {
 	const struct lsp_archive *archive = request->archive;
 	const char *first = archive->volumes[0]->where, *slash = strrchr(first, '/');
@@ -249,8 +255,8 @@ static bool read_books(pid_t pid, uint64_t *ret_in, uint64_t *ret_out)
 	_cleanup_buffer_ struct lsp_buffer text = {0};
 	snprintf(path, sizeof path, "/proc/%d/io", (int)pid);
 	return lsp_fs_read_file(path, 4096, &text, NULL) == 0 &&
-		sscanf((const char *)text.data, "rchar: %" SCNu64 " wchar: %" SCNu64, ret_in,
-			ret_out) == 2;
+	       sscanf((const char *)text.data, "rchar: %" SCNu64 " wchar: %" SCNu64, ret_in,
+		       ret_out) == 2;
 }
 
 static int watch_tool(struct talk *talk, struct lsp_error *err)
@@ -282,7 +288,8 @@ static int watch_tool(struct talk *talk, struct lsp_error *err)
 			return lsp_error_set(err, DOMAIN, LSP_E_TIMEOUT,
 				"the unpacker made no progress for %" PRIu64 " s and was ended",
 				limits->stall / LSP_SECOND);
-		if (out > limits->bytes || (out > limits->ratio_free &&
+		if (out > limits->bytes ||
+			(out > limits->ratio_free &&
 				out / limits->ratio > talk->request->archive->size))
 			return lsp_error_set(err, DOMAIN, LSP_E_TOO_LARGE,
 				"the archive unpacks to far more than its size");
@@ -298,14 +305,13 @@ static json_t *tool_argv(const char *tool, bool is_unrar, const char *file)
 }
 
 /* -LSP_E_NOT_FOUND: neither is installed. */
-static int run_tool(const struct lsp_unpacker *unpacker,
-	const struct lsp_unpack_request *request, struct lsp_unpack_stats *ret_stats,
-	struct lsp_error *err)
+static int run_tool(const struct lsp_unpacker *unpacker, const struct lsp_unpack_request *request,
+	struct lsp_unpack_stats *ret_stats, struct lsp_error *err)
 {
-	const char *path = unpacker->fallback_path ? unpacker->fallback_path
-						   : "/usr/bin:/usr/local/bin";
+	const char *path =
+		unpacker->fallback_path ? unpacker->fallback_path : "/usr/bin:/usr/local/bin";
 	bool rar = request->archive->format == LSP_ARCHIVE_RAR4 ||
-		request->archive->format == LSP_ARCHIVE_RAR5;
+		   request->archive->format == LSP_ARCHIVE_RAR5;
 	_cleanup_free_ char *unrar = rar ? find_tool(path, "unrar") : NULL;
 	_cleanup_free_ char *tool = unrar ? strdup(unrar) : find_tool(path, "unar");
 	_cleanup_free_ char *file = NULL;
@@ -328,7 +334,8 @@ static int run_tool(const struct lsp_unpacker *unpacker,
 	return r;
 }
 
-/* ---- The interface ------------------------------------------------------------------------------------------- */
+/* ---- The interface
+ * ------------------------------------------------------------------------------------------- */
 
 static int unpack(const struct lsp_unpacker *unpacker, const struct lsp_unpack_request *original,
 	struct lsp_unpack_stats *ret_stats, struct lsp_error *err)
@@ -338,9 +345,10 @@ static int unpack(const struct lsp_unpacker *unpacker, const struct lsp_unpack_r
 		request.limits = &lsp_unpack_limits_default;
 	struct lsp_error local = {0};
 	int r = request.archive->split_zip
-		? lsp_error_set(&local, DOMAIN, LSP_E_UNSUPPORTED,
-			  "archive \"%s\": zip in several parts", archive_name(request.archive))
-		: converse(unpacker, &request, "unpack", ret_stats, &local);
+			? lsp_error_set(&local, DOMAIN, LSP_E_UNSUPPORTED,
+				  "archive \"%s\": zip in several parts",
+				  archive_name(request.archive))
+			: converse(unpacker, &request, "unpack", ret_stats, &local);
 	if (r == -LSP_E_UNSUPPORTED && !unpacker->no_fallback) {
 		struct lsp_error tool_error = {0};
 		int tool = run_tool(unpacker, &request, ret_stats, &tool_error);
@@ -361,9 +369,8 @@ static int unpack(const struct lsp_unpacker *unpacker, const struct lsp_unpack_r
 	return r;
 }
 
-static int measure(const struct lsp_unpacker *unpacker,
-	const struct lsp_unpack_request *original, struct lsp_unpack_stats *ret_stats,
-	struct lsp_error *err)
+static int measure(const struct lsp_unpacker *unpacker, const struct lsp_unpack_request *original,
+	struct lsp_unpack_stats *ret_stats, struct lsp_error *err)
 {
 	struct lsp_unpack_request request = *original;
 	if (!request.limits)

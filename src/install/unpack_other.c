@@ -16,7 +16,8 @@
 
 #define DOMAIN "install"
 
-/* ---- The check ------------------------------------------------------------------------------------------ */
+/* ---- The check
+ * ------------------------------------------------------------------------------------------ */
 
 struct check {
 	const struct lsp_unpack_request *request;
@@ -24,8 +25,8 @@ struct check {
 	struct lsp_unpack_stats stats;
 };
 
-static int check_file(struct check *check, const struct lsp_tree_entry *entry,
-	struct lsp_error *err)
+static int check_file(
+	struct check *check, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
 	if (entry->st->st_nlink > 1)
 		return lsp_error_set(err, DOMAIN, LSP_E_DENIED,
@@ -69,8 +70,8 @@ static int check_entry(void *argument, const struct lsp_tree_entry *entry, struc
 	return r;
 }
 
-int lsp_unpack_check(const struct lsp_unpack_request *request,
-	struct lsp_unpack_stats *ret_stats, struct lsp_error *err)
+int lsp_unpack_check(const struct lsp_unpack_request *request, struct lsp_unpack_stats *ret_stats,
+	struct lsp_error *err)
 {
 	struct check check = {.request = request,
 		.limits = request->limits ? request->limits : &lsp_unpack_limits_default,
@@ -81,7 +82,8 @@ int lsp_unpack_check(const struct lsp_unpack_request *request,
 	return r;
 }
 
-/* ---- Paths for others --------------------------------------------------------------------------------- */
+/* ---- Paths for others
+ * --------------------------------------------------------------------------------- */
 
 /* The absolute path of what lies below a descriptor. */
 static int absolute_path(int fd, const char *below, char **ret_path, struct lsp_error *err)
@@ -104,8 +106,7 @@ static int both_paths(const struct lsp_unpack_request *request, char **ret_archi
 	char **ret_target, struct lsp_error *err)
 {
 	_cleanup_free_ char *archive = NULL;
-	int r = absolute_path(
-		request->game_fd, request->archive->volumes[0]->where, &archive, err);
+	int r = absolute_path(request->game_fd, request->archive->volumes[0]->where, &archive, err);
 	if (r == 0)
 		r = absolute_path(request->target_fd, "", ret_target, err);
 	if (r == 0)
@@ -113,7 +114,8 @@ static int both_paths(const struct lsp_unpack_request *request, char **ret_archi
 	return r;
 }
 
-/* ---- A command ---------------------------------------------------------------------------------------- */
+/* ---- A command
+ * ---------------------------------------------------------------------------------------- */
 
 static int unpack_by_command(const struct lsp_unpacker *unpacker,
 	const struct lsp_unpack_request *request, struct lsp_unpack_stats *ret_stats,
@@ -156,7 +158,8 @@ void lsp_unpacker_init_command(
 		.unpack = unpack_by_command, .tasks = tasks, .command = command};
 }
 
-/* ---- A callback ---------------------------------------------------------------------------------------- */
+/* ---- A callback
+ * ---------------------------------------------------------------------------------------- */
 
 static void set_flag(void *argument)
 {
@@ -177,8 +180,8 @@ static int unpack_by_callback(const struct lsp_unpacker *unpacker,
 	struct lsp_cancel_callback watch = {0};
 	if (request->token)
 		lsp_cancel_register(request->token, &watch, set_flag, (void *)&cancelled);
-	int failed = unpacker->callback(archive, target, &cancelled, message, sizeof message,
-		unpacker->callback_argument);
+	int failed = unpacker->callback(
+		archive, target, &cancelled, message, sizeof message, unpacker->callback_argument);
 	if (request->token)
 		lsp_cancel_unregister(&watch);
 	r = lsp_cancel_check(request->token, err);
@@ -195,14 +198,15 @@ static int unpack_by_callback(const struct lsp_unpacker *unpacker,
 void lsp_unpacker_init_callback(
 	struct lsp_unpacker *unpacker, lsp_unpack_callback callback, void *argument)
 {
-	*unpacker = (struct lsp_unpacker){.unpack = unpack_by_callback, .callback = callback,
-		.callback_argument = argument};
+	*unpacker = (struct lsp_unpacker){
+		.unpack = unpack_by_callback, .callback = callback, .callback_argument = argument};
 }
 
-/* ---- In this process ------------------------------------------------------------------------------------ */
+/* ---- In this process
+ * ------------------------------------------------------------------------------------ */
 
-static int on_progress(void *argument, uint64_t in, uint64_t out, uint64_t entries,
-	struct lsp_error *err)
+static int on_progress(
+	void *argument, uint64_t in, uint64_t out, uint64_t entries, struct lsp_error *err)
 {
 	const struct lsp_unpack_request *request = argument;
 	(void)entries;
@@ -215,8 +219,7 @@ static int extract_here(const struct lsp_unpack_request *request, int target_fd,
 	struct lsp_unpack_stats *ret_stats, struct lsp_error *err)
 {
 	const struct lsp_archive *archive = request->archive;
-	_cleanup_free_ struct lsp_extract_volume *volumes =
-		calloc(archive->count, sizeof *volumes);
+	_cleanup_free_ struct lsp_extract_volume *volumes = calloc(archive->count, sizeof *volumes);
 	if (!volumes)
 		return lsp_error_no_memory(err, DOMAIN);
 	size_t opened = 0;

@@ -59,23 +59,22 @@ static void reset(void)
 static bool is_old(void)
 {
 	return holds("version.ini", "1") && holds("data/a", "old a") &&
-		holds("local/exe", "old exe") && holds("extra/only-old", "x") &&
-		holds("new/b", NULL) && !lsp_fs_exists_below(root_fd, "new");
+	       holds("local/exe", "old exe") && holds("extra/only-old", "x") &&
+	       holds("new/b", NULL) && !lsp_fs_exists_below(root_fd, "new");
 }
 
 static bool is_new(void)
 {
 	return holds("version.ini", "2") && holds("data/a", "new a") &&
-		holds("local/exe", "new exe") && holds("new/b", "b") &&
-		!lsp_fs_exists_below(root_fd, "extra");
+	       holds("local/exe", "new exe") && holds("new/b", "b") &&
+	       !lsp_fs_exists_below(root_fd, "extra");
 }
 
 static int commit(bool *ret_pending, struct lsp_error *err)
 {
 	_cleanup_(lsp_redo_free_pointer) struct lsp_redo *redo = NULL;
 	int r = lsp_redo_new("update", &redo, err);
-	static const char *const asides[] = {
-		"version.ini", "data/a", "local", "extra/only-old"};
+	static const char *const asides[] = {"version.ini", "data/a", "local", "extra/only-old"};
 	for (size_t i = 0; r == 0 && i < LSP_ARRAY_SIZE(asides); i++)
 		r = lsp_redo_aside(redo, asides[i], err);
 	if (r == 0)
@@ -91,12 +90,12 @@ static int commit(bool *ret_pending, struct lsp_error *err)
 	if (r == 0)
 		r = lsp_redo_barrier(redo, err);
 	if (r == 0)
-		r = lsp_redo_place(
-			redo, LSP_REDO_PRIVATE "/stage/version.ini", "version.ini", err);
+		r = lsp_redo_place(redo, LSP_REDO_PRIVATE "/stage/version.ini", "version.ini", err);
 	return r < 0 ? r : lsp_redo_commit(redo, root_fd, ret_pending, err);
 }
 
-/* ---- Faults ------------------------------------------------------------------------------------- */
+/* ---- Faults -------------------------------------------------------------------------------------
+ */
 
 enum fault { FAIL_ONCE, FAIL_ON, DIE };
 
@@ -256,14 +255,16 @@ static void a_torn_intent_counts_as_not_there(void **state)
 	assert_int_equal(
 		lsp_fs_read_file_below(root_fd, LSP_REDO_INTENT, 65536, &content, NULL), 0);
 	for (size_t cut = 0; cut < content.size; cut++) {
-		assert_int_equal(lsp_fs_write_file_below(root_fd, LSP_REDO_INTENT, content.data,
-					 cut, 0644, NULL), 0);
+		assert_int_equal(lsp_fs_write_file_below(
+					 root_fd, LSP_REDO_INTENT, content.data, cut, 0644, NULL),
+			0);
 		assert_int_equal(lsp_redo_recover(root_fd, &forward, NULL), 0);
 		assert_false(forward || lsp_redo_pending(root_fd));
 	}
 	content.data[content.size / 2] ^= 1;
-	assert_int_equal(lsp_fs_write_file_below(root_fd, LSP_REDO_INTENT, content.data,
-				 content.size, 0644, NULL), 0);
+	assert_int_equal(lsp_fs_write_file_below(
+				 root_fd, LSP_REDO_INTENT, content.data, content.size, 0644, NULL),
+		0);
 	assert_int_equal(lsp_redo_recover(root_fd, &forward, NULL), 0);
 	assert_false(forward);
 }
@@ -276,8 +277,7 @@ static void what_is_lost_on_both_sides_is_named(void **state)
 	do /* the first point at which the intent is durable */
 		reset();
 	while (in_child(DIE, at++, run_commit) == 9 && !lsp_redo_pending(root_fd));
-	assert_int_equal(
-		lsp_fs_remove_tree_below(root_fd, LSP_REDO_PRIVATE "/stage/b", NULL), 0);
+	assert_int_equal(lsp_fs_remove_tree_below(root_fd, LSP_REDO_PRIVATE "/stage/b", NULL), 0);
 	struct lsp_error err = {0};
 	assert_int_equal(lsp_redo_recover(root_fd, NULL, &err), -LSP_E_CORRUPT);
 	assert_non_null(strstr(err.message, "new/b"));
@@ -295,7 +295,7 @@ static void what_is_in_the_way_or_missing_changes_nothing(void **state)
 	struct lsp_error err = {0};
 	assert_int_equal(commit(NULL, &err), -LSP_E_EXISTS);
 	assert_true(holds("new/b", "mine") && holds("version.ini", "1") &&
-		holds("local/exe", "old exe") && !lsp_redo_pending(root_fd));
+		    holds("local/exe", "old exe") && !lsp_redo_pending(root_fd));
 	reset();
 	assert_int_equal(lsp_fs_remove_tree_below(root_fd, "extra/only-old", NULL), 0);
 	assert_int_equal(commit(NULL, &err), -LSP_E_NOT_FOUND);

@@ -12,8 +12,8 @@
 
 static struct lsp_add_options options = {.game = "quake", .version = "1.2.10"};
 
-static int add(struct world *world, const char *from, struct lsp_add_result *result,
-	struct lsp_error *err)
+static int add(
+	struct world *world, const char *from, struct lsp_add_result *result, struct lsp_error *err)
 {
 	_cleanup_free_ char *path = lsp_text_format("%s/%s", world->path, from);
 	*result = (struct lsp_add_result){0};
@@ -93,8 +93,7 @@ static void packing_twice_gives_the_same_bytes_and_links_force_it(void **state)
 		const char *folder = i ? "elsewhere" : "one";
 		_cleanup_free_ char *link = lsp_text_format("%s/link", folder);
 		_cleanup_free_ char *longer = lsp_text_format("%s/%s", folder, name);
-		assert_int_equal(
-			lsp_fs_symlink_below(world->root_fd, link, "bin/run", NULL), 0);
+		assert_int_equal(lsp_fs_symlink_below(world->root_fd, link, "bin/run", NULL), 0);
 		put(world->root_fd, longer, "a long name");
 		options.game = i ? "second" : "first";
 		if (add(world, folder, &result, &err) < 0)

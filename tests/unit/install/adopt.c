@@ -23,8 +23,8 @@ static int make_folder(struct world *world, const char *name)
 	return fd;
 }
 
-static void open_stage(struct world *world, const struct lsp_manifest *manifest,
-	struct lsp_stage **ret_stage)
+static void open_stage(
+	struct world *world, const struct lsp_manifest *manifest, struct lsp_stage **ret_stage)
 {
 	struct lsp_error err = {0};
 	if (lsp_stage_open(world->game_fd, manifest, ret_stage, &err) < 0 ||

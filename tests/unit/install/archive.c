@@ -9,8 +9,8 @@
 #include "install/tree.h"
 #include "task/registry.h"
 
-#include <fcntl.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -61,7 +61,9 @@ static int unpack_with(struct world *world, const struct lsp_unpacker *unpacker,
 		assert_true(archives.count > 0);
 	for (size_t i = 0; r == 0 && i < archives.count; i++) {
 		struct lsp_unpack_request request = {.archive = &archives.list[i],
-			.game_fd = world->game_fd, .target_fd = target, .limits = limits,
+			.game_fd = world->game_fd,
+			.target_fd = target,
+			.limits = limits,
 			.token = token};
 		r = unpacker->unpack(unpacker, &request, ret_stats, err);
 	}
@@ -81,7 +83,7 @@ static void assert_nothing_outside(struct world *world)
 	struct dirent *entry;
 	while ((entry = readdir(dir)))
 		assert_true(entry->d_name[0] == '.' || strcmp(entry->d_name, "game") == 0 ||
-			strcmp(entry->d_name, "out") == 0);
+			    strcmp(entry->d_name, "out") == 0);
 	closedir(dir);
 }
 
@@ -150,8 +152,8 @@ static void links_inside_and_times_are_kept_and_hard_links_become_copies(void **
 	if (unpack(world, &err) < 0)
 		fail_msg("%s", err.message);
 	char text[64];
-	assert_int_equal(lsp_tree_read_link(world->root_fd, "out/bin/up", text, sizeof text,
-				 NULL), 0);
+	assert_int_equal(
+		lsp_tree_read_link(world->root_fd, "out/bin/up", text, sizeof text, NULL), 0);
 	assert_string_equal(text, "../lib/real.so");
 	struct stat st;
 	assert_int_equal(lsp_fs_stat_below(world->root_fd, "out/lib/second.so", &st, NULL), 0);
@@ -166,8 +168,9 @@ static void sparse_files_stay_sparse(void **state)
 	struct world *world = *state;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
-	assert_int_equal(lsp_fs_open_below(world->root_fd, "game/sparse", O_RDWR | O_CREAT, 0644,
-				 &fd, NULL), 0);
+	assert_int_equal(
+		lsp_fs_open_below(world->root_fd, "game/sparse", O_RDWR | O_CREAT, 0644, &fd, NULL),
+		0);
 	assert_int_equal(lsp_fs_write_at(fd, "end", 3, 64 << 20, "sparse", NULL), 0);
 	char command[600];
 	snprintf(command, sizeof command, "cd %s/game && tar -S -cf g.tar sparse && rm sparse",
@@ -185,8 +188,8 @@ static void expect_refusal(struct world *world, const char *label, const struct 
 	size_t count, int code, const char *words)
 {
 	struct lsp_error err = {0};
-	write_archive(world->game_fd, "g.eti", ARCHIVE_FORMAT_TAR_GNUTAR, ARCHIVE_FILTER_NONE,
-		NULL, NULL, items, count);
+	write_archive(world->game_fd, "g.eti", ARCHIVE_FORMAT_TAR_GNUTAR, ARCHIVE_FILTER_NONE, NULL,
+		NULL, items, count);
 	int r = unpack(world, &err);
 	if (r != -code || !strstr(err.message, words))
 		fail_msg("%s: %d, \"%s\"", label, r, err.message);
@@ -215,19 +218,20 @@ static void hostile_names_and_links_are_refused(void **state)
 		{"hard link out", {{.path = "h", .hard = "../../etc/passwd"}}, 1, "leads out"},
 	};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(cases); i++)
-		expect_refusal(world, cases[i].label, cases[i].items, cases[i].count,
-			LSP_E_DENIED, cases[i].words);
+		expect_refusal(world, cases[i].label, cases[i].items, cases[i].count, LSP_E_DENIED,
+			cases[i].words);
 }
 
 static void a_file_through_an_earlier_archives_link_is_refused(void **state)
 {
 	struct world *world = *state;
-	static const struct item first[] = {{.path = "l", .link = "d"}, {.path = "d/x", .text = "1"}};
+	static const struct item first[] = {
+		{.path = "l", .link = "d"}, {.path = "d/x", .text = "1"}};
 	static const struct item second[] = {{.path = "l/x", .text = "2"}};
-	write_archive(world->game_fd, "a.eti", ARCHIVE_FORMAT_TAR_USTAR, ARCHIVE_FILTER_NONE,
-		NULL, NULL, first, 2);
-	write_archive(world->game_fd, "b.eti", ARCHIVE_FORMAT_TAR_USTAR, ARCHIVE_FILTER_NONE,
-		NULL, NULL, second, 1);
+	write_archive(world->game_fd, "a.eti", ARCHIVE_FORMAT_TAR_USTAR, ARCHIVE_FILTER_NONE, NULL,
+		NULL, first, 2);
+	write_archive(world->game_fd, "b.eti", ARCHIVE_FORMAT_TAR_USTAR, ARCHIVE_FILTER_NONE, NULL,
+		NULL, second, 1);
 	struct lsp_error err = {0};
 	assert_true(unpack(world, &err) < 0);
 	assert_true(holds(world->root_fd, "out/d/x", "1"));
@@ -236,8 +240,8 @@ static void a_file_through_an_earlier_archives_link_is_refused(void **state)
 static void devices_and_set_id_bits_are_stripped(void **state)
 {
 	struct world *world = *state;
-	static const struct item items[] = {
-		{.path = "fifo", .type = AE_IFIFO}, {.path = "null", .type = AE_IFCHR},
+	static const struct item items[] = {{.path = "fifo", .type = AE_IFIFO},
+		{.path = "null", .type = AE_IFCHR},
 		{.path = "root.sh", .text = "x", .mode = 06755}};
 	write_archive(world->game_fd, "g.eti", ARCHIVE_FORMAT_TAR_PAX_RESTRICTED,
 		ARCHIVE_FILTER_NONE, NULL, NULL, items, LSP_ARRAY_SIZE(items));
@@ -295,13 +299,13 @@ static void encrypted_truncated_and_garbage_say_so(void **state)
 	assert_non_null(strstr(err.message, "encrypted"));
 	assert_non_null(strstr(err.message, "g.eti"));
 	static const struct item large[] = {{.path = "zeros", .zeros = 1 << 20}};
-	static const int formats[] = {ARCHIVE_FORMAT_ZIP, ARCHIVE_FORMAT_7ZIP,
-		ARCHIVE_FORMAT_TAR_USTAR};
+	static const int formats[] = {
+		ARCHIVE_FORMAT_ZIP, ARCHIVE_FORMAT_7ZIP, ARCHIVE_FORMAT_TAR_USTAR};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(formats); i++) {
 		_cleanup_close_ int fd = -1;
 		struct stat st;
-		write_archive(world->game_fd, "g.eti", formats[i], ARCHIVE_FILTER_NONE, NULL,
-			NULL, large, 1);
+		write_archive(world->game_fd, "g.eti", formats[i], ARCHIVE_FILTER_NONE, NULL, NULL,
+			large, 1);
 		assert_int_equal(
 			lsp_fs_open_below(world->game_fd, "g.eti", O_RDWR, 0, &fd, NULL), 0);
 		assert_int_equal(fstat(fd, &st), 0);
@@ -325,16 +329,16 @@ static void volumes_are_joined_and_a_gap_is_named(void **state)
 	struct lsp_error err = {0};
 	write_archive(world->game_fd, "x", ARCHIVE_FORMAT_7ZIP, ARCHIVE_FILTER_NONE, NULL, NULL,
 		usual, LSP_ARRAY_SIZE(usual));
-	assert_int_equal(
-		lsp_fs_read_file_below(world->game_fd, "x", 1 << 20, &whole, NULL), 0);
+	assert_int_equal(lsp_fs_read_file_below(world->game_fd, "x", 1 << 20, &whole, NULL), 0);
 	drop(world->game_fd, "x");
 	size_t third = whole.size / 3;
 	for (unsigned i = 0; i < 3; i++) {
 		char name[16];
 		snprintf(name, sizeof name, "x.7z.%03u", i + 1);
-		assert_int_equal(lsp_fs_write_file_below(world->game_fd, name,
-			whole.data + i * third, i == 2 ? whole.size - 2 * third : third, 0644,
-			NULL), 0);
+		assert_int_equal(
+			lsp_fs_write_file_below(world->game_fd, name, whole.data + i * third,
+				i == 2 ? whole.size - 2 * third : third, 0644, NULL),
+			0);
 	}
 	put(world->game_fd, "version.ini", "1\n");
 	if (unpack(world, &err) < 0)
@@ -356,7 +360,8 @@ static void volumes_are_joined_and_a_gap_is_named(void **state)
 static void archives_unpack_in_the_order_of_their_names(void **state)
 {
 	struct world *world = *state;
-	static const struct item base[] = {{.path = "a", .text = "base"}, {.path = "b", .text = "b"}};
+	static const struct item base[] = {
+		{.path = "a", .text = "base"}, {.path = "b", .text = "b"}};
 	static const struct item patch[] = {{.path = "a", .text = "patched"}};
 	write_archive(world->game_fd, "game.eti", ARCHIVE_FORMAT_ZIP, ARCHIVE_FILTER_NONE, NULL,
 		NULL, base, 2);
@@ -368,13 +373,15 @@ static void archives_unpack_in_the_order_of_their_names(void **state)
 	assert_true(holds(world->root_fd, "out/b", "b"));
 }
 
-/* ---- A child that is not well ----------------------------------------------------------------------------- */
+/* ---- A child that is not well
+ * ----------------------------------------------------------------------------- */
 
 static void make_script(struct world *world, const char *text, char path[512])
 {
 	snprintf(path, 512, "%s/game/.script", world->path);
-	assert_int_equal(lsp_fs_write_file_below(
-				 world->game_fd, ".script", text, strlen(text), 0755, NULL), 0);
+	assert_int_equal(
+		lsp_fs_write_file_below(world->game_fd, ".script", text, strlen(text), 0755, NULL),
+		0);
 }
 
 static int unpack_by_script(struct world *world, const char *text, struct lsp_error *err)
@@ -396,8 +403,8 @@ static void a_child_without_progress_is_ended_by_the_watchdog(void **state)
 {
 	struct lsp_error err = {0};
 	lsp_time before = lsp_now(lsp_clock_system);
-	assert_int_equal(unpack_by_script(*state, "#!/bin/sh\nexec sleep 600\n", &err),
-		-LSP_E_TIMEOUT);
+	assert_int_equal(
+		unpack_by_script(*state, "#!/bin/sh\nexec sleep 600\n", &err), -LSP_E_TIMEOUT);
 	assert_non_null(strstr(err.message, "no progress"));
 	assert_true(lsp_now(lsp_clock_system) - before < 30 * LSP_SECOND);
 }
@@ -453,13 +460,13 @@ static void cancel_ends_it_at_once(void **state)
 	lsp_unpacker_init_builtin(&slow, tasks, path);
 	assert_int_equal(lsp_cancel_new(root_token, &token, NULL), 0);
 	assert_int_equal(pthread_create(&thread, NULL, cancel_soon, token), 0);
-	assert_int_equal(
-		unpack_with(world, &slow, NULL, token, &stats, &err), -LSP_E_CANCELLED);
+	assert_int_equal(unpack_with(world, &slow, NULL, token, &stats, &err), -LSP_E_CANCELLED);
 	pthread_join(thread, NULL);
 	lsp_cancel_unref(token);
 }
 
-/* ---- Other unpackers ------------------------------------------------------------------------------------------ */
+/* ---- Other unpackers
+ * ------------------------------------------------------------------------------------------ */
 
 static void what_libarchive_refuses_goes_to_another_tool(void **state)
 {
@@ -496,15 +503,14 @@ static void a_command_unpacks_and_is_checked(void **state)
 	put(world->game_fd, "version.ini", "1");
 	write_archive(world->game_fd, "g.eti", ARCHIVE_FORMAT_TAR_USTAR, ARCHIVE_FILTER_NONE, NULL,
 		NULL, usual, LSP_ARRAY_SIZE(usual));
-	make_script(world, "#!/bin/sh\ntar -xf \"$1\" -C \"$2\" && chmod u+s \"$2/start.sh\"\n",
-		path);
+	make_script(
+		world, "#!/bin/sh\ntar -xf \"$1\" -C \"$2\" && chmod u+s \"$2/start.sh\"\n", path);
 	lsp_unpacker_init_command(&unpacker, tasks, path);
 	if (unpack_with(world, &unpacker, NULL, NULL, &stats, &err) < 0)
 		fail_msg("%s", err.message);
 	assert_usual(world);
 	make_script(world, "#!/bin/sh\nln -s /etc \"$2/etc\"\n", path);
-	assert_int_equal(
-		unpack_with(world, &unpacker, NULL, NULL, &stats, &err), -LSP_E_DENIED);
+	assert_int_equal(unpack_with(world, &unpacker, NULL, NULL, &stats, &err), -LSP_E_DENIED);
 	make_script(world, "#!/bin/sh\necho the disc is scratched >&2; exit 3\n", path);
 	assert_true(unpack_with(world, &unpacker, NULL, NULL, &stats, &err) < 0);
 	assert_non_null(strstr(err.message, "scratched"));
@@ -541,14 +547,16 @@ static void a_callback_unpacks(void **state)
 	assert_non_null(strstr(err.message, "no such codec"));
 }
 
-/* ---- Fixtures --------------------------------------------------------------------------------------------------- */
+/* ---- Fixtures
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static int fixtures_dir(void)
 {
 	const char *named = getenv("LANSPREAD_FIXTURES"), *beside = getenv("LANSPREAD_SOURCE");
-	_cleanup_free_ char *path = named ? lsp_text_format("%s/rar", named)
-		: beside		  ? lsp_text_format("%s/../shared/fixtures/rar", beside)
-					  : NULL;
+	_cleanup_free_ char *path = named    ? lsp_text_format("%s/rar", named)
+				    : beside ? lsp_text_format("%s/../shared/fixtures/rar", beside)
+					     : NULL;
 	int fd = -1;
 	return path && lsp_fs_open_dir(path, &fd, NULL) == 0 ? fd : -1;
 }
@@ -582,15 +590,16 @@ static void every_fixture_is_unpacked_right_or_refused_right(void **state)
 		if (lsp_fs_open_below(fixtures, expected[i].name, O_RDONLY, 0, &from, NULL) < 0)
 			continue;
 		drop(world->game_fd, "g.eti");
-		assert_int_equal(lsp_tree_copy_file(from, world->game_fd, "g.eti", 0644, NULL,
-					 NULL, NULL, NULL), 0);
+		assert_int_equal(lsp_tree_copy_file(from, world->game_fd, "g.eti", 0644, NULL, NULL,
+					 NULL, NULL),
+			0);
 		int r = unpack(world, &err);
 		if (r != -expected[i].code)
 			fail_msg("%s: %d, %s", expected[i].name, r, err.message);
 		struct stat st;
 		if (expected[i].file) {
-			assert_int_equal(lsp_fs_stat_below(world->root_fd, expected[i].file, &st,
-						 NULL), 0);
+			assert_int_equal(
+				lsp_fs_stat_below(world->root_fd, expected[i].file, &st, NULL), 0);
 			assert_int_equal(st.st_size, expected[i].size);
 		}
 		assert_nothing_outside(world);

@@ -5,10 +5,10 @@
  *     install-driver install|update|uninstall|purge|remove|recover|look GAME_DIR
  *
  * update takes the new content from .lanspread/stage/files, all of it, and moves it into place as a
- * download would. Archives are unpacked in this process. The date is 2026-01-31 for ever. Exit 0, or
- * 1 with the error on stderr. With LANSPREAD_OPERATION_LOG=FILE every mutating call that succeeded is
- * written there, one JSON object a line: what powercut.py replays. With LANSPREAD_KILL_AT=N the process
- * kills itself before mutating call N (the first is 1).
+ * download would. Archives are unpacked in this process. The date is 2026-01-31 for ever. Exit 0,
+ * or 1 with the error on stderr. With LANSPREAD_OPERATION_LOG=FILE every mutating call that
+ * succeeded is written there, one JSON object a line: what powercut.py replays. With
+ * LANSPREAD_KILL_AT=N the process kills itself before mutating call N (the first is 1).
  */
 #include "base/fs.h"
 #include "base/text.h"
@@ -27,7 +27,8 @@ static uint64_t fixed_wall(const struct lsp_clock *clock)
 	return UINT64_C(1769860800) * LSP_SECOND;
 }
 
-/* ---- The operation log ---------------------------------------------------------------------------------- */
+/* ---- The operation log
+ * ---------------------------------------------------------------------------------- */
 
 static const char *const call_names[] = {"open", "write", "truncate", "sync", "mkdir", "rename",
 	"exchange", "unlink", "rmdir", "symlink", "chmod", "clone", "sync_all", "times"};
@@ -87,7 +88,8 @@ static void start_log(void)
 	lsp_fs_set_hooks(&hooks);
 }
 
-/* ---- Operations ---------------------------------------------------------------------------------------------- */
+/* ---- Operations
+ * ---------------------------------------------------------------------------------------------- */
 
 static struct lsp_unpacker unpacker;
 static struct lsp_clock dated;
@@ -138,18 +140,17 @@ static int update(int game, struct lsp_install_result *result, struct lsp_error 
 	int r = lsp_install_recover(game, &options, &recovered, err);
 	if (r == 0 && lsp_fs_exists_below(game, STAGE "/version.ini"))
 		r = lsp_tree_walk(game, STAGE, NULL, add_path, &paths, err);
-	struct lsp_install_update update = {STAGE, (const char *const *)paths.list, paths.count,
-		add_steps, &paths};
+	struct lsp_install_update update = {
+		STAGE, (const char *const *)paths.list, paths.count, add_steps, &paths};
 	if (r == 0)
-		r = lsp_install_update(
-			game, paths.count ? &update : NULL, &options, result, err);
+		r = lsp_install_update(game, paths.count ? &update : NULL, &options, result, err);
 	for (size_t i = 0; i < paths.count; i++)
 		free(paths.list[i]);
 	return r;
 }
 
-static int operate(const char *what, int game, struct lsp_install_result *result,
-	struct lsp_error *err)
+static int operate(
+	const char *what, int game, struct lsp_install_result *result, struct lsp_error *err)
 {
 	bool empty;
 	if (strcmp(what, "install") == 0)

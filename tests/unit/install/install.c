@@ -49,8 +49,8 @@ static const struct item version_two[] = {
 
 static void put_download(int fd, const struct item *items, size_t count, const char *version)
 {
-	write_archive(fd, "game.eti", ARCHIVE_FORMAT_ZIP, ARCHIVE_FILTER_NONE, NULL, NULL, items,
-		count);
+	write_archive(
+		fd, "game.eti", ARCHIVE_FORMAT_ZIP, ARCHIVE_FILTER_NONE, NULL, NULL, items, count);
 	put(fd, "version.ini", version);
 }
 
@@ -89,8 +89,7 @@ static void install_makes_local_and_a_record(void **state)
 	assert_string_equal(look.version, "20240101");
 	struct lsp_error err = {0};
 	assert_int_equal(lsp_install_check(world->game_fd, NULL, &err), 0);
-	assert_int_equal(
-		lsp_install(world->game_fd, &options, &result, &err), -LSP_E_EXISTS);
+	assert_int_equal(lsp_install(world->game_fd, &options, &result, &err), -LSP_E_EXISTS);
 	drop(world->game_fd, "local/data/level");
 	assert_int_equal(lsp_install_check(world->game_fd, NULL, &err), -LSP_E_CORRUPT);
 	assert_non_null(strstr(err.message, "data/level"));
@@ -157,8 +156,7 @@ static int add_steps(void *argument, struct lsp_redo *redo, struct lsp_error *er
 	if (r == 0)
 		r = lsp_redo_barrier(redo, err);
 	if (r == 0)
-		r = lsp_redo_place(
-			redo, ".lanspread/stage/files/version.ini", "version.ini", err);
+		r = lsp_redo_place(redo, ".lanspread/stage/files/version.ini", "version.ini", err);
 	return r;
 }
 
@@ -169,10 +167,9 @@ static const struct lsp_install_update staged_update = {
 static void stage_version_two(struct world *world)
 {
 	_cleanup_close_ int stage = -1;
+	assert_int_equal(lsp_fs_make_dirs_below(world->game_fd, ".lanspread/stage/files", NULL), 0);
 	assert_int_equal(
-		lsp_fs_make_dirs_below(world->game_fd, ".lanspread/stage/files", NULL), 0);
-	assert_int_equal(lsp_fs_open_dir_below(
-				 world->game_fd, ".lanspread/stage/files", &stage, NULL), 0);
+		lsp_fs_open_dir_below(world->game_fd, ".lanspread/stage/files", &stage, NULL), 0);
 	put_download(stage, version_two, LSP_ARRAY_SIZE(version_two), "20250101\n");
 }
 
@@ -199,8 +196,8 @@ static void a_broken_update_changes_nothing(void **state)
 	stage_version_two(world);
 	put(world->game_fd, ".lanspread/stage/files/game.eti", "PK\x03\x04 and then nothing");
 	snapshot(world->game_fd, &before);
-	assert_true(lsp_install_update(
-			    world->game_fd, &staged_update, &options, &result, &err) < 0);
+	assert_true(
+		lsp_install_update(world->game_fd, &staged_update, &options, &result, &err) < 0);
 	assert_true(same_snapshot(world->game_fd, &before));
 	assert_false(lsp_fs_exists_below(world->game_fd, LSP_INSTALL_STAGING));
 	assert_true(lsp_fs_exists_below(world->game_fd, ".lanspread/stage/files/game.eti"));
@@ -247,10 +244,12 @@ static void a_save_written_during_the_swap_is_kept(void **state)
 	struct lsp_error err = {0};
 	install_one(world);
 	/* As a crash between the commit and the deletion leaves it, with one more save. */
-	assert_int_equal(lsp_fs_rename_below(world->game_fd, "local", world->game_fd,
-				 LSP_KEEP_OLD_LOCAL, NULL), 0);
+	assert_int_equal(lsp_fs_rename_below(
+				 world->game_fd, "local", world->game_fd, LSP_KEEP_OLD_LOCAL, NULL),
+		0);
 	assert_int_equal(lsp_fs_rename_below(world->game_fd, LSP_RECORD_PATH, world->game_fd,
-				 LSP_KEEP_OLD_RECORD, NULL), 0);
+				 LSP_KEEP_OLD_RECORD, NULL),
+		0);
 	put(world->game_fd, LSP_KEEP_OLD_LOCAL "/late.sav", "just saved");
 	assert_int_equal(lsp_install_recover(world->game_fd, &options, &late, &err), 0);
 	assert_true(holds(world->game_fd, KEPT "/late.sav", "just saved"));
@@ -267,8 +266,7 @@ static void remove_takes_the_download_and_nothing_else(void **state)
 	bool empty = true;
 	install_one(world);
 	put(world->game_fd, "notes.txt", "the user's");
-	assert_int_equal(
-		lsp_remove_download(world->game_fd, paths, 2, &options, &empty, &err), 0);
+	assert_int_equal(lsp_remove_download(world->game_fd, paths, 2, &options, &empty, &err), 0);
 	assert_false(empty);
 	assert_false(lsp_fs_exists_below(world->game_fd, "game.eti"));
 	assert_false(lsp_fs_exists_below(world->game_fd, "version.ini"));
@@ -278,8 +276,7 @@ static void remove_takes_the_download_and_nothing_else(void **state)
 	lsp_install_look(world->game_fd, &look);
 	assert_string_equal(look.version, "20240101"); /* local only, and its version is known */
 	assert_int_equal(lsp_uninstall(world->game_fd, false, &options, &result, &err), 0);
-	assert_int_equal(
-		lsp_remove_download(world->game_fd, NULL, 0, &options, &empty, &err), 0);
+	assert_int_equal(lsp_remove_download(world->game_fd, NULL, 0, &options, &empty, &err), 0);
 	assert_true(empty);
 }
 
@@ -291,8 +288,8 @@ static void touched_and_edited_files_are_told_apart(void **state)
 	_cleanup_close_ int fd = -1;
 	install_one(world);
 	/* FAT gives even seconds back; that is no edit. The same length and a new time is one. */
-	assert_int_equal(lsp_fs_open_below(
-				 world->game_fd, "local/game.bin", O_RDWR, 0, &fd, NULL), 0);
+	assert_int_equal(
+		lsp_fs_open_below(world->game_fd, "local/game.bin", O_RDWR, 0, &fd, NULL), 0);
 	assert_int_equal(fstat(fd, &st), 0);
 	int64_t even = (int64_t)(st.st_mtim.tv_sec / 2 * 2) * 1000000000;
 	assert_int_equal(lsp_fs_set_mtime(fd, even, "game.bin", NULL), 0);
@@ -313,8 +310,7 @@ static void a_cancelled_install_leaves_nothing(void **state)
 	snapshot(world->game_fd, &before);
 	assert_int_equal(lsp_cancel_new(NULL, &with_token.token, NULL), 0);
 	lsp_cancel_request(with_token.token, LSP_CANCEL_USER, NULL);
-	assert_int_equal(
-		lsp_install(world->game_fd, &with_token, &result, &err), -LSP_E_CANCELLED);
+	assert_int_equal(lsp_install(world->game_fd, &with_token, &result, &err), -LSP_E_CANCELLED);
 	lsp_cancel_unref(with_token.token);
 	assert_true(same_snapshot(world->game_fd, &before));
 }
@@ -345,14 +341,16 @@ static void space_for_an_install_is_what_comes_out(void **state)
 			large, 1);
 		assert_int_equal(lsp_install_source_read(world->game_fd, NULL, &source, NULL), 0);
 		assert_int_equal(lsp_archives_find(&source, &archives, NULL), 0);
-		assert_int_equal(lsp_space_for_install(
-					 &source, &archives, &here, NULL, NULL, &space, NULL), 0);
+		assert_int_equal(
+			lsp_space_for_install(&source, &archives, &here, NULL, NULL, &space, NULL),
+			0);
 		assert_true(space.known);
 		assert_int_equal(space.needed, 3 << 20);
 	}
 }
 
-/* ---- Recovery of all ------------------------------------------------------------------------------------ */
+/* ---- Recovery of all
+ * ------------------------------------------------------------------------------------ */
 
 struct seen {
 	int count;
@@ -384,8 +382,7 @@ static void recovery_passes_over_active_games_and_follows_links(void **state)
 	put(world->root_fd, "games/busy/.lanspread/install/x", "in use");
 	put(world->root_fd, "games/idle/.lanspread/stage/manifest", "a download");
 	put(world->game_fd, ".lanspread/install/x", "left over");
-	assert_int_equal(
-		lsp_fs_symlink_below(world->root_fd, "games/linked", "../game", NULL), 0);
+	assert_int_equal(lsp_fs_symlink_below(world->root_fd, "games/linked", "../game", NULL), 0);
 	_cleanup_close_ int games = -1;
 	assert_int_equal(lsp_fs_open_dir_below(world->root_fd, "games", &games, NULL), 0);
 	assert_int_equal(lsp_install_recover_all(games, &recovery, &err), 0);
@@ -396,7 +393,9 @@ static void recovery_passes_over_active_games_and_follows_links(void **state)
 	assert_true(lsp_fs_exists_below(games, "idle/.lanspread/stage/manifest"));
 }
 
-/* ---- Faults ------------------------------------------------------------------------------------------------- */
+/* ---- Faults
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static struct {
 	bool lasting;
@@ -439,20 +438,18 @@ static int operate(struct world *world, enum operation operation, struct lsp_err
 	case INSTALL:
 		return lsp_install(world->game_fd, &options, &result, err);
 	case UPDATE:
-		return lsp_install_update(
-			world->game_fd, &staged_update, &options, &result, err);
+		return lsp_install_update(world->game_fd, &staged_update, &options, &result, err);
 	case UNINSTALL:
 	case PURGE:
-		return lsp_uninstall(
-			world->game_fd, operation == PURGE, &options, &result, err);
+		return lsp_uninstall(world->game_fd, operation == PURGE, &options, &result, err);
 	default:
 		return lsp_remove_download(world->game_fd, NULL, 0, &options, &empty, err);
 	}
 }
 
 /* One failing call: the old state, or a success that left something to be deleted later. */
-static bool try_fault(struct world *world, enum operation operation,
-	const struct lsp_buffer *old, const struct lsp_buffer *new)
+static bool try_fault(struct world *world, enum operation operation, const struct lsp_buffer *old,
+	const struct lsp_buffer *new)
 {
 	struct lsp_error err = {0};
 	struct lsp_install_result recovered;
@@ -504,8 +501,8 @@ static void a_failing_disk_leaves_the_old_state_and_then_it_works(void **state)
 			plan.sys_errno = errnos[e / 2];
 			plan.lasting = e % 2;
 			/* Every call for the first errno; the others take every third. */
-			for (plan.at = e < 2 ? 0 : (int)e % 3; try_fault(world, operation, &old, &new);
-				plan.at += e < 2 ? 1 : 3)
+			for (plan.at = e < 2 ? 0 : (int)e % 3;
+				try_fault(world, operation, &old, &new); plan.at += e < 2 ? 1 : 3)
 				tried++;
 		}
 	}

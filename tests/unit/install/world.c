@@ -13,14 +13,13 @@ int world_begin(void **state)
 	struct world *world = calloc(1, sizeof *world);
 	const char *folder = getenv("TMPDIR");
 	snprintf(world->path, sizeof world->path, "%s/lanspread-install-XXXXXX",
-		folder				 ? folder
+		folder                          ? folder
 		: access("/dev/shm", W_OK) == 0 ? "/dev/shm"
 						: "/tmp");
 	assert_non_null(mkdtemp(world->path));
 	assert_int_equal(lsp_fs_open_dir(world->path, &world->root_fd, NULL), 0);
 	assert_int_equal(lsp_fs_make_dirs_below(world->root_fd, "game", NULL), 0);
-	assert_int_equal(
-		lsp_fs_open_dir_below(world->root_fd, "game", &world->game_fd, NULL), 0);
+	assert_int_equal(lsp_fs_open_dir_below(world->root_fd, "game", &world->game_fd, NULL), 0);
 	*state = world;
 	return 0;
 }
@@ -75,12 +74,13 @@ static int add_line(void *argument, const struct lsp_tree_entry *entry, struct l
 	_cleanup_buffer_ struct lsp_buffer content = {0};
 	struct lsp_hash hash = {{0}};
 	if (S_ISREG(entry->st->st_mode)) {
-		assert_int_equal(lsp_fs_read_file_below(entry->dir_fd, entry->name, 64 << 20,
-					 &content, NULL), 0);
+		assert_int_equal(lsp_fs_read_file_below(
+					 entry->dir_fd, entry->name, 64 << 20, &content, NULL),
+			0);
 		lsp_sha256(&hash, content.data, content.size);
 	} else if (S_ISLNK(entry->st->st_mode)) {
-		assert_int_equal(lsp_tree_read_link(entry->dir_fd, entry->name, text, sizeof text,
-					 NULL), 0);
+		assert_int_equal(
+			lsp_tree_read_link(entry->dir_fd, entry->name, text, sizeof text, NULL), 0);
 	}
 	char hex[LSP_SHA256_HEX_SIZE];
 	lsp_hash_to_hex(&hash, hex);
@@ -102,7 +102,8 @@ bool same_snapshot(int game_fd, const struct lsp_buffer *other)
 	return strcmp((const char *)now.data, (const char *)other->data) == 0;
 }
 
-/* ---- Archives ------------------------------------------------------------------------------------------ */
+/* ---- Archives
+ * ------------------------------------------------------------------------------------------ */
 
 static void write_item(struct archive *a, const struct item *item)
 {
@@ -111,10 +112,10 @@ static void write_item(struct archive *a, const struct item *item)
 	archive_entry_set_pathname(entry, item->path);
 	archive_entry_set_mtime(entry, 1600000000, 0);
 	archive_entry_set_perm(entry, item->mode ? item->mode : 0644);
-	archive_entry_set_filetype(entry, item->type ? item->type
-			: item->link		     ? AE_IFLNK
-			: item->text || item->zeros || item->hard ? AE_IFREG
-								  : AE_IFDIR);
+	archive_entry_set_filetype(entry, item->type                                ? item->type
+					  : item->link                              ? AE_IFLNK
+					  : item->text || item->zeros || item->hard ? AE_IFREG
+										    : AE_IFDIR);
 	if (item->link)
 		archive_entry_set_symlink(entry, item->link);
 	if (item->hard)
@@ -136,8 +137,8 @@ void write_archive(int dir_fd, const char *name, int format, int filter, const c
 	const char *passphrase, const struct item *items, size_t count)
 {
 	_cleanup_close_ int fd = -1;
-	assert_int_equal(lsp_fs_open_below(
-				 dir_fd, name, O_RDWR | O_CREAT | O_TRUNC, 0644, &fd, NULL), 0);
+	assert_int_equal(
+		lsp_fs_open_below(dir_fd, name, O_RDWR | O_CREAT | O_TRUNC, 0644, &fd, NULL), 0);
 	struct archive *a = archive_write_new();
 	assert_int_equal(archive_write_set_format(a, format), ARCHIVE_OK);
 	assert_int_equal(archive_write_add_filter(a, filter), ARCHIVE_OK);
@@ -153,8 +154,8 @@ void write_archive(int dir_fd, const char *name, int format, int filter, const c
 }
 
 /*
- * RAR 5 as its author describes it (technote.txt of the RAR program): blocks of CRC-32, length, type
- * and flags, numbers in seven-bit groups, lowest first.
+ * RAR 5 as its author describes it (technote.txt of the RAR program): blocks of CRC-32, length,
+ * type and flags, numbers in seven-bit groups, lowest first.
  */
 static uint32_t crc32_of(const uint8_t *data, size_t size)
 {
@@ -196,15 +197,15 @@ static void add_rar5_file(struct lsp_buffer *out, unsigned dictionary, const str
 {
 	_cleanup_buffer_ struct lsp_buffer body = {0};
 	size_t size = strlen(item->text);
-	add_number(&body, 2);              /* a file */
-	add_number(&body, 2);              /* data follow */
+	add_number(&body, 2); /* a file */
+	add_number(&body, 2); /* data follow */
 	add_number(&body, size);
-	add_number(&body, 4);              /* there is a CRC */
-	add_number(&body, size);           /* unpacked */
+	add_number(&body, 4);    /* there is a CRC */
+	add_number(&body, size); /* unpacked */
 	add_number(&body, 0100000 | (item->mode ? item->mode : 0644));
 	add_u32(&body, crc32_of((const uint8_t *)item->text, size));
 	add_number(&body, (uint64_t)dictionary << 10); /* method 0: stored */
-	add_number(&body, 1);              /* made on Unix */
+	add_number(&body, 1);                          /* made on Unix */
 	add_number(&body, strlen(item->path));
 	assert_int_equal(lsp_buffer_append(&body, item->path, strlen(item->path), NULL), 0);
 	add_block(out, &body);

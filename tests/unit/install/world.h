@@ -7,13 +7,14 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <stdbool.h>
-
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
+
 #include <cmocka.h>
 
-/* A fresh folder below $TMPDIR, else in memory (thousands of fsyncs cost minutes on a disk); removed by world_end. The game's folder is its "game". */
+/* A fresh folder below $TMPDIR, else in memory (thousands of fsyncs cost minutes on a disk);
+ * removed by world_end. The game's folder is its "game". */
 struct world {
 	char path[256];
 	int root_fd;
@@ -31,23 +32,24 @@ void drop(int fd, const char *path);
 void snapshot(int game_fd, struct lsp_buffer *out);
 bool same_snapshot(int game_fd, const struct lsp_buffer *other);
 
-/* ---- Archives ------------------------------------------------------------------------------------- */
+/* ---- Archives
+ * ------------------------------------------------------------------------------------- */
 
 struct item {
 	const char *path;
-	const char *text;   /* a file; NULL: a folder */
-	const char *link;   /* a symlink's text */
-	const char *hard;   /* a hard link's target */
-	unsigned mode;      /* 0: 0644 */
-	unsigned type;      /* AE_IF…, 0: what the above says */
-	uint64_t zeros;     /* this many zeros in place of text */
+	const char *text; /* a file; NULL: a folder */
+	const char *link; /* a symlink's text */
+	const char *hard; /* a hard link's target */
+	unsigned mode;    /* 0: 0644 */
+	unsigned type;    /* AE_IF…, 0: what the above says */
+	uint64_t zeros;   /* this many zeros in place of text */
 };
 
 /* format: ARCHIVE_FORMAT_…, filter: ARCHIVE_FILTER_…. options as of archive_write_set_options. */
 void write_archive(int dir_fd, const char *name, int format, int filter, const char *options,
 	const char *passphrase, const struct item *items, size_t count);
 
-/* RAR 5, stored. dictionary: 0 is 128 KiB, each more doubles. more: its end says that another volume
- * follows. */
+/* RAR 5, stored. dictionary: 0 is 128 KiB, each more doubles. more: its end says that another
+ * volume follows. */
 void write_rar5(int dir_fd, const char *name, unsigned dictionary, const struct item *items,
 	size_t count, bool more);
