@@ -7,12 +7,13 @@
  *   {"restart": milliseconds}   the server goes, and comes back after that time on the same port
  *   {"quit": true}
  *
- * usage: fake-server PORT TOKEN-FILE
+ * usage: fake-server PORT [TOKEN-FILE], or fake-server --routes for the table of routes
  */
 #include "fake_peer.h"
 
 #include "base/cleanup.h"
 #include "http/http.h"
+#include "http/internal.h"
 #include "task/registry.h"
 
 #include <poll.h>
@@ -84,8 +85,17 @@ static void obey(struct fake *fake, json_t *line)
 		restart(fake, json_integer_value(json_object_get(line, "restart")));
 }
 
+static int print_routes(void)
+{
+	for (const struct lsp_http_route *route = lsp_http_routes; route->method; route++)
+		printf("%s %s\n", route->method, route->pattern);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "--routes") == 0)
+		return print_routes();
 	struct fake fake = {.peer = fake_peer_new(), .token_file = argc > 2 ? argv[2] : NULL};
 	struct lsp_error err = {0};
 	snprintf(fake.listen, sizeof fake.listen, "127.0.0.1:%s", argc > 1 ? argv[1] : "0");

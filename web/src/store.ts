@@ -1,8 +1,9 @@
 // What the page knows, and how events change it.
 //
-// One rule keeps it true: which operation runs on a game is only ever taken from a
-// `local_games_updated`, which carries the authoritative set and replaces what was believed. The list
-// of games may be fetched at any time; it brings everything but operations.
+// One rule keeps it true: what is here and what runs is only ever taken from events, in their order;
+// a `local_games_updated` carries the authoritative set of operations and replaces what was believed.
+// The list of games may be fetched besides; it travels another way and may be ahead of the events or
+// behind them, so it brings what others have and what the catalogue says, nothing else.
 
 import { useSyncExternalStore } from "react";
 import { get } from "./api";
@@ -146,15 +147,29 @@ function takeState(list: readonly Game[], operations: readonly Operation[]): voi
   change({ games, progress: progressOf(games), loaded: true, connection: "live", crash: null });
 }
 
+const isLocal = (game: Game): boolean =>
+  game.availability !== "remote" && game.availability !== "unavailable";
+
+/** The event has every game with a folder here: one that it no longer has lost its folder. */
 function takeLocal(list: readonly Game[], operations: readonly Operation[]): void {
   const games = new Map(state.games);
+  const here = new Set(list.map((game) => game.id));
+  for (const game of games.values()) {
+    if (here.has(game.id) || !isLocal(game)) continue;
+    const availability = game.sources > 0 ? "remote" : "unavailable";
+    games.set(game.id, { ...game, availability, local_version: null, problem: null });
+  }
   for (const game of list) games.set(game.id, { ...games.get(game.id), ...game });
   applyOperations(games, operations);
   change({ games, progress: progressOf(games) });
 }
 
-function takeRemote(list: readonly Game[]): void {
+function takeRemote(list: readonly Game[], removed: readonly string[]): void {
   const games = new Map(state.games);
+  for (const id of removed) {
+    const game = games.get(id);
+    if (game && !isLocal(game) && game.operation === "none") games.delete(id);
+  }
   for (const game of list) {
     const known = games.get(game.id);
     const operation = known?.operation ?? "none";
@@ -163,15 +178,28 @@ function takeRemote(list: readonly Game[]): void {
   change({ games });
 }
 
-/** A fetched list: everything but operations, which only events may change. */
+/** A fetched list: what is here and what runs stays as the events told it. */
 function takeList(list: readonly Game[]): void {
   const games = new Map<string, Game>();
   for (const game of list) {
-    const operation = state.games.get(game.id)?.operation ?? "none";
-    games.set(game.id, { ...game, operation });
+    const known = state.games.get(game.id);
+    if (!known) {
+      games.set(game.id, { ...game, operation: "none", progress: null, waiting: false });
+      continue;
+    }
+    const { operation, progress, waiting, local_version, content, size, problem } = known;
+    const paused = known.paused ?? false;
+    const local = isLocal(known) || isLocal(game) || operation !== "none";
+    const availability = local ? known.availability : game.availability;
+    games.set(game.id, {
+      ...game,
+      ...{ operation, progress, waiting, paused, availability, local_version },
+      ...(local ? { content, size, problem: problem ?? null } : {}),
+    });
   }
   for (const game of state.games.values()) {
-    if (game.operation !== "none" && !games.has(game.id)) games.set(game.id, game);
+    if (!games.has(game.id) && (isLocal(game) || game.operation !== "none"))
+      games.set(game.id, game);
   }
   change({ games, progress: progressOf(games) });
 }
@@ -299,7 +327,7 @@ export function takeEvent(event: PeerEvent): void {
     return;
   }
   if (event.event === "remote_games_updated") {
-    takeRemote((event["games"] ?? []) as Game[]);
+    takeRemote((event["games"] ?? []) as Game[], (event["removed"] ?? []) as string[]);
     refreshGames();
     return;
   }

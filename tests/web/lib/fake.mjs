@@ -1,6 +1,8 @@
 // The page's server over a fake peer (fake-server.c), driven by JSON lines.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import readline from "node:readline";
 import { build } from "./paths.mjs";
@@ -9,7 +11,8 @@ export class Fake {
   static async start() {
     const fake = new Fake();
     const binary = path.join(build, "tests/unit/http/fake-server");
-    fake.child = spawn(binary, ["0"], { stdio: ["pipe", "pipe", "inherit"] });
+    fake.folder = mkdtempSync(path.join(tmpdir(), "lanspread-page-"));
+    fake.child = spawn(binary, ["0", path.join(fake.folder, "token")], { stdio: ["pipe", "pipe", "inherit"] });
     fake.lines = readline.createInterface({ input: fake.child.stdout });
     fake.answers = [];
     fake.waiting = [];
@@ -56,6 +59,7 @@ export class Fake {
     const end = once(this.child, "exit");
     this.child.stdin.end();
     const [code] = await end;
+    rmSync(this.folder, { recursive: true, force: true });
     if (code !== 0) throw new Error(`fake-server ended with ${code}`);
   }
 }

@@ -95,6 +95,8 @@ export const Card = memo(function Card({ game, index, total, onOpen, onChoose }:
       aria-setsize={total}
       aria-posinset={index + 1}
       data-game={game.id}
+      data-operation={game.operation}
+      data-availability={game.availability}
     >
       <button
         type="button"
