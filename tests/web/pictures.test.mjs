@@ -51,6 +51,7 @@ for (const [look, options] of Object.entries(looks)) {
     await page.getByRole("dialog").locator("canvas").waitFor();
     await shoot("game");
     await page.keyboard.press("Escape");
+    await page.getByRole("searchbox").fill("turbo");
     await card(page, "turbo-empire").locator("> .main").click();
     await page.getByRole("dialog", { name: "Which one?" }).waitFor();
     await shoot("variants");

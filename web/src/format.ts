@@ -1,5 +1,18 @@
 import type { Game } from "./types";
 
+const formats = new Map<string, Intl.NumberFormat>();
+
+/** Making a number's format takes longer than using it a hundred times: each is made once. */
+export function number(value: number, locale: string, digits = 0): string {
+  const key = `${locale}/${digits}`;
+  let format = formats.get(key);
+  if (!format) {
+    format = new Intl.NumberFormat(locale, { maximumFractionDigits: digits });
+    formats.set(key, format);
+  }
+  return format.format(value);
+}
+
 const UNITS = ["B", "KB", "MB", "GB", "TB"];
 
 /** Decimal units, as the command line has them. */
@@ -12,7 +25,7 @@ export function bytes(value: number | null | undefined, locale: string): string 
     unit++;
   }
   const digits = unit === 0 || amount >= 100 ? 0 : 1;
-  return `${amount.toLocaleString(locale, { maximumFractionDigits: digits })} ${UNITS[unit] ?? ""}`;
+  return `${number(amount, locale, digits)} ${UNITS[unit] ?? ""}`;
 }
 
 export const rate = (value: number, locale: string): string => `${bytes(value, locale)}/s`;

@@ -1,4 +1,5 @@
 import { createContext, useContext } from "react";
+import { number } from "../format";
 import { de } from "./de";
 import { en, type Key, type Words } from "./en";
 import { fr } from "./fr";
@@ -43,7 +44,7 @@ export function translation(language: Language): Translation {
     fill(key in table ? table[key as Key] : key, values);
   const many = (key: Key, n: number): string => {
     const special = n === 0 ? `${key}_zero` : n === 1 ? `${key}_one` : key;
-    return maybe(special in table ? special : key, { n: n.toLocaleString(language) });
+    return maybe(special in table ? special : key, { n: number(n, language) });
   };
   return { language, t: maybe, many, maybe };
 }

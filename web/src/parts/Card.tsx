@@ -1,10 +1,11 @@
 import { memo } from "react";
-import { act, labelOf, mainAction, type Action } from "../actions";
-import { coverPath, isLocal } from "../api";
+import { labelOf, mainAction, type Action } from "../actions";
+import { isLocal } from "../api";
 import { bytes, hasUpdate } from "../format";
 import { useTranslation, type Key } from "../i18n";
 import { useStore } from "../store";
 import type { Game } from "../types";
+import { Cover } from "./Cover";
 import { Icon, type IconName } from "./Icon";
 import { Bar, partOf, ProgressText } from "./ProgressBar";
 
@@ -35,7 +36,7 @@ export function badgeOf(game: Game): { key: Key; tone: string } | null {
   }
 }
 
-/** Runs an action from anywhere; a choice of variants or a question goes to `onChoose`. */
+/** The one big button of a game. */
 export function MainButton({ game, onChoose }: { game: Game } & Pick<CardHandlers, "onChoose">) {
   const { t } = useTranslation();
   const live = useStore((state) => state.connection === "live");
@@ -61,10 +62,6 @@ export function MainButton({ game, onChoose }: { game: Game } & Pick<CardHandler
       <span>{label}</span>
     </button>
   );
-}
-
-export async function runAction(game: Game, action: Action): Promise<boolean> {
-  return (await act(game, action)) !== null;
 }
 
 function Running({ game }: { game: Game }) {
@@ -105,7 +102,7 @@ export const Card = memo(function Card({ game, index, total, onOpen, onChoose }:
         onClick={() => onOpen(game.id)}
         aria-label={`${game.title}: ${t(badge?.key ?? "remote")}`}
       >
-        <img src={coverPath(game.id)} alt="" loading="lazy" decoding="async" draggable={false} />
+        <Cover game={game.id} />
         {badge && <span className={`badge ${badge.tone}`}>{t(badge.key)}</span>}
         {(failure || game.problem) && (
           <span className="badge bad corner" title={failure?.message ?? game.problem ?? ""}>

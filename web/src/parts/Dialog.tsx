@@ -1,4 +1,4 @@
-import { useEffect, useRef, type ReactNode } from "react";
+import { useLayoutEffect, useRef, type ReactNode } from "react";
 import { useTranslation } from "../i18n";
 import { Icon } from "./Icon";
 
@@ -13,7 +13,8 @@ interface Props {
 export function Dialog({ title, kind = "dialog", onClose, children }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
   const { t } = useTranslation();
-  useEffect(() => {
+  // A layout effect: closed while it is still in the document, it gives the focus back.
+  useLayoutEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
     return () => dialog?.close();

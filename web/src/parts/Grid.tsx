@@ -14,7 +14,7 @@ import { Card, type CardHandlers } from "./Card";
 
 const GAP = 22;
 const TEXT_HEIGHT = 120; // under the cover: title, facts, button, the board
-const OVERSCAN = 2;
+const OVERSCAN = 1;
 
 interface Layout {
   columns: number;
