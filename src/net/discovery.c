@@ -209,6 +209,7 @@ static int start_child(const struct lsp_discovery_options *o, struct lsp_cancel 
 		.argv = argv,
 		.input = LSP_CHILD_PIPE,
 		.output = LSP_CHILD_PIPE,
+		.quiet = true, /* avahi complains of every link that goes down */
 		.token = token,
 	};
 	return lsp_child_start(o->tasks, "discover child", &options, ret_child, err);
