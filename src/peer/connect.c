@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "net/address.h"
 #include "peer/dialer.h"
+#include "peer/events.h"
 #include "peer/peer.h"
 #include "peer/session.h"
 #include "task/supervisor.h"
@@ -222,6 +223,19 @@ static void connected(struct lsp_connection *connection, void *argument)
 	lsp_session_start(connect->peer, connection);
 }
 
+/* Somebody who answered, but must not be spoken to: said to the user, in words. */
+static void tell_refused(
+	struct lsp_connect *connect, const struct lsp_connection *connection, const char *message)
+{
+	char id[LSP_SHA256_HEX_SIZE], address[LSP_ADDRESS_TEXT_MAX];
+	lsp_hash_to_hex(lsp_connection_peer_id(connection), id);
+	lsp_address_format(lsp_connection_address(connection), address);
+	lsp_peer_warn(connect->peer, "%s is refused: %s", address, message);
+	lsp_events_publish(connect->peer->events,
+		json_pack("{s:s, s:s, s:s, s:s, s:s}", "event", "peer_disconnected", "peer", id,
+			"name", address, "reason", "refused", "message", message));
+}
+
 /* A dial that came to nothing. */
 static void dial_failed(struct lsp_connect *connect, const struct lsp_connection *connection,
 	const struct lsp_close *close)
@@ -229,16 +243,15 @@ static void dial_failed(struct lsp_connect *connect, const struct lsp_connection
 	char text[LSP_ADDRESS_TEXT_MAX];
 	bool refused = close->reason == LSP_CLOSE_IDENTITY || close->reason == LSP_CLOSE_SELF ||
 		       close->reason == LSP_CLOSE_CLONE || close->reason == LSP_CLOSE_VERSION;
-	lsp_address_format(lsp_connection_address(connection), text);
 	if (close->reason == LSP_CLOSE_CLONE)
-		lsp_peer_warn(connect->peer,
-			"the machine at %s has this machine's identity (a cloned disk?): run "
-			"`lanspread identity rotate` on one of them",
-			text);
-	else if (close->reason == LSP_CLOSE_IDENTITY)
-		lsp_peer_warn(connect->peer, "%s is refused: %s", text, close->message);
+		tell_refused(connect, connection,
+			"it has this machine's identity (a cloned disk?): run `lanspread identity "
+			"rotate` on one of them");
+	else if (refused && close->reason != LSP_CLOSE_SELF)
+		tell_refused(connect, connection, close->message);
 	else
-		lsp_log_debug("peer", "no connection with %s: %s (%s)", text,
+		lsp_log_debug("peer", "no connection with %s: %s (%s)",
+			lsp_address_format(lsp_connection_address(connection), text),
 			lsp_close_reason_name(close->reason), close->message);
 	lsp_dialer_result(connect->dialer, candidate_of(connection),
 		refused ? LSP_DIAL_REFUSED : LSP_DIAL_FAILED, lsp_peer_now(connect->peer));

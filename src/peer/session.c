@@ -408,6 +408,8 @@ static void tick(struct lsp_session *session, lsp_time now)
 	lsp_connection_get_stats(session->connection, &stats);
 	if (stats.rtt_smoothed)
 		lsp_swarm_peer_rtt(session->peer->swarm, session->swarm_peer, stats.rtt_smoothed);
+	if (session->list_again && !session->listing)
+		lsp_session_list_games(session);
 	if (session->probe && now > session->probe_deadline) {
 		lsp_exchange_abort(TAKE_PTR(session->probe));
 		lsp_connection_close(session->connection, LSP_CLOSE_REPLACED, "it came again");

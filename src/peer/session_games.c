@@ -153,6 +153,7 @@ static void page_done(struct lsp_exchange *exchange, const struct lsp_error *err
 	if (error) {
 		lsp_log_debug("peer", "games of %s: %s", session->name, error->message);
 		clear_listed(session);
+		session->list_again = true; /* with the next beat */
 		return;
 	}
 	if (session->list_after[0]) {
