@@ -30,12 +30,10 @@ struct lsp_operation {
 	struct lsp_operation *previous, *next;
 };
 
-static const char *const kind_names[LSP_OPERATION_KIND_COUNT] = {
-	"none", "hashing", "downloading", "installing", "updating", "uninstalling",
-	"removing", "verifying", "adding"};
-static const char *const busy_words[LSP_OPERATION_KIND_COUNT] = {
-	"idle", "hashed", "downloaded", "installed", "updated", "uninstalled",
-	"removed", "verified", "added"};
+static const char *const kind_names[LSP_OPERATION_KIND_COUNT] = {"none", "hashing", "downloading",
+	"installing", "updating", "uninstalling", "removing", "verifying", "adding"};
+static const char *const busy_words[LSP_OPERATION_KIND_COUNT] = {"idle", "hashed", "downloaded",
+	"installed", "updated", "uninstalled", "removed", "verified", "added"};
 
 const char *lsp_operation_kind_name(enum lsp_operation_kind kind)
 {
