@@ -19,6 +19,7 @@ static void a_folder_that_is_copied_in_is_seen_and_hashed_once(void **state)
 	run_for(shelf, 3 * LSP_SECOND);
 	assert_state(shelf, "quake", LSP_LIBRARY_READY);
 	assert_int_equal(see(shelf, "quake")->file_count, 41);
+	shelf_close(shelf);
 }
 
 static void a_new_game_shows_within_a_second(void **state)
