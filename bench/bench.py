@@ -2,6 +2,7 @@
 """./dev bench [NAME...]: measures, in one run, beside programs that do the same.
 
     party    one file between two hosts, MTU 1500 and 9000: lanspread, iperf3, https, https and a hash, rsync
+    scan     a look at 1,000 games with 200,000 files, beside find
     start    from exec to ready, discovery, memory, with 1 and with 500 games
 
 Each figure is the median of --runs, the best beside it; CPU is that of both ends together. Machines
@@ -196,7 +197,18 @@ def bench_start(options):
               f"{entry['resident_MiB']} MiB resident", flush=True)
 
 
-BENCHES = {"party": bench_party, "start": bench_start}
+# ---- The library ----------------------------------------------------------------------------------------
+
+def bench_scan(options):
+    run("ninja", "-C", ROOT / "build", "bench/bench-library-scan")
+    output = subprocess.run([ROOT / "build/bench/bench-library-scan", pathlib.Path(options.folder) / "scan"],
+                            check=True, capture_output=True, text=True).stdout
+    print(output, end="", flush=True)
+    ratio = next(line for line in output.splitlines() if "warm scan / find" in line).split()[-1]
+    RESULTS.append({"name": "warm scan of 200,000 files", "to_find": float(ratio)})
+
+
+BENCHES = {"party": bench_party, "scan": bench_scan, "start": bench_start}
 
 
 def main():

@@ -14,6 +14,7 @@
 #include "task/cancel.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,8 +173,8 @@ static int new_job(struct lsp_library *library, struct lsp_local_game *game,
 		return lsp_error_no_memory(err, "library");
 	pthread_mutex_init(&job->lock, NULL);
 	job->library = library;
-	strcpy(job->id, game->id);
-	strcpy(job->folder_id, library->dir->id);
+	snprintf(job->id, sizeof job->id, "%s", game->id);
+	snprintf(job->folder_id, sizeof job->folder_id, "%s", library->dir->id);
 	job->force = game->force;
 	job->begun = lsp_library_now(library);
 	job->progress = lsp_library_progress_ref(game->progress);
@@ -294,8 +295,8 @@ static void describe_content(const struct lsp_local_game *game, const struct lsp
 		.file_count = manifest->file_count,
 		.chunk_count = manifest->chunk_count,
 		.piece_length = manifest->piece_length};
-	strcpy(ret_known->id, game->id);
-	strcpy(ret_known->version, game->scan.version);
+	snprintf(ret_known->id, sizeof ret_known->id, "%s", game->id);
+	snprintf(ret_known->version, sizeof ret_known->version, "%s", game->scan.version);
 }
 
 /* Keeps content and manifest. The game is ready even if the disk is full; a start hashes again. */
@@ -365,7 +366,7 @@ static void take_failure(
 	lsp_label_clean(
 		job->job.error.message, strlen(job->job.error.message), problem, LSP_PROBLEM_MAX);
 	lsp_log_warning("library", "\"%s\" cannot be shared: %s", game->id, problem);
-	strcpy(game->hash_problem, problem);
+	snprintf(game->hash_problem, sizeof game->hash_problem, "%s", problem);
 	game->failed_print = game->scan.fingerprint;
 	game->hash_failed = true;
 	game->is_known = false;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -70,7 +71,7 @@ struct lsp_local_game *lsp_library_add_local(struct lsp_library *library, const 
 	struct lsp_local_game *game = calloc(1, sizeof *game);
 	if (!game)
 		return NULL;
-	strcpy(game->id, id);
+	snprintf(game->id, sizeof game->id, "%s", id);
 	game->owner = library->next_owner++;
 	game->look_at = game->doubt_at = LSP_TIME_NEVER;
 	const struct lsp_index_game *known = find_loaded(library, id);

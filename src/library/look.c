@@ -17,6 +17,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -432,7 +433,7 @@ void lsp_library_list(struct lsp_library *library)
 	if (r < 0)
 		lsp_label_clean(err.message, strlen(err.message), problem, LSP_PROBLEM_MAX);
 	library->unpublished = library->unpublished || strcmp(problem, library->problem) != 0;
-	strcpy(library->problem, problem);
+	snprintf(library->problem, sizeof library->problem, "%s", problem);
 	lsp_library_ready(library, &library->list_waiters);
 }
 

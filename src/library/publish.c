@@ -1,6 +1,7 @@
 /* From what is known inside to what everybody sees. */
 #include "library/library_private.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool lsp_library_may_share(const struct lsp_local_game *game)
@@ -37,13 +38,13 @@ static void describe(const struct lsp_local_game *game, struct lsp_library_game 
 		.file_count = scan->file_count,
 		.fingerprint = scan->fingerprint,
 	};
-	strcpy(ret_values->id, game->id);
-	strcpy(ret_values->version, scan->version);
+	snprintf(ret_values->id, sizeof ret_values->id, "%s", game->id);
+	snprintf(ret_values->version, sizeof ret_values->version, "%s", scan->version);
 	const char *problem = game->collides     ? "another game folder has the same name but for "
 						   "upper and lower case; rename one"
 			      : has_failed(game) ? game->hash_problem
 						 : scan->problem;
-	strcpy(ret_values->problem, problem);
+	snprintf(ret_values->problem, sizeof ret_values->problem, "%s", problem);
 	if (lsp_library_is_ready(game)) {
 		ret_values->state = LSP_LIBRARY_READY;
 		ret_values->content = game->known.content;

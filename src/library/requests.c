@@ -62,7 +62,7 @@ int lsp_library_hold(struct lsp_library *library, const char *id, struct lsp_err
 	} else {
 		struct lsp_library_hold *hold = calloc(1, sizeof *hold + strlen(id) + 1);
 		if (hold) {
-			strcpy(hold->id, id);
+			memcpy(hold->id, id, strlen(id) + 1);
 			hold->count = 1;
 			*at = hold;
 		} else {

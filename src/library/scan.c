@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -340,7 +341,7 @@ static void read_version(struct walk *walk)
 	if (r < 0)
 		note_problem(walk, may_pass(detail.sys_errno), "version.ini: %s", detail.message);
 	else
-		strcpy(walk->scan.version, file.version.text);
+		snprintf(walk->scan.version, sizeof walk->scan.version, "%s", file.version.text);
 }
 
 static int walk_all(struct walk *walk, struct lsp_error *err)
@@ -380,7 +381,7 @@ static int look_quickly(
 	scan->assumed = true;
 	scan->fingerprint = known->fingerprint;
 	scan->size = known->size;
-	strcpy(scan->version, known->version);
+	snprintf(scan->version, sizeof scan->version, "%s", known->version);
 	return 1;
 }
 

@@ -2,6 +2,7 @@
 
 #include "store/library_index_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -281,7 +282,7 @@ static bool copy_text(sqlite3_stmt *row, int column, char *out, size_t size)
 	const char *text = (const char *)sqlite3_column_text(row, column);
 	if (!text || strlen(text) >= size)
 		return false;
-	strcpy(out, text);
+	snprintf(out, size, "%s", text);
 	return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const char lsp_library_database[] = "library.db";
@@ -179,8 +180,8 @@ static bool read_game(sqlite3_stmt *statement, struct lsp_index_game *ret_game)
 		strlen(version) > LSP_VERSION_TEXT_MAX ||
 		!read_hash(statement, 4, &ret_game->content))
 		return false;
-	strcpy(ret_game->id, id);
-	strcpy(ret_game->version, version);
+	snprintf(ret_game->id, sizeof ret_game->id, "%s", id);
+	snprintf(ret_game->version, sizeof ret_game->version, "%s", version);
 	ret_game->fingerprint =
 		(struct lsp_fingerprint){{(uint64_t)sqlite3_column_int64(statement, 1),
 						 (uint64_t)sqlite3_column_int64(statement, 2)},
@@ -235,7 +236,8 @@ static int put_game(struct lsp_library_index *index, const struct lsp_index_game
 	_cleanup_statement_ sqlite3_stmt *put = NULL;
 	int r = lsp_db_prepare(index->db,
 		"UPDATE games SET files0 = ?2, files1 = ?3, changes = ?4, content = ?5, size = ?6, "
-		"file_count = ?7, chunk_count = ?8, piece_length = ?9, version = ?10, structure = ?11 WHERE row = "
+		"file_count = ?7, chunk_count = ?8, piece_length = ?9, version = ?10, structure = "
+		"?11 WHERE row = "
 		"?1",
 		&put, err);
 	if (r < 0)
