@@ -364,7 +364,7 @@ static void fill_settings(const struct lsp_connection *connection, ngtcp2_settin
 	const struct lsp_endpoint *endpoint = connection->endpoint;
 	int family = connection->socket->family;
 	ngtcp2_settings_default(settings);
-	settings->initial_ts = lsp_endpoint_now(endpoint);
+	settings->initial_ts = connection->since;
 	settings->cc_algo = NGTCP2_CC_ALGO_CUBIC;
 	settings->initial_rtt = INITIAL_RTT;
 	settings->handshake_timeout = endpoint->options.handshake_timeout;
@@ -390,12 +390,11 @@ static void fill_parameters(
 }
 
 static struct lsp_connection *allocate(struct lsp_endpoint *endpoint,
-	struct lsp_udp_socket *socket, const struct sockaddr_storage *remote, bool outgoing)
+	struct lsp_udp_socket *socket, const struct sockaddr_storage *remote, bool outgoing, lsp_time now)
 {
 	struct lsp_connection *connection = calloc(1, sizeof *connection);
 	if (!connection)
 		return NULL;
-	lsp_time now = lsp_endpoint_now(endpoint);
 	connection->endpoint = endpoint;
 	connection->socket = socket;
 	connection->remote = *remote;
@@ -429,7 +428,8 @@ int lsp_connection_new_client(struct lsp_endpoint *endpoint, struct lsp_udp_sock
 	const struct sockaddr_storage *remote, struct lsp_connection **ret_connection,
 	struct lsp_error *err)
 {
-	struct lsp_connection *connection = allocate(endpoint, socket, remote, true);
+	struct lsp_connection *connection =
+		allocate(endpoint, socket, remote, true, lsp_endpoint_now(endpoint));
 	if (!connection)
 		return lsp_error_no_memory(err, "net");
 	ngtcp2_settings settings;
@@ -489,11 +489,11 @@ static int make_server_quic(struct lsp_connection *connection, const ngtcp2_pkt_
 }
 
 int lsp_connection_new_server(struct lsp_endpoint *endpoint, const struct lsp_arrival *arrival,
-	const ngtcp2_pkt_hd *header, const ngtcp2_cid *odcid,
+	const ngtcp2_pkt_hd *header, const ngtcp2_cid *odcid, lsp_time now,
 	struct lsp_connection **ret_connection, struct lsp_error *err)
 {
 	struct lsp_connection *connection =
-		allocate(endpoint, arrival->socket, arrival->remote, false);
+		allocate(endpoint, arrival->socket, arrival->remote, false, now);
 	if (!connection)
 		return lsp_error_no_memory(err, "net");
 	connection->local = *arrival->local;

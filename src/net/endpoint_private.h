@@ -203,9 +203,12 @@ struct lsp_arrival {
 LSP_MUST_CHECK int lsp_connection_new_client(struct lsp_endpoint *endpoint,
 	struct lsp_udp_socket *socket, const struct sockaddr_storage *remote,
 	struct lsp_connection **ret_connection, struct lsp_error *err);
-/* odcid NULL: no Retry came before. */
+/*
+ * odcid NULL: no Retry came before. now: when its first packet came, which is read next (time must
+ * not run backwards for ngtcp2, which asserts it).
+ */
 LSP_MUST_CHECK int lsp_connection_new_server(struct lsp_endpoint *endpoint,
-	const struct lsp_arrival *arrival, const ngtcp2_pkt_hd *header, const ngtcp2_cid *odcid,
+	const struct lsp_arrival *arrival, const ngtcp2_pkt_hd *header, const ngtcp2_cid *odcid, lsp_time now,
 	struct lsp_connection **ret_connection, struct lsp_error *err);
 /* One packet of it. */
 void lsp_connection_read(struct lsp_connection *connection, const struct lsp_arrival *arrival,

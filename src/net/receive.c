@@ -70,7 +70,7 @@ static void send_retry(struct lsp_endpoint *endpoint, const struct lsp_arrival *
 	ngtcp2_ssize size = ngtcp2_crypto_generate_retry_token2(token, endpoint->token_secret,
 		sizeof endpoint->token_secret, header->version,
 		(const ngtcp2_sockaddr *)arrival->remote, lsp_address_size(arrival->remote), &cid,
-		&header->dcid, lsp_endpoint_now(endpoint));
+		&header->dcid, now);
 	if (size < 0)
 		return;
 	size = ngtcp2_crypto_write_retry(packet, sizeof packet, header->version, &header->scid,
@@ -149,7 +149,8 @@ static struct lsp_connection *accept_connection(struct lsp_endpoint *endpoint,
 		   endpoint->handshake_count >= options->max_handshakes) {
 		send_refusal(endpoint, arrival, &header, NGTCP2_CONNECTION_REFUSED, now);
 	} else if (lsp_connection_new_server(endpoint, arrival, &header,
-			   token == TOKEN_GOOD ? &odcid : NULL, &connection, NULL) < 0) {
+			   token == TOKEN_GOOD ? &odcid : NULL, now, &connection,
+			   NULL) < 0) {
 		endpoint->stats.refused++;
 		return NULL;
 	}

@@ -81,7 +81,7 @@ struct lsp_udp_message {
 	struct lsp_udp_local local;
 };
 
-#define LSP_UDP_MESSAGES 24
+#define LSP_UDP_MESSAGES 8
 
 struct lsp_udp_receiver;
 LSP_MUST_CHECK int lsp_udp_receiver_new(
