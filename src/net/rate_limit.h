@@ -16,12 +16,13 @@ struct lsp_rate_limit {
 	lsp_time paid;  /* until when is paid */
 };
 
+/* Begins with the whole burst saved up. */
 static inline void lsp_rate_limit_set(
 	struct lsp_rate_limit *limit, uint64_t rate, uint64_t burst, lsp_time now)
 {
 	limit->rate = rate;
 	limit->burst = burst;
-	limit->paid = now;
+	limit->paid = now > burst ? now - burst : 0;
 }
 
 /* May something be spent? */
