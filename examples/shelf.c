@@ -4,8 +4,8 @@
  *     cc shelf.c $(pkg-config --cflags --libs lanspread) -o shelf
  *     ./shelf GAMES-DIR STATE-DIR [PEER [GAME]]
  *
- * It uses nothing but lanspread.h and prints what it receives as it is: JSON. A real program hands it
- * to the JSON parser of its language.
+ * It uses nothing but lanspread.h and prints what it receives as it is: JSON. A real program hands
+ * it to the JSON parser of its language.
  */
 #include <lanspread/lanspread.h>
 
@@ -14,12 +14,14 @@
 
 static int complain(const char *what, const struct lanspread_error *error)
 {
-	fprintf(stderr, "shelf: %s: %s (%s)\n", what, error->message, lanspread_code_name(error->code));
+	fprintf(stderr, "shelf: %s: %s (%s)\n", what, error->message,
+		lanspread_code_name(error->code));
 	return 1;
 }
 
 /* Reads events until one has all three texts in it; prints each. 0: it came. */
-static int wait_for(struct lanspread_stream *stream, int seconds, const char *a, const char *b, const char *c)
+static int wait_for(
+	struct lanspread_stream *stream, int seconds, const char *a, const char *b, const char *c)
 {
 	struct lanspread_error error;
 	char *event;
@@ -50,7 +52,8 @@ static int ask(struct lanspread *peer, struct lanspread_stream *stream, const ch
 static int fetch(struct lanspread *peer, struct lanspread_stream *stream, const char *game)
 {
 	char command[256], member[256];
-	snprintf(command, sizeof command, "{\"command\":\"download_game_files\",\"game\":\"%s\"}", game);
+	snprintf(command, sizeof command, "{\"command\":\"download_game_files\",\"game\":\"%s\"}",
+		game);
 	snprintf(member, sizeof member, "\"game\":\"%s\"", game);
 	if (wait_for(stream, 30, "\"event\":\"remote_games_updated\"", game, "\"content\":\"") != 0)
 		return 1;
@@ -87,8 +90,9 @@ int main(int argc, char **argv)
 
 	if (lanspread_start(&options, &peer, &error) < 0)
 		return complain("start", &error);
-	failed = lanspread_subscribe(peer, &stream, &error) < 0 ? complain("subscribe", &error)
-								: ask(peer, stream, "{\"command\":\"list_games\"}");
+	failed = lanspread_subscribe(peer, &stream, &error) < 0
+			 ? complain("subscribe", &error)
+			 : ask(peer, stream, "{\"command\":\"list_games\"}");
 	if (!failed && argc > 4)
 		failed = fetch(peer, stream, argv[4]);
 	lanspread_stream_free(stream);

@@ -69,8 +69,8 @@ static int serve_http(
 	if (!url)
 		return lsp_error_no_memory(err, "lib");
 	lsp_handle_set_http_url(peer, lsp_http_address(http));
-	r = lsp_tasks_spawn(lsp_handle_tasks(peer), "page holder", LSP_TASK_BACKGROUND, hold_page, http,
-		NULL, err);
+	r = lsp_tasks_spawn(lsp_handle_tasks(peer), "page holder", LSP_TASK_BACKGROUND, hold_page,
+		http, NULL, err);
 	if (r < 0)
 		return r;
 	TAKE_PTR(http);
