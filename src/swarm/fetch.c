@@ -151,6 +151,10 @@ static void start_request(struct lsp_swarm *swarm, struct request *request)
 	game->bytes_flying += request->bytes;
 	game->served += request->bytes;
 	swarm->request_count++;
+	if (!peer->sluggish) {
+		swarm->live_requests++;
+		swarm->live_bytes += request->bytes;
+	}
 	double wire = (double)request->bytes * swarm->limits.overhead;
 	lsp_bucket_take(&swarm->down, wire);
 	lsp_bucket_take(&game->down, wire);
@@ -268,16 +272,14 @@ static bool enough_in_flight(const struct lsp_swarm *swarm)
 {
 	if (swarm->request_count >= LSP_SWARM_PARALLEL_MAX || swarm->verifying >= VERIFYING_MAX)
 		return true;
-	uint64_t requests = 0, bytes = 0;
-	for (uint32_t i = 0; i < swarm->peers.size; i++) {
-		const struct peer *peer = table_at(&swarm->peers, i);
-		if (!peer || peer->sluggish)
-			continue;
-		requests += peer->request_count;
-		bytes += peer->bytes_flying;
-	}
-	return requests >= LSP_SWARM_PARALLEL &&
-		(double)bytes >= lsp_meter_rate(&swarm->rate, swarm->now) * PARALLEL_SECONDS;
+	return swarm->live_requests >= LSP_SWARM_PARALLEL &&
+		(double)swarm->live_bytes >=
+			lsp_meter_rate(&swarm->rate, swarm->now) * PARALLEL_SECONDS;
+}
+
+static bool may_fetch(const struct game *game)
+{
+	return game->wanted && game->want.set && game->state != LSP_SWARM_FAILED;
 }
 
 /* The game that got least; one that could not use its turn does not save it up. */
@@ -286,8 +288,7 @@ static struct game *next_game(struct lsp_swarm *swarm)
 	struct game *best = NULL;
 	for (uint32_t i = 0; i < swarm->games.size; i++) {
 		struct game *game = table_at(&swarm->games, i);
-		if (!game || game->dry || !game->wanted || !game->want.set ||
-			game->state == LSP_SWARM_FAILED)
+		if (!game || game->dry || !may_fetch(game))
 			continue;
 		if (!best || game->served < best->served)
 			best = game;
@@ -304,14 +305,42 @@ static void forgive_debt(struct lsp_swarm *swarm, uint64_t served)
 	}
 }
 
+/*
+ * Chunks that only complete holders have are what the swarm lives on, and such a holder answers
+ * slowly just because everybody asks it: measured alone it would be passed over and stand idle. So
+ * each always has one request of ours, whatever else is in flight.
+ */
+static void ask_seeders(struct lsp_swarm *swarm, struct game *game)
+{
+	if (!game->all_count || game->all_count == game->source_count || !game->order.size ||
+		game->holders[game->order.chunks[0]])
+		return;
+	for (uint32_t i = 0; i < game->source_count; i++) {
+		struct source *source = game->sources[i];
+		if (!source->all || source->peer->request_count || !can_ask(swarm, source) ||
+			!bucket_open(swarm, &source->peer->guard_down))
+			continue;
+		uint32_t chunk = pick_chunk(swarm, source);
+		if (chunk == UINT32_MAX)
+			source->resting = true;
+		else if (!fetch_ask(swarm, source, chunk))
+			return;
+	}
+}
+
 void fetch_run(struct lsp_swarm *swarm)
 {
 	struct game *game;
 	swarm->tokens_at = LSP_TIME_NEVER;
-	for (uint32_t i = 0; i < swarm->games.size; i++)
-		if ((game = table_at(&swarm->games, i)))
-			game->dry = false;
-	while ((game = next_game(swarm)) && !enough_in_flight(swarm)) {
+	for (uint32_t i = 0; i < swarm->games.size; i++) {
+		if (!(game = table_at(&swarm->games, i)))
+			continue;
+		game->dry = false;
+		if (may_fetch(game) && swarm->request_count < LSP_SWARM_PARALLEL_MAX &&
+			bucket_open(swarm, &swarm->down) && bucket_open(swarm, &game->down))
+			ask_seeders(swarm, game);
+	}
+	while (!enough_in_flight(swarm) && (game = next_game(swarm))) {
 		if (!bucket_open(swarm, &swarm->down))
 			return;
 		if (!bucket_open(swarm, &game->down) || !ask_one(swarm, game)) {

@@ -6,6 +6,7 @@
 
 #define NEWS_LEAST (10 * LSP_MILLISECOND)
 #define NEWS_PER_SOURCE (500 * LSP_MICROSECOND)
+#define NEWS_PER_CHUNK (2 * LSP_MILLISECOND) /* the first ones are news to all: at once */
 #define NEWS_MOST (150 * LSP_MILLISECOND)
 #define STALLED (10 * LSP_SECOND)
 
@@ -300,6 +301,7 @@ void game_news(struct lsp_swarm *swarm, struct game *game, lsp_time now)
 		first = end;
 	}
 	uint64_t wait = LSP_MAX(NEWS_LEAST, game->source_count * NEWS_PER_SOURCE);
+	wait = LSP_MIN(wait, game->have.set * NEWS_PER_CHUNK);
 	game->news_due = now + LSP_MIN(wait, NEWS_MOST);
 }
 

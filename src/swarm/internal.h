@@ -21,10 +21,13 @@
 #define TRICKLE_RATE 4096                  /* … at less than that */
 #define BACKOFF_FIRST LSP_SECOND
 #define BACKOFF_MAX (30 * LSP_SECOND)
+#define FAILURES_FREE 2   /* in a row, before a peer that breaks off rests */
+#define FAILURE_REST (100 * LSP_MILLISECOND) /* doubling with each */
 #define BOUNCE_LIFE (1500 * LSP_MILLISECOND) /* a bounced chunk is not asked of that peer again */
-#define BOUNCES_MAX 3                        /* of one chunk, then we insist */
+#define BOUNCES_MAX 10                       /* of one chunk, then we insist */
 #define CLOCK_GAP (2 * LSP_SECOND)         /* without a run: we slept, nobody is to blame */
 #define AIR_LIFE (2 * LSP_SECOND)          /* from a chunk's last byte to its announcement */
+#define QUEUE_PATIENCE (5 * LSP_SECOND) /* who waits longer hears "busy": we are alive */
 #define UPLOAD_STALL (20 * LSP_SECOND)
 #define UPLOAD_SLUGGISH (250 * LSP_MILLISECOND) /* its receiver does not read: no slot taken */
 #define PAUSE_PATIENCE (1500 * LSP_MILLISECOND) /* what runs may finish within that */
@@ -88,6 +91,7 @@ struct upload {
 	struct link link; /* waiting or running */
 	uint32_t first, count;
 	uint64_t bytes, sent, sequence;
+	lsp_time asked;
 	bool insist, running;
 	void *owner;
 	lsp_time started, progress;
@@ -140,6 +144,8 @@ struct peer {
 	bool proven, sluggish;
 	uint32_t uploads_waiting, uploads_running;
 	uint64_t upload_served;
+	uint64_t stray_sent;         /* of games that it never announced anything about */
+	uint32_t failures;           /* answers in a row that broke off */
 	struct lsp_bucket guard_down, guard_up;
 };
 
@@ -156,6 +162,8 @@ struct lsp_swarm {
 	double mean_rate;             /* of a peer that was measured */
 	struct table games, peers, requests, uploads;
 	uint32_t game_count, peer_count, request_count, upload_count, verifying;
+	uint32_t live_requests;       /* those at peers that are not sluggish */
+	uint64_t live_bytes;
 	struct lsp_meter rate, upload_rate;
 	struct link waiting, running; /* uploads */
 	uint32_t waiting_count, running_count;
@@ -232,6 +240,8 @@ bool fetch_ask(struct lsp_swarm *swarm, struct source *source, uint32_t chunk);
 /* ---- moves.c ---- */
 void fetch_watch(struct lsp_swarm *swarm); /* every HOUSEKEEPING: stalls, tail, failures */
 void peer_backoff(struct lsp_swarm *swarm, struct peer *peer);
+/* Sluggish peers do not count among those that make progress. */
+void peer_sluggish(struct lsp_swarm *swarm, struct peer *peer, bool sluggish);
 /* ---- result.c ---- */
 enum request_end { REQUEST_NOBODY, REQUEST_TRY };
 /* Gives its chunks back to `want`; cancel: an action tells the caller. Frees it. */

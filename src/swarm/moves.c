@@ -18,6 +18,15 @@
 #define MOVE_SLACK 0.25 /* seconds */
 #define CHECK_FAILED (250 * LSP_MILLISECOND)
 
+void peer_sluggish(struct lsp_swarm *swarm, struct peer *peer, bool sluggish)
+{
+	if (sluggish == peer->sluggish)
+		return;
+	peer->sluggish = sluggish;
+	swarm->live_requests += sluggish ? -peer->request_count : peer->request_count;
+	swarm->live_bytes += sluggish ? -peer->bytes_flying : peer->bytes_flying;
+}
+
 void peer_backoff(struct lsp_swarm *swarm, struct peer *peer)
 {
 	peer->backoff_end = swarm->now + peer->retry_after;
@@ -68,7 +77,7 @@ static void watch_peer(struct lsp_swarm *swarm, struct peer *peer)
 	if (quiet > patience(peer) || trickles(swarm, peer))
 		peer_backoff(swarm, peer);
 	else if (quiet > SLUGGISH + 2 * peer->rtt && !peer->sluggish) {
-		peer->sluggish = true;
+		peer_sluggish(swarm, peer, true);
 		swarm->fetch_due = true;
 	}
 }

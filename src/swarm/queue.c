@@ -3,7 +3,7 @@
  *
  * Requests wait in one queue. Few run at once, since a chunk is worth nothing to the others until
  * all of it is there: two that are sent one after the other spread sooner than two side by side. How
- * few: LSP_SWARM_UPLOAD_SLOTS, or what the line takes in 60 ms; receivers that do not keep up do not
+ * few: LSP_SWARM_UPLOAD_SLOTS, or what the line takes in 60 ms and two round trips; receivers that do not keep up do not
  * count.
  *
  * A chunk is *fresh* while we hold it, no partial peer announced it, and it is not in the air (being
@@ -119,8 +119,21 @@ static bool belongs_elsewhere(const struct upload *upload)
 		game->source_count - game->all_count > 1 && !brings_something_new(upload);
 }
 
+/* Only a complete holder with fresh chunks bounces, and whoever paused. */
+static bool may_bounce(const struct lsp_swarm *swarm)
+{
+	for (uint32_t i = 0; i < swarm->games.size && !swarm->limits.pause_uploads; i++) {
+		const struct game *game = table_at(&swarm->games, i);
+		if (game && game->fresh_count && lsp_bitmap_full(&game->have))
+			return true;
+	}
+	return swarm->limits.pause_uploads;
+}
+
 static void bounce_some(struct lsp_swarm *swarm)
 {
+	if (!swarm->waiting_count || !may_bounce(swarm))
+		return;
 	link_each(&swarm->waiting, link) {
 		struct upload *upload = lsp_container_of(link, struct upload, link);
 		struct game *game = upload->game;
@@ -143,7 +156,7 @@ static bool is_sluggish(const struct lsp_swarm *swarm, const struct upload *uplo
 static bool slot_is_free(const struct lsp_swarm *swarm)
 {
 	uint32_t running = 0;
-	uint64_t rest = 0;
+	uint64_t rest = 0, rtt = 0;
 	if (swarm->running_count >= LSP_SWARM_UPLOAD_SLOTS_MAX)
 		return false;
 	link_each((struct link *)&swarm->running, link) {
@@ -151,10 +164,43 @@ static bool slot_is_free(const struct lsp_swarm *swarm)
 		if (is_sluggish(swarm, upload))
 			continue;
 		running++;
+		rtt = LSP_MAX(rtt, upload->peer->rtt);
 		rest += upload->bytes - LSP_MIN(upload->sent, upload->bytes);
 	}
 	return running < LSP_SWARM_UPLOAD_SLOTS ||
-		(double)rest < lsp_meter_rate(&swarm->upload_rate, swarm->now) * PIPE_SECONDS;
+		(double)rest < lsp_meter_rate(&swarm->upload_rate, swarm->now) *
+			(PIPE_SECONDS + 2 * (double)rtt / 1e9);
+}
+
+/* How far its asker is, as it says. */
+static size_t chunks_of(const struct upload *upload)
+{
+	const struct source *source = source_find(upload->game, upload->peer);
+	return source ? source->have.set : 0;
+}
+
+/*
+ * How rare, in doublings. What a quarter of the swarm has is common and all alike: otherwise one who
+ * is behind, and asks for what most have, would stay behind for good.
+ */
+static uint32_t rarity(const struct upload *upload)
+{
+	const struct game *game = upload->game;
+	uint32_t holders = game->holders[upload->first] + !!game->given[upload->first];
+	uint32_t rank = 0;
+	if (holders > game->source_count / 4)
+		holders = LSP_MAX(game->source_count / 4, 1u);
+	while (holders >> rank)
+		rank++;
+	return rank;
+}
+
+/* Has it had the whole game from us, and more? Then whoever has not goes first. */
+static bool is_greedy(const struct upload *upload)
+{
+	const struct source *source = source_find(upload->game, upload->peer);
+	uint64_t taken = source ? source->bytes_sent : upload->peer->stray_sent;
+	return taken > upload->game->bytes_total / 4 * 5;
 }
 
 static bool goes_before(const struct upload *a, const struct upload *b, bool by_peer)
@@ -162,10 +208,11 @@ static bool goes_before(const struct upload *a, const struct upload *b, bool by_
 	if (!by_peer) {
 		if (a->peer->uploads_running != b->peer->uploads_running)
 			return a->peer->uploads_running < b->peer->uploads_running;
-		uint32_t rank_a = a->game->holders[a->first] + !!a->game->given[a->first];
-		uint32_t rank_b = b->game->holders[b->first] + !!b->game->given[b->first];
+		uint32_t rank_a = rarity(a), rank_b = rarity(b);
 		if (rank_a != rank_b)
 			return rank_a < rank_b;
+		if (a->game == b->game && chunks_of(a) != chunks_of(b))
+			return chunks_of(a) < chunks_of(b);
 	}
 	if (a->peer->upload_served != b->peer->upload_served)
 		return a->peer->upload_served < b->peer->upload_served;
@@ -176,13 +223,17 @@ static struct upload *pick(const struct lsp_swarm *swarm)
 {
 	struct upload *best = NULL;
 	bool by_peer = swarm->turn % 4 == 3;
+	bool best_greedy = false, forgive = swarm->turn % 16 == 15;
 	link_each((struct link *)&swarm->waiting, link) {
 		struct upload *upload = lsp_container_of(link, struct upload, link);
+		bool greedy = !forgive && is_greedy(upload);
 		if (upload->peer->uploads_running >= PEER_STUCK_MAX &&
 			swarm->running_count >= LSP_SWARM_UPLOAD_SLOTS_MAX / 2)
 			continue;
-		if (!best || goes_before(upload, best, by_peer))
-			best = upload;
+		if (best && (greedy != best_greedy ? greedy : !goes_before(upload, best, by_peer)))
+			continue;
+		best = upload;
+		best_greedy = greedy;
 	}
 	return best;
 }
@@ -218,13 +269,11 @@ static bool start(struct lsp_swarm *swarm, struct upload *upload)
 void upload_run(struct lsp_swarm *swarm)
 {
 	struct upload *upload;
-	if (swarm->waiting_count)
-		bounce_some(swarm);
+	bounce_some(swarm);
 	while (swarm->waiting_count && slot_is_free(swarm) && (upload = pick(swarm))) {
 		if (!start(swarm, upload))
 			return;
-		if (swarm->waiting_count)
-			bounce_some(swarm);
+		bounce_some(swarm);
 	}
 }
 
@@ -237,6 +286,11 @@ void upload_watch(struct lsp_swarm *swarm)
 		uint64_t quiet = swarm->now - LSP_MIN(upload->progress, swarm->now);
 		if (paused || quiet > UPLOAD_STALL)
 			upload_stop(swarm, upload);
+	}
+	link_each(&swarm->waiting, link) {
+		struct upload *upload = lsp_container_of(link, struct upload, link);
+		if (swarm->now - LSP_MIN(upload->asked, swarm->now) > QUEUE_PATIENCE)
+			bounce(swarm, upload, LSP_SWARM_BUSY, LSP_SWARM_NO_HINT);
 	}
 	for (uint32_t i = 0; i < swarm->games.size; i++) {
 		struct game *game = table_at(&swarm->games, i);

@@ -24,6 +24,10 @@ static void leave_line(struct lsp_swarm *swarm, struct request *request)
 	game->bytes_flying -= rest;
 	peer->request_count--;
 	swarm->request_count--;
+	if (!peer->sluggish) {
+		swarm->live_requests--;
+		swarm->live_bytes -= rest;
+	}
 	swarm->verifying++;
 	link_remove(&request->in_peer);
 	if (!peer->request_count)
@@ -92,10 +96,11 @@ void lsp_swarm_received(
 	game->bytes_received += bytes;
 	source->bytes_received += bytes;
 	request->received += bytes;
+	peer_sluggish(swarm, peer, false);
 	peer->bytes_flying -= bytes;
 	game->bytes_flying -= bytes;
+	swarm->live_bytes -= bytes;
 	request->progress = peer->progress = game->progress = swarm->now;
-	peer->sluggish = false;
 	if (request->received == request->bytes) {
 		leave_line(swarm, request);
 		peer->proven = true;
@@ -124,6 +129,7 @@ void lsp_swarm_verified(
 	lsp_bitmap_set(&game->news, chunk);
 	upload_chunk_changed(game, chunk);
 	peer->retry_after = BACKOFF_FIRST;
+	peer->failures = 0;
 	request->left--;
 	if (!request->left)
 		request_end(swarm, request, REQUEST_NOBODY, false);
@@ -143,6 +149,15 @@ void lsp_swarm_rejected(
 	source_drop(swarm, source, chunk);
 }
 
+/* One that fails now and then is only tried elsewhere; one that does nothing else gets less and less. */
+static void rest_after_failure(struct lsp_swarm *swarm, struct peer *peer)
+{
+	if (++peer->failures <= FAILURES_FREE)
+		return;
+	uint64_t rest = FAILURE_REST << LSP_MIN(peer->failures - FAILURES_FREE, 9u);
+	peer->backoff_end = LSP_MAX(peer->backoff_end, swarm->now + LSP_MIN(rest, BACKOFF_MAX));
+}
+
 void lsp_swarm_failed(struct lsp_swarm *swarm, lsp_swarm_id id, enum lsp_swarm_failure failure,
 	lsp_time now)
 {
@@ -159,7 +174,9 @@ void lsp_swarm_failed(struct lsp_swarm *swarm, lsp_swarm_id id, enum lsp_swarm_f
 		failure == LSP_SWARM_BROKEN ? REQUEST_TRY : REQUEST_NOBODY, false);
 	if (failure == LSP_SWARM_MISSING)
 		source_lost_chunk(swarm, source, lacking);
-	if (failure == LSP_SWARM_LOCAL)
+	if (failure != LSP_SWARM_LOCAL)
+		rest_after_failure(swarm, source->peer);
+	else
 		source->peer->backoff_end =
 			LSP_MAX(source->peer->backoff_end, swarm->now + BACKOFF_FIRST);
 }
@@ -175,7 +192,7 @@ void lsp_swarm_bounced(struct lsp_swarm *swarm, lsp_swarm_id id, enum lsp_swarm_
 	struct game *game = source->game;
 	struct peer *peer = source->peer;
 	peer->progress = swarm->now;
-	peer->sluggish = false;
+	peer_sluggish(swarm, peer, false);
 	if (reason == LSP_SWARM_ELSEWHERE) {
 		if (!source->bounced.bits &&
 			lsp_bitmap_init(&source->bounced, game->chunk_count, NULL) < 0)

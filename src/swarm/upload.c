@@ -63,6 +63,7 @@ int lsp_swarm_upload_add(struct lsp_swarm *swarm, lsp_swarm_id peer_id, lsp_swar
 	upload->count = count;
 	upload->bytes = game_run_bytes(game, first, count);
 	upload->sequence = swarm->sequence++;
+	upload->asked = swarm->now;
 	upload->insist = insist;
 	upload->owner = owner;
 	link_append(&swarm->waiting, &upload->link);
@@ -120,6 +121,8 @@ void lsp_swarm_upload_sent(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t by
 	struct source *source = source_find(upload->game, upload->peer);
 	if (source)
 		source->bytes_sent += bytes;
+	else
+		upload->peer->stray_sent += bytes;
 	swarm->upload_due = true;
 }
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUN_DELAY (100 * LSP_MICROSECOND) /* a turn of the daemon's loop */
 #define VERIFY_DELAY LSP_MILLISECOND
 #define FLOOD_EVERY (100 * LSP_MILLISECOND)
 #define PAIR(a, b) ((uint64_t)(a) << 32 | (b))
@@ -121,7 +120,8 @@ static struct sim_event next_event(struct sim *sim)
 
 void sim_init(struct sim *sim, uint64_t seed, uint32_t node_count)
 {
-	*sim = (struct sim){.now = LSP_SECOND, .node_count = node_count, .check = true};
+	*sim = (struct sim){.now = LSP_SECOND, .node_count = node_count, .check = true,
+		.run_delay = 100 * LSP_MICROSECOND, .quantum = 16 << 10};
 	lsp_random_seed(&sim->random, seed);
 	sim->nodes = must_alloc(node_count, sizeof(*sim->nodes));
 }
@@ -159,7 +159,6 @@ void sim_node(struct sim *sim, uint32_t index, enum sim_kind kind, double up, do
 	struct sim_node *node = &sim->nodes[index];
 	*node = (struct sim_node){.kind = kind, .up = up, .down = down, .delay = delay};
 	node->peers = must_alloc(sim->node_count, sizeof(*node->peers));
-	node->got = must_alloc(sim->chunk_count[0], sizeof(*node->got));
 	node->run_at = LSP_TIME_NEVER;
 	if (kind != SIM_HONEST)
 		return;
@@ -206,7 +205,6 @@ void sim_done(struct sim *sim)
 				free(action.upload_owner);
 		lsp_swarm_free(node->swarm);
 		free(node->peers);
-		free(node->got);
 	}
 	for (uint32_t game = 0; game < sim->games; game++)
 		free(sim->sizes[game]);
@@ -219,7 +217,7 @@ void sim_done(struct sim *sim)
 static void wake(struct sim *sim, uint32_t index)
 {
 	struct sim_node *node = &sim->nodes[index];
-	lsp_time at = sim->now + RUN_DELAY;
+	lsp_time at = sim->now + sim->run_delay;
 	if (!node->swarm || node->run_at <= at)
 		return;
 	node->run_at = at;
@@ -299,7 +297,7 @@ static void on_uplink(struct sim *sim, uint32_t index)
 	lsp_time again = LSP_TIME_NEVER;
 	for (; *at; at = &(*at)->next) {
 		struct sim_flow *flow = *at;
-		uint64_t want = LSP_MIN((uint64_t)SIM_QUANTUM, flow->bytes - flow->sent);
+		uint64_t want = LSP_MIN(sim->quantum, flow->bytes - flow->sent);
 		lsp_time later = LSP_TIME_NEVER;
 		if (!want || flow->flying >= SIM_WINDOW)
 			continue;
@@ -403,10 +401,10 @@ static void on_verified(struct sim *sim, const struct sim_event *event)
 		lsp_swarm_rejected(node->swarm, event->id, event->first, sim->now);
 	else
 		lsp_swarm_verified(node->swarm, event->id, event->first, sim->now);
-	if (!event->flag && !event->game)
-		node->got[event->first]++;
-	if (have->set > before_it)
+	if (have->set > before_it) {
+		node->kept += sim->sizes[event->game][event->first];
 		note_done(sim, event->node, event->game);
+	}
 	wake(sim, event->node);
 }
 
@@ -625,7 +623,7 @@ static void on_run(struct sim *sim, uint32_t index)
 	lsp_time deadline = lsp_swarm_deadline(node->swarm);
 	if (deadline == LSP_TIME_NEVER)
 		return;
-	deadline = LSP_MAX(deadline, sim->now + RUN_DELAY);
+	deadline = LSP_MAX(deadline, sim->now + sim->run_delay);
 	if (deadline < node->run_at) {
 		node->run_at = deadline;
 		schedule(sim, (struct sim_event){.at = deadline, .kind = EVENT_RUN, .node = index});
@@ -821,26 +819,11 @@ double sim_last_done(const struct sim *sim, uint32_t game)
 
 double sim_waste(const struct sim *sim)
 {
-	uint64_t received = 0, wasted = 0;
+	uint64_t received = 0, kept = 0;
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		const struct sim_node *node = &sim->nodes[i];
-		struct lsp_swarm_game_status status;
-		for (uint32_t game = 0; node->swarm && game < sim->games; game++) {
-			if (lsp_swarm_game_status(node->swarm, node->games[game], &status) < 0)
-				continue;
-			wasted += status.bytes_wasted;
-		}
-		if (node->swarm)
-			received += node->received;
+		received += node->swarm ? node->received : 0;
+		kept += node->kept;
 	}
-	return received ? (double)wasted / received : 0;
-}
-
-uint32_t sim_twice(const struct sim *sim)
-{
-	uint32_t twice = 0;
-	for (uint32_t i = 0; i < sim->node_count; i++)
-		for (uint32_t c = 0; sim->nodes[i].got && c < sim->chunk_count[0]; c++)
-			twice += sim->nodes[i].got[c] > 1;
-	return twice;
+	return received ? (double)(received - kept) / received : 0;
 }

@@ -19,7 +19,6 @@
 
 #define SIM_OVERHEAD 1.066 /* MTU 1500: Ethernet, IP, UDP, QUIC around about 1,420 bytes of payload */
 #define SIM_MESSAGE 200    /* bytes of a message on the wire */
-#define SIM_QUANTUM 16384
 #define SIM_WINDOW (256u << 10)
 #define MBIT (1e6 / 8)
 
@@ -50,8 +49,8 @@ struct sim_node {
 	lsp_time up_free, down_free, run_at;
 	bool sending;
 	lsp_time joined, done[2];
-	uint32_t *got;   /* per chunk of game 0: how many times it came and was right */
 	uint64_t sent, received; /* payload bytes */
+	uint64_t kept;           /* of those received, that became chunks: the rest is waste */
 	uint64_t dropped_honest; /* honest peers that it dropped */
 	uint32_t dropped_hostile, states_failed, states_waiting;
 };
@@ -68,6 +67,8 @@ struct sim {
 	struct sim_event *heap;
 	size_t heap_size, heap_capacity;
 	uint64_t sequence, events, messages;
+	uint64_t run_delay; /* a turn of the daemon's loop; 100 µs unless told */
+	uint64_t quantum;   /* payload bytes that a line takes at once; 16 KiB unless told */
 	bool check;         /* lsp_swarm_check on a sample of runs */
 	uint32_t unfinished; /* honest nodes that are here, want and lack something */
 	/* Called when a node has verified its n-th chunk; for churn that follows progress. */
@@ -96,5 +97,4 @@ void sim_run_to(struct sim *sim, lsp_time until);
 
 double sim_last_done(const struct sim *sim, uint32_t game); /* seconds, over honest nodes here */
 double sim_waste(const struct sim *sim); /* share of the payload that came and did not count */
-uint32_t sim_twice(const struct sim *sim); /* chunks of game 0 that a node got right twice */
 void sim_assert(bool condition, const char *format, ...);
