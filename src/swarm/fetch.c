@@ -312,6 +312,9 @@ static void forgive_debt(struct lsp_swarm *swarm, uint64_t served)
  */
 static void ask_seeders(struct lsp_swarm *swarm, struct game *game)
 {
+	if (!game->seeders_due)
+		return;
+	game->seeders_due = false;
 	if (!game->all_count || game->all_count == game->source_count || !game->order.size ||
 		game->holders[game->order.chunks[0]])
 		return;

@@ -113,6 +113,7 @@ struct game {
 	struct link requests;
 	uint32_t request_count;
 	bool wanted, dry;
+	bool seeders_due;            /* a complete source may have no request of ours */
 	enum lsp_swarm_state state;
 	uint32_t failed_chunk;
 	lsp_time check_failed;       /* when to look again whether it failed */
@@ -123,7 +124,7 @@ struct game {
 	struct lsp_meter rate, upload_rate;
 	uint64_t bytes_received, bytes_wasted;
 	struct lsp_bucket down, up;
-	/* Serving; allocated at the first request. */
+	/* Serving; `given` is allocated at the first request, `fresh` when all of it is here, too. */
 	lsp_time *given;             /* per chunk: in the air until; 0: not */
 	uint32_t *fresh, *fresh_at;  /* chunks nobody else has and that are not in the air */
 	uint32_t fresh_count, fresh_turn;

@@ -177,6 +177,7 @@ static void watch_game(struct lsp_swarm *swarm, struct game *game)
 		if (source->bounced.set && source->bounce_end <= swarm->now)
 			lsp_bitmap_done(&source->bounced);
 	}
+	game->seeders_due = true;
 	if (!game->wanted)
 		return;
 	if (!game->want.set && game->request_count)

@@ -94,5 +94,5 @@ void lsp_service_add(struct lsp_service *service, uint64_t bytes, lsp_time now)
 
 double lsp_service_rate(const struct lsp_service *service)
 {
-	return service->seconds > 0 ? service->bytes / fmax(service->seconds, 0.0005) : 0;
+	return service->bytes / fmax(service->seconds, 0.0005);
 }

@@ -5,7 +5,7 @@
  *
  * The rule per interval: above the target the rate falls in proportion to the excess (at most to a
  * half, and never above what was really delivered, since a rate that the line does not take only
- * feeds the queue); below it grows: doubling until a queue was first seen, then by an eighth of what
+ * feeds the queue); below it grows: doubling until a queue was first seen, then by a sixteenth of what
  * is delivered, less and less near the target. A rate that was not used says nothing and does not
  * grow.
  */
@@ -15,9 +15,9 @@
 
 #include <string.h>
 
-#define TARGET (1500 * LSP_MICROSECOND)
+#define TARGET LSP_MILLISECOND
 #define FLOOR (UINT64_C(64) << 10)
-#define START_RATE (UINT64_C(4) << 20)
+#define START_RATE (UINT64_C(1) << 20)
 #define INTERVAL (15 * LSP_MILLISECOND)
 #define INTERVAL_MOST (100 * LSP_MILLISECOND)
 #define INTERVAL_SAMPLES 3
@@ -64,7 +64,7 @@ static void grow(struct lsp_ping_guard *guard)
 	} else {
 		uint64_t room = guard->target - guard->queue;
 		guard->starting = false;
-		guard->rate += (uint64_t)((double)guard->rate / 8 * (double)room /
+		guard->rate += (uint64_t)((double)guard->rate / 16 * (double)room /
 			(double)guard->target);
 	}
 	guard->rate = LSP_MIN(guard->rate, RATE_MOST);
@@ -73,7 +73,7 @@ static void grow(struct lsp_ping_guard *guard)
 static void shrink(struct lsp_ping_guard *guard)
 {
 	double excess = (double)guard->queue / (double)guard->target - 1;
-	double keep = 1 - LSP_MIN(excess * 0.1, 0.5);
+	double keep = 1 - LSP_MIN(excess * 0.15, 0.5);
 	guard->starting = false;
 	if (guard->delivered)
 		guard->rate = LSP_MIN(guard->rate, guard->delivered + guard->delivered / 16);

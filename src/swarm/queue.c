@@ -50,21 +50,16 @@ void upload_chunk_changed(struct game *game, uint32_t chunk)
 	}
 }
 
-int fresh_init(struct game *game, struct lsp_error *err)
+static int find_fresh(struct game *game)
 {
-	if (game->fresh)
-		return 0;
-	lsp_time *given = calloc(game->chunk_count, sizeof(*given));
 	uint32_t *fresh = calloc(game->chunk_count, sizeof(*fresh));
 	uint32_t *fresh_at = malloc(game->chunk_count * sizeof(*fresh_at));
-	if (!given || !fresh || !fresh_at) {
-		free(given);
+	if (!fresh || !fresh_at) {
 		free(fresh);
 		free(fresh_at);
-		return lsp_error_no_memory(err, "swarm");
+		return -LSP_E_NO_MEMORY;
 	}
 	memset(fresh_at, 0xff, game->chunk_count * sizeof(*fresh_at));
-	game->given = given;
 	game->fresh = fresh;
 	game->fresh_at = fresh_at;
 	for (uint32_t i = 0; i < game->chunk_count; i++)
@@ -72,10 +67,19 @@ int fresh_init(struct game *game, struct lsp_error *err)
 	return 0;
 }
 
+int fresh_init(struct game *game, struct lsp_error *err)
+{
+	if (!game->given)
+		game->given = calloc(game->chunk_count, sizeof(*game->given));
+	if (!game->given || (!game->fresh && lsp_bitmap_full(&game->have) && find_fresh(game) < 0))
+		return lsp_error_no_memory(err, "swarm");
+	return 0;
+}
+
 /* What was sent and never announced is fresh again. */
 static void clear_air(struct lsp_swarm *swarm, struct game *game)
 {
-	if (!game->fresh || swarm->now < game->air_check)
+	if (!game->given || swarm->now < game->air_check)
 		return;
 	game->air_check = swarm->now + AIR_CHECK;
 	for (uint32_t i = 0; i < game->chunk_count; i++)

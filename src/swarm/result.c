@@ -76,6 +76,7 @@ void request_end(
 	table_remove(&swarm->requests, request->id);
 	free(request);
 	source->resting = false;
+	game->seeders_due = true;
 	swarm->fetch_due = true;
 }
 
@@ -103,6 +104,7 @@ void lsp_swarm_received(
 	request->progress = peer->progress = game->progress = swarm->now;
 	if (request->received == request->bytes) {
 		leave_line(swarm, request);
+		game->seeders_due = true;
 		peer->proven = true;
 	}
 	swarm->fetch_due = true;

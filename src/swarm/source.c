@@ -141,6 +141,7 @@ static struct source *source_new(struct lsp_swarm *swarm, struct game *game, str
 	source->game = game;
 	source->hint = LSP_SWARM_NO_HINT;
 	source->rejected = liar_count(swarm, peer->key);
+	source->dropped = source->rejected > 0; /* it did not get better by going away */
 	source->index = game->source_count;
 	game->sources[game->source_count++] = source;
 	source->next = peer->sources;
@@ -179,6 +180,7 @@ static void lift(struct lsp_swarm *swarm, struct source *source)
 		source->probation_end = swarm->now +
 			(PROBATION_FIRST << LSP_MIN(source->rejected - 2, 8u));
 	source->dropped = false;
+	game->seeders_due = true;
 	free(source->tries);
 	source->tries = NULL;
 	lsp_bitmap_done(&source->bounced);

@@ -28,8 +28,8 @@
  * handed back. Actions about a peer or a game are withdrawn when it is removed: an action that comes
  * out of lsp_swarm_next_action speaks of things that are there.
  *
- * Threads: one owner, no locks, nothing blocks. Memory: per game about 24 bytes a chunk, per source
- * at most 3 bits and (after failures) one byte a chunk; requests and queues are bounded by the limits
+ * Threads: one owner, no locks, nothing blocks. Memory: per game about 16 bytes a chunk (32 while it
+ * is served), per source at most 2 bits and (after failures) one byte a chunk; requests and queues are bounded by the limits
  * below. Out of memory inside an event never corrupts: a request is not made, or an announcement is
  * forgotten and said to the caller (-LSP_E_NO_MEMORY).
  */
@@ -125,7 +125,7 @@ const struct lsp_bitmap *lsp_swarm_game_have(const struct lsp_swarm *swarm, lsp_
  */
 LSP_MUST_CHECK int lsp_swarm_peer_add(struct lsp_swarm *swarm, uint64_t key, void *owner,
 	lsp_swarm_id *ret_peer, struct lsp_error *err);
-/* It is gone, with all that is in flight; nobody is blamed and no action comes for its requests. */
+/* It is gone, with all that is in flight both ways; nobody is blamed and no action comes for it. */
 void lsp_swarm_peer_remove(struct lsp_swarm *swarm, lsp_swarm_id peer);
 /* The connection's round trip, as measured; sizes the window. */
 void lsp_swarm_peer_rtt(struct lsp_swarm *swarm, lsp_swarm_id peer, uint64_t smoothed_nanoseconds);

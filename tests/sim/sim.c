@@ -50,8 +50,9 @@ struct sim_flow {
 	uint32_t references;
 };
 
-/* What upload_add remembers: the asker's request. */
+/* What upload_add remembers: the asker's request. They live as long as the simulation. */
 struct ask {
+	struct ask *next;
 	uint32_t from;
 	lsp_swarm_id request;
 };
@@ -199,15 +200,15 @@ void sim_done(struct sim *sim)
 	}
 	for (uint32_t i = 0; i < sim->node_count; i++) {
 		struct sim_node *node = &sim->nodes[i];
-		struct lsp_swarm_action action;
-		while (node->swarm && lsp_swarm_next_action(node->swarm, &action))
-			if (action.kind == LSP_SWARM_UPLOAD_STOP)
-				free(action.upload_owner);
 		lsp_swarm_free(node->swarm);
 		free(node->peers);
 	}
 	for (uint32_t game = 0; game < sim->games; game++)
 		free(sim->sizes[game]);
+	for (struct ask *ask = sim->asks, *next; ask; ask = next) {
+		next = ask->next;
+		free(ask);
+	}
 	free(sim->nodes);
 	free(sim->heap);
 }
@@ -461,7 +462,8 @@ static void on_request(struct sim *sim, const struct sim_event *event)
 	if (!node->swarm)
 		return hostile_request(sim, event);
 	struct ask *ask = must_alloc(1, sizeof(*ask));
-	*ask = (struct ask){event->other, event->id};
+	*ask = (struct ask){sim->asks, event->other, event->id};
+	sim->asks = ask;
 	lsp_swarm_id upload;
 	int status = lsp_swarm_upload_add(node->swarm, node->peers[event->other],
 		node->games[event->game], event->first, event->count, event->flag, ask, sim->now,
@@ -471,7 +473,6 @@ static void on_request(struct sim *sim, const struct sim_event *event)
 		answer(sim, event->node, event->other, event->id, busy,
 			busy ? (uint32_t)LSP_SWARM_BUSY : (uint32_t)LSP_SWARM_MISSING,
 			LSP_SWARM_NO_HINT);
-		free(ask);
 	}
 	wake(sim, event->node);
 }
@@ -481,8 +482,7 @@ static void on_cancel(struct sim *sim, const struct sim_event *event)
 	for (struct sim_flow *flow = sim->nodes[event->node].flows; flow; flow = flow->next)
 		if (flow->to == event->other && flow->request == event->id)
 			return flow_end(sim, flow, false);
-	struct sim_node *node = &sim->nodes[event->node];
-	(void)node; /* one that still waits in the queue is sent in vain: the worst case */
+	/* One that still waits in the queue is sent in vain: the worst case. */
 }
 
 static void on_answer(struct sim *sim, const struct sim_event *event)
@@ -558,9 +558,7 @@ static void upload_action(
 				flow_end(sim, flow, false);
 				break;
 			}
-		return; /* its ask was freed when it started */
 	}
-	free(ask);
 }
 
 static void act(struct sim *sim, uint32_t index, const struct lsp_swarm_action *action)

@@ -33,6 +33,7 @@ enum sim_kind {
 };
 
 struct sim_flow;
+struct ask;
 
 struct sim_node {
 	enum sim_kind kind;
@@ -65,6 +66,7 @@ struct sim {
 	uint32_t *sizes[2];
 	uint64_t bytes[2];
 	struct sim_event *heap;
+	struct ask *asks;
 	size_t heap_size, heap_capacity;
 	uint64_t sequence, events, messages;
 	uint64_t run_delay; /* a turn of the daemon's loop; 100 µs unless told */
