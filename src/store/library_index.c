@@ -62,8 +62,8 @@ static int run(struct lsp_db *db, const char *sql, int64_t row, struct lsp_error
 static int prune_folders(struct lsp_db *db, struct lsp_error *err)
 {
 	static const char *const steps[] = {
-		"DELETE FROM folders WHERE row NOT IN (SELECT row FROM folders ORDER BY used DESC "
-		"LIMIT ?1)",
+		("DELETE FROM folders WHERE row NOT IN (SELECT row FROM folders ORDER BY used DESC "
+		 "LIMIT ?1)"),
 		"DELETE FROM games WHERE folder NOT IN (SELECT row FROM folders)",
 		"DELETE FROM manifests WHERE game NOT IN (SELECT row FROM games)",
 		"DELETE FROM files WHERE game NOT IN (SELECT row FROM games)",
