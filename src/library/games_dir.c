@@ -12,8 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- Checking
- * ------------------------------------------------------------------------------------ */
+/* ---- Checking ------------------------------------------------------------------------------ */
 
 void lsp_games_dir_check_done(struct lsp_games_dir_check *check)
 {
@@ -118,8 +117,7 @@ int lsp_games_dir_check(const char *path, const char *state_folder,
 	return 0;
 }
 
-/* ---- Opening
- * -------------------------------------------------------------------------------------- */
+/* ---- Opening ------------------------------------------------------------------------------- */
 
 static bool is_id(const struct lsp_buffer *text)
 {

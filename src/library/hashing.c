@@ -55,8 +55,7 @@ static void free_job(struct lsp_hash_job *job)
 	free(job);
 }
 
-/* ---- On the pool
- * -------------------------------------------------------------------------------------- */
+/* ---- On the pool --------------------------------------------------------------------------- */
 
 static int look_up(void *argument, const char *path, const struct lsp_file_stamp *stamp,
 	uint32_t piece_length, struct lsp_hash *ret_root, struct lsp_hash *ret_layer)
@@ -148,8 +147,7 @@ static void done(struct lsp_job *base)
 	pthread_mutex_unlock(&library->lock);
 }
 
-/* ---- Starting
- * -------------------------------------------------------------------------------------------- */
+/* ---- Starting ------------------------------------------------------------------------------ */
 
 /* The hashes that are known; without them (a damaged cache) everything is hashed. */
 static void load_hashes(struct lsp_library *library, struct lsp_hash_job *job)
@@ -267,8 +265,7 @@ void lsp_library_drop_job(struct lsp_library *library, struct lsp_local_game *ga
 	game->job = NULL;
 }
 
-/* ---- Taking the results
- * ------------------------------------------------------------------------------- */
+/* ---- Taking the results -------------------------------------------------------------------- */
 
 static void store_fresh(struct lsp_library *library, struct lsp_hash_job *job)
 {
@@ -379,17 +376,16 @@ static void take_failure(
 static void take_job(struct lsp_library *library, struct lsp_hash_job *job)
 {
 	library->jobs--;
-	store_fresh(library, job);
 	struct lsp_local_game *game = lsp_library_find_local(library, job->id);
-	if (game && game->job == job) {
-		game->job = NULL;
-		if (lsp_library_is_held(library, game->id))
-			; /* an operation has it now; its end will look */
-		else if (job->job.result == 0)
-			take_success(library, game, job);
-		else
-			take_failure(library, game, job);
-	}
+	bool wanted = game && game->job == job && !lsp_library_is_held(library, game->id);
+	if (game && game->job == job)
+		game->job = NULL; /* held: an operation has the game now, and its end will look */
+	if (!wanted || job->job.result != 0)
+		store_fresh(library, job); /* what was read need not be read again */
+	if (wanted && job->job.result == 0)
+		take_success(library, game, job);
+	else if (wanted)
+		take_failure(library, game, job);
 	free_job(job);
 	pthread_mutex_lock(&library->lock);
 	library->jobs_out--;
@@ -450,8 +446,7 @@ void lsp_library_end_jobs(struct lsp_library *library)
 	pthread_mutex_unlock(&library->lock);
 }
 
-/* ---- A manifest that an operation vouches for
- * ----------------------------------------------------------- */
+/* ---- A manifest that an operation vouches for ---------------------------------------------- */
 
 static bool is_listing_of(const struct lsp_listing *listing, const struct lsp_manifest *manifest)
 {

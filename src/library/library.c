@@ -13,8 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-/* ---- Games
- * --------------------------------------------------------------------------------------------- */
+/* ---- Games --------------------------------------------------------------------------------- */
 
 /* Where a game is in the list, or would be. */
 static size_t find_place(const struct lsp_library *library, const char *id, bool *ret_found)
@@ -146,8 +145,7 @@ void lsp_library_ready(struct lsp_library *library, struct lsp_library_waiter **
 	}
 }
 
-/* ---- The games folder
- * ------------------------------------------------------------------------------- */
+/* ---- The games folder ---------------------------------------------------------------------- */
 
 static lsp_time show(struct lsp_library *library);
 
@@ -216,8 +214,7 @@ void lsp_library_close_dir(struct lsp_library *library)
 	library->unpublished = true;
 }
 
-/* ---- Beginning and end
- * -------------------------------------------------------------------------------- */
+/* ---- Beginning and end --------------------------------------------------------------------- */
 
 static int set_up(struct lsp_library *library, const struct lsp_library_options *options,
 	struct lsp_error *err)

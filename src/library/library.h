@@ -120,8 +120,7 @@ void lsp_library_diff(const struct lsp_library_snapshot *before_snapshot,
 		const struct lsp_library_game *after),
 	void *argument);
 
-/* ---- The library
- * ---------------------------------------------------------------------------------- */
+/* ---- The library --------------------------------------------------------------------------- */
 
 struct lsp_library_options {
 	const char *games_dir;         /* absolute or from "~/" on; made if it is not there */
@@ -182,8 +181,7 @@ lsp_time lsp_library_step(struct lsp_library *library, struct lsp_cancel *token)
 /* The newest; never NULL. The caller unrefs it. */
 const struct lsp_library_snapshot *lsp_library_snapshot(struct lsp_library *library);
 
-/* ---- Operations
- * ---------------------------------------------------------------------------------- */
+/* ---- Operations ---------------------------------------------------------------------------- */
 
 /*
  * From now on the game is left alone and its published state stays. Holds count. It need not exist.
@@ -218,8 +216,7 @@ void lsp_library_set_games_dir(struct lsp_library *library, const char *path,
 /* In effect from the next rescan on. */
 void lsp_library_set_rescan_interval(struct lsp_library *library, uint64_t nanoseconds);
 
-/* ---- Content: these block on the disk
- * -------------------------------------------------------------- */
+/* ---- Content: these block on the disk ------------------------------------------------------ */
 
 /* The manifest of a game that is READY. -LSP_E_NOT_FOUND when it is not, or not any more. */
 LSP_MUST_CHECK int lsp_library_manifest(struct lsp_library *library, const char *id,

@@ -108,8 +108,7 @@ static inline lsp_time lsp_library_now(const struct lsp_library *library)
 void lsp_library_wake(struct lsp_library *library);
 bool lsp_library_is_held(struct lsp_library *library, const char *id);
 
-/* ---- library.c
- * ------------------------------------------------------------------------------------ */
+/* ---- library.c ----------------------------------------------------------------------------- */
 
 struct lsp_local_game *lsp_library_find_local(struct lsp_library *library, const char *id);
 /* A new one, known as the index knows it; NULL: out of memory. */
@@ -126,8 +125,7 @@ LSP_MUST_CHECK int lsp_library_change_dir(
 /* The games folder is not ours any more; its games are gone from the list. */
 void lsp_library_close_dir(struct lsp_library *library);
 
-/* ---- publish.c
- * -------------------------------------------------------------------------------------- */
+/* ---- publish.c ----------------------------------------------------------------------------- */
 
 bool lsp_library_may_share(const struct lsp_local_game *game);
 bool lsp_library_is_ready(const struct lsp_local_game *game);
@@ -135,8 +133,7 @@ bool lsp_library_is_ready(const struct lsp_local_game *game);
 LSP_MUST_CHECK int lsp_library_publish(
 	struct lsp_library *library, bool always, struct lsp_error *err);
 
-/* ---- look.c
- * ------------------------------------------------------------------------------------------- */
+/* ---- look.c -------------------------------------------------------------------------------- */
 
 /* Reads the games folder: new games, gone games; all are to be looked at. */
 void lsp_library_list(struct lsp_library *library);
@@ -147,8 +144,7 @@ void lsp_library_take_events(struct lsp_library *library);
 /* Plans what follows from what is known of a game now: nothing, a look, hashing. */
 void lsp_library_plan(struct lsp_library *library, struct lsp_local_game *game);
 
-/* ---- hashing.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- hashing.c ----------------------------------------------------------------------------- */
 
 /* Gives games that want it to the pool, small ones first. */
 void lsp_library_start_jobs(struct lsp_library *library);
@@ -161,8 +157,7 @@ void lsp_library_believe(struct lsp_library *library, struct lsp_local_game *gam
 /* Waits until no job is out any more; their results are dropped. */
 void lsp_library_end_jobs(struct lsp_library *library);
 
-/* ---- requests.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- requests.c ---------------------------------------------------------------------------- */
 
 /* The index has lost the game's manifest: hash it again. From every thread. */
 void lsp_library_lost(struct lsp_library *library, const char *id);

@@ -27,8 +27,7 @@
 #define HELPER_AT 64                        /* games in a batch that are worth a second thread */
 #define ROOT_OWNER 1                        /* of the watch on the games folder itself */
 
-/* ---- Scanning a batch
- * ------------------------------------------------------------------------------ */
+/* ---- Scanning a batch ---------------------------------------------------------------------- */
 
 struct item {
 	struct lsp_local_game *game;
@@ -100,8 +99,7 @@ static void run_batch(struct batch *batch)
 	}
 }
 
-/* ---- What follows from a look
- * ---------------------------------------------------------------------- */
+/* ---- What follows from a look -------------------------------------------------------------- */
 
 /* When the files may be hashed: they have been left alone for `settle`, by events and by times. */
 static lsp_time quiet_at(
@@ -258,8 +256,7 @@ void lsp_library_look(struct lsp_library *library, struct lsp_cancel *token)
 		find_collisions(library);
 }
 
-/* ---- The list of games
- * -------------------------------------------------------------------------------- */
+/* ---- The list of games --------------------------------------------------------------------- */
 
 static bool is_folder(int dir_fd, const struct dirent *entry)
 {
@@ -437,8 +434,7 @@ void lsp_library_list(struct lsp_library *library)
 	lsp_library_ready(library, &library->list_waiters);
 }
 
-/* ---- File events
- * ---------------------------------------------------------------------------------------- */
+/* ---- File events --------------------------------------------------------------------------- */
 
 static struct lsp_local_game *find_owner(struct lsp_library *library, uint32_t owner)
 {

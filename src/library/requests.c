@@ -33,8 +33,7 @@ static void free_request(struct lsp_library_request *request)
 	free(request);
 }
 
-/* ---- Holds
- * --------------------------------------------------------------------------------------------- */
+/* ---- Holds --------------------------------------------------------------------------------- */
 
 static struct lsp_library_hold **find_hold(struct lsp_library *library, const char *id)
 {
@@ -87,8 +86,7 @@ static void let_go(struct lsp_library *library, const char *id)
 	pthread_mutex_unlock(&library->lock);
 }
 
-/* ---- Asking
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Asking -------------------------------------------------------------------------------- */
 
 void lsp_library_wake(struct lsp_library *library)
 {
@@ -186,8 +184,7 @@ void lsp_library_set_rescan_interval(struct lsp_library *library, uint64_t nanos
 	pthread_mutex_unlock(&library->lock);
 }
 
-/* ---- Answering
- * -------------------------------------------------------------------------------------------- */
+/* ---- Answering ----------------------------------------------------------------------------- */
 
 static void wait_in(struct lsp_library_waiter **list, struct lsp_library_request *request)
 {

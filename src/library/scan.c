@@ -19,8 +19,7 @@
 
 #define ENTRIES_SIZE 65536 /* bytes of directory that are read at a time */
 
-/* ---- Fingerprints
- * --------------------------------------------------------------------------------- */
+/* ---- Fingerprints -------------------------------------------------------------------------- */
 
 /*
  * A sum of one number per file, for which each file's are mixed well. It tells apart what happens
@@ -106,8 +105,7 @@ bool lsp_scan_has_changes(int dir_fd)
 	return false;
 }
 
-/* ---- The walk
- * ------------------------------------------------------------------------------------------ */
+/* ---- The walk ------------------------------------------------------------------------------ */
 
 struct walk {
 	int top;

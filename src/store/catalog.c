@@ -47,8 +47,7 @@ struct lsp_catalog {
 	const struct lsp_catalog_snapshot *newest;
 };
 
-/* ---- Snapshots
- * ---------------------------------------------------------------------------------------- */
+/* ---- Snapshots ----------------------------------------------------------------------------- */
 
 static struct snapshot *snapshot_of(const struct lsp_catalog_snapshot *snapshot)
 {
@@ -145,8 +144,7 @@ const struct lsp_catalog_entry *lsp_catalog_find(
 	return NULL;
 }
 
-/* ---- Opening
- * --------------------------------------------------------------------------------------------- */
+/* ---- Opening ------------------------------------------------------------------------------- */
 
 static int load_builtin(struct lsp_catalog_layer **ret_layer, struct lsp_error *err)
 {

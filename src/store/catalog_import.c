@@ -162,8 +162,7 @@ static void note_ignored(struct import *import, const char *name)
 		snprintf(list + used, size - used, "%s%s", used ? ", " : "", name);
 }
 
-/* ---- CSV
- * --------------------------------------------------------------------------------------------- */
+/* ---- CSV ----------------------------------------------------------------------------------- */
 
 struct header {
 	size_t count;
@@ -244,8 +243,7 @@ static int import_csv(struct lsp_db *db, void *argument, struct lsp_error *err)
 	return r;
 }
 
-/* ---- JSON
- * -------------------------------------------------------------------------------------------- */
+/* ---- JSON ---------------------------------------------------------------------------------- */
 
 /*
  * The line on which the index-th object of the list begins: objects are counted at the depth at
@@ -375,8 +373,7 @@ static int import_json(struct lsp_db *db, void *argument, struct lsp_error *err)
 	return import_json_list(import, db, list, list == top ? 1 : 2, err);
 }
 
-/* ---- Both
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Both ---------------------------------------------------------------------------------- */
 
 static bool looks_like_json(const char *text, size_t size)
 {

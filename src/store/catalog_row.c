@@ -95,8 +95,7 @@ int lsp_catalog_row_copy(
 	return 0;
 }
 
-/* ---- Cells
- * ------------------------------------------------------------------------------------------- */
+/* ---- Cells --------------------------------------------------------------------------------- */
 
 static bool is_utf8(const char *text, size_t size)
 {
@@ -231,8 +230,7 @@ bool lsp_catalog_entry_equal(const struct lsp_catalog_entry *a, const struct lsp
 	       lsp_hash_equal(&a->content, &b->content) && a->has_cover == b->has_cover;
 }
 
-/* ---- Layers
- * ------------------------------------------------------------------------------------------ */
+/* ---- Layers -------------------------------------------------------------------------------- */
 
 int lsp_catalog_layer_new(struct lsp_catalog_layer **ret_layer, struct lsp_error *err)
 {
@@ -304,8 +302,7 @@ int lsp_catalog_layer_seal(struct lsp_catalog_layer *layer, struct lsp_error *er
 	return 0;
 }
 
-/* ---- From SQLite
- * ---------------------------------------------------------------------------------- */
+/* ---- From SQLite --------------------------------------------------------------------------- */
 
 static bool has_column(sqlite3 *sqlite, const char *column)
 {

@@ -59,8 +59,7 @@ LSP_MUST_CHECK int lsp_catalog_row_check(const struct lsp_catalog_row *row, stru
 
 bool lsp_catalog_entry_equal(const struct lsp_catalog_entry *a, const struct lsp_catalog_entry *b);
 
-/* ---- Layers: immutable, counted lists of entries
- * -------------------------------------------------- */
+/* ---- Layers: immutable, counted lists of entries ------------------------------------------- */
 
 struct lsp_catalog_layer {
 	_Atomic unsigned references;
@@ -86,8 +85,7 @@ LSP_MUST_CHECK int lsp_catalog_layer_seal(struct lsp_catalog_layer *layer, struc
 LSP_MUST_CHECK int lsp_catalog_layer_read(sqlite3 *sqlite, const char *name,
 	struct lsp_catalog_layer **ret_layer, struct lsp_error *err);
 
-/* ---- Writing, for imports
- * --------------------------------------------------------------------------- */
+/* ---- Writing, for imports ------------------------------------------------------------------ */
 
 struct lsp_db;
 

@@ -72,8 +72,7 @@ int lsp_setting_find(const char *key, enum lsp_setting_id *ret_id, struct lsp_er
 		"there is no setting \"%.40s\"; there are %s", key, keys);
 }
 
-/* ---- Checking: each gives the canonical text
- * ------------------------------------------------------------- */
+/* ---- Checking: each gives the canonical text ----------------------------------------------- */
 
 static int wants(const struct lsp_setting *setting, const char *text, const char *what,
 	struct lsp_error *err)

@@ -172,8 +172,7 @@ static const char *find_damage(sqlite3 *sqlite, const char *schema, bool log_was
 	return check && strcmp(check, "ok") == 0 ? NULL : "its pages are damaged";
 }
 
-/* ---- Opening
- * --------------------------------------------------------------------------------------- */
+/* ---- Opening ------------------------------------------------------------------------------- */
 
 static int connect_file(struct lsp_db *db, struct lsp_error *err)
 {
@@ -362,8 +361,7 @@ unsigned lsp_db_rebuilt(const struct lsp_db *db)
 	return db->rebuilt;
 }
 
-/* ---- Statements
- * ------------------------------------------------------------------------------------- */
+/* ---- Statements ---------------------------------------------------------------------------- */
 
 /* Damage that showed while in use is remembered here and healed by lsp_db_ready. */
 static int fail(struct lsp_db *db, int result, struct lsp_error *err)

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The table of a game
- * ------------------------------------------------------------------------------- */
+/* ---- The table of a game ------------------------------------------------------------------- */
 
 static void free_file(struct lsp_file_hash *file)
 {
@@ -238,8 +237,7 @@ int lsp_hash_cache_add(struct lsp_library_index *index, const char *game,
 	return hashes->count > 0 ? write_table(index, game, hashes, false, false, err) : 0;
 }
 
-/* ---- By content
- * -------------------------------------------------------------------------------------------- */
+/* ---- By content ---------------------------------------------------------------------------- */
 
 struct lsp_hash_reader {
 	sqlite3 *sqlite;

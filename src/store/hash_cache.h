@@ -61,8 +61,7 @@ LSP_MUST_CHECK int lsp_hash_cache_add(struct lsp_library_index *index, const cha
 LSP_MUST_CHECK int lsp_hash_cache_store(struct lsp_library_index *index, const char *game,
 	const struct lsp_file_hashes *hashes, bool only_used, struct lsp_error *err);
 
-/* ---- By content
- * ------------------------------------------------------------------------------------ */
+/* ---- By content ---------------------------------------------------------------------------- */
 
 /* A file that had this content when it was last hashed; who uses it verifies. */
 struct lsp_file_place {

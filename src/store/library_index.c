@@ -160,8 +160,7 @@ int lsp_library_index_row(struct lsp_library_index *index, const char *game, boo
 	return r < 0 ? r : find_row(index, game, ret_row, err);
 }
 
-/* ---- Games
- * --------------------------------------------------------------------------------------------- */
+/* ---- Games --------------------------------------------------------------------------------- */
 
 static bool read_hash(sqlite3_stmt *statement, int column, struct lsp_hash *ret_hash)
 {
@@ -332,8 +331,7 @@ int lsp_library_index_remove(struct lsp_library_index *index, const char *id, st
 	return r < 0 || !row ? r : remove_row(index, row, err);
 }
 
-/* ---- Readers
- * --------------------------------------------------------------------------------------------- */
+/* ---- Readers ------------------------------------------------------------------------------- */
 
 int lsp_library_index_reader(const char *state_folder, sqlite3 **ret_sqlite, struct lsp_error *err)
 {

@@ -73,8 +73,7 @@ LSP_MUST_CHECK int lsp_library_index_touch(
 LSP_MUST_CHECK int lsp_library_index_remove(
 	struct lsp_library_index *index, const char *id, struct lsp_error *err);
 
-/* ---- Reading beside the owner
- * --------------------------------------------------------------------- */
+/* ---- Reading beside the owner -------------------------------------------------------------- */
 
 /*
  * The manifest's bytes. A connection of its own for the one call: from every thread.

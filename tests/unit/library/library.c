@@ -253,8 +253,7 @@ static void nothing_new_is_no_new_snapshot(void **state)
 	shelf_close(shelf);
 }
 
-/* ---- Operations
- * ------------------------------------------------------------------------------------- */
+/* ---- Operations ---------------------------------------------------------------------------- */
 
 static void a_held_game_stays_as_it_was_until_it_is_released(void **state)
 {
@@ -436,8 +435,7 @@ static void a_second_library_on_the_same_games_folder_is_refused(void **state)
 	shelf_close(shelf);
 }
 
-/* ---- Content
- * ------------------------------------------------------------------------------------------ */
+/* ---- Content ------------------------------------------------------------------------------- */
 
 static void a_source_serves_what_was_hashed_and_nothing_else(void **state)
 {
@@ -536,8 +534,42 @@ static void times_of_change_alone_are_doubted_and_hashed_again_in_a_while(void *
 	shelf_close(shelf);
 }
 
-/* ---- As a service
- * ----------------------------------------------------------------------------------------- */
+/* ---- As a service -------------------------------------------------------------------------- */
+
+static void a_problem_that_was_put_right_while_it_was_off_is_gone(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	put_game(shelf, "quake");
+	put_file(shelf, "quake/zz-bad/aux", "no name for Windows: found only when it is hashed");
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_state(shelf, "quake", LSP_LIBRARY_NOT_SHARED);
+	assert_non_null(strstr(see(shelf, "quake")->problem, "aux"));
+	shelf_close(shelf);
+	char from[1100];
+	snprintf(from, sizeof from, "%s", in_games(shelf, "quake/zz-bad/aux"));
+	assert_int_equal(rename(from, in_games(shelf, "quake/zz-bad/fine")), 0);
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	assert_string_equal(see(shelf, "quake")->problem, "");
+	shelf_close(shelf);
+}
+
+static void a_game_is_held_while_it_is_hashed_and_looked_at_after(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	put_game(shelf, "quake");
+	assert_ok(shelf_open(shelf, &err));
+	assert_ok(lsp_library_scan(shelf->library, NULL, &err));
+	assert_ok(lsp_library_hold(shelf->library, "quake", &err));
+	run_for(shelf, 10 * LSP_SECOND);
+	assert_state(shelf, "quake", LSP_LIBRARY_HASHING); /* as it was when it was held */
+	lsp_library_release(shelf->library, "quake", NULL, NULL, NULL);
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	shelf_close(shelf);
+}
 
 struct gate {
 	pthread_mutex_t lock;
@@ -648,6 +680,8 @@ int main(void)
 		FIXTURE_TEST(a_cover_is_taken_from_the_folder_and_checked),
 		FIXTURE_TEST(a_recheck_reads_every_byte_and_finds_what_times_hide),
 		FIXTURE_TEST(times_of_change_alone_are_doubted_and_hashed_again_in_a_while),
+		FIXTURE_TEST(a_problem_that_was_put_right_while_it_was_off_is_gone),
+		FIXTURE_TEST(a_game_is_held_while_it_is_hashed_and_looked_at_after),
 		FIXTURE_TEST(it_runs_as_a_service_with_a_pool_and_stops_when_asked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
