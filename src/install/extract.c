@@ -16,8 +16,8 @@
 #include <strings.h>
 
 #define DOMAIN "install"
-#define READ_SIZE ((size_t)64 << 10) /* so that it stays in the nearest caches: a third less CPU   \
-				      */
+/* Small enough to stay in the nearest caches: a third less CPU than 256 KiB. */
+#define READ_SIZE ((size_t)64 << 10)
 /* Rarely: starting it costs this thread the time that the final sync saves. */
 #define WRITE_BACK_SIZE (UINT64_C(64) << 20)
 
