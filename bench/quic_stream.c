@@ -138,7 +138,11 @@ static void open_endpoint(struct bench *bench, const struct sockaddr_storage *li
 		.connected = connected, .closed = connection_closed, .stream = stream_opened};
 	struct lsp_error err = {0};
 	struct lsp_endpoint_options options = {
-		.loop = &bench->loop, .callbacks = &callbacks, .argument = bench, .listen = listen};
+		.loop = &bench->loop,
+		.callbacks = &callbacks,
+		.argument = bench,
+		.listen = listen,
+		.stream_window = 16u << 20}; /* what the bare stream has */
 	if (lsp_identity_new(&options.identity, &err) < 0 ||
 		lsp_endpoint_new(&options, &bench->endpoint, &err) < 0)
 		die("endpoint", &err);

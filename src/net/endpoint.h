@@ -262,7 +262,10 @@ struct lsp_stream_callbacks {
 	 */
 	void (*data)(struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin,
 		void *argument);
-	/* Less than the low-water mark is unsent: write more, or finish. Once per write. May be NULL. */
+	/*
+	 * Less than the low-water mark is unsent: write more, or finish. Once per write, and once more
+	 * when nothing is left. May be NULL.
+	 */
 	void (*drained)(struct lsp_stream *stream, void *argument);
 	/*
 	 * It is over: an enum lsp_stream_code, or another number that the peer chose. Any other code than

@@ -112,7 +112,10 @@ static void remove_event(struct lsp_stream *stream)
 void lsp_stream_check_drained(struct lsp_stream *stream)
 {
 	size_t low_water = stream->connection->endpoint->options.low_water;
-	if (stream->want_drained && !stream->finish && stream->written - stream->sent < low_water)
+	uint64_t queued = stream->written - stream->sent;
+	/* Empty counts anew: a writer that found it full enough the first time must not stall. */
+	stream->want_drained |= queued == 0;
+	if (stream->want_drained && !stream->finish && queued < low_water)
 		add_event(stream);
 }
 

@@ -1,0 +1,405 @@
+/*
+ * A bad link and bad company. The relay stands between the two endpoints and loses, doubles and
+ * swaps datagrams by a seeded generator; the stranger is a plain socket that sends what it likes.
+ */
+#include "pair.h"
+
+#include <unistd.h>
+
+#define LSP_WIRE_HEADERS 42.0 /* UDP, IPv4, Ethernet */
+
+struct relay {
+	int front, back; /* a talks to the front, b to the back */
+	uv_poll_t polls[2];
+	struct sockaddr_storage a, b;
+	struct lsp_random random;
+	unsigned lose, swap;  /* per thousand */
+	size_t largest;       /* longer datagrams are lost: the link's MTU */
+	bool cut;
+	uint8_t held[65536];
+	size_t held_size;
+	int held_fd;
+	struct sockaddr_storage held_to;
+	unsigned passed, lost, swapped;
+	uint8_t first[2048];  /* what a sent first: an Initial */
+	size_t first_size;
+};
+
+static int udp_socket(void)
+{
+	struct sockaddr_storage any = loopback(AF_INET, 0);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), buffer = 4 << 20;
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+	assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof(struct sockaddr_in)), 0);
+	return fd;
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof address;
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+	return lsp_address_port(&address);
+}
+
+static void pass(int fd, const void *data, size_t size, const struct sockaddr_storage *to)
+{
+	(void)!sendto(fd, data, size, 0, (const struct sockaddr *)to, sizeof(struct sockaddr_in));
+}
+
+static void relay_one(struct relay *relay, int fd, const uint8_t *data, size_t size,
+	const struct sockaddr_storage *to)
+{
+	bool too_long = relay->largest && size > relay->largest;
+	if (relay->cut || too_long || lsp_random_below(&relay->random, 1000) < relay->lose) {
+		relay->lost++;
+		return;
+	}
+	relay->passed++;
+	if (!relay->held_size && lsp_random_below(&relay->random, 1000) < relay->swap) {
+		memcpy(relay->held, data, size);
+		relay->held_size = size;
+		relay->held_fd = fd;
+		relay->held_to = *to;
+		relay->swapped++;
+		return;
+	}
+	pass(fd, data, size, to);
+	if (relay->held_size)
+		pass(relay->held_fd, relay->held, relay->held_size, &relay->held_to);
+	relay->held_size = 0;
+}
+
+static void on_relay(uv_poll_t *handle, int status, int events)
+{
+	struct relay *relay = handle->data;
+	bool from_a = handle == &relay->polls[0];
+	static uint8_t data[65536];
+	struct sockaddr_storage from;
+	for (int i = 0; i < 64; i++) {
+		socklen_t length = sizeof from;
+		ssize_t size = recvfrom(from_a ? relay->front : relay->back, data, sizeof data, 0,
+			(struct sockaddr *)&from, &length);
+		if (size < 0)
+			return;
+		if (from_a)
+			relay->a = from;
+		if (from_a && !relay->first_size && (size_t)size <= sizeof relay->first) {
+			memcpy(relay->first, data, (size_t)size);
+			relay->first_size = (size_t)size;
+		}
+		relay_one(relay, from_a ? relay->back : relay->front, data, (size_t)size,
+			from_a ? &relay->b : &relay->a);
+	}
+}
+
+static void relay_open(struct relay *relay, struct pair *pair, uint64_t seed)
+{
+	memset(relay, 0, sizeof *relay);
+	lsp_random_seed(&relay->random, seed);
+	relay->front = udp_socket();
+	relay->back = udp_socket();
+	relay->b = loopback(AF_INET, lsp_endpoint_port(pair->b.endpoint));
+	int fds[] = {relay->front, relay->back};
+	for (int i = 0; i < 2; i++) {
+		uv_poll_init(&pair->loop, &relay->polls[i], fds[i]);
+		relay->polls[i].data = relay;
+		uv_poll_start(&relay->polls[i], UV_READABLE, on_relay);
+	}
+}
+
+static void relay_close(struct relay *relay, struct pair *pair)
+{
+	for (int i = 0; i < 2; i++)
+		uv_close((uv_handle_t *)&relay->polls[i], NULL);
+	uv_run(&pair->loop, UV_RUN_NOWAIT);
+	close(relay->front);
+	close(relay->back);
+}
+
+/* ---- Bytes over the bad link --------------------------------------------------------------------------- */
+
+struct echo {
+	uint64_t sent, received, size;
+	bool bad;
+	unsigned closed;
+	uint64_t code;
+};
+
+static uint8_t byte_at(uint64_t offset)
+{
+	return (uint8_t)((offset * UINT64_C(0x9e3779b97f4a7c15)) >> 56);
+}
+
+static void echo_back(struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin,
+	void *argument)
+{
+	struct echo *echo = argument;
+	for (size_t i = 0; i < size; i++)
+		echo->bad |= data[i] != byte_at(echo->received + i);
+	echo->received += size;
+	lsp_stream_consume(stream, size);
+}
+
+static void echo_feed(struct lsp_stream *stream, void *argument)
+{
+	struct echo *echo = argument;
+	uint8_t data[4096];
+	while (echo->sent < echo->size && lsp_stream_queued(stream) < 128 * 1024) {
+		size_t size = (size_t)LSP_MIN(echo->size - echo->sent, (uint64_t)sizeof data);
+		for (size_t i = 0; i < size; i++)
+			data[i] = byte_at(echo->sent + i);
+		assert_int_equal(lsp_stream_write(stream, data, size, NULL), 0);
+		echo->sent += size;
+	}
+	if (echo->sent == echo->size)
+		lsp_stream_finish(stream);
+}
+
+static void echo_over(struct lsp_stream *stream, uint64_t code, void *argument)
+{
+	struct echo *echo = argument;
+	echo->closed++;
+	echo->code = code;
+}
+
+static const struct lsp_stream_callbacks echo_callbacks = {
+	.data = echo_back, .drained = echo_feed, .closed = echo_over};
+
+static void start_echo(struct pair *pair, struct echo *echo)
+{
+	struct lsp_stream *stream;
+	assert_int_equal(lsp_connection_open_stream(
+				 pair->a.connection, &echo_callbacks, echo, &stream, NULL),
+		0);
+	echo_feed(stream, echo);
+}
+
+static void connect_over(struct pair *pair, struct relay *relay)
+{
+	(void)dial(&pair->a, port_of(relay->front), AF_INET, NULL);
+	RUN_UNTIL(&pair->loop, pair->a.connection && pair->b.connection);
+}
+
+static void bytes_survive_a_link_that_loses_and_swaps(void **state)
+{
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		struct pair pair;
+		struct relay relay;
+		struct echo echo = {.size = 1 << 20};
+		pair_open(&pair);
+		relay_open(&relay, &pair, seed);
+		connect_over(&pair, &relay);
+		relay.lose = 30;
+		relay.swap = 100;
+		start_echo(&pair, &echo);
+		RUN_UNTIL(&pair.loop, echo.closed);
+		assert_int_equal(echo.code, LSP_STREAM_DONE);
+		assert_int_equal(echo.received, echo.size);
+		assert_false(echo.bad);
+		assert_true(relay.lost > 0 && relay.swapped > 0);
+		relay_close(&relay, &pair);
+		pair_close(&pair);
+	}
+}
+
+static void a_link_that_loses_a_fifth_and_takes_1200_bytes_is_enough(void **state)
+{
+	struct pair pair;
+	struct relay relay;
+	struct echo echo = {.size = 64 << 10};
+	pair_open(&pair);
+	relay_open(&relay, &pair, 7);
+	relay.largest = 1200;
+	connect_over(&pair, &relay);
+	relay.lose = 200;
+	start_echo(&pair, &echo);
+	RUN_UNTIL(&pair.loop, echo.closed);
+	assert_int_equal(echo.code, LSP_STREAM_DONE);
+	assert_false(echo.bad);
+	struct lsp_connection_stats stats;
+	lsp_connection_get_stats(pair.a.connection, &stats);
+	assert_int_equal(stats.udp_payload, 1200);
+	relay_close(&relay, &pair);
+	pair_close(&pair);
+}
+
+static void a_larger_path_is_discovered(void **state)
+{
+	struct pair pair;
+	struct relay relay;
+	struct lsp_connection_stats stats = {0};
+	pair_open(&pair);
+	relay_open(&relay, &pair, 7);
+	relay.largest = 1472;
+	connect_over(&pair, &relay);
+	RUN_UNTIL(&pair.loop,
+		(lsp_connection_get_stats(pair.a.connection, &stats), stats.udp_payload == 1472));
+	relay.largest = 0;
+	struct pair jumbo;
+	pair_open(&jumbo);
+	pair_connect(&jumbo, AF_INET);
+	RUN_UNTIL(&jumbo.loop,
+		(lsp_connection_get_stats(jumbo.a.connection, &stats), stats.udp_payload == 8972));
+	pair_close(&jumbo);
+	relay_close(&relay, &pair);
+	pair_close(&pair);
+}
+
+static void a_pulled_cable_is_noticed_within_five_seconds(void **state)
+{
+	struct pair pair;
+	struct relay relay;
+	pair_open(&pair); /* with the times that everybody gets */
+	relay_open(&relay, &pair, 7);
+	connect_over(&pair, &relay);
+	relay.cut = true;
+	lsp_time begin = lsp_now(lsp_clock_system);
+	RUN_UNTIL(&pair.loop, pair.a.closed && pair.b.closed);
+	assert_int_equal(pair.a.close.reason, LSP_CLOSE_LOST);
+	assert_int_equal(pair.b.close.reason, LSP_CLOSE_LOST);
+	assert_true(lsp_now(lsp_clock_system) - begin < 5 * LSP_SECOND);
+	relay_close(&relay, &pair);
+	pair_close(&pair);
+}
+
+/* ---- Strangers ---------------------------------------------------------------------------------------------- */
+
+static void garbage_and_empty_datagrams_change_nothing(void **state)
+{
+	struct pair pair;
+	struct lsp_random random;
+	struct echo echo = {.size = 1 << 20};
+	uint8_t data[1500];
+	int stranger = udp_socket();
+	lsp_random_seed(&random, 3);
+	pair_open(&pair);
+	pair_connect(&pair, AF_INET);
+	struct sockaddr_storage to = loopback(AF_INET, lsp_endpoint_port(pair.b.endpoint));
+	start_echo(&pair, &echo);
+	for (int i = 0; i < 5000; i++) {
+		size_t size = i % 3 ? lsp_random_below(&random, sizeof data) : 0;
+		for (size_t k = 0; k < size; k++)
+			data[k] = (uint8_t)lsp_random_next(&random);
+		if (i % 5 == 0)
+			memcpy(data, "\xc3\x00\x00\x00\x01\x08", 6); /* a long header */
+		pass(stranger, data, size, &to);
+		if (i % 50 == 0)
+			uv_run(&pair.loop, UV_RUN_NOWAIT);
+	}
+	RUN_UNTIL(&pair.loop, echo.closed);
+	assert_int_equal(echo.code, LSP_STREAM_DONE);
+	assert_false(echo.bad);
+	struct lsp_endpoint_stats stats;
+	lsp_endpoint_get_stats(pair.b.endpoint, &stats);
+	assert_true(stats.dropped > 0);
+	assert_int_equal(stats.connections, 1);
+	close(stranger);
+	pair_close(&pair);
+}
+
+static size_t drain_socket(int fd)
+{
+	uint8_t data[65536];
+	ssize_t size;
+	size_t all = 0;
+	while ((size = recv(fd, data, sizeof data, MSG_DONTWAIT)) >= 0)
+		all += (size_t)size;
+	return all;
+}
+
+static void a_spoofed_initial_gets_at_most_three_times_its_size(void **state)
+{
+	struct pair pair;
+	struct relay relay;
+	struct lsp_endpoint_stats stats = {0};
+	struct lsp_endpoint_options short_time = {.handshake_timeout = 400 * LSP_MILLISECOND};
+	int victim = udp_socket();
+	pair_open_with(&pair, short_time, short_time);
+	relay_open(&relay, &pair, 1);
+	relay.cut = true; /* a's Initial is only looked at */
+	(void)dial(&pair.a, port_of(relay.front), AF_INET, NULL);
+	RUN_UNTIL(&pair.loop, relay.first_size);
+	assert_int_equal(relay.first_size, 1200);
+	pass(victim, relay.first, relay.first_size, &relay.b);
+	size_t got = 0;
+	RUN_UNTIL(&pair.loop, (got += drain_socket(victim),
+		lsp_endpoint_get_stats(pair.b.endpoint, &stats), stats.failed_handshakes == 1));
+	assert_true(got > 0);
+	assert_true(got <= 3 * relay.first_size);
+	assert_int_equal(pair.b.connected + pair.b.closed, 0);
+	close(victim);
+	relay_close(&relay, &pair);
+	pair_close(&pair);
+}
+
+static void a_flood_of_handshakes_is_met_with_retry_and_limits(void **state)
+{
+	struct pair pair;
+	struct lsp_endpoint_stats stats = {0};
+	struct lsp_endpoint_options few = {.retry_threshold = 4, .max_handshakes = 8};
+	pair_open_with(&pair, (struct lsp_endpoint_options){0}, few);
+	/* Eight dial at once; those beyond the threshold prove their address, and all come up. */
+	for (int i = 0; i < 8; i++)
+		(void)dial(&pair.a, lsp_endpoint_port(pair.b.endpoint), AF_INET, NULL);
+	RUN_UNTIL(&pair.loop, pair.a.connected == 8 && pair.b.connected == 8);
+	lsp_endpoint_get_stats(pair.b.endpoint, &stats);
+	assert_in_range(stats.retries, 1, 8);
+	assert_int_equal(stats.handshakes, 0);
+	assert_int_equal(stats.connections, 8);
+	pair_close(&pair);
+}
+
+/* ---- Limits --------------------------------------------------------------------------------------------------- */
+
+static void a_send_limit_holds_on_the_wire(void **state)
+{
+	struct pair pair;
+	struct lsp_connection_stats before, after;
+	struct echo echo = {.size = UINT64_C(1) << 40};
+	const uint64_t rate = 4000000;
+	pair_open(&pair);
+	pair_connect(&pair, AF_INET);
+	lsp_connection_set_send_limit(pair.a.connection, rate);
+	start_echo(&pair, &echo);
+	RUN_UNTIL(&pair.loop, echo.received > 100000);
+	lsp_connection_get_stats(pair.a.connection, &before);
+	lsp_time begin = lsp_now(lsp_clock_system);
+	RUN_UNTIL(&pair.loop, lsp_now(lsp_clock_system) - begin > 800 * LSP_MILLISECOND);
+	lsp_connection_get_stats(pair.a.connection, &after);
+	double seconds = (double)(lsp_now(lsp_clock_system) - begin) / LSP_SECOND;
+	double wire = (double)(after.sent_wire - before.sent_wire) +
+		      LSP_WIRE_HEADERS * (double)(after.sent_packets - before.sent_packets);
+	assert_true(wire / seconds < 1.1 * (double)rate);
+	assert_true(wire / seconds > 0.5 * (double)rate); /* a busy machine may be late */
+	lsp_connection_set_send_limit(pair.a.connection, 0);
+	pair_close(&pair);
+}
+
+static void quic_state_of_a_connection_is_bounded(void **state)
+{
+	struct pair pair;
+	struct lsp_endpoint_options tight = {.connection_memory = 20000};
+	pair_open_with(&pair, (struct lsp_endpoint_options){.handshake_timeout = LSP_SECOND}, tight);
+	(void)dial(&pair.a, lsp_endpoint_port(pair.b.endpoint), AF_INET, NULL);
+	RUN_UNTIL(&pair.loop, pair.a.closed);
+	assert_int_equal(pair.b.connected, 0);
+	pair_close(&pair);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bytes_survive_a_link_that_loses_and_swaps),
+		cmocka_unit_test(a_link_that_loses_a_fifth_and_takes_1200_bytes_is_enough),
+		cmocka_unit_test(a_larger_path_is_discovered),
+		cmocka_unit_test(a_pulled_cable_is_noticed_within_five_seconds),
+		cmocka_unit_test(garbage_and_empty_datagrams_change_nothing),
+		cmocka_unit_test(a_spoofed_initial_gets_at_most_three_times_its_size),
+		cmocka_unit_test(a_flood_of_handshakes_is_met_with_retry_and_limits),
+		cmocka_unit_test(a_send_limit_holds_on_the_wire),
+		cmocka_unit_test(quic_state_of_a_connection_is_bounded),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
