@@ -31,12 +31,12 @@ static bool check_chunks(const struct game *game, char *text)
 	uint64_t have = 0, want = 0;
 	for (uint32_t i = 0; i < game->chunk_count; i++) {
 		int sets = lsp_bitmap_get(&game->have, i) + lsp_bitmap_get(&game->want, i) +
-			lsp_bitmap_get(&game->flying, i);
+			   lsp_bitmap_get(&game->flying, i);
 		must(sets == 1, "chunk %u is in %d sets", i, sets);
 		uint32_t holders = 0;
 		for (uint32_t s = 0; s < game->source_count; s++)
 			holders += !game->sources[s]->all &&
-				lsp_bitmap_get(&game->sources[s]->have, i);
+				   lsp_bitmap_get(&game->sources[s]->have, i);
 		must(holders == game->holders[i], "chunk %u: %u holders, noted %u", i, holders,
 			game->holders[i]);
 		have += lsp_bitmap_get(&game->have, i) ? game->sizes[i] : 0;
@@ -71,7 +71,8 @@ static bool check_requests(const struct game *game, char *text)
 {
 	uint32_t count = 0, chunks = 0;
 	uint64_t flying = 0;
-	link_each((struct link *)&game->requests, link) {
+	link_each((struct link *)&game->requests, link)
+	{
 		const struct request *request = lsp_container_of(link, struct request, in_game);
 		uint32_t left = 0;
 		count++;
@@ -100,7 +101,8 @@ static bool check_peer(const struct peer *peer, char *text)
 {
 	uint64_t flying = 0;
 	uint32_t count = 0;
-	link_each((struct link *)&peer->requests, link) {
+	link_each((struct link *)&peer->requests, link)
+	{
 		const struct request *request = lsp_container_of(link, struct request, in_peer);
 		flying += request->bytes - request->received;
 		count++;
@@ -122,7 +124,7 @@ bool lsp_swarm_check(const struct lsp_swarm *swarm, char ret_text[LSP_CHECK_TEXT
 	for (uint32_t i = 0; i < swarm->games.size; i++) {
 		const struct game *game = table_at(&swarm->games, i);
 		if (game && !(check_order(game, text) && check_chunks(game, text) &&
-				check_sources(game, text) && check_requests(game, text)))
+				    check_sources(game, text) && check_requests(game, text)))
 			return false;
 	}
 	for (uint32_t i = 0; i < swarm->peers.size; i++) {

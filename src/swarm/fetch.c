@@ -4,8 +4,8 @@
  * The peer comes first, then the chunk. Of the peers with room in their window the one that would
  * deliver soonest is asked (what is in flight there plus this one, over its measured rate, times a
  * little chance), for the rarest chunk that it has. Taking the chunk first would send every node to
- * the one holder of the rarest chunk at once; this way requests spread over all uplinks as evenly as
- * the peers are quick, and rare chunks still go first wherever they are.
+ * the one holder of the rarest chunk at once; this way requests spread over all uplinks as evenly
+ * as the peers are quick, and rare chunks still go first wherever they are.
  *
  * The window of a peer is twice what its line holds (rate × round trip, plus a little for its disk
  * and its queue); one request until it has delivered once, two at the least afterwards, so that one
@@ -18,9 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIPE_SLACK 0.040    /* seconds: the other's queue and disk */
+#define PIPE_SLACK 0.040 /* seconds: the other's queue and disk */
 #define PARALLEL_SECONDS 0.1
-#define RATE_UNKNOWN 1e6    /* bytes a second, when nobody was measured yet */
+#define RATE_UNKNOWN 1e6 /* bytes a second, when nobody was measured yet */
 #define FEW_USEFUL 64
 
 static double peer_rate(const struct lsp_swarm *swarm, const struct peer *peer)
@@ -48,12 +48,13 @@ static bool has_room(struct peer *peer, uint64_t unit)
 	if (!peer->proven || peer->request_count >= LSP_SWARM_PEER_REQUESTS_MAX)
 		return false;
 	double pipe = lsp_service_rate(&peer->service) * ((double)peer->rtt / 1e9 + PIPE_SLACK) * 2;
-	uint64_t window = pipe < (double)LSP_SWARM_WINDOW_MAX ? (uint64_t)pipe : LSP_SWARM_WINDOW_MAX;
+	uint64_t window =
+		pipe < (double)LSP_SWARM_WINDOW_MAX ? (uint64_t)pipe : LSP_SWARM_WINDOW_MAX;
 	peer->window = LSP_MAX(window, 2 * unit);
 	return peer->bytes_flying + unit <= peer->window;
 }
 
-/* ---- Which chunk ------------------------------------------------------------------------------- */
+/* ---- Which chunk ----------------------------------------------------------------------------- */
 
 static uint64_t word(const struct lsp_bitmap *map, size_t byte)
 {
@@ -76,8 +77,9 @@ static uint32_t rarest_of_few(struct lsp_swarm *swarm, const struct source *sour
 		for (size_t i = byte * 8; i < end; i++) {
 			if (!lsp_bitmap_get(&game->want, i) || !source_gives(source, i))
 				continue;
-			int order = best == UINT32_MAX ? -1
-				: (int)game->holders[i] - (int)game->holders[best];
+			int order = best == UINT32_MAX
+					    ? -1
+					    : (int)game->holders[i] - (int)game->holders[best];
 			if (order < 0)
 				ties = 1;
 			else if (order == 0)
@@ -107,7 +109,7 @@ static uint32_t pick_chunk(struct lsp_swarm *swarm, struct source *source)
 	return UINT32_MAX;
 }
 
-/* ---- The request ----------------------------------------------------------------------------------- */
+/* ---- The request ----------------------------------------------------------------------------- */
 
 /* Nobody else would give it: said with the request, so that it is not bounced for ever. */
 static bool must_insist(const struct lsp_swarm *swarm, const struct source *source, uint32_t chunk)
@@ -194,7 +196,7 @@ bool fetch_ask(struct lsp_swarm *swarm, struct source *source, uint32_t chunk)
 	return true;
 }
 
-/* ---- Which source ------------------------------------------------------------------------------------ */
+/* ---- Which source ---------------------------------------------------------------------------- */
 
 static void wait_for(struct lsp_swarm *swarm, struct lsp_bucket *bucket)
 {
@@ -212,7 +214,7 @@ static bool bucket_open(struct lsp_swarm *swarm, struct lsp_bucket *bucket)
 static bool can_ask(const struct lsp_swarm *swarm, const struct source *source)
 {
 	return !source->dropped && source->useful && !source->resting &&
-		source->probation_end <= swarm->now && source->peer->backoff_end <= swarm->now;
+	       source->probation_end <= swarm->now && source->peer->backoff_end <= swarm->now;
 }
 
 /* The one that delivers soonest; *ret_soonest is the same among all, room or not. */
@@ -239,8 +241,8 @@ static struct source *pick_source(struct lsp_swarm *swarm, struct game *game, do
 }
 
 /* Near the end a slow peer would hold everybody up: better a place in a fast one's queue. */
-static bool too_slow(const struct lsp_swarm *swarm, const struct source *source, uint32_t chunk,
-	double soonest)
+static bool too_slow(
+	const struct lsp_swarm *swarm, const struct source *source, uint32_t chunk, double soonest)
 {
 	const struct game *game = source->game;
 	if (game->holders[chunk] + game->all_count < 2)
@@ -265,7 +267,7 @@ static bool ask_one(struct lsp_swarm *swarm, struct game *game)
 	}
 }
 
-/* ---- The round ------------------------------------------------------------------------------------------ */
+/* ---- The round ------------------------------------------------------------------------------- */
 
 /* What is in flight at peers that deliver, against what may be. */
 static bool enough_in_flight(const struct lsp_swarm *swarm)
@@ -273,8 +275,8 @@ static bool enough_in_flight(const struct lsp_swarm *swarm)
 	if (swarm->request_count >= LSP_SWARM_PARALLEL_MAX || swarm->verifying >= VERIFYING_MAX)
 		return true;
 	return swarm->live_requests >= LSP_SWARM_PARALLEL &&
-		(double)swarm->live_bytes >=
-			lsp_meter_rate(&swarm->rate, swarm->now) * PARALLEL_SECONDS;
+	       (double)swarm->live_bytes >=
+		       lsp_meter_rate(&swarm->rate, swarm->now) * PARALLEL_SECONDS;
 }
 
 static bool may_fetch(const struct game *game)

@@ -70,7 +70,8 @@ static void mark_units(struct game *game)
 int lsp_swarm_game_add(struct lsp_swarm *swarm, uint32_t chunk_count, const uint32_t *sizes,
 	const struct lsp_bitmap *have, void *owner, lsp_swarm_id *ret_game, struct lsp_error *err)
 {
-	if (!chunk_count || chunk_count > LSP_SWARM_CHUNKS_MAX || (have && have->bits != chunk_count))
+	if (!chunk_count || chunk_count > LSP_SWARM_CHUNKS_MAX ||
+		(have && have->bits != chunk_count))
 		return lsp_error_set(err, "swarm", LSP_E_INVALID,
 			"a game of %u chunks cannot be shared", chunk_count);
 	for (uint32_t i = 0; i < chunk_count; i++)
@@ -111,9 +112,8 @@ void lsp_swarm_game_remove(struct lsp_swarm *swarm, lsp_swarm_id id)
 		return;
 	game->wanted = false;
 	actions_withdraw(swarm, id, 0);
-	link_each(&game->requests, link)
-		request_end(swarm, lsp_container_of(link, struct request, in_game),
-			REQUEST_NOBODY, true);
+	link_each(&game->requests, link) request_end(
+		swarm, lsp_container_of(link, struct request, in_game), REQUEST_NOBODY, true);
 	for (uint32_t i = 0; i < swarm->uploads.size; i++) {
 		struct upload *upload = table_at(&swarm->uploads, i);
 		if (upload && upload->game == game)
@@ -127,7 +127,7 @@ void lsp_swarm_game_remove(struct lsp_swarm *swarm, lsp_swarm_id id)
 	swarm->fetch_due = swarm->upload_due = true;
 }
 
-/* ---- The sets ----------------------------------------------------------------------------------- */
+/* ---- The sets -------------------------------------------------------------------------------- */
 
 uint64_t game_run_bytes(const struct game *game, uint32_t first, uint32_t count)
 {
@@ -163,7 +163,8 @@ void game_unwant_chunk(struct game *game, uint32_t chunk)
 /* Ends the request that this chunk is in, whosever fault it is not. */
 static void land(struct lsp_swarm *swarm, struct game *game, uint32_t chunk)
 {
-	link_each(&game->requests, link) {
+	link_each(&game->requests, link)
+	{
 		struct request *request = lsp_container_of(link, struct request, in_game);
 		if (chunk >= request->first && chunk - request->first < request->count) {
 			request_end(swarm, request, REQUEST_NOBODY, true);
@@ -255,14 +256,13 @@ void lsp_swarm_game_want(struct lsp_swarm *swarm, lsp_swarm_id id, bool wanted)
 	}
 	game->wanted = wanted;
 	if (!wanted)
-		link_each(&game->requests, link)
-			request_end(swarm, lsp_container_of(link, struct request, in_game),
-				REQUEST_NOBODY, true);
+		link_each(&game->requests, link) request_end(swarm,
+			lsp_container_of(link, struct request, in_game), REQUEST_NOBODY, true);
 	game_state(swarm, game);
 	swarm->fetch_due = true;
 }
 
-/* ---- What is said ----------------------------------------------------------------------------------- */
+/* ---- What is said ---------------------------------------------------------------------------- */
 
 void game_state(struct lsp_swarm *swarm, struct game *game)
 {
@@ -288,7 +288,8 @@ void game_state(struct lsp_swarm *swarm, struct game *game)
 /* Announces what was gained, as runs, and says when the next may go: the more listen, the later. */
 void game_news(struct lsp_swarm *swarm, struct game *game, lsp_time now)
 {
-	for (size_t first = 0; (first = lsp_bitmap_next_set(&game->news, first)) < game->news.bits;) {
+	for (size_t first = 0;
+		(first = lsp_bitmap_next_set(&game->news, first)) < game->news.bits;) {
 		size_t end = lsp_bitmap_next_clear(&game->news, first);
 		struct lsp_swarm_action *action =
 			actions_push(swarm, LSP_SWARM_ANNOUNCE, game, NULL);
@@ -305,8 +306,8 @@ void game_news(struct lsp_swarm *swarm, struct game *game, lsp_time now)
 	game->news_due = now + LSP_MIN(wait, NEWS_MOST);
 }
 
-int lsp_swarm_game_status(const struct lsp_swarm *swarm, lsp_swarm_id id,
-	struct lsp_swarm_game_status *ret_status)
+int lsp_swarm_game_status(
+	const struct lsp_swarm *swarm, lsp_swarm_id id, struct lsp_swarm_game_status *ret_status)
 {
 	const struct game *game = table_get(&swarm->games, id);
 	if (!game)
@@ -321,7 +322,7 @@ int lsp_swarm_game_status(const struct lsp_swarm *swarm, lsp_swarm_id id,
 		.sources = game->source_count - dropped,
 		.in_flight = game->flying.set,
 		.stalled = game->state == LSP_SWARM_FETCHING &&
-			swarm->now - LSP_MIN(game->progress, swarm->now) > STALLED,
+			   swarm->now - LSP_MIN(game->progress, swarm->now) > STALLED,
 		.bytes_have = game->bytes_have,
 		.bytes_total = game->bytes_total,
 		.bytes_received = game->bytes_received,

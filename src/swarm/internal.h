@@ -14,25 +14,25 @@
 #include "swarm/swarm.h"
 
 #define HOUSEKEEPING (25 * LSP_MILLISECOND)
-#define SLUGGISH (300 * LSP_MILLISECOND)   /* no byte for that long: not counted as parallel */
-#define STALL_STARTED (4 * LSP_SECOND)     /* no byte in the middle of an answer */
-#define STALL_WAITING (10 * LSP_SECOND)    /* no byte of any answer: it may be a long queue */
-#define TRICKLE_AFTER (10 * LSP_SECOND)    /* one request takes longer … */
-#define TRICKLE_RATE 4096                  /* … at less than that */
+#define SLUGGISH (300 * LSP_MILLISECOND) /* no byte for that long: not counted as parallel */
+#define STALL_STARTED (4 * LSP_SECOND)   /* no byte in the middle of an answer */
+#define STALL_WAITING (10 * LSP_SECOND)  /* no byte of any answer: it may be a long queue */
+#define TRICKLE_AFTER (10 * LSP_SECOND)  /* one request takes longer … */
+#define TRICKLE_RATE 4096                /* … at less than that */
 #define BACKOFF_FIRST LSP_SECOND
 #define BACKOFF_MAX (30 * LSP_SECOND)
-#define FAILURES_FREE 2   /* in a row, before a peer that breaks off rests */
+#define FAILURES_FREE 2                      /* in a row, before a peer that breaks off rests */
 #define FAILURE_REST (100 * LSP_MILLISECOND) /* doubling with each */
 #define BOUNCE_LIFE (1500 * LSP_MILLISECOND) /* a bounced chunk is not asked of that peer again */
 #define BOUNCES_MAX 10                       /* of one chunk, then we insist */
-#define CLOCK_GAP (2 * LSP_SECOND)         /* without a run: we slept, nobody is to blame */
-#define AIR_LIFE (2 * LSP_SECOND)          /* from a chunk's last byte to its announcement */
-#define QUEUE_PATIENCE (5 * LSP_SECOND) /* who waits longer hears "busy": we are alive */
+#define CLOCK_GAP (2 * LSP_SECOND)           /* without a run: we slept, nobody is to blame */
+#define AIR_LIFE (2 * LSP_SECOND)            /* from a chunk's last byte to its announcement */
+#define QUEUE_PATIENCE (5 * LSP_SECOND)      /* who waits longer hears "busy": we are alive */
 #define UPLOAD_STALL (20 * LSP_SECOND)
 #define UPLOAD_SLUGGISH (250 * LSP_MILLISECOND) /* its receiver does not read: no slot taken */
 #define PAUSE_PATIENCE (1500 * LSP_MILLISECOND) /* what runs may finish within that */
 #define PROBATION_FIRST (5 * LSP_SECOND)
-#define VERIFYING_MAX 256                  /* requests that came and are not verified yet */
+#define VERIFYING_MAX 256 /* requests that came and are not verified yet */
 #define LIARS_MAX 1024
 
 struct peer;
@@ -44,7 +44,7 @@ struct table {
 		void *item;
 		uint32_t generation;
 		uint32_t next_free;
-	} *slots;
+	} * slots;
 	uint32_t size, capacity;
 	uint32_t free_head; /* index + 1; 0: none */
 };
@@ -57,9 +57,9 @@ struct link {
 struct source {
 	struct peer *peer;
 	struct game *game;
-	uint32_t index;         /* in game->sources */
-	struct source *next;    /* of the same peer */
-	bool all;               /* has every chunk; `have` is then not allocated */
+	uint32_t index;      /* in game->sources */
+	struct source *next; /* of the same peer */
+	bool all;            /* has every chunk; `have` is then not allocated */
 	bool dropped;
 	struct lsp_bitmap have;
 	struct lsp_bitmap bounced;
@@ -67,8 +67,8 @@ struct source {
 	lsp_time probation_end; /* after a drop: not asked before */
 	uint8_t *tries;         /* per chunk; NULL: none failed */
 	uint32_t useful;        /* chunks of `want` that it has */
-	bool resting;           /* looked at in vain; until something changes or the next housekeeping */
-	uint32_t hint;          /* a chunk that it would like to give, LSP_SWARM_NO_HINT */
+	bool resting;  /* looked at in vain; until something changes or the next housekeeping */
+	uint32_t hint; /* a chunk that it would like to give, LSP_SWARM_NO_HINT */
 	uint32_t rejected;
 	uint64_t bytes_received, bytes_sent;
 };
@@ -104,29 +104,30 @@ struct game {
 	uint32_t *sizes;
 	uint64_t bytes_total, bytes_have, bytes_flying, bytes_wanted;
 	struct lsp_bitmap have, want, flying;
-	struct lsp_bitmap units;     /* where a group of small chunks begins: same on every node */
-	uint16_t *holders;           /* per chunk, sources with `all` not counted */
-	uint8_t *bounces;            /* per chunk, of late */
-	struct lsp_order order;      /* of `want` by `holders` */
+	struct lsp_bitmap units; /* where a group of small chunks begins: same on every node */
+	uint16_t *holders;       /* per chunk, sources with `all` not counted */
+	uint8_t *bounces;        /* per chunk, of late */
+	struct lsp_order order;  /* of `want` by `holders` */
 	struct source **sources;
 	uint32_t source_count, source_capacity, all_count, undropped;
 	struct link requests;
 	uint32_t request_count;
 	bool wanted, dry;
-	bool seeders_due;            /* a complete source may have no request of ours */
+	bool seeders_due; /* a complete source may have no request of ours */
 	enum lsp_swarm_state state;
 	uint32_t failed_chunk;
-	lsp_time check_failed;       /* when to look again whether it failed */
-	uint64_t served;             /* fairness between games: bytes asked for */
+	lsp_time check_failed; /* when to look again whether it failed */
+	uint64_t served;       /* fairness between games: bytes asked for */
 	lsp_time progress;
-	struct lsp_bitmap news;      /* gained and not announced */
+	struct lsp_bitmap news; /* gained and not announced */
 	lsp_time news_due;
 	struct lsp_meter rate, upload_rate;
 	uint64_t bytes_received, bytes_wasted;
 	struct lsp_bucket down, up;
-	/* Serving; `given` is allocated at the first request, `fresh` when all of it is here, too. */
-	lsp_time *given;             /* per chunk: in the air until; 0: not */
-	uint32_t *fresh, *fresh_at;  /* chunks nobody else has and that are not in the air */
+	/* Serving; `given` is allocated at the first request, `fresh` when all of it is here, too.
+	 */
+	lsp_time *given;            /* per chunk: in the air until; 0: not */
+	uint32_t *fresh, *fresh_at; /* chunks nobody else has and that are not in the air */
 	uint32_t fresh_count, fresh_turn;
 	lsp_time air_check;
 };
@@ -136,17 +137,17 @@ struct peer {
 	uint64_t key;
 	void *owner;
 	struct source *sources;
-	struct link requests;        /* oldest first */
-	uint32_t request_count;      /* with bytes to come */
+	struct link requests;   /* oldest first */
+	uint32_t request_count; /* with bytes to come */
 	uint64_t bytes_flying, window, rtt;
 	struct lsp_service service;
 	lsp_time progress, backoff_end;
-	uint64_t retry_after;        /* the next back-off */
+	uint64_t retry_after; /* the next back-off */
 	bool proven, sluggish;
 	uint32_t uploads_waiting, uploads_running;
 	uint64_t upload_served;
-	uint64_t stray_sent;         /* of games that it never announced anything about */
-	uint32_t failures;           /* answers in a row that broke off */
+	uint64_t stray_sent; /* of games that it never announced anything about */
+	uint32_t failures;   /* answers in a row that broke off */
 	struct lsp_bucket guard_down, guard_up;
 };
 
@@ -160,10 +161,10 @@ struct lsp_swarm {
 	struct lsp_random random;
 	lsp_time now, housekeeping;
 	lsp_time last_run;
-	double mean_rate;             /* of a peer that was measured */
+	double mean_rate; /* of a peer that was measured */
 	struct table games, peers, requests, uploads;
 	uint32_t game_count, peer_count, request_count, upload_count, verifying;
-	uint32_t live_requests;       /* those at peers that are not sluggish */
+	uint32_t live_requests; /* those at peers that are not sluggish */
 	uint64_t live_bytes;
 	struct lsp_meter rate, upload_rate;
 	struct link waiting, running; /* uploads */
@@ -172,7 +173,7 @@ struct lsp_swarm {
 	lsp_time paused_at;
 	struct lsp_swarm_limits limits;
 	struct lsp_bucket down, up;
-	lsp_time tokens_at;           /* when a bucket that held us back has enough */
+	lsp_time tokens_at; /* when a bucket that held us back has enough */
 	bool fetch_due, upload_due;
 	struct liar liars[LIARS_MAX];
 	uint32_t liar_count, liar_next;
@@ -180,7 +181,7 @@ struct lsp_swarm {
 	size_t action_first, action_count, action_capacity;
 };
 
-/* ---- table.c ---- */
+/* ---- table.c --------------------------------------------------------------------------------- */
 LSP_MUST_CHECK int table_add(
 	struct table *table, void *item, lsp_swarm_id *ret_id, struct lsp_error *err);
 void *table_get(const struct table *table, lsp_swarm_id id);
@@ -199,26 +200,25 @@ void link_remove(struct link *link);
 	for (struct link *at = (list)->next, *next_##at = at->next; at != (list);                  \
 		at = next_##at, next_##at = at->next)
 
-/* ---- swarm.c ---- */
+/* ---- swarm.c --------------------------------------------------------------------------------- */
 void swarm_clock(struct lsp_swarm *swarm, lsp_time now);
 /* Room for `extra` more actions; false: no memory. */
 bool actions_reserve(struct lsp_swarm *swarm, size_t extra);
 /* Must have been reserved; NULL when it was not and there is no memory. */
-struct lsp_swarm_action *actions_push(
-	struct lsp_swarm *swarm, enum lsp_swarm_action_kind kind, struct game *game,
-	struct peer *peer);
+struct lsp_swarm_action *actions_push(struct lsp_swarm *swarm, enum lsp_swarm_action_kind kind,
+	struct game *game, struct peer *peer);
 void actions_withdraw(struct lsp_swarm *swarm, lsp_swarm_id game, lsp_swarm_id peer);
 /* Takes an action on that request back if it was not handed out yet. */
 bool actions_take_back(struct lsp_swarm *swarm, lsp_swarm_id request);
 
-/* ---- game.c ---- */
+/* ---- game.c ---------------------------------------------------------------------------------- */
 void game_want_chunk(struct game *game, uint32_t chunk);   /* into `want` */
 void game_unwant_chunk(struct game *game, uint32_t chunk); /* out of it */
 void game_state(struct lsp_swarm *swarm, struct game *game);
 void game_news(struct lsp_swarm *swarm, struct game *game, lsp_time now);
 uint64_t game_run_bytes(const struct game *game, uint32_t first, uint32_t count);
 
-/* ---- source.c ---- */
+/* ---- source.c -------------------------------------------------------------------------------- */
 static inline bool source_has(const struct source *source, uint32_t chunk)
 {
 	return source->all || lsp_bitmap_get(&source->have, chunk);
@@ -232,28 +232,28 @@ void source_lost_chunk(struct lsp_swarm *swarm, struct source *source, uint32_t 
 uint32_t liar_count(const struct lsp_swarm *swarm, uint64_t key);
 void liar_note(struct lsp_swarm *swarm, uint64_t key);
 
-/* ---- fetch.c ---- */
+/* ---- fetch.c --------------------------------------------------------------------------------- */
 void fetch_run(struct lsp_swarm *swarm);
 /* Seconds until `bytes` more would have come from it. */
 double peer_eta(const struct lsp_swarm *swarm, const struct peer *peer, uint64_t bytes);
 /* Asks source for a run around this chunk of `want`, which it must give. False: no memory. */
 bool fetch_ask(struct lsp_swarm *swarm, struct source *source, uint32_t chunk);
-/* ---- moves.c ---- */
+/* ---- moves.c --------------------------------------------------------------------------------- */
 void fetch_watch(struct lsp_swarm *swarm); /* every HOUSEKEEPING: stalls, tail, failures */
 void peer_backoff(struct lsp_swarm *swarm, struct peer *peer);
 /* Sluggish peers do not count among those that make progress. */
 void peer_sluggish(struct lsp_swarm *swarm, struct peer *peer, bool sluggish);
-/* ---- result.c ---- */
+/* ---- result.c -------------------------------------------------------------------------------- */
 enum request_end { REQUEST_NOBODY, REQUEST_TRY };
 /* Gives its chunks back to `want`; cancel: an action tells the caller. Frees it. */
 void request_end(
 	struct lsp_swarm *swarm, struct request *request, enum request_end how, bool cancel);
 
-/* ---- upload.c ---- */
+/* ---- upload.c -------------------------------------------------------------------------------- */
 void upload_free(struct lsp_swarm *swarm, struct upload *upload);
 /* Says so and frees it. */
 void upload_stop(struct lsp_swarm *swarm, struct upload *upload);
-/* ---- queue.c ---- */
+/* ---- queue.c --------------------------------------------------------------------------------- */
 void upload_run(struct lsp_swarm *swarm);
 void upload_watch(struct lsp_swarm *swarm); /* every HOUSEKEEPING */
 /* The tables of `fresh`, at the first upload of a game. */

@@ -1,9 +1,9 @@
 /*
- * What does not go as it should, looked at every 25 ms: peers that give nothing, chunks that wait at
- * a slow peer when nothing else is left to ask for, and downloads that cannot end.
+ * What does not go as it should, looked at every 25 ms: peers that give nothing, chunks that wait
+ * at a slow peer when nothing else is left to ask for, and downloads that cannot end.
  *
- * A peer that gives no byte is blamed for nothing: its requests are taken back and it rests, twice as
- * long each time, then gets one request to show itself. So a stopped laptop, a full queue and a
+ * A peer that gives no byte is blamed for nothing: its requests are taken back and it rests, twice
+ * as long each time, then gets one request to show itself. So a stopped laptop, a full queue and a
  * staller are treated alike, and only the last one stays at the bottom. The same goes for one that
  * trickles, as soon as somebody else has the chunk.
  *
@@ -32,9 +32,8 @@ void peer_backoff(struct lsp_swarm *swarm, struct peer *peer)
 	peer->backoff_end = swarm->now + peer->retry_after;
 	peer->retry_after = LSP_MIN(peer->retry_after * 2, BACKOFF_MAX);
 	peer->proven = false;
-	link_each(&peer->requests, link)
-		request_end(swarm, lsp_container_of(link, struct request, in_peer),
-			REQUEST_NOBODY, true);
+	link_each(&peer->requests, link) request_end(
+		swarm, lsp_container_of(link, struct request, in_peer), REQUEST_NOBODY, true);
 	peer->service = (struct lsp_service){0};
 }
 
@@ -57,7 +56,7 @@ static bool trickles(const struct lsp_swarm *swarm, const struct peer *peer)
 	const struct request *oldest =
 		lsp_container_of(peer->requests.next, struct request, in_peer);
 	return swarm->now - oldest->asked > TRICKLE_AFTER && oldest->received &&
-		lsp_service_rate(&peer->service) < TRICKLE_RATE && others_give(swarm, oldest);
+	       lsp_service_rate(&peer->service) < TRICKLE_RATE && others_give(swarm, oldest);
 }
 
 /* With bytes under way, four seconds of nothing are a stall; a queue may take longer. */
@@ -82,7 +81,7 @@ static void watch_peer(struct lsp_swarm *swarm, struct peer *peer)
 	}
 }
 
-/* ---- The end of a download ------------------------------------------------------------------------ */
+/* ---- The end of a download ------------------------------------------------------------------- */
 
 static struct source *faster(struct lsp_swarm *swarm, const struct request *request)
 {
@@ -90,7 +89,7 @@ static struct source *faster(struct lsp_swarm *swarm, const struct request *requ
 	struct peer *slow = request->source->peer;
 	double quiet = (double)(swarm->now - LSP_MIN(slow->progress, swarm->now)) / 1e9;
 	double left = (double)(request->bytes - request->received) /
-		fmax(lsp_service_rate(&slow->service), 100);
+		      fmax(lsp_service_rate(&slow->service), 100);
 	/* Nothing came at all: it will take as long again, at the least. */
 	if (!request->received)
 		left = fmax(peer_eta(swarm, slow, 0), 2 * quiet);
@@ -115,7 +114,8 @@ static struct source *faster(struct lsp_swarm *swarm, const struct request *requ
 /* One move a round is enough: the next one sees what this one did. */
 static void move_one(struct lsp_swarm *swarm, struct game *game)
 {
-	link_each(&game->requests, link) {
+	link_each(&game->requests, link)
+	{
 		struct request *request = lsp_container_of(link, struct request, in_game);
 		if (request->arrived)
 			continue;
@@ -130,7 +130,7 @@ static void move_one(struct lsp_swarm *swarm, struct game *game)
 	}
 }
 
-/* ---- A download that cannot end ---------------------------------------------------------------------- */
+/* ---- A download that cannot end -------------------------------------------------------------- */
 
 /* The chunk has holders, and none of them is left to try. */
 static bool is_hopeless(const struct game *game, uint32_t chunk)
@@ -141,8 +141,7 @@ static bool is_hopeless(const struct game *game, uint32_t chunk)
 		if (!source_has(source, chunk))
 			continue;
 		held = true;
-		if (!source->dropped &&
-			(!source->tries || source->tries[chunk] < LSP_SWARM_TRIES))
+		if (!source->dropped && (!source->tries || source->tries[chunk] < LSP_SWARM_TRIES))
 			return false;
 	}
 	return held;
@@ -159,8 +158,7 @@ static void check_failed(struct lsp_swarm *swarm, struct game *game)
 			continue;
 		game->failed_chunk = chunk;
 		game->state = LSP_SWARM_FAILED;
-		struct lsp_swarm_action *action =
-			actions_push(swarm, LSP_SWARM_STATE, game, NULL);
+		struct lsp_swarm_action *action = actions_push(swarm, LSP_SWARM_STATE, game, NULL);
 		if (action) {
 			action->state = LSP_SWARM_FAILED;
 			action->first = chunk;

@@ -59,7 +59,8 @@ double lsp_meter_rate(const struct lsp_meter *meter, lsp_time now)
 {
 	double passed = seconds_between(meter->at, now), keep = exp(-passed / METER_WINDOW);
 	double seconds = meter->seconds * keep + METER_WINDOW * (1 - keep);
-	/* The first moments would give absurd rates: a tenth of a second is the least that counts. */
+	/* The first moments would give absurd rates: a tenth of a second is the least that counts.
+	 */
 	return meter->bytes * keep / fmax(seconds, METER_WINDOW / 10);
 }
 

@@ -11,9 +11,9 @@
 
 /* Tokens in bytes. Zero-initialised it has no limit. It may be overdrawn: what follows waits. */
 struct lsp_bucket {
-	uint64_t rate;  /* bytes a second; 0: no limit */
+	uint64_t rate; /* bytes a second; 0: no limit */
 	double tokens;
-	double burst;   /* the most it holds */
+	double burst; /* the most it holds */
 	lsp_time filled;
 };
 

@@ -5,9 +5,9 @@
  *
  * The rule per interval: above the target the rate falls in proportion to the excess (at most to a
  * half, and never above what was really delivered, since a rate that the line does not take only
- * feeds the queue); below it grows: doubling until a queue was first seen, then by a sixteenth of what
- * is delivered, less and less near the target. A rate that was not used says nothing and does not
- * grow.
+ * feeds the queue); below it grows: doubling until a queue was first seen, then by a sixteenth of
+ * what is delivered, less and less near the target. A rate that was not used says nothing and does
+ * not grow.
  */
 #include "swarm/ping_guard.h"
 
@@ -64,8 +64,8 @@ static void grow(struct lsp_ping_guard *guard)
 	} else {
 		uint64_t room = guard->target - guard->queue;
 		guard->starting = false;
-		guard->rate += (uint64_t)((double)guard->rate / 16 * (double)room /
-			(double)guard->target);
+		guard->rate +=
+			(uint64_t)((double)guard->rate / 16 * (double)room / (double)guard->target);
 	}
 	guard->rate = LSP_MIN(guard->rate, RATE_MOST);
 }

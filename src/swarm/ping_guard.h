@@ -1,14 +1,14 @@
 /*
  * The ping guard: bulk that gets out of a game's way.
  *
- * A full queue in front of a slow line delays everything that shares the line. One guard watches one
- * path (a connection) through its round trip times: the smallest of late is the base; what the
- * smallest of the last few milliseconds lies above it is the queue that stands. The guard turns that
- * into a rate: growing while the line is empty, at rest near the target, falling at once when the
- * queue stands above it. Single late samples (a busy processor, a lost packet) do not count, since
- * only the smallest of an interval does. Every 10 s or so it lets the queue drain for a few round
- * trips, so that the base is seen again and guards that share a line agree about it (as LEDBAT++
- * does, draft-irtf-iccrg-ledbat-plus-plus).
+ * A full queue in front of a slow line delays everything that shares the line. One guard watches
+ * one path (a connection) through its round trip times: the smallest of late is the base; what the
+ * smallest of the last few milliseconds lies above it is the queue that stands. The guard turns
+ * that into a rate: growing while the line is empty, at rest near the target, falling at once when
+ * the queue stands above it. Single late samples (a busy processor, a lost packet) do not count,
+ * since only the smallest of an interval does. Every 10 s or so it lets the queue drain for a few
+ * round trips, so that the base is seen again and guards that share a line agree about it (as
+ * LEDBAT++ does, draft-irtf-iccrg-ledbat-plus-plus).
  *
  * Pure: the caller feeds samples and asks for the rate; sender paces its stream writes with it, a
  * receiver its requests. One owner, no allocation, any number of them.
@@ -24,21 +24,21 @@
 
 struct lsp_ping_guard {
 	/* Set by lsp_ping_guard_init. */
-	uint64_t target;  /* nanoseconds of standing queue to aim for */
-	uint64_t floor;   /* bytes a second it never goes below */
+	uint64_t target; /* nanoseconds of standing queue to aim for */
+	uint64_t floor;  /* bytes a second it never goes below */
 	/* The machine's own. */
-	uint64_t base[6];         /* smallest round trip per stretch of 5 s, newest first */
+	uint64_t base[6]; /* smallest round trip per stretch of 5 s, newest first */
 	lsp_time base_since;
-	uint64_t interval_min;    /* smallest round trip of the running interval */
+	uint64_t interval_min; /* smallest round trip of the running interval */
 	uint32_t interval_samples;
 	lsp_time interval_since;
-	uint64_t interval_bytes;  /* acknowledged or received in it */
-	uint64_t queue;           /* the last interval's standing queue, nanoseconds */
-	uint64_t rate;            /* bytes a second */
-	uint64_t delivered;       /* bytes a second that got through, of late */
-	uint64_t resume_rate;     /* to go back to after a drain */
+	uint64_t interval_bytes; /* acknowledged or received in it */
+	uint64_t queue;          /* the last interval's standing queue, nanoseconds */
+	uint64_t rate;           /* bytes a second */
+	uint64_t delivered;      /* bytes a second that got through, of late */
+	uint64_t resume_rate;    /* to go back to after a drain */
 	lsp_time next_drain;
-	bool starting;            /* still doubling */
+	bool starting; /* still doubling */
 	bool draining;
 	bool started;
 };

@@ -2,15 +2,16 @@
  * Whom to serve next.
  *
  * Requests wait in one queue. Few run at once, since a chunk is worth nothing to the others until
- * all of it is there: two that are sent one after the other spread sooner than two side by side. How
- * few: LSP_SWARM_UPLOAD_SLOTS, or what the line takes in 60 ms and two round trips; receivers that do not keep up do not
- * count.
+ * all of it is there: two that are sent one after the other spread sooner than two side by side.
+ * How few: LSP_SWARM_UPLOAD_SLOTS, or what the line takes in 60 ms and two round trips; receivers
+ * that do not keep up do not count.
  *
- * A chunk is *fresh* while we hold it, no partial peer announced it, and it is not in the air (being
- * sent, or sent and not yet announced: AIR_LIFE later it is fresh again, so a peer that takes and
- * never tells holds up nothing for long). A complete holder with fresh chunks bounces requests for
- * others, and names a fresh one instead: so each chunk leaves it once before any leaves twice, which
- * is what makes the swarm as fast as its seeder's line. Who asks with `insist` is not bounced.
+ * A chunk is *fresh* while we hold it, no partial peer announced it, and it is not in the air
+ * (being sent, or sent and not yet announced: AIR_LIFE later it is fresh again, so a peer that
+ * takes and never tells holds up nothing for long). A complete holder with fresh chunks bounces
+ * requests for others, and names a fresh one instead: so each chunk leaves it once before any
+ * leaves twice, which is what makes the swarm as fast as its seeder's line. Who asks with `insist`
+ * is not bounced.
  *
  * The order among those that wait: peers with less under way first, then the rarest chunk, then who
  * got least, then who came first. Every fourth turn looks only at who got least.
@@ -24,7 +25,7 @@
 #define AIR_CHECK (250 * LSP_MILLISECOND)
 #define PEER_STUCK_MAX 4 /* uploads that a peer may let stand still */
 
-/* ---- Fresh chunks --------------------------------------------------------------------------------- */
+/* ---- Fresh chunks ---------------------------------------------------------------------------- */
 
 static bool is_fresh(const struct game *game, uint32_t chunk)
 {
@@ -35,8 +36,8 @@ void upload_chunk_changed(struct game *game, uint32_t chunk)
 {
 	if (!game->fresh)
 		return;
-	bool fresh = lsp_bitmap_get(&game->have, chunk) && !game->holders[chunk] &&
-		!game->given[chunk];
+	bool fresh =
+		lsp_bitmap_get(&game->have, chunk) && !game->holders[chunk] && !game->given[chunk];
 	if (fresh == is_fresh(game, chunk))
 		return;
 	if (fresh) {
@@ -89,10 +90,10 @@ static void clear_air(struct lsp_swarm *swarm, struct game *game)
 		}
 }
 
-/* ---- Bounces ---------------------------------------------------------------------------------------- */
+/* ---- Bounces --------------------------------------------------------------------------------- */
 
-static void bounce(struct lsp_swarm *swarm, struct upload *upload, enum lsp_swarm_bounce reason,
-	uint32_t hint)
+static void bounce(
+	struct lsp_swarm *swarm, struct upload *upload, enum lsp_swarm_bounce reason, uint32_t hint)
 {
 	struct lsp_swarm_action *action =
 		actions_push(swarm, LSP_SWARM_UPLOAD_BOUNCE, upload->game, upload->peer);
@@ -120,7 +121,7 @@ static bool belongs_elsewhere(const struct upload *upload)
 {
 	const struct game *game = upload->game;
 	return !upload->insist && game->fresh_count && lsp_bitmap_full(&game->have) &&
-		game->source_count - game->all_count > 1 && !brings_something_new(upload);
+	       game->source_count - game->all_count > 1 && !brings_something_new(upload);
 }
 
 /* Only a complete holder with fresh chunks bounces, and whoever paused. */
@@ -138,7 +139,8 @@ static void bounce_some(struct lsp_swarm *swarm)
 {
 	if (!swarm->waiting_count || !may_bounce(swarm))
 		return;
-	link_each(&swarm->waiting, link) {
+	link_each(&swarm->waiting, link)
+	{
 		struct upload *upload = lsp_container_of(link, struct upload, link);
 		struct game *game = upload->game;
 		if (swarm->limits.pause_uploads) {
@@ -150,7 +152,7 @@ static void bounce_some(struct lsp_swarm *swarm)
 	}
 }
 
-/* ---- The queue ------------------------------------------------------------------------------------------ */
+/* ---- The queue ------------------------------------------------------------------------------- */
 
 static bool is_sluggish(const struct lsp_swarm *swarm, const struct upload *upload)
 {
@@ -163,7 +165,8 @@ static bool slot_is_free(const struct lsp_swarm *swarm)
 	uint64_t rest = 0, rtt = 0;
 	if (swarm->running_count >= LSP_SWARM_UPLOAD_SLOTS_MAX)
 		return false;
-	link_each((struct link *)&swarm->running, link) {
+	link_each((struct link *)&swarm->running, link)
+	{
 		const struct upload *upload = lsp_container_of(link, struct upload, link);
 		if (is_sluggish(swarm, upload))
 			continue;
@@ -172,8 +175,8 @@ static bool slot_is_free(const struct lsp_swarm *swarm)
 		rest += upload->bytes - LSP_MIN(upload->sent, upload->bytes);
 	}
 	return running < LSP_SWARM_UPLOAD_SLOTS ||
-		(double)rest < lsp_meter_rate(&swarm->upload_rate, swarm->now) *
-			(PIPE_SECONDS + 2 * (double)rtt / 1e9);
+	       (double)rest < lsp_meter_rate(&swarm->upload_rate, swarm->now) *
+				      (PIPE_SECONDS + 2 * (double)rtt / 1e9);
 }
 
 /* How far its asker is, as it says. */
@@ -184,8 +187,8 @@ static size_t chunks_of(const struct upload *upload)
 }
 
 /*
- * How rare, in doublings. What a quarter of the swarm has is common and all alike: otherwise one who
- * is behind, and asks for what most have, would stay behind for good.
+ * How rare, in doublings. What a quarter of the swarm has is common and all alike: otherwise one
+ * who is behind, and asks for what most have, would stay behind for good.
  */
 static uint32_t rarity(const struct upload *upload)
 {
@@ -228,7 +231,8 @@ static struct upload *pick(const struct lsp_swarm *swarm)
 	struct upload *best = NULL;
 	bool by_peer = swarm->turn % 4 == 3;
 	bool best_greedy = false, forgive = swarm->turn % 16 == 15;
-	link_each((struct link *)&swarm->waiting, link) {
+	link_each((struct link *)&swarm->waiting, link)
+	{
 		struct upload *upload = lsp_container_of(link, struct upload, link);
 		bool greedy = !forgive && is_greedy(upload);
 		if (upload->peer->uploads_running >= PEER_STUCK_MAX &&
@@ -283,15 +287,16 @@ void upload_run(struct lsp_swarm *swarm)
 
 void upload_watch(struct lsp_swarm *swarm)
 {
-	bool paused = swarm->limits.pause_uploads &&
-		swarm->now - swarm->paused_at > PAUSE_PATIENCE;
-	link_each(&swarm->running, link) {
+	bool paused = swarm->limits.pause_uploads && swarm->now - swarm->paused_at > PAUSE_PATIENCE;
+	link_each(&swarm->running, link)
+	{
 		struct upload *upload = lsp_container_of(link, struct upload, link);
 		uint64_t quiet = swarm->now - LSP_MIN(upload->progress, swarm->now);
 		if (paused || quiet > UPLOAD_STALL)
 			upload_stop(swarm, upload);
 	}
-	link_each(&swarm->waiting, link) {
+	link_each(&swarm->waiting, link)
+	{
 		struct upload *upload = lsp_container_of(link, struct upload, link);
 		if (swarm->now - LSP_MIN(upload->asked, swarm->now) > QUEUE_PATIENCE)
 			bounce(swarm, upload, LSP_SWARM_BUSY, LSP_SWARM_NO_HINT);

@@ -80,8 +80,7 @@ void request_end(
 	swarm->fetch_due = true;
 }
 
-void lsp_swarm_received(
-	struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t bytes, lsp_time now)
+void lsp_swarm_received(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t bytes, lsp_time now)
 {
 	swarm_clock(swarm, now);
 	struct request *request = table_get(&swarm->requests, id);
@@ -110,8 +109,7 @@ void lsp_swarm_received(
 	swarm->fetch_due = true;
 }
 
-void lsp_swarm_verified(
-	struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t chunk, lsp_time now)
+void lsp_swarm_verified(struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t chunk, lsp_time now)
 {
 	swarm_clock(swarm, now);
 	struct request *request = table_get(&swarm->requests, id);
@@ -139,8 +137,7 @@ void lsp_swarm_verified(
 	swarm->fetch_due = true;
 }
 
-void lsp_swarm_rejected(
-	struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t chunk, lsp_time now)
+void lsp_swarm_rejected(struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t chunk, lsp_time now)
 {
 	swarm_clock(swarm, now);
 	struct request *request = table_get(&swarm->requests, id);
@@ -151,17 +148,19 @@ void lsp_swarm_rejected(
 	source_drop(swarm, source, chunk);
 }
 
-/* One that fails now and then is only tried elsewhere; one that does nothing else gets less and less. */
+/* One that fails now and then is only tried elsewhere; one that does nothing else gets less and
+ * less. */
 static void rest_after_failure(struct lsp_swarm *swarm, struct peer *peer)
 {
 	if (++peer->failures <= FAILURES_FREE)
 		return;
 	uint64_t rest = FAILURE_REST << LSP_MIN(peer->failures - FAILURES_FREE, 9u);
-	peer->backoff_end = LSP_MAX(peer->backoff_end, swarm->now + LSP_MIN(rest, BACKOFF_MAX));
+	rest = LSP_MIN(rest, BACKOFF_MAX);
+	peer->backoff_end = LSP_MAX(peer->backoff_end, swarm->now + rest);
 }
 
-void lsp_swarm_failed(struct lsp_swarm *swarm, lsp_swarm_id id, enum lsp_swarm_failure failure,
-	lsp_time now)
+void lsp_swarm_failed(
+	struct lsp_swarm *swarm, lsp_swarm_id id, enum lsp_swarm_failure failure, lsp_time now)
 {
 	swarm_clock(swarm, now);
 	struct request *request = table_get(&swarm->requests, id);
@@ -172,8 +171,8 @@ void lsp_swarm_failed(struct lsp_swarm *swarm, lsp_swarm_id id, enum lsp_swarm_f
 	while (lacking < request->first + request->count - 1 &&
 		is_done(request, lacking - request->first))
 		lacking++;
-	request_end(swarm, request,
-		failure == LSP_SWARM_BROKEN ? REQUEST_TRY : REQUEST_NOBODY, false);
+	request_end(
+		swarm, request, failure == LSP_SWARM_BROKEN ? REQUEST_TRY : REQUEST_NOBODY, false);
 	if (failure == LSP_SWARM_MISSING)
 		source_lost_chunk(swarm, source, lacking);
 	if (failure != LSP_SWARM_LOCAL)

@@ -15,11 +15,11 @@ struct source *source_find(const struct game *game, const struct peer *peer)
 bool source_gives(const struct source *source, uint32_t chunk)
 {
 	return source_has(source, chunk) && !source->dropped &&
-		!lsp_bitmap_get(&source->bounced, chunk) &&
-		(!source->tries || source->tries[chunk] < LSP_SWARM_TRIES);
+	       !lsp_bitmap_get(&source->bounced, chunk) &&
+	       (!source->tries || source->tries[chunk] < LSP_SWARM_TRIES);
 }
 
-/* ---- The record of liars: a ring, the oldest forgotten ------------------------------------------- */
+/* ---- The record of liars: a ring, the oldest forgotten --------------------------------------- */
 
 static struct liar *liar_find(const struct lsp_swarm *swarm, uint64_t key)
 {
@@ -47,7 +47,7 @@ void liar_note(struct lsp_swarm *swarm, uint64_t key)
 	liar->rejected++;
 }
 
-/* ---- Chunks of a source ---------------------------------------------------------------------------- */
+/* ---- Chunks of a source ---------------------------------------------------------------------- */
 
 /* One more or fewer partial source holds it. */
 static void holders_change(struct game *game, uint32_t chunk, bool up)
@@ -101,7 +101,8 @@ static void forget_chunks(struct source *source)
 	if (source->all)
 		game->all_count--;
 	else
-		for (size_t i = 0; (i = lsp_bitmap_next_set(&source->have, i)) < source->have.bits; i++)
+		for (size_t i = 0; (i = lsp_bitmap_next_set(&source->have, i)) < source->have.bits;
+			i++)
 			lose_chunk(source, i);
 	source->all = false;
 	source->useful = 0;
@@ -120,7 +121,7 @@ void source_lost_chunk(struct lsp_swarm *swarm, struct source *source, uint32_t 
 	swarm->fetch_due = true;
 }
 
-/* ---- Announcements ------------------------------------------------------------------------------------ */
+/* ---- Announcements --------------------------------------------------------------------------- */
 
 static struct source *source_new(struct lsp_swarm *swarm, struct game *game, struct peer *peer)
 {
@@ -153,7 +154,8 @@ void source_free(struct lsp_swarm *swarm, struct source *source)
 {
 	struct game *game = source->game;
 	struct peer *peer = source->peer;
-	link_each(&game->requests, link) {
+	link_each(&game->requests, link)
+	{
 		struct request *request = lsp_container_of(link, struct request, in_game);
 		if (request->source == source)
 			request_end(swarm, request, REQUEST_NOBODY, false);
@@ -175,10 +177,11 @@ void source_free(struct lsp_swarm *swarm, struct source *source)
 static void lift(struct lsp_swarm *swarm, struct source *source)
 {
 	struct game *game = source->game;
-	/* The first bad chunk is forgiven at once (a flipped bit); who goes on waits ever longer. */
+	/* The first bad chunk is forgiven at once (a flipped bit); who goes on waits ever longer.
+	 */
 	if (source->dropped && source->rejected > 1)
-		source->probation_end = swarm->now +
-			(PROBATION_FIRST << LSP_MIN(source->rejected - 2, 8u));
+		source->probation_end =
+			swarm->now + (PROBATION_FIRST << LSP_MIN(source->rejected - 2, 8u));
 	source->dropped = false;
 	game->seeders_due = true;
 	free(source->tries);
@@ -224,8 +227,8 @@ static int announce(struct lsp_swarm *swarm, lsp_swarm_id peer_id, lsp_swarm_id 
 	return 0;
 }
 
-int lsp_swarm_peer_has_all(struct lsp_swarm *swarm, lsp_swarm_id peer, lsp_swarm_id game,
-	struct lsp_error *err)
+int lsp_swarm_peer_has_all(
+	struct lsp_swarm *swarm, lsp_swarm_id peer, lsp_swarm_id game, struct lsp_error *err)
 {
 	return announce(swarm, peer, game, NULL, err);
 }
@@ -301,7 +304,8 @@ void lsp_swarm_peer_withdrew(struct lsp_swarm *swarm, lsp_swarm_id peer_id, lsp_
 	struct source *source = peer && game ? source_find(game, peer) : NULL;
 	if (!source)
 		return;
-	link_each(&game->requests, link) {
+	link_each(&game->requests, link)
+	{
 		struct request *request = lsp_container_of(link, struct request, in_game);
 		if (request->source == source)
 			request_end(swarm, request, REQUEST_NOBODY, true);
@@ -313,7 +317,8 @@ void lsp_swarm_peer_withdrew(struct lsp_swarm *swarm, lsp_swarm_id peer_id, lsp_
 void source_drop(struct lsp_swarm *swarm, struct source *source, uint32_t chunk)
 {
 	struct game *game = source->game;
-	link_each(&game->requests, link) {
+	link_each(&game->requests, link)
+	{
 		struct request *request = lsp_container_of(link, struct request, in_game);
 		if (request->source == source)
 			request_end(swarm, request, REQUEST_NOBODY, true);

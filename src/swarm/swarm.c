@@ -12,8 +12,7 @@
 #define GUARD_BURST (2 * LSP_MILLISECOND)
 #define ACTIONS_FIRST 64
 
-int lsp_swarm_new(
-	uint64_t seed, lsp_time now, struct lsp_swarm **ret_swarm, struct lsp_error *err)
+int lsp_swarm_new(uint64_t seed, lsp_time now, struct lsp_swarm **ret_swarm, struct lsp_error *err)
 {
 	struct lsp_swarm *swarm = calloc(1, sizeof(*swarm));
 	if (!swarm)
@@ -85,7 +84,7 @@ struct lsp_swarm_action *actions_push(struct lsp_swarm *swarm, enum lsp_swarm_ac
 		return NULL;
 	struct lsp_swarm_action *action =
 		&swarm->actions[(swarm->action_first + swarm->action_count++) %
-			swarm->action_capacity];
+				swarm->action_capacity];
 	*action = (struct lsp_swarm_action){.kind = kind, .hint = LSP_SWARM_NO_HINT};
 	if (game) {
 		action->game = game->id;
@@ -141,14 +140,14 @@ bool lsp_swarm_next_action(struct lsp_swarm *swarm, struct lsp_swarm_action *ret
 	return true;
 }
 
-/* ---- Peers -------------------------------------------------------------------------------------- */
+/* ---- Peers ----------------------------------------------------------------------------------- */
 
-int lsp_swarm_peer_add(struct lsp_swarm *swarm, uint64_t key, void *owner,
-	lsp_swarm_id *ret_peer, struct lsp_error *err)
+int lsp_swarm_peer_add(struct lsp_swarm *swarm, uint64_t key, void *owner, lsp_swarm_id *ret_peer,
+	struct lsp_error *err)
 {
 	if (swarm->peer_count >= LSP_SWARM_PEERS_MAX)
-		return lsp_error_set(err, "swarm", LSP_E_TOO_LARGE,
-			"more than %d peers at once", LSP_SWARM_PEERS_MAX);
+		return lsp_error_set(err, "swarm", LSP_E_TOO_LARGE, "more than %d peers at once",
+			LSP_SWARM_PEERS_MAX);
 	struct peer *peer = calloc(1, sizeof(*peer));
 	if (!peer)
 		return lsp_error_no_memory(err, "swarm");
@@ -210,7 +209,7 @@ void lsp_swarm_peer_guard(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t dow
 	guard_set(swarm, &peer->guard_up, up);
 }
 
-/* ---- Limits -------------------------------------------------------------------------------------- */
+/* ---- Limits ---------------------------------------------------------------------------------- */
 
 void lsp_swarm_set_limits(struct lsp_swarm *swarm, const struct lsp_swarm_limits *limits)
 {
@@ -224,8 +223,7 @@ void lsp_swarm_set_limits(struct lsp_swarm *swarm, const struct lsp_swarm_limits
 	swarm->fetch_due = swarm->upload_due = true;
 }
 
-void lsp_swarm_set_game_limits(
-	struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t down, uint64_t up)
+void lsp_swarm_set_game_limits(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t down, uint64_t up)
 {
 	struct game *game = table_get(&swarm->games, id);
 	if (!game)
@@ -235,7 +233,7 @@ void lsp_swarm_set_game_limits(
 	swarm->fetch_due = true;
 }
 
-/* ---- The crank -------------------------------------------------------------------------------------- */
+/* ---- The crank ------------------------------------------------------------------------------- */
 
 void swarm_clock(struct lsp_swarm *swarm, lsp_time now)
 {
@@ -243,7 +241,8 @@ void swarm_clock(struct lsp_swarm *swarm, lsp_time now)
 		swarm->now = now;
 }
 
-/* We slept (a closed lid, a stopped process): every deadline that ran meanwhile gets the time back. */
+/* We slept (a closed lid, a stopped process): every deadline that ran meanwhile gets the time back.
+ */
 static void forgive_gap(struct lsp_swarm *swarm, uint64_t gap)
 {
 	for (uint32_t i = 0; i < swarm->peers.size; i++) {

@@ -4,7 +4,8 @@
  * One lsp_swarm is the whole share of one node in every swarm it is in: what it fetches and what it
  * serves. It is a pure state machine: no sockets, threads, files or clock of its own. Time comes in
  * as `now` (never backwards; a smaller one counts as the last), chance from a seed, so hundreds of
- * nodes run in one process on a simulated clock (tests/sim) with the very code that the daemon runs.
+ * nodes run in one process on a simulated clock (tests/sim) with the very code that the daemon
+ * runs.
  *
  *     lsp_swarm_peer_add, lsp_swarm_game_add, lsp_swarm_peer_has_all, …   what happened
  *     lsp_swarm_run(swarm, now)                                          think
@@ -13,10 +14,11 @@
  *
  * The ideas are told in docs/swarm.md. In short. Fetching: a peer is chosen by how soon it would
  * deliver, then the rarest chunk that it has (ties by chance). What is in flight at a peer follows
- * its measured rate × delay. No chunk is ever in flight twice; near the end one that waits at a slow
- * peer is moved to a fast one. Serving: requests wait in one queue; the rarest chunk goes first,
- * equal ones to the peer that got least; every fourth turn goes by peer alone, so that nobody
- * starves. A seeder that is the bottleneck bounces a request for a chunk that it already gave out
+ * its measured rate × delay. No chunk is ever in flight twice; near the end one that waits at a
+ * slow peer is moved to a fast one. Serving: requests wait in one queue; the rarest chunk goes
+ * first, equal ones to the peer that got least; every fourth turn goes by peer alone, so that
+ * nobody starves. A seeder that is the bottleneck bounces a request for a chunk that it already
+ * gave out
  * ("elsewhere"), naming one that nobody has yet: each chunk leaves once before any leaves twice.
  *
  * Names. A *game* is one content (a manifest) of which we hold some chunks; it is served as far as
@@ -25,13 +27,13 @@
  *
  * Ids are numbers that are never used again; one whose thing is gone is ignored (lookups return
  * -LSP_E_NOT_FOUND), so an answer may race a cancel. `owner` pointers are the caller's and are only
- * handed back. Actions about a peer or a game are withdrawn when it is removed: an action that comes
- * out of lsp_swarm_next_action speaks of things that are there.
+ * handed back. Actions about a peer or a game are withdrawn when it is removed: an action that
+ * comes out of lsp_swarm_next_action speaks of things that are there.
  *
- * Threads: one owner, no locks, nothing blocks. Memory: per game about 16 bytes a chunk (32 while it
- * is served), per source at most 2 bits and (after failures) one byte a chunk; requests and queues are bounded by the limits
- * below. Out of memory inside an event never corrupts: a request is not made, or an announcement is
- * forgotten and said to the caller (-LSP_E_NO_MEMORY).
+ * Threads: one owner, no locks, nothing blocks. Memory: per game about 16 bytes a chunk (32 while
+ * it is served), per source at most 2 bits and (after failures) one byte a chunk; requests and
+ * queues are bounded by the limits below. Out of memory inside an event never corrupts: a request
+ * is not made, or an announcement is forgotten and said to the caller (-LSP_E_NO_MEMORY).
  */
 #pragma once
 
@@ -45,22 +47,22 @@
 
 typedef uint64_t lsp_swarm_id; /* 0 is none */
 
-/* ---- Limits ------------------------------------------------------------------------------------ */
+/* ---- Limits ---------------------------------------------------------------------------------- */
 
-#define LSP_SWARM_PARALLEL 16            /* requests in flight that make progress, all peers */
-#define LSP_SWARM_PARALLEL_MAX 256       /* the same on a fast line with small chunks */
-#define LSP_SWARM_PEER_REQUESTS_MAX 64   /* in flight at one peer */
+#define LSP_SWARM_PARALLEL 16          /* requests in flight that make progress, all peers */
+#define LSP_SWARM_PARALLEL_MAX 256     /* the same on a fast line with small chunks */
+#define LSP_SWARM_PEER_REQUESTS_MAX 64 /* in flight at one peer */
 #define LSP_SWARM_WINDOW_MAX (UINT64_C(64) << 20) /* bytes in flight at one peer */
-#define LSP_SWARM_RUN_BYTES (UINT64_C(192) << 10) /* small chunks that go in one request together */
-#define LSP_SWARM_RUN_CHUNKS 256         /* and how many they may be */
-#define LSP_SWARM_TRIES 3                /* of one chunk at one peer */
-#define LSP_SWARM_UPLOAD_QUEUE_MAX 64    /* requests of one peer that wait; more are refused */
-#define LSP_SWARM_UPLOAD_SLOTS 4         /* uploads that run at once; more while receivers are slow */
+#define LSP_SWARM_RUN_BYTES (UINT64_C(192) << 10) /* small chunks in one request */
+#define LSP_SWARM_RUN_CHUNKS 256                  /* and how many they may be */
+#define LSP_SWARM_TRIES 3                         /* of one chunk at one peer */
+#define LSP_SWARM_UPLOAD_QUEUE_MAX 64 /* requests of one peer that wait; more are refused */
+#define LSP_SWARM_UPLOAD_SLOTS 4      /* uploads that run at once; more while receivers are slow */
 #define LSP_SWARM_UPLOAD_SLOTS_MAX 32
 #define LSP_SWARM_CHUNKS_MAX (1u << 24)
 #define LSP_SWARM_PEERS_MAX 4096
 
-/* ---- Life ---------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 struct lsp_swarm;
 
@@ -70,7 +72,7 @@ LSP_MUST_CHECK int lsp_swarm_new(
 void lsp_swarm_free(struct lsp_swarm *swarm);
 LSP_DEFINE_CLEANUP(struct lsp_swarm *, lsp_swarm_free);
 
-/* ---- Games ----------------------------------------------------------------------------------------- */
+/* ---- Games ----------------------------------------------------------------------------------- */
 
 /*
  * `sizes` is chunk_count sizes in bytes, all above 0 (copied); `have` the chunks that are here and
@@ -94,30 +96,30 @@ enum lsp_swarm_state {
 	LSP_SWARM_IDLE,     /* not wanted */
 	LSP_SWARM_FETCHING, /* wanted, sources there */
 	LSP_SWARM_WAITING,  /* wanted, no source at all: goes on by itself when one comes */
-	LSP_SWARM_FAILED,   /* a chunk has holders, none of them is left to try; a new announcement or
-	                     * lsp_swarm_game_want(true) starts it again */
+	LSP_SWARM_FAILED, /* a chunk has holders, none of them is left to try; a new announcement or
+			   * lsp_swarm_game_want(true) starts it again */
 	LSP_SWARM_COMPLETE, /* every chunk is here */
 };
 
 struct lsp_swarm_game_status {
 	enum lsp_swarm_state state;
 	uint32_t chunks_have, chunks_total;
-	uint32_t sources;     /* that announced it and are not dropped */
-	uint32_t in_flight;   /* chunks asked for */
-	bool stalled;         /* fetching, and no byte came for 10 s */
+	uint32_t sources;   /* that announced it and are not dropped */
+	uint32_t in_flight; /* chunks asked for */
+	bool stalled;       /* fetching, and no byte came for 10 s */
 	uint64_t bytes_have, bytes_total;
 	uint64_t bytes_received; /* of chunks, wasted ones too */
 	uint64_t bytes_wasted;   /* of chunks that did not count: cancelled, rejected */
 	uint64_t rate;           /* bytes a second of late */
 	uint64_t upload_rate;
-	uint32_t failed_chunk;   /* the one that LSP_SWARM_FAILED speaks of */
+	uint32_t failed_chunk; /* the one that LSP_SWARM_FAILED speaks of */
 };
-LSP_MUST_CHECK int lsp_swarm_game_status(const struct lsp_swarm *swarm, lsp_swarm_id game,
-	struct lsp_swarm_game_status *ret_status);
+LSP_MUST_CHECK int lsp_swarm_game_status(
+	const struct lsp_swarm *swarm, lsp_swarm_id game, struct lsp_swarm_game_status *ret_status);
 /* The chunks that are here; valid until the game is removed. NULL for an unknown id. */
 const struct lsp_bitmap *lsp_swarm_game_have(const struct lsp_swarm *swarm, lsp_swarm_id game);
 
-/* ---- Peers ------------------------------------------------------------------------------------------ */
+/* ---- Peers ----------------------------------------------------------------------------------- */
 
 /*
  * A connection to a peer is up. `key` is a number that stays the same for the same peer id (its
@@ -139,8 +141,8 @@ void lsp_swarm_peer_guard(struct lsp_swarm *swarm, lsp_swarm_id peer, uint64_t d
  */
 LSP_MUST_CHECK int lsp_swarm_peer_has_all(
 	struct lsp_swarm *swarm, lsp_swarm_id peer, lsp_swarm_id game, struct lsp_error *err);
-LSP_MUST_CHECK int lsp_swarm_peer_has(struct lsp_swarm *swarm, lsp_swarm_id peer,
-	lsp_swarm_id game, const struct lsp_bitmap *have, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_swarm_peer_has(struct lsp_swarm *swarm, lsp_swarm_id peer, lsp_swarm_id game,
+	const struct lsp_bitmap *have, struct lsp_error *err);
 /* More chunks (it must have announced the game); fewer. -LSP_E_PROTOCOL outside the game. */
 LSP_MUST_CHECK int lsp_swarm_peer_gained(struct lsp_swarm *swarm, lsp_swarm_id peer,
 	lsp_swarm_id game, uint32_t first, uint32_t count, struct lsp_error *err);
@@ -150,18 +152,18 @@ LSP_MUST_CHECK int lsp_swarm_peer_lost(struct lsp_swarm *swarm, lsp_swarm_id pee
 void lsp_swarm_peer_withdrew(struct lsp_swarm *swarm, lsp_swarm_id peer, lsp_swarm_id game);
 
 struct lsp_swarm_source_status {
-	uint32_t chunks;      /* that it announced */
-	uint32_t in_flight;   /* requests at it, for every game */
-	uint64_t window;      /* bytes that may be in flight at it */
-	uint64_t rate;        /* bytes a second from it, 0: not measured yet */
+	uint32_t chunks;    /* that it announced */
+	uint32_t in_flight; /* requests at it, for every game */
+	uint64_t window;    /* bytes that may be in flight at it */
+	uint64_t rate;      /* bytes a second from it, 0: not measured yet */
 	uint64_t bytes_received, bytes_sent;
-	uint32_t rejected;    /* bad chunks, ever */
-	bool dropped;         /* for this game */
+	uint32_t rejected; /* bad chunks, ever */
+	bool dropped;      /* for this game */
 };
 LSP_MUST_CHECK int lsp_swarm_source_status(const struct lsp_swarm *swarm, lsp_swarm_id peer,
 	lsp_swarm_id game, struct lsp_swarm_source_status *ret_status);
 
-/* ---- Our requests: what became of them ---------------------------------------------------------------- */
+/* ---- Our requests: what became of them ------------------------------------------------------- */
 
 /* Payload bytes came. Counted at once: the window opens before the chunk is verified. */
 void lsp_swarm_received(
@@ -175,11 +177,12 @@ void lsp_swarm_rejected(
 
 enum lsp_swarm_failure {
 	LSP_SWARM_BROKEN,  /* reset, short, an error answer: one of the tries of each chunk left */
-	LSP_SWARM_MISSING, /* "I don't have that": taken as lsp_swarm_peer_lost of the first chunk left */
+	LSP_SWARM_MISSING, /* "I don't have that": taken as lsp_swarm_peer_lost of the first chunk
+			      left */
 	LSP_SWARM_LOCAL,   /* our own trouble (disk full): nobody's fault, no try counted */
 };
-void lsp_swarm_failed(struct lsp_swarm *swarm, lsp_swarm_id request,
-	enum lsp_swarm_failure failure, lsp_time now);
+void lsp_swarm_failed(struct lsp_swarm *swarm, lsp_swarm_id request, enum lsp_swarm_failure failure,
+	lsp_time now);
 
 enum lsp_swarm_bounce {
 	LSP_SWARM_ELSEWHERE, /* others have it or get it now; the hint names one that nobody has */
@@ -191,7 +194,7 @@ enum lsp_swarm_bounce {
 void lsp_swarm_bounced(struct lsp_swarm *swarm, lsp_swarm_id request, enum lsp_swarm_bounce reason,
 	uint32_t hint, lsp_time now);
 
-/* ---- Others' requests ------------------------------------------------------------------------------------ */
+/* ---- Others' requests ------------------------------------------------------------------------ */
 
 /*
  * A peer asks for chunks first … first + count − 1. It waits until an action starts or bounces it,
@@ -206,7 +209,8 @@ LSP_MUST_CHECK int lsp_swarm_upload_add(struct lsp_swarm *swarm, lsp_swarm_id pe
 void lsp_swarm_upload_sent(
 	struct lsp_swarm *swarm, lsp_swarm_id upload, uint64_t bytes, lsp_time now);
 /* Over: all of it was sent, or the peer cancelled it, or it failed. */
-void lsp_swarm_upload_end(struct lsp_swarm *swarm, lsp_swarm_id upload, bool complete, lsp_time now);
+void lsp_swarm_upload_end(
+	struct lsp_swarm *swarm, lsp_swarm_id upload, bool complete, lsp_time now);
 /*
  * How many bytes of a running upload may be handed on now (limits, guard, pause); at most `want`.
  * 0: ask again at *ret_again. What is granted counts against the limits at once; what then was not
@@ -216,9 +220,10 @@ uint64_t lsp_swarm_upload_grant(struct lsp_swarm *swarm, lsp_swarm_id upload, ui
 	lsp_time now, lsp_time *ret_again);
 void lsp_swarm_upload_unused(struct lsp_swarm *swarm, lsp_swarm_id upload, uint64_t bytes);
 
-/* ---- Limits ------------------------------------------------------------------------------------------------ */
+/* ---- Limits ---------------------------------------------------------------------------------- */
 
-/* Bytes a second on the wire, 0: no limit. overhead: wire bytes per payload byte (1.07 at MTU 1500). */
+/* Bytes a second on the wire, 0: no limit. overhead: wire bytes per payload byte (1.07 at MTU
+ * 1500). */
 struct lsp_swarm_limits {
 	uint64_t down, up;
 	double overhead; /* at least 1 */
@@ -228,18 +233,19 @@ void lsp_swarm_set_limits(struct lsp_swarm *swarm, const struct lsp_swarm_limits
 void lsp_swarm_set_game_limits(
 	struct lsp_swarm *swarm, lsp_swarm_id game, uint64_t down, uint64_t up);
 
-/* ---- What to do -------------------------------------------------------------------------------------------- */
+/* ---- What to do ------------------------------------------------------------------------------ */
 
 enum lsp_swarm_action_kind {
-	LSP_SWARM_REQUEST,      /* ask `peer` for chunks first … first + count − 1 of `game` */
-	LSP_SWARM_CANCEL,       /* stop that request's stream; what still comes of it is dropped */
-	LSP_SWARM_ANNOUNCE,     /* tell every peer that takes part in `game` that we gained the run */
-	LSP_SWARM_WITHDRAW,     /* … that we lost it */
-	LSP_SWARM_UPLOAD_START, /* answer the upload `request` now, then send as grants allow */
-	LSP_SWARM_UPLOAD_BOUNCE,/* answer it with `bounce` and `hint`; it is over */
-	LSP_SWARM_UPLOAD_STOP,  /* reset it (it is over): game removed, chunk withdrawn, reader stuck, pause */
-	LSP_SWARM_DROPPED,      /* `peer` sent a bad chunk (`first`) of `game`: tell it and the user */
-	LSP_SWARM_STATE,        /* the game's state is now `state` (announced once per change) */
+	LSP_SWARM_REQUEST,  /* ask `peer` for chunks first … first + count − 1 of `game` */
+	LSP_SWARM_CANCEL,   /* stop that request's stream; what still comes of it is dropped */
+	LSP_SWARM_ANNOUNCE, /* tell every peer that takes part in `game` that we gained the run */
+	LSP_SWARM_WITHDRAW, /* … that we lost it */
+	LSP_SWARM_UPLOAD_START,  /* answer the upload `request` now, then send as grants allow */
+	LSP_SWARM_UPLOAD_BOUNCE, /* answer it with `bounce` and `hint`; it is over */
+	LSP_SWARM_UPLOAD_STOP,   /* reset it (it is over): game removed, chunk withdrawn, reader
+				    stuck, pause */
+	LSP_SWARM_DROPPED, /* `peer` sent a bad chunk (`first`) of `game`: tell it and the user */
+	LSP_SWARM_STATE,   /* the game's state is now `state` (announced once per change) */
 };
 
 struct lsp_swarm_action {
@@ -263,8 +269,8 @@ bool lsp_swarm_next_action(struct lsp_swarm *swarm, struct lsp_swarm_action *ret
 lsp_time lsp_swarm_deadline(const struct lsp_swarm *swarm);
 
 /*
- * Everything that must hold, recounted from scratch (slow; for tests): every in-flight chunk belongs
- * to exactly one request, windows are kept, the rarity order is right, counts agree. false: the text
- * names what is wrong.
+ * Everything that must hold, recounted from scratch (slow; for tests): every in-flight chunk
+ * belongs to exactly one request, windows are kept, the rarity order is right, counts agree. false:
+ * the text names what is wrong.
  */
 bool lsp_swarm_check(const struct lsp_swarm *swarm, char ret_text[128]);

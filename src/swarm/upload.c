@@ -154,7 +154,7 @@ void lsp_swarm_upload_end(struct lsp_swarm *swarm, lsp_swarm_id id, bool complet
 	upload_free(swarm, upload);
 }
 
-/* ---- Grants ------------------------------------------------------------------------------------- */
+/* ---- Grants ---------------------------------------------------------------------------------- */
 
 /* What the bucket has, in payload bytes; when it has too little, *again moves to when it has. */
 static double bucket_grant(
@@ -168,8 +168,8 @@ static double bucket_grant(
 	return fmax(tokens, 1);
 }
 
-uint64_t lsp_swarm_upload_grant(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t want,
-	lsp_time now, lsp_time *ret_again)
+uint64_t lsp_swarm_upload_grant(
+	struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t want, lsp_time now, lsp_time *ret_again)
 {
 	swarm_clock(swarm, now);
 	now = swarm->now;
@@ -177,8 +177,7 @@ uint64_t lsp_swarm_upload_grant(struct lsp_swarm *swarm, lsp_swarm_id id, uint64
 	*ret_again = LSP_TIME_NEVER;
 	if (!upload || !upload->running || !want)
 		return 0;
-	struct lsp_bucket *buckets[] = {
-		&swarm->up, &upload->game->up, &upload->peer->guard_up};
+	struct lsp_bucket *buckets[] = {&swarm->up, &upload->game->up, &upload->peer->guard_up};
 	double grant = (double)want, least = fmin(grant, GRANT_LEAST);
 	double overhead = swarm->limits.overhead;
 	lsp_time again = now;

@@ -1,5 +1,6 @@
 /* The engine: see sim.h. Aborts with a text when something that must hold does not. */
 #include "sim.h"
+#include "events.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,34 +10,6 @@
 #define VERIFY_DELAY LSP_MILLISECOND
 #define FLOOD_EVERY (100 * LSP_MILLISECOND)
 #define PAIR(a, b) ((uint64_t)(a) << 32 | (b))
-
-enum event_kind {
-	EVENT_RUN,      /* node thinks */
-	EVENT_UPLINK,   /* node's uplink is free */
-	EVENT_DELIVER,  /* a quantum of a flow is at its receiver */
-	EVENT_ACK,      /* … and the sender knows */
-	EVENT_VERIFIED, /* a chunk was hashed */
-	EVENT_REQUEST,  /* a message arrives: REQUEST … */
-	EVENT_CANCEL,
-	EVENT_ANSWER,   /* a bounce, or a failure */
-	EVENT_HAVES,    /* an announcement, to everybody */
-	EVENT_JOIN,
-	EVENT_LEAVE,
-	EVENT_STOP,
-	EVENT_GO_ON,
-	EVENT_TRICKLE,
-	EVENT_FLOOD,
-};
-
-struct sim_event {
-	lsp_time at;
-	uint64_t sequence;
-	enum event_kind kind;
-	uint32_t node, other, game, first, count, reason;
-	lsp_swarm_id id;
-	bool flag;
-	struct sim_flow *flow;
-};
 
 /* One answer under way. Owned by the sender's list; freed when over and nothing of it flies. */
 struct sim_flow {
@@ -77,52 +50,15 @@ static void *must_alloc(size_t count, size_t size)
 	return memory;
 }
 
-/* ---- The heap of events ------------------------------------------------------------------------ */
-
-static bool before(const struct sim_event *a, const struct sim_event *b)
-{
-	return a->at != b->at ? a->at < b->at : a->sequence < b->sequence;
-}
-
-static void schedule(struct sim *sim, struct sim_event event)
-{
-	if (sim->heap_size == sim->heap_capacity) {
-		sim->heap_capacity = sim->heap_capacity ? sim->heap_capacity * 2 : 1024;
-		sim->heap = realloc(sim->heap, sim->heap_capacity * sizeof(*sim->heap));
-		sim_assert(sim->heap != NULL, "no memory");
-	}
-	event.sequence = sim->sequence++;
-	size_t at = sim->heap_size++;
-	for (; at && before(&event, &sim->heap[(at - 1) / 2]); at = (at - 1) / 2)
-		sim->heap[at] = sim->heap[(at - 1) / 2];
-	sim->heap[at] = event;
-}
-
-static struct sim_event next_event(struct sim *sim)
-{
-	struct sim_event first = sim->heap[0], last = sim->heap[--sim->heap_size];
-	size_t at = 0;
-	for (;;) {
-		size_t child = at * 2 + 1;
-		if (child >= sim->heap_size)
-			break;
-		if (child + 1 < sim->heap_size && before(&sim->heap[child + 1], &sim->heap[child]))
-			child++;
-		if (!before(&sim->heap[child], &last))
-			break;
-		sim->heap[at] = sim->heap[child];
-		at = child;
-	}
-	sim->heap[at] = last;
-	return first;
-}
-
-/* ---- Set-up ---------------------------------------------------------------------------------------- */
+/* ---- Set-up ---------------------------------------------------------------------------------- */
 
 void sim_init(struct sim *sim, uint64_t seed, uint32_t node_count)
 {
-	*sim = (struct sim){.now = LSP_SECOND, .node_count = node_count, .check = true,
-		.run_delay = 100 * LSP_MICROSECOND, .quantum = 16 << 10};
+	*sim = (struct sim){.now = LSP_SECOND,
+		.node_count = node_count,
+		.check = true,
+		.run_delay = 100 * LSP_MICROSECOND,
+		.quantum = 16 << 10};
 	lsp_random_seed(&sim->random, seed);
 	sim->nodes = must_alloc(node_count, sizeof(*sim->nodes));
 }
@@ -194,7 +130,7 @@ void sim_done(struct sim *sim)
 		if (sim->nodes[i].here)
 			sim_leave(sim, i);
 	while (sim->heap_size) {
-		struct sim_event event = next_event(sim);
+		struct sim_event event = sim_next_event(sim);
 		if (event.flow)
 			flow_release(event.flow);
 	}
@@ -213,7 +149,7 @@ void sim_done(struct sim *sim)
 	free(sim->heap);
 }
 
-/* ---- Lines --------------------------------------------------------------------------------------------- */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 static void wake(struct sim *sim, uint32_t index)
 {
@@ -222,7 +158,7 @@ static void wake(struct sim *sim, uint32_t index)
 	if (!node->swarm || node->run_at <= at)
 		return;
 	node->run_at = at;
-	schedule(sim, (struct sim_event){.at = at, .kind = EVENT_RUN, .node = index});
+	sim_schedule(sim, (struct sim_event){.at = at, .kind = EVENT_RUN, .node = index});
 }
 
 static uint64_t path_delay(const struct sim *sim, uint32_t a, uint32_t b)
@@ -235,7 +171,7 @@ static lsp_time message(struct sim *sim, uint32_t from, uint32_t to, uint32_t co
 {
 	struct sim_node *node = &sim->nodes[from];
 	node->up_free = LSP_MAX(node->up_free, sim->now) +
-		(uint64_t)(copies * SIM_MESSAGE / node->up * 1e9);
+			(uint64_t)(copies * SIM_MESSAGE / node->up * 1e9);
 	sim->messages += copies;
 	return sim->now + path_delay(sim, from, to) + 50 * LSP_MICROSECOND;
 }
@@ -246,8 +182,9 @@ static void uplink(struct sim *sim, uint32_t index)
 	if (node->sending || !node->flows || !node->here)
 		return;
 	node->sending = true;
-	schedule(sim, (struct sim_event){.at = LSP_MAX(sim->now, node->up_free),
-		.kind = EVENT_UPLINK, .node = index});
+	sim_schedule(sim, (struct sim_event){.at = LSP_MAX(sim->now, node->up_free),
+				  .kind = EVENT_UPLINK,
+				  .node = index});
 }
 
 static void flow_end(struct sim *sim, struct sim_flow *flow, bool complete)
@@ -272,7 +209,7 @@ static void flow_send(struct sim *sim, struct sim_flow *flow, uint64_t bytes)
 	struct sim_node *from = &sim->nodes[flow->from], *to = &sim->nodes[flow->to];
 	lsp_time gone = sim->now + (uint64_t)(bytes * SIM_OVERHEAD / from->up * 1e9);
 	lsp_time there = LSP_MAX(gone + path_delay(sim, flow->from, flow->to), to->down_free) +
-		(uint64_t)(bytes * SIM_OVERHEAD / to->down * 1e9);
+			 (uint64_t)(bytes * SIM_OVERHEAD / to->down * 1e9);
 	to->down_free = there;
 	from->up_free = gone;
 	from->sent += bytes;
@@ -281,8 +218,8 @@ static void flow_send(struct sim *sim, struct sim_flow *flow, uint64_t bytes)
 	flow->references++;
 	if (from->swarm)
 		lsp_swarm_upload_sent(from->swarm, flow->upload, bytes, sim->now);
-	schedule(sim, (struct sim_event){
-		.at = there, .kind = EVENT_DELIVER, .flow = flow, .id = bytes});
+	sim_schedule(sim,
+		(struct sim_event){.at = there, .kind = EVENT_DELIVER, .flow = flow, .id = bytes});
 }
 
 /* The uplink takes a quantum of the next flow whose window is open. */
@@ -319,20 +256,26 @@ static void on_uplink(struct sim *sim, uint32_t index)
 	}
 	if (again != LSP_TIME_NEVER) {
 		node->sending = true;
-		schedule(sim, (struct sim_event){.at = LSP_MAX(again, sim->now + 1),
-			.kind = EVENT_UPLINK, .node = index});
+		sim_schedule(sim, (struct sim_event){.at = LSP_MAX(again, sim->now + 1),
+					  .kind = EVENT_UPLINK,
+					  .node = index});
 	}
 }
 
-static void answer(struct sim *sim, uint32_t from, uint32_t to, lsp_swarm_id request,
-	bool bounced, uint32_t reason, uint32_t hint)
+static void answer(struct sim *sim, uint32_t from, uint32_t to, lsp_swarm_id request, bool bounced,
+	uint32_t reason, uint32_t hint)
 {
-	schedule(sim, (struct sim_event){.at = message(sim, from, to, 1), .kind = EVENT_ANSWER,
-		.node = to, .other = from, .id = request, .flag = bounced, .reason = reason,
-		.first = hint});
+	sim_schedule(sim, (struct sim_event){.at = message(sim, from, to, 1),
+				  .kind = EVENT_ANSWER,
+				  .node = to,
+				  .other = from,
+				  .id = request,
+				  .flag = bounced,
+				  .reason = reason,
+				  .first = hint});
 }
 
-/* ---- The receiver ------------------------------------------------------------------------------------------ */
+/* ---- The receiver ---------------------------------------------------------------------------- */
 
 static void note_done(struct sim *sim, uint32_t index, uint32_t game)
 {
@@ -362,15 +305,21 @@ static void on_deliver(struct sim *sim, struct sim_flow *flow, uint64_t bytes)
 				break;
 			flow->done_bytes = end;
 			flow->done++;
-			schedule(sim, (struct sim_event){.at = sim->now + VERIFY_DELAY,
-				.kind = EVENT_VERIFIED, .node = flow->to, .game = flow->game,
-				.first = chunk, .id = flow->request, .flag = flow->bad});
+			sim_schedule(sim, (struct sim_event){.at = sim->now + VERIFY_DELAY,
+						  .kind = EVENT_VERIFIED,
+						  .node = flow->to,
+						  .game = flow->game,
+						  .first = chunk,
+						  .id = flow->request,
+						  .flag = flow->bad});
 		}
 		wake(sim, flow->to);
 		flow->references++;
-		schedule(sim, (struct sim_event){
-			.at = sim->now + path_delay(sim, flow->from, flow->to), .kind = EVENT_ACK,
-			.flow = flow, .id = bytes});
+		sim_schedule(sim,
+			(struct sim_event){.at = sim->now + path_delay(sim, flow->from, flow->to),
+				.kind = EVENT_ACK,
+				.flow = flow,
+				.id = bytes});
 	}
 	flow_release(flow);
 }
@@ -380,7 +329,8 @@ static void on_ack(struct sim *sim, struct sim_flow *flow, uint64_t bytes)
 	flow->flying -= bytes;
 	if (!flow->over) {
 		if (flow->sent >= flow->fails_at) {
-			answer(sim, flow->from, flow->to, flow->request, false, LSP_SWARM_BROKEN, 0);
+			answer(sim, flow->from, flow->to, flow->request, false, LSP_SWARM_BROKEN,
+				0);
 			flow_end(sim, flow, false);
 		} else if (flow->sent == flow->bytes && !flow->flying) {
 			flow_end(sim, flow, true);
@@ -409,7 +359,7 @@ static void on_verified(struct sim *sim, const struct sim_event *event)
 	wake(sim, event->node);
 }
 
-/* ---- The sender ---------------------------------------------------------------------------------------------- */
+/* ---- The sender ------------------------------------------------------------------------------ */
 
 static void start_flow(struct sim *sim, const struct sim_flow *like)
 {
@@ -431,8 +381,12 @@ static void start_flow(struct sim *sim, const struct sim_flow *like)
 static void hostile_request(struct sim *sim, const struct sim_event *event)
 {
 	struct sim_node *node = &sim->nodes[event->node];
-	struct sim_flow flow = {.from = event->node, .to = event->other, .game = event->game,
-		.first = event->first, .count = event->count, .request = event->id};
+	struct sim_flow flow = {.from = event->node,
+		.to = event->other,
+		.game = event->game,
+		.first = event->first,
+		.count = event->count,
+		.request = event->id};
 	switch (node->kind) {
 	case SIM_POISONER:
 		flow.bad = true;
@@ -445,9 +399,11 @@ static void hostile_request(struct sim *sim, const struct sim_event *event)
 		answer(sim, event->node, event->other, event->id, false, LSP_SWARM_MISSING, 0);
 		break;
 	case SIM_TRICKLER:
-		schedule(sim, (struct sim_event){.at = sim->now + LSP_SECOND,
-			.kind = EVENT_TRICKLE, .node = event->other, .other = event->node,
-			.id = event->id});
+		sim_schedule(sim, (struct sim_event){.at = sim->now + LSP_SECOND,
+					  .kind = EVENT_TRICKLE,
+					  .node = event->other,
+					  .other = event->node,
+					  .id = event->id});
 		break;
 	default:
 		break;
@@ -516,13 +472,18 @@ static void on_flood(struct sim *sim, uint32_t index)
 		return;
 	for (uint32_t i = 0; i < sim->node_count; i++)
 		for (uint32_t n = 0; n < 20 && sim->nodes[i].swarm && sim->nodes[i].here; n++)
-			schedule(sim, (struct sim_event){.at = message(sim, index, i, 1),
-				.kind = EVENT_REQUEST, .node = i, .other = index, .count = 1,
-				.first = (uint32_t)lsp_random_below(
-					&sim->random, sim->chunk_count[0]),
-				.flag = true, .id = n});
-	schedule(sim, (struct sim_event){
-		.at = sim->now + FLOOD_EVERY, .kind = EVENT_FLOOD, .node = index});
+			sim_schedule(sim, (struct sim_event){.at = message(sim, index, i, 1),
+						  .kind = EVENT_REQUEST,
+						  .node = i,
+						  .other = index,
+						  .count = 1,
+						  .first = (uint32_t)lsp_random_below(
+							  &sim->random, sim->chunk_count[0]),
+						  .flag = true,
+						  .id = n});
+	sim_schedule(
+		sim, (struct sim_event){
+			     .at = sim->now + FLOOD_EVERY, .kind = EVENT_FLOOD, .node = index});
 }
 
 static void on_trickle(struct sim *sim, const struct sim_event *event)
@@ -535,20 +496,24 @@ static void on_trickle(struct sim *sim, const struct sim_event *event)
 	struct sim_event again = *event;
 	again.at = sim->now + LSP_SECOND;
 	again.count++;
-	schedule(sim, again);
+	sim_schedule(sim, again);
 	wake(sim, event->node);
 }
 
-/* ---- A node thinks ----------------------------------------------------------------------------------------------- */
+/* ---- A node thinks --------------------------------------------------------------------------- */
 
 static void upload_action(
 	struct sim *sim, uint32_t index, const struct lsp_swarm_action *action, uint32_t game)
 {
 	struct ask *ask = action->upload_owner;
 	if (action->kind == LSP_SWARM_UPLOAD_START) {
-		struct sim_flow flow = {.from = index, .to = ask->from, .game = game,
-			.first = action->first, .count = action->count,
-			.upload = action->request, .request = ask->request};
+		struct sim_flow flow = {.from = index,
+			.to = ask->from,
+			.game = game,
+			.first = action->first,
+			.count = action->count,
+			.upload = action->request,
+			.request = ask->request};
 		start_flow(sim, &flow);
 	} else if (action->kind == LSP_SWARM_UPLOAD_BOUNCE) {
 		answer(sim, index, ask->from, ask->request, true, action->bounce, action->hint);
@@ -566,21 +531,25 @@ static void act(struct sim *sim, uint32_t index, const struct lsp_swarm_action *
 	struct sim_node *node = &sim->nodes[index];
 	uint32_t game = (uint32_t)(uintptr_t)action->game_owner;
 	uint32_t peer = (uint32_t)(uintptr_t)action->peer_owner;
-	struct sim_event event = {.node = peer, .other = index, .game = game,
-		.first = action->first, .count = action->count, .id = action->request};
+	struct sim_event event = {.node = peer,
+		.other = index,
+		.game = game,
+		.first = action->first,
+		.count = action->count,
+		.id = action->request};
 	switch (action->kind) {
 	case LSP_SWARM_REQUEST:
 	case LSP_SWARM_CANCEL:
 		event.kind = action->kind == LSP_SWARM_REQUEST ? EVENT_REQUEST : EVENT_CANCEL;
 		event.flag = action->insist;
 		event.at = message(sim, index, peer, 1);
-		schedule(sim, event);
+		sim_schedule(sim, event);
 		break;
 	case LSP_SWARM_ANNOUNCE:
 		event.kind = EVENT_HAVES;
 		event.node = index;
 		event.at = message(sim, index, index, 0);
-		schedule(sim, event);
+		sim_schedule(sim, event);
 		break;
 	case LSP_SWARM_UPLOAD_START:
 	case LSP_SWARM_UPLOAD_BOUNCE:
@@ -624,12 +593,13 @@ static void on_run(struct sim *sim, uint32_t index)
 	deadline = LSP_MAX(deadline, sim->now + sim->run_delay);
 	if (deadline < node->run_at) {
 		node->run_at = deadline;
-		schedule(sim, (struct sim_event){.at = deadline, .kind = EVENT_RUN, .node = index});
+		sim_schedule(
+			sim, (struct sim_event){.at = deadline, .kind = EVENT_RUN, .node = index});
 	}
 	uplink(sim, index);
 }
 
-/* ---- Coming and going ------------------------------------------------------------------------------------------------ */
+/* ---- Coming and going ------------------------------------------------------------------------ */
 
 static void meet(struct sim *sim, uint32_t at, uint32_t who)
 {
@@ -637,7 +607,8 @@ static void meet(struct sim *sim, uint32_t at, uint32_t who)
 	if (!node->swarm)
 		return;
 	sim_assert(lsp_swarm_peer_add(node->swarm, who + 1, (void *)(uintptr_t)who,
-			   &node->peers[who], NULL) == 0, "lsp_swarm_peer_add");
+			   &node->peers[who], NULL) == 0,
+		"lsp_swarm_peer_add");
 	lsp_swarm_peer_rtt(node->swarm, node->peers[who], 2 * path_delay(sim, at, who));
 	for (uint32_t game = 0; game < sim->games; game++) {
 		int status = 0;
@@ -674,8 +645,8 @@ void sim_join(struct sim *sim, uint32_t index)
 		meet(sim, index, i);
 	}
 	if (node->kind == SIM_FLOODER)
-		schedule(sim, (struct sim_event){
-			.at = sim->now + 1, .kind = EVENT_FLOOD, .node = index});
+		sim_schedule(sim,
+			(struct sim_event){.at = sim->now + 1, .kind = EVENT_FLOOD, .node = index});
 	wake(sim, index);
 }
 
@@ -707,7 +678,7 @@ void sim_leave(struct sim *sim, uint32_t index)
 
 static void later(struct sim *sim, enum event_kind kind, uint32_t node, lsp_time at)
 {
-	schedule(sim, (struct sim_event){.at = at, .kind = kind, .node = node});
+	sim_schedule(sim, (struct sim_event){.at = at, .kind = kind, .node = node});
 }
 
 void sim_join_at(struct sim *sim, uint32_t node, lsp_time at)
@@ -726,7 +697,7 @@ void sim_stop_at(struct sim *sim, uint32_t node, lsp_time at, lsp_time again)
 	later(sim, EVENT_GO_ON, node, again);
 }
 
-/* ---- The run ----------------------------------------------------------------------------------------------------------- */
+/* ---- The run --------------------------------------------------------------------------------- */
 
 static void handle(struct sim *sim, struct sim_event *event)
 {
@@ -785,7 +756,7 @@ static bool step(struct sim *sim, lsp_time limit)
 {
 	if (!sim->heap_size || sim->heap[0].at > limit)
 		return false;
-	struct sim_event event = next_event(sim);
+	struct sim_event event = sim_next_event(sim);
 	sim->now = event.at;
 	sim->events++;
 	handle(sim, &event);

@@ -1,10 +1,11 @@
 /*
  * A party on a simulated clock: nodes with lines, each running the very lsp_swarm of the daemon.
  *
- * A line takes bytes one quantum after the other, uplink and downlink apart; a flow (one answer) has
- * a window of unacknowledged bytes, flows of a node share its uplink in turn. Every payload byte
- * costs SIM_OVERHEAD bytes on the wire, every message SIM_MESSAGE, and each message takes the path's
- * delay. Time is exact and chance is seeded: the same seed gives the same run to the last bit.
+ * A line takes bytes one quantum after the other, uplink and downlink apart; a flow (one answer)
+ * has a window of unacknowledged bytes, flows of a node share its uplink in turn. Every payload
+ * byte costs SIM_OVERHEAD bytes on the wire, every message SIM_MESSAGE, and each message takes the
+ * path's delay. Time is exact and chance is seeded: the same seed gives the same run to the last
+ * bit.
  *
  * Hostile nodes speak the protocol without an lsp_swarm: see enum sim_kind.
  */
@@ -17,8 +18,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SIM_OVERHEAD 1.066 /* MTU 1500: Ethernet, IP, UDP, QUIC around about 1,420 bytes of payload */
-#define SIM_MESSAGE 200    /* bytes of a message on the wire */
+#define SIM_OVERHEAD                                                                               \
+	1.066           /* MTU 1500: Ethernet, IP, UDP, QUIC around about 1,420 bytes of payload */
+#define SIM_MESSAGE 200 /* bytes of a message on the wire */
 #define SIM_WINDOW (256u << 10)
 #define MBIT (1e6 / 8)
 
@@ -69,9 +71,9 @@ struct sim {
 	struct ask *asks;
 	size_t heap_size, heap_capacity;
 	uint64_t sequence, events, messages;
-	uint64_t run_delay; /* a turn of the daemon's loop; 100 µs unless told */
-	uint64_t quantum;   /* payload bytes that a line takes at once; 16 KiB unless told */
-	bool check;         /* lsp_swarm_check on a sample of runs */
+	uint64_t run_delay;  /* a turn of the daemon's loop; 100 µs unless told */
+	uint64_t quantum;    /* payload bytes that a line takes at once; 16 KiB unless told */
+	bool check;          /* lsp_swarm_check on a sample of runs */
 	uint32_t unfinished; /* honest nodes that are here, want and lack something */
 	/* Called when a node has verified its n-th chunk; for churn that follows progress. */
 	void (*on_chunk)(struct sim *sim, uint32_t node, uint32_t have);

@@ -43,10 +43,12 @@ static double party(uint32_t n, double mbit, double mib, uint64_t seed, double l
 	double first = time;
 	for (uint32_t i = 1; i <= n; i++)
 		first = LSP_MIN(first, (double)(sim.nodes[i].done[0] - LSP_SECOND) / 1e9);
-	printf("1+%-3u %4.0f Mbit/s %5.0f MiB %4u chunks  seed %2llu: %7.2f s / %6.2f s = %.3f (first %.3f)"
+	printf("1+%-3u %4.0f Mbit/s %5.0f MiB %4u chunks  seed %2llu: %7.2f s / %6.2f s = %.3f "
+	       "(first %.3f)"
 	       "  seeder sent %.3f x, waste %.2f %%, %.1f s of CPU, %llu events\n",
 		n, mbit, mib, sim.chunk_count[0], (unsigned long long)seed, time, bound,
-		time / bound, first / bound, seeded, waste * 100, cpu() - began, (unsigned long long)sim.events);
+		time / bound, first / bound, seeded, waste * 100, cpu() - began,
+		(unsigned long long)sim.events);
 	sim_assert(done, "not everybody finished");
 	sim_assert(time / bound <= limit, "%.3f is over %.3f", time / bound, limit);
 	sim_assert(waste <= 0.01, "waste of %.2f %%", waste * 100);
@@ -74,7 +76,7 @@ static void two_hundred(void)
 		party(200, 100, 128, seed, 1.25);
 }
 
-/* ---- Unequal sources -------------------------------------------------------------------------- */
+/* ---- Unequal sources ------------------------------------------------------------------------- */
 
 /* Every other chunk from each: the slow one decides. */
 static double round_robin(double bytes, double fast, double slow)
@@ -100,7 +102,9 @@ static void two_sources(double fast_fails, double slow_fails, uint64_t seed)
 	double time = sim_last_done(&sim, 0), plain = round_robin(bytes, fast, slow);
 	printf("500 + 50 Mbit/s, %s fails a tenth, seed %llu: %.2f s / %.2f s = %.3f;"
 	       " round-robin %.2f s = %.3f; waste %.2f %%\n",
-		fast_fails > 0 ? "fast" : slow_fails > 0 ? "slow" : "none",
+		fast_fails > 0   ? "fast"
+		: slow_fails > 0 ? "slow"
+				 : "none",
 		(unsigned long long)seed, time, bound, time / bound, plain, plain / bound,
 		sim_waste(&sim) * 100);
 	sim_assert(done && time / bound <= 1.15, "unequal sources: %.3f", time / bound);
@@ -118,7 +122,7 @@ static void unequal(void)
 	}
 }
 
-/* ---- Late comer ----------------------------------------------------------------------------------- */
+/* ---- Late comer ------------------------------------------------------------------------------ */
 
 static void late_comer(void)
 {
@@ -148,12 +152,12 @@ static void late_comer(void)
 	}
 }
 
-/* ---- Hostile company -------------------------------------------------------------------------------- */
+/* ---- Hostile company ------------------------------------------------------------------------- */
 
 static void hostile_party(uint32_t honest, uint32_t hostile, uint64_t seed)
 {
-	static const enum sim_kind kinds[] = {SIM_POISONER, SIM_STALLER, SIM_CLAIMER, SIM_TRICKLER,
-		SIM_RESETTER, SIM_FLOODER};
+	static const enum sim_kind kinds[] = {
+		SIM_POISONER, SIM_STALLER, SIM_CLAIMER, SIM_TRICKLER, SIM_RESETTER, SIM_FLOODER};
 	struct sim sim;
 	double line = 200 * MBIT, bytes = 128 * MIB;
 	uint32_t dropped = 0;
@@ -192,7 +196,7 @@ static void hostile(void)
 	}
 }
 
-/* ---- Two downloads ------------------------------------------------------------------------------------ */
+/* ---- Two downloads --------------------------------------------------------------------------- */
 
 static void two_games(void)
 {
@@ -208,11 +212,12 @@ static void two_games(void)
 	sim_run_to(&sim, 6 * LSP_SECOND);
 	struct lsp_swarm_game_status a, b;
 	sim_assert(!lsp_swarm_game_status(sim.nodes[0].swarm, sim.nodes[0].games[0], &a) &&
-			!lsp_swarm_game_status(sim.nodes[0].swarm, sim.nodes[0].games[1], &b),
+			   !lsp_swarm_game_status(sim.nodes[0].swarm, sim.nodes[0].games[1], &b),
 		"status");
 	double share = (double)a.bytes_have / (double)(a.bytes_have + b.bytes_have);
 	bool done = sim_run(&sim, 100 * LSP_SECOND);
-	double bound = (256 << 20) / line, time = LSP_MAX(sim_last_done(&sim, 0), sim_last_done(&sim, 1));
+	double bound = (256 << 20) / line,
+	       time = LSP_MAX(sim_last_done(&sim, 0), sim_last_done(&sim, 1));
 	printf("two downloads at once: shares %.3f and %.3f after 5 s; both done after %.3f x\n",
 		share, 1 - share, time / bound);
 	sim_assert(done && time / bound < 1.15, "two downloads: %.3f", time / bound);
@@ -220,7 +225,7 @@ static void two_games(void)
 	sim_done(&sim);
 }
 
-/* ---- Churn --------------------------------------------------------------------------------------------- */
+/* ---- Churn ----------------------------------------------------------------------------------- */
 
 static void churn(void)
 {
@@ -234,9 +239,11 @@ static void churn(void)
 			sim_node(&sim, i, SIM_HONEST, line, line, LAN, i ? 0 : 1);
 			lsp_time from = LSP_SECOND + lsp_random_below(&sim.random, 8 * LSP_SECOND);
 			sim_join_at(&sim, i, i ? from : LSP_SECOND);
-			if (i % 4 == 3) /* a quarter leaves in the middle, half of those come back */
-				sim_leave_at(&sim, i, from + LSP_SECOND +
-					lsp_random_below(&sim.random, 5 * LSP_SECOND));
+			if (i % 4 ==
+				3) /* a quarter leaves in the middle, half of those come back */
+				sim_leave_at(&sim, i,
+					from + LSP_SECOND +
+						lsp_random_below(&sim.random, 5 * LSP_SECOND));
 			if (i % 8 == 7)
 				sim_join_at(&sim, i, from + 7 * LSP_SECOND);
 			if (i % 8 == 5) /* and some machines stand still for a while */
@@ -247,7 +254,8 @@ static void churn(void)
 		uint32_t here = 0;
 		for (uint32_t i = 0; i < count; i++) {
 			here += sim.nodes[i].here;
-			sim_assert(!sim.nodes[i].dropped_honest, "churn: an honest peer was dropped");
+			sim_assert(
+				!sim.nodes[i].dropped_honest, "churn: an honest peer was dropped");
 			sim_assert(!sim.nodes[i].states_failed, "churn: a download failed");
 		}
 		printf("churn, 40 nodes, 10 leave, 5 come back, 5 stand still, seed %llu: the last"
@@ -260,7 +268,7 @@ static void churn(void)
 	}
 }
 
-/* ---- All gone, and back ---------------------------------------------------------------------------------- */
+/* ---- All gone, and back ---------------------------------------------------------------------- */
 
 static void all_gone(void)
 {

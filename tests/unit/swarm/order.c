@@ -1,6 +1,6 @@
 /* The rarity order against a count from scratch, and the instruments of pacing. */
-#include "base/cleanup.h"
 #include "swarm/order.h"
+#include "base/cleanup.h"
 #include "swarm/pace.h"
 
 #include <setjmp.h>
@@ -19,7 +19,7 @@ static void check_sorted(const struct lsp_order *order)
 		assert_int_equal(order->places[order->chunks[i]], i);
 		if (i)
 			assert_true(order->ranks[order->chunks[i - 1]] <=
-				order->ranks[order->chunks[i]]);
+				    order->ranks[order->chunks[i]]);
 	}
 	for (uint32_t rank = 0; rank < order->rank_count; rank++) {
 		uint32_t below = 0;

@@ -2,9 +2,9 @@
  * The ping guard on a modelled bottleneck: a line with a long queue, bulk flows paced by one guard
  * each, and a game that sends 64 packets a second through the same queue.
  */
+#include "swarm/ping_guard.h"
 #include "base/cleanup.h"
 #include "base/random.h"
-#include "swarm/ping_guard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,7 +39,7 @@ static uint64_t noise(struct lsp_random *random)
 {
 	uint64_t late = lsp_random_below(random, 200 * LSP_MICROSECOND);
 	return lsp_random_below(random, 50) ? late
-		: late + lsp_random_below(random, 6 * LSP_MILLISECOND);
+					    : late + lsp_random_below(random, 6 * LSP_MILLISECOND);
 }
 
 static struct outcome run(double mbit, int flows, bool guarded, uint64_t seed)
@@ -78,8 +78,8 @@ static struct outcome run(double mbit, int flows, bool guarded, uint64_t seed)
 			delivered[f] += bytes;
 			lsp_ping_guard_delivered(&guards[f], bytes, now);
 			if (offered[f] > 100)
-				lsp_ping_guard_sample(&guards[f], RTT + wait + noise(&random), 0,
-					now);
+				lsp_ping_guard_sample(
+					&guards[f], RTT + wait + noise(&random), 0, now);
 		}
 		/* The first flow's very first samples need a packet to be there. */
 		if (now >= next_game) {
@@ -96,7 +96,8 @@ static struct outcome run(double mbit, int flows, bool guarded, uint64_t seed)
 		outcome.most = LSP_MAX(outcome.most, delivered[f]);
 	}
 	outcome.share = total / (line * SECONDS);
-	printf("%5.0f Mbit/s, %d flow(s), guard %s: game delayed %.2f ms at p99, bulk has %.1f %%\n",
+	printf("%5.0f Mbit/s, %d flow(s), guard %s: game delayed %.2f ms at p99, bulk has %.1f "
+	       "%%\n",
 		mbit, flows, guarded ? "on " : "off", outcome.delay_p99, outcome.share * 100);
 	return outcome;
 }
@@ -143,8 +144,8 @@ static void a_single_late_sample_does_not_count(void **state)
 	lsp_time now = LSP_SECOND;
 	for (int i = 0; i < 2000; i++, now += LSP_MILLISECOND) {
 		uint64_t late = i % 10 == 9 ? 20 * LSP_MILLISECOND : 0;
-		lsp_ping_guard_delivered(
-			&guard, LSP_MIN(lsp_ping_guard_rate(&guard), UINT64_C(1) << 30) / 1000, now);
+		lsp_ping_guard_delivered(&guard,
+			LSP_MIN(lsp_ping_guard_rate(&guard), UINT64_C(1) << 30) / 1000, now);
 		lsp_ping_guard_sample(&guard, RTT + late, 0, now);
 	}
 	assert_true(lsp_ping_guard_queue(&guard) == 0);
@@ -158,8 +159,8 @@ static void a_path_that_became_longer_is_believed_in_time(void **state)
 	lsp_time now = LSP_SECOND;
 	for (int i = 0; i < 60000; i++, now += LSP_MILLISECOND) {
 		uint64_t rtt = i < 5000 ? RTT : RTT + 20 * LSP_MILLISECOND;
-		lsp_ping_guard_delivered(
-			&guard, LSP_MIN(lsp_ping_guard_rate(&guard), UINT64_C(1) << 30) / 1000, now);
+		lsp_ping_guard_delivered(&guard,
+			LSP_MIN(lsp_ping_guard_rate(&guard), UINT64_C(1) << 30) / 1000, now);
 		lsp_ping_guard_sample(&guard, rtt, 0, now);
 	}
 	assert_true(lsp_ping_guard_queue(&guard) == 0);

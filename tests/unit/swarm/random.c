@@ -2,8 +2,8 @@
  * Random events, seeded: whatever comes in whatever order, the machine stays whole (lsp_swarm_check
  * after every step), and when the storm is over and one honest holder is there, the download ends.
  */
-#include "base/cleanup.h"
 #include "base/random.h"
+#include "base/cleanup.h"
 #include "swarm/swarm.h"
 
 #include <setjmp.h>
@@ -51,8 +51,11 @@ static void take_actions(struct storm *storm)
 {
 	struct lsp_swarm_action action;
 	while (lsp_swarm_next_action(storm->swarm, &action)) {
-		struct pending entry = {.id = action.request, .game = action.game,
-			.first = action.first, .count = action.count, .bytes = action.bytes};
+		struct pending entry = {.id = action.request,
+			.game = action.game,
+			.first = action.first,
+			.count = action.count,
+			.bytes = action.bytes};
 		if (action.kind == LSP_SWARM_REQUEST) {
 			assert_true(storm->pending_count < PENDING);
 			storm->pending[storm->pending_count++] = entry;
@@ -86,8 +89,9 @@ static void peer_event(struct storm *storm)
 	switch (below(storm, 12)) {
 	case 0:
 		lsp_swarm_peer_remove(storm->swarm, storm->peers[peer]);
-		assert_int_equal(lsp_swarm_peer_add(storm->swarm, peer % 4, NULL,
-					 &storm->peers[peer], NULL), 0);
+		assert_int_equal(
+			lsp_swarm_peer_add(storm->swarm, peer % 4, NULL, &storm->peers[peer], NULL),
+			0);
 		break;
 	case 1:
 		(void)!lsp_swarm_peer_has_all(storm->swarm, storm->peers[peer], game, NULL);
@@ -176,7 +180,8 @@ static void own_event(struct storm *storm)
 {
 	uint32_t which = below(storm, 2), first = below(storm, storm->chunks);
 	struct lsp_swarm_limits limits = {.down = below(storm, 3) * 1000000,
-		.up = below(storm, 3) * 1000000, .overhead = 1.05,
+		.up = below(storm, 3) * 1000000,
+		.overhead = 1.05,
 		.pause_uploads = !below(storm, 4)};
 	switch (below(storm, 6)) {
 	case 0:
@@ -200,7 +205,8 @@ static void own_event(struct storm *storm)
 			break;
 		lsp_swarm_game_remove(storm->swarm, storm->games[which]);
 		assert_int_equal(lsp_swarm_game_add(storm->swarm, storm->chunks, storm->sizes, NULL,
-					 NULL, &storm->games[which], NULL), 0);
+					 NULL, &storm->games[which], NULL),
+			0);
 	}
 }
 
@@ -248,8 +254,7 @@ static void calm(struct storm *storm)
 	}
 	/* The others stall for good; only the honest one's requests are answered. */
 	for (size_t i = 0; i < storm->pending_count; i++)
-		lsp_swarm_failed(
-			storm->swarm, storm->pending[i].id, LSP_SWARM_LOCAL, storm->now);
+		lsp_swarm_failed(storm->swarm, storm->pending[i].id, LSP_SWARM_LOCAL, storm->now);
 	storm->pending_count = 0;
 	for (int round = 0; round < 20000; round++) {
 		struct lsp_swarm_action action;
@@ -260,14 +265,17 @@ static void calm(struct storm *storm)
 		while (lsp_swarm_next_action(storm->swarm, &action)) {
 			if (action.kind != LSP_SWARM_REQUEST || action.peer != honest)
 				continue;
-			storm->pending[storm->pending_count++] = (struct pending){
-				.id = action.request, .first = action.first,
-				.count = action.count, .bytes = action.bytes};
+			storm->pending[storm->pending_count++] =
+				(struct pending){.id = action.request,
+					.first = action.first,
+					.count = action.count,
+					.bytes = action.bytes};
 		}
 		int complete = 0;
 		for (int which = 0; which < 2; which++) {
-			assert_int_equal(lsp_swarm_game_status(
-						 storm->swarm, storm->games[which], &status), 0);
+			assert_int_equal(
+				lsp_swarm_game_status(storm->swarm, storm->games[which], &status),
+				0);
 			complete += status.state == LSP_SWARM_COMPLETE;
 		}
 		if (complete == 2)
@@ -289,7 +297,8 @@ static void weather(uint64_t seed)
 	assert_int_equal(lsp_swarm_new(seed, storm->now, &storm->swarm, NULL), 0);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(lsp_swarm_game_add(storm->swarm, storm->chunks, storm->sizes, NULL,
-					 NULL, &storm->games[i], NULL), 0);
+					 NULL, &storm->games[i], NULL),
+			0);
 	for (int i = 0; i < PEERS; i++)
 		assert_int_equal(
 			lsp_swarm_peer_add(storm->swarm, i, NULL, &storm->peers[i], NULL), 0);

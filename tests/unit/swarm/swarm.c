@@ -1,7 +1,7 @@
 /* One rule of the state machine a test. The clock is a number, the other side is this file. */
+#include "swarm/swarm.h"
 #include "base/cleanup.h"
 #include "swarm/ping_guard.h"
-#include "swarm/swarm.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,8 +46,8 @@ static void begin(struct party *party, uint32_t here, int peers)
 	assert_int_equal(lsp_swarm_new(1, party->now, &party->swarm, NULL), 0);
 	party->game = add_game(party, here);
 	for (int i = 0; i < peers; i++)
-		assert_int_equal(lsp_swarm_peer_add(party->swarm, 100 + i, NULL, &party->peers[i],
-					 NULL), 0);
+		assert_int_equal(
+			lsp_swarm_peer_add(party->swarm, 100 + i, NULL, &party->peers[i], NULL), 0);
 }
 
 static void check(struct party *party)
@@ -109,8 +109,8 @@ static void has(struct party *party, int peer, uint32_t first, uint32_t number)
 	assert_int_equal(lsp_bitmap_init(&have, CHUNKS, NULL), 0);
 	for (uint32_t i = first; i < first + number; i++)
 		lsp_bitmap_set(&have, i);
-	assert_int_equal(lsp_swarm_peer_has(
-				 party->swarm, party->peers[peer], party->game, &have, NULL), 0);
+	assert_int_equal(
+		lsp_swarm_peer_has(party->swarm, party->peers[peer], party->game, &have, NULL), 0);
 	lsp_bitmap_done(&have);
 }
 
@@ -139,7 +139,7 @@ static void want(struct party *party)
 	lsp_swarm_game_want(party->swarm, party->game, true);
 }
 
-/* ---- Fetching ---------------------------------------------------------------------------------- */
+/* ---- Fetching -------------------------------------------------------------------------------- */
 
 static void one_source_gives_everything_and_each_chunk_is_asked_once(void **state)
 {
@@ -220,8 +220,8 @@ static void an_unknown_peer_gets_one_request_and_a_fast_one_a_window(void **stat
 	deliver(&party, &first);
 	run(&party, 0);
 	assert_true(count(&party, LSP_SWARM_REQUEST) >= 8);
-	assert_int_equal(lsp_swarm_source_status(party.swarm, party.peers[0], party.game, &source),
-		0);
+	assert_int_equal(
+		lsp_swarm_source_status(party.swarm, party.peers[0], party.game, &source), 0);
 	assert_true(source.window >= 8 << 20 && source.window <= 16 << 20);
 	end(&party);
 }
@@ -235,7 +235,8 @@ static void small_neighbours_go_in_one_request(void **state)
 	for (uint32_t i = 0; i < LSP_ARRAY_SIZE(small); i++)
 		small[i] = 4096;
 	assert_int_equal(lsp_swarm_game_add(party.swarm, LSP_ARRAY_SIZE(small), small, NULL, NULL,
-				 &game, NULL), 0);
+				 &game, NULL),
+		0);
 	assert_int_equal(lsp_swarm_peer_has_all(party.swarm, party.peers[0], game, NULL), 0);
 	lsp_swarm_game_want(party.swarm, game, true);
 	run(&party, 0);
@@ -428,8 +429,8 @@ static void a_sleep_of_a_minute_blames_nobody(void **state)
 	run(&party, 60 * LSP_SECOND);
 	assert_int_equal(count(&party, LSP_SWARM_CANCEL), 0);
 	assert_int_equal(count(&party, LSP_SWARM_DROPPED), 0);
-	assert_int_equal(lsp_swarm_source_status(party.swarm, party.peers[0], party.game, &source),
-		0);
+	assert_int_equal(
+		lsp_swarm_source_status(party.swarm, party.peers[0], party.game, &source), 0);
 	assert_int_equal(source.in_flight, 1);
 	end(&party);
 }
@@ -456,8 +457,7 @@ static void all_gone_is_said_once_and_it_goes_on_by_itself(void **state)
 		run(&party, LSP_SECOND);
 		assert_int_equal(party.count, 0);
 	}
-	assert_int_equal(
-		lsp_swarm_peer_add(party.swarm, 100, NULL, &party.peers[0], NULL), 0);
+	assert_int_equal(lsp_swarm_peer_add(party.swarm, 100, NULL, &party.peers[0], NULL), 0);
 	all(&party, 0);
 	run(&party, MS);
 	assert_int_equal(find(&party, LSP_SWARM_STATE, 0)->state, LSP_SWARM_FETCHING);
@@ -524,8 +524,8 @@ static double measure_down(struct party *party)
 			lsp_swarm_received(party->swarm, copy.actions[i].request,
 				copy.actions[i].bytes, party->now);
 			/* Not kept: there is always something to fetch. */
-			lsp_swarm_failed(party->swarm, copy.actions[i].request, LSP_SWARM_LOCAL,
-				party->now);
+			lsp_swarm_failed(
+				party->swarm, copy.actions[i].request, LSP_SWARM_LOCAL, party->now);
 		}
 		run(party, 0);
 		lsp_time next = lsp_swarm_deadline(party->swarm);
@@ -570,12 +570,12 @@ static void hopeless_answers_make_a_peer_rest(void **state)
 	end(&party);
 }
 
-/* ---- Serving ------------------------------------------------------------------------------------- */
+/* ---- Serving --------------------------------------------------------------------------------- */
 
 static int ask(struct party *party, int peer, uint32_t chunk, bool insist, lsp_swarm_id *ret_id)
 {
-	return lsp_swarm_upload_add(party->swarm, party->peers[peer], party->game, chunk, 1,
-		insist, NULL, party->now, ret_id, NULL);
+	return lsp_swarm_upload_add(party->swarm, party->peers[peer], party->game, chunk, 1, insist,
+		NULL, party->now, ret_id, NULL);
 }
 
 static void a_seeder_gives_each_chunk_once_and_names_one_that_nobody_has(void **state)
@@ -673,7 +673,8 @@ static void nobody_starves_beside_a_flooder(void **state)
 			served += party.actions[i].peer == party.peers[1];
 			lsp_swarm_upload_sent(
 				party.swarm, party.actions[i].request, SIZE, party.now);
-			lsp_swarm_upload_end(party.swarm, party.actions[i].request, true, party.now);
+			lsp_swarm_upload_end(
+				party.swarm, party.actions[i].request, true, party.now);
 		}
 	}
 	assert_int_equal(served, 10);
@@ -791,15 +792,14 @@ static void announcements_that_make_no_sense_are_refused(void **state)
 	assert_int_equal(lsp_bitmap_init(&wrong, CHUNKS + 1, NULL), 0);
 	assert_int_equal(lsp_swarm_peer_has(party.swarm, party.peers[0], party.game, &wrong, NULL),
 		-LSP_E_PROTOCOL);
-	assert_int_equal(
-		lsp_swarm_peer_gained(party.swarm, party.peers[0], party.game, 0, 1, NULL),
+	assert_int_equal(lsp_swarm_peer_gained(party.swarm, party.peers[0], party.game, 0, 1, NULL),
 		-LSP_E_NOT_FOUND);
 	has(&party, 0, 0, 1);
-	assert_int_equal(lsp_swarm_peer_gained(party.swarm, party.peers[0], party.game, CHUNKS - 1,
-				 2, NULL),
+	assert_int_equal(
+		lsp_swarm_peer_gained(party.swarm, party.peers[0], party.game, CHUNKS - 1, 2, NULL),
 		-LSP_E_PROTOCOL);
-	assert_int_equal(lsp_swarm_peer_gained(party.swarm, party.peers[0], party.game, 1,
-				 UINT32_MAX, NULL),
+	assert_int_equal(
+		lsp_swarm_peer_gained(party.swarm, party.peers[0], party.game, 1, UINT32_MAX, NULL),
 		-LSP_E_PROTOCOL);
 	check(&party);
 	end(&party);
