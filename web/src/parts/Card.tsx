@@ -83,7 +83,7 @@ export const Card = memo(function Card({ game, index, total, onOpen, onChoose }:
   const failure = useStore((state) => state.failures.get(game.id));
   const badge = badgeOf(game);
   const running = game.operation !== "none";
-  const facts = [bytes(game.size, language)];
+  const facts = [bytes(game.size || null, language)]; // a size of 0 is not known
   if (game.availability === "remote") facts.push(many("sources", game.sources));
   else if (game.max_players) facts.push(t("players_up_to", { n: game.max_players }));
   return (
