@@ -332,6 +332,7 @@ static void take_success(
 		(unsigned long long)job->hashed.manifest->total_size,
 		(unsigned long long)job->hashed.bytes_read);
 	know(library, game, job->hashed.manifest, &job->fingerprint);
+	lsp_library_ready(library, &game->waiters);
 	game->doubt_at = LSP_TIME_NEVER;
 	if (!lsp_fingerprint_same_files(&job->fingerprint, &game->scan.fingerprint))
 		game->look_at = now; /* it changed before it was hashed */
@@ -368,6 +369,7 @@ static void take_failure(
 	game->hash_failed = true;
 	game->is_known = false;
 	game->force = false;
+	lsp_library_ready(library, &game->waiters);
 	game->hash_retry = error != 0 || job->job.result == -LSP_E_NO_MEMORY;
 	if (game->hash_retry)
 		game->look_at = LSP_MIN(game->look_at, now + LSP_LIBRARY_RETRY);

@@ -223,7 +223,9 @@ static void apply(struct lsp_library *library, struct item *item)
 		game->placed = NULL;
 	}
 	lsp_library_plan(library, game);
-	lsp_library_ready(library, &game->waiters);
+	/* A recheck is answered when every byte was read: by hashing.c. */
+	if (!game->force || !(game->wants_hash || game->job))
+		lsp_library_ready(library, &game->waiters);
 }
 
 void lsp_library_look(struct lsp_library *library, struct lsp_cancel *token)
