@@ -19,7 +19,10 @@ static int complain(const char *what, const struct lanspread_error *error)
 	return 1;
 }
 
-/* Reads events until one has all three texts in it; prints each. 0: it came. */
+/* Reads and prints events until one has all three texts in it, which is left in `last`. 0: it came.
+ */
+static char last[65536];
+
 static int wait_for(
 	struct lanspread_stream *stream, int seconds, const char *a, const char *b, const char *c)
 {
@@ -31,33 +34,40 @@ static int wait_for(
 			return complain("waiting", &error);
 		printf("%s\n", event);
 		found = strstr(event, a) && strstr(event, b) && strstr(event, c);
+		snprintf(last, sizeof last, "%s", event);
 		lanspread_free_text(event);
 	}
 	return 0;
 }
 
-/* Sends a command and waits for its answer. */
+/* Sends a command and waits for its answer. 0: it was carried out; 1: refused; 2: no answer. */
 static int ask(struct lanspread *peer, struct lanspread_stream *stream, const char *command)
 {
 	struct lanspread_error error;
 	char number[64];
 	uint64_t request;
-	if (lanspread_send(peer, stream, command, &request, &error) < 0)
-		return complain(command, &error);
+	if (lanspread_send(peer, stream, command, &request, &error) < 0) {
+		complain(command, &error);
+		return 2;
+	}
 	snprintf(number, sizeof number, "\"request\":%llu,", (unsigned long long)request);
-	return wait_for(stream, 30, "\"event\":\"answer\"", number, "\"ok\":true");
+	if (wait_for(stream, 30, "\"event\":\"answer\"", number, "") != 0)
+		return 2;
+	return strstr(last, "\"ok\":true") ? 0 : 1;
 }
 
-/* Fetches a game from whoever has it, and waits until it is here. */
+/* Fetches a game as soon as somebody is seen who has it, and waits until it is here. */
 static int fetch(struct lanspread *peer, struct lanspread_stream *stream, const char *game)
 {
 	char command[256], member[256];
+	int r;
 	snprintf(command, sizeof command, "{\"command\":\"download_game_files\",\"game\":\"%s\"}",
 		game);
 	snprintf(member, sizeof member, "\"game\":\"%s\"", game);
-	if (wait_for(stream, 30, "\"event\":\"remote_games_updated\"", game, "\"content\":\"") != 0)
-		return 1;
-	if (ask(peer, stream, command) != 0)
+	while ((r = ask(peer, stream, command)) == 1)
+		if (wait_for(stream, 30, "\"event\":\"remote_games_updated\"", game, "") != 0)
+			return 1;
+	if (r != 0)
 		return 1;
 	return wait_for(stream, 60, "\"event\":\"download_finished\"", member, "");
 }
