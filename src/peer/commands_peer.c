@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "net/address.h"
 #include "net/identity.h"
+#include "net/interface.h"
 #include "peer/announce.h"
 #include "peer/commands.h"
 #include "peer/connect.h"
@@ -60,15 +61,32 @@ int lsp_command_peers_forget(struct lsp_peer *peer, struct lsp_call *call, struc
  * -----------------------------------------------------------------------------------------------
  */
 
+static void append_address(json_t *list, const struct sockaddr_storage *address, uint16_t port)
+{
+	struct sockaddr_storage whole = *address;
+	char text[LSP_ADDRESS_TEXT_MAX];
+	lsp_address_set_port(&whole, port);
+	json_array_append_new(list, json_string(lsp_address_format(&whole, text)));
+}
+
+/* Where others reach us: the one address that was asked for, else every one this machine has. */
 static json_t *listen_json(const struct lsp_peer *peer)
 {
 	struct lsp_endpoint *endpoint = lsp_connect_endpoint(peer->connect);
+	const struct sockaddr_storage *only = lsp_connect_listen(peer->connect);
+	_cleanup_interfaces_ struct lsp_interfaces interfaces = {0};
 	json_t *list = json_array();
-	if (endpoint && lsp_endpoint_has_family(endpoint, AF_INET))
-		json_array_append_new(
-			list, json_sprintf("0.0.0.0:%u", lsp_endpoint_port(endpoint)));
-	if (endpoint && lsp_endpoint_has_family(endpoint, AF_INET6))
-		json_array_append_new(list, json_sprintf("[::]:%u", lsp_endpoint_port(endpoint)));
+	if (!endpoint)
+		return list;
+	uint16_t port = lsp_endpoint_port(endpoint);
+	if (only)
+		append_address(list, only, port);
+	else if (lsp_interfaces_read(NULL, &interfaces, NULL) == 0) {
+		for (size_t i = 0; i < interfaces.count; i++)
+			append_address(list, &interfaces.items[i].address, port);
+	}
+	if (!json_array_size(list))
+		json_array_append_new(list, json_sprintf("127.0.0.1:%u", port));
 	return list;
 }
 

@@ -379,6 +379,11 @@ struct lsp_endpoint *lsp_connect_endpoint(const struct lsp_connect *connect)
 	return connect->endpoint;
 }
 
+const struct sockaddr_storage *lsp_connect_listen(const struct lsp_connect *connect)
+{
+	return connect->has_address ? &connect->listen : NULL;
+}
+
 uint16_t lsp_connect_port(const struct lsp_connect *connect)
 {
 	return connect->port;

@@ -39,6 +39,8 @@ void lsp_connect_stop(struct lsp_connect *connect, void (*done)(void *argument),
 void lsp_connect_fail(struct lsp_connect *connect, const char *why);
 
 struct lsp_endpoint *lsp_connect_endpoint(const struct lsp_connect *connect); /* NULL: stopped */
+/* The one address that it listens on; NULL: all. */
+const struct sockaddr_storage *lsp_connect_listen(const struct lsp_connect *connect);
 uint16_t lsp_connect_port(const struct lsp_connect *connect);
 bool lsp_connect_port_was_taken(const struct lsp_connect *connect);
 
