@@ -65,16 +65,15 @@ static inline void lsp_cleanup_fclose(FILE **file)
 #define _cleanup_fclose_ _cleanup_(lsp_cleanup_fclose)
 
 #define LSP_ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-#define LSP_MIN(a, b)                                                                              \
+/* Each argument is evaluated once; they may be nested (each use has names of its own). */
+#define LSP_PASTE_(a, b) a##b
+#define LSP_PASTE(a, b) LSP_PASTE_(a, b)
+#define LSP_PICK_(a, b, operator, x, y)                                                            \
 	({                                                                                         \
-		typeof(a) a_ = (a);                                                                \
-		typeof(b) b_ = (b);                                                                \
-		a_ < b_ ? a_ : b_;                                                                 \
+		typeof(a) x = (a);                                                                 \
+		typeof(b) y = (b);                                                                 \
+		x operator y ? x : y;                                                              \
 	})
-#define LSP_MAX(a, b)                                                                              \
-	({                                                                                         \
-		typeof(a) a_ = (a);                                                                \
-		typeof(b) b_ = (b);                                                                \
-		a_ > b_ ? a_ : b_;                                                                 \
-	})
+#define LSP_MIN(a, b) LSP_PICK_(a, b, <, LSP_PASTE(a_, __COUNTER__), LSP_PASTE(b_, __COUNTER__))
+#define LSP_MAX(a, b) LSP_PICK_(a, b, >, LSP_PASTE(a_, __COUNTER__), LSP_PASTE(b_, __COUNTER__))
 #define lsp_container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
