@@ -67,7 +67,8 @@ static uint8_t input[MESSAGES][65536];
 
 static void die(const char *what, int quic_error)
 {
-	fprintf(stderr, "%s: %s\n", what, quic_error ? ngtcp2_strerror(quic_error) : strerror(errno));
+	fprintf(stderr, "%s: %s\n", what,
+		quic_error ? ngtcp2_strerror(quic_error) : strerror(errno));
 	exit(1);
 }
 
@@ -76,7 +77,8 @@ static lsp_time now(void)
 	return lsp_now(lsp_clock_system);
 }
 
-/* ---- ngtcp2's callbacks ----------------------------------------------------------------------------- */
+/* ---- ngtcp2's callbacks
+ * ----------------------------------------------------------------------------- */
 
 static void fill_random(uint8_t *data, size_t size, const ngtcp2_rand_ctx *context)
 {
@@ -104,7 +106,7 @@ static int more_streams(ngtcp2_conn *quic, uint64_t max_streams, void *user)
 		return 0;
 	bare->begun = now();
 	return ngtcp2_conn_open_bidi_stream(quic, &bare->stream, NULL) ? NGTCP2_ERR_CALLBACK_FAILURE
-									: 0;
+								       : 0;
 }
 
 static int stream_data(ngtcp2_conn *quic, uint32_t flags, int64_t id, uint64_t offset,
@@ -127,7 +129,8 @@ static int stream_data(ngtcp2_conn *quic, uint32_t flags, int64_t id, uint64_t o
 	return 0;
 }
 
-/* ---- Setting up ----------------------------------------------------------------------------------------- */
+/* ---- Setting up
+ * ----------------------------------------------------------------------------------------- */
 
 static void make_certificate(struct bare *bare)
 {
@@ -179,7 +182,8 @@ static ngtcp2_path path_of(struct bare *bare)
 static void start_tls(struct bare *bare)
 {
 	gnutls_datum_t alpn = {(unsigned char *)"bare", 4};
-	gnutls_init(&bare->tls, (bare->serving ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NO_TICKETS);
+	gnutls_init(
+		&bare->tls, (bare->serving ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NO_TICKETS);
 	gnutls_priority_set_direct(bare->tls,
 		"%DISABLE_TLS13_COMPAT_MODE:NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:"
 		"-GROUP-ALL:+GROUP-X25519",
@@ -247,7 +251,9 @@ static void start_quic(struct bare *bare, const ngtcp2_pkt_hd *header, lsp_time 
 	start_tls(bare);
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------------------ */
+/* ---- Sending
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static bool send_batch(struct bare *bare)
 {
@@ -338,7 +344,9 @@ static void send_all(struct bare *bare)
 	}
 }
 
-/* ---- Receiving ------------------------------------------------------------------------------------------------- */
+/* ---- Receiving
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static void read_packet(struct bare *bare, const uint8_t *data, size_t size, lsp_time at)
 {
@@ -393,11 +401,14 @@ static void receive_all(struct bare *bare)
 		if (bare->serving && !bare->quic)
 			bare->remote = remotes[i];
 		for (size_t o = 0; o < size && !bare->closed; o += segment)
-			read_packet(bare, input[i] + o, size - o < segment ? size - o : segment, at);
+			read_packet(
+				bare, input[i] + o, size - o < segment ? size - o : segment, at);
 	}
 }
 
-/* ---- The loop ----------------------------------------------------------------------------------------------------- */
+/* ---- The loop
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static void wait_for_something(struct bare *bare)
 {
@@ -433,7 +444,8 @@ static void report(const struct bare *bare)
 	struct rusage usage;
 	double seconds = (double)(bare->ended - bare->begun) / LSP_SECOND;
 	getrusage(RUSAGE_SELF, &usage);
-	printf("{\"mib_s\":%.1f,\"seconds\":%.3f,\"received\":%llu,\"user_s\":%.3f,\"system_s\":%.3f}\n",
+	printf("{\"mib_s\":%.1f,\"seconds\":%.3f,\"received\":%llu,\"user_s\":%.3f,\"system_s\":%."
+	       "3f}\n",
 		bare->serving ? 0 : (double)bare->received / (1 << 20) / seconds,
 		bare->serving ? 0 : seconds, (unsigned long long)bare->received,
 		(double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6,
@@ -444,8 +456,9 @@ int main(int argc, char **argv)
 {
 	struct bare *bare = calloc(1, sizeof *bare);
 	if (!bare || argc < 5 || (strcmp(argv[1], "serve") != 0 && argc < 6)) {
-		fprintf(stderr, "usage: %s serve ADDRESS PORT UDP_PAYLOAD | fetch ADDRESS PORT "
-				"UDP_PAYLOAD MIB\n",
+		fprintf(stderr,
+			"usage: %s serve ADDRESS PORT UDP_PAYLOAD | fetch ADDRESS PORT "
+			"UDP_PAYLOAD MIB\n",
 			argv[0]);
 		return 2;
 	}

@@ -49,8 +49,8 @@ static void feed(struct lsp_stream *stream, void *argument)
 		lsp_stream_finish(stream);
 }
 
-static void take_data(struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin,
-	void *argument)
+static void take_data(
+	struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin, void *argument)
 {
 	struct bench *bench = argument;
 	lsp_stream_consume(stream, size);
@@ -117,8 +117,10 @@ static void report(const struct bench *bench)
 	double seconds = (double)(bench->ended - bench->begun) / LSP_SECOND;
 	getrusage(RUSAGE_SELF, &usage);
 	lsp_endpoint_get_stats(bench->endpoint, &stats);
-	printf("{\"mib_s\":%.1f,\"seconds\":%.3f,\"received\":%llu,\"user_s\":%.3f,\"system_s\":%.3f,"
-	       "\"packets_per_send\":%.1f,\"packets_per_receive\":%.1f,\"sends\":%llu,\"receives\":%llu,"
+	printf("{\"mib_s\":%.1f,\"seconds\":%.3f,\"received\":%llu,\"user_s\":%.3f,\"system_s\":%."
+	       "3f,"
+	       "\"packets_per_send\":%.1f,\"packets_per_receive\":%.1f,\"sends\":%llu,\"receives\":"
+	       "%llu,"
 	       "\"udp_payload\":%zu,\"cwnd\":%llu,\"rtt_us\":%llu,\"gso\":%s,\"gro\":%s}\n",
 		bench->serving ? 0 : (double)bench->received / (1 << 20) / seconds,
 		bench->serving ? 0 : seconds, (unsigned long long)bench->received,
@@ -137,8 +139,7 @@ static void open_endpoint(struct bench *bench, const struct sockaddr_storage *li
 	static const struct lsp_endpoint_callbacks callbacks = {
 		.connected = connected, .closed = connection_closed, .stream = stream_opened};
 	struct lsp_error err = {0};
-	struct lsp_endpoint_options options = {
-		.loop = &bench->loop,
+	struct lsp_endpoint_options options = {.loop = &bench->loop,
 		.callbacks = &callbacks,
 		.argument = bench,
 		.listen = listen,
@@ -172,8 +173,8 @@ int main(int argc, char **argv)
 	} else {
 		struct lsp_connection *connection;
 		bench.size = (uint64_t)atoll(argv[4]) << 20;
-		if (lsp_endpoint_connect(
-			    bench.endpoint, &address, NULL, NULL, &connection, &err) < 0)
+		if (lsp_endpoint_connect(bench.endpoint, &address, NULL, NULL, &connection, &err) <
+			0)
 			die("connect", &err);
 	}
 	uv_run(&bench.loop, UV_RUN_DEFAULT);

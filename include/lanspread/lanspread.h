@@ -66,7 +66,8 @@ enum lanspread_code {
 	LANSPREAD_E_CORRUPT      /* content without the hash it should have */
 };
 
-/* The caller's, plain data. `message` is one line for a person: what failed, on what, what to do. */
+/* The caller's, plain data. `message` is one line for a person: what failed, on what, what to do.
+ */
 struct lanspread_error {
 	int code;      /* an enum lanspread_code */
 	int sys_errno; /* errno, or 0 */
@@ -84,14 +85,14 @@ enum lanspread_log_level {
 };
 
 /* Takes one log line; from any thread; must not call into the library. */
-typedef void (*lanspread_log_sink)(enum lanspread_log_level level, const char *component,
-	const char *message, void *argument);
+typedef void (*lanspread_log_sink)(
+	enum lanspread_log_level level, const char *component, const char *message, void *argument);
 
 /*
- * Unpacks one archive, in place of the built-in unpacker: extracts `archive` (an absolute path) into
- * the existing folder `target` and nowhere else. Runs on a thread of the library's and may block; it
- * should give up once *cancelled is not 0. Returns 0, or not 0 with a one-line message in `message`
- * (of message_size bytes).
+ * Unpacks one archive, in place of the built-in unpacker: extracts `archive` (an absolute path)
+ * into the existing folder `target` and nowhere else. Runs on a thread of the library's and may
+ * block; it should give up once *cancelled is not 0. Returns 0, or not 0 with a one-line message in
+ * `message` (of message_size bytes).
  */
 typedef int (*lanspread_unpack_callback)(const char *archive, const char *target,
 	const volatile int *cancelled, char *message, size_t message_size, void *argument);
@@ -103,18 +104,18 @@ typedef int (*lanspread_unpack_callback)(const char *archive, const char *target
 struct lanspread_options {
 	size_t struct_size;
 
-	const char *games_dir;       /* "~/Games/lanspread" expanded; made if absent */
-	const char *state_dir;       /* $XDG_STATE_HOME/lanspread; made (0700) if absent */
-	const char *name;            /* what others see; the host's name. At most 63 bytes of UTF-8 */
-	const char *listen;          /* "[ADDRESS:]PORT"; all addresses, UDP 47777, a free port if taken */
-	const char *interface_name;  /* the one interface to use; all usable ones */
-	const char *const *peers;    /* NULL-terminated "HOST:PORT[#PEERID]" to connect to by hand */
-	int no_discovery;            /* not 0: no multicast DNS */
-	const char *catalog_file;    /* SQLite; the built-in catalogue. Unreadable: start fails */
+	const char *games_dir; /* "~/Games/lanspread" expanded; made if absent */
+	const char *state_dir; /* $XDG_STATE_HOME/lanspread; made (0700) if absent */
+	const char *name;      /* what others see; the host's name. At most 63 bytes of UTF-8 */
+	const char *listen; /* "[ADDRESS:]PORT"; all addresses, UDP 47777, a free port if taken */
+	const char *interface_name; /* the one interface to use; all usable ones */
+	const char *const *peers;   /* NULL-terminated "HOST:PORT[#PEERID]" to connect to by hand */
+	int no_discovery;           /* not 0: no multicast DNS */
+	const char *catalog_file;   /* SQLite; the built-in catalogue. Unreadable: start fails */
 	const char *unpacker_command; /* a command in place of the built-in unpacker */
-	const char *swarm;           /* "off", "lan", "internet"; the setting, else "off" */
-	const char *helper_dir;      /* where lanspread-unpack and lanspread-discover are; the
-					installed place */
+	const char *swarm;            /* "off", "lan", "internet"; the setting, else "off" */
+	const char *helper_dir;       /* where lanspread-unpack and lanspread-discover are; the
+					 installed place */
 
 	lanspread_log_sink log_sink; /* NULL: stderr */
 	void *log_argument;
@@ -171,10 +172,10 @@ LANSPREAD_API void lanspread_free_text(char *text);
 LANSPREAD_API void lanspread_shutdown(struct lanspread *peer);
 
 struct lanspread_exit {
-	int graceful;           /* 1: it was asked to stop and did */
-	int exit_code;          /* 0 when graceful, else what a program should exit with */
-	char reason[64];        /* "user", "rpc", "reload", "run-completed", "fatal" */
-	char message[512];      /* for a person; empty when graceful */
+	int graceful;      /* 1: it was asked to stop and did */
+	int exit_code;     /* 0 when graceful, else what a program should exit with */
+	char reason[64];   /* "user", "rpc", "reload", "run-completed", "fatal" */
+	char message[512]; /* for a person; empty when graceful */
 };
 
 /*
@@ -196,8 +197,8 @@ LANSPREAD_API LANSPREAD_MUST_CHECK int lanspread_serve_control(
  * taken). *ret_url is the start link with its token, to be freed with lanspread_free_text. It ends
  * with the peer.
  */
-LANSPREAD_API LANSPREAD_MUST_CHECK int lanspread_serve_http(struct lanspread *peer,
-	const char *listen, char **ret_url, struct lanspread_error *err);
+LANSPREAD_API LANSPREAD_MUST_CHECK int lanspread_serve_http(
+	struct lanspread *peer, const char *listen, char **ret_url, struct lanspread_error *err);
 
 /* Shuts down, waits for the end without a limit, and frees. NULL is allowed. Streams first. */
 LANSPREAD_API void lanspread_free(struct lanspread *peer);

@@ -95,8 +95,8 @@ int lsp_address_parse(const char *host, uint16_t port, struct sockaddr_storage *
 
 uint16_t lsp_address_port(const struct sockaddr_storage *address)
 {
-	return ntohs(address->ss_family == AF_INET6 ? v6(address)->sin6_port
-						    : v4(address)->sin_port);
+	return ntohs(
+		address->ss_family == AF_INET6 ? v6(address)->sin6_port : v4(address)->sin_port);
 }
 
 void lsp_address_set_port(struct sockaddr_storage *address, uint16_t port)

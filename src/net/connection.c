@@ -18,7 +18,8 @@
 #define STREAM_RESET_RATE 200
 #define STREAM_RESET_BURST (10 * LSP_SECOND)
 
-/* ---- Memory: what one connection may cost is bounded ------------------------------------------- */
+/* ---- Memory: what one connection may cost is bounded -------------------------------------------
+ */
 
 static bool reserve(struct lsp_connection *connection, size_t size)
 {
@@ -62,7 +63,8 @@ static void *quic_realloc(void *memory, size_t size, void *argument)
 	return grown;
 }
 
-/* ---- Callbacks of ngtcp2 ---------------------------------------------------------------------- */
+/* ---- Callbacks of ngtcp2 ----------------------------------------------------------------------
+ */
 
 static void on_rand(uint8_t *data, size_t size, const ngtcp2_rand_ctx *context)
 {
@@ -101,8 +103,8 @@ static int on_new_cid(ngtcp2_conn *quic, ngtcp2_cid *cid, uint8_t *token, size_t
 	struct lsp_connection *connection = user;
 	struct lsp_endpoint *endpoint = connection->endpoint;
 	lsp_connection_new_cid(cid);
-	if (ngtcp2_crypto_generate_stateless_reset_token(token, endpoint->reset_secret,
-		    sizeof endpoint->reset_secret, cid) != 0 ||
+	if (ngtcp2_crypto_generate_stateless_reset_token(
+		    token, endpoint->reset_secret, sizeof endpoint->reset_secret, cid) != 0 ||
 		add_cid(connection, cid) < 0)
 		return NGTCP2_ERR_CALLBACK_FAILURE;
 	return 0;
@@ -155,8 +157,8 @@ static int on_stream_open(ngtcp2_conn *quic, int64_t id, void *user)
 	return lsp_stream_accept(connection, id);
 }
 
-static int on_stream_close(ngtcp2_conn *quic, uint32_t flags, int64_t id, uint64_t code, void *user,
-	void *stream_user)
+static int on_stream_close(
+	ngtcp2_conn *quic, uint32_t flags, int64_t id, uint64_t code, void *user, void *stream_user)
 {
 	struct lsp_connection *connection = user;
 	connection->progress = true;
@@ -196,7 +198,8 @@ static int on_more_stream_data(
 	return 0;
 }
 
-static int on_stateless_reset(ngtcp2_conn *quic, const ngtcp2_pkt_stateless_reset *reset, void *user)
+static int on_stateless_reset(
+	ngtcp2_conn *quic, const ngtcp2_pkt_stateless_reset *reset, void *user)
 {
 	struct lsp_connection *connection = user;
 	connection->reset_received = true;
@@ -211,7 +214,8 @@ static int on_crypto_data(ngtcp2_conn *quic, ngtcp2_encryption_level level, uint
 	return ngtcp2_crypto_recv_crypto_data_cb(quic, level, offset, data, size, user);
 }
 
-/* ---- The handshake is done ------------------------------------------------------------------------ */
+/* ---- The handshake is done
+ * ------------------------------------------------------------------------ */
 
 static bool right_protocol(struct lsp_connection *connection)
 {
@@ -344,7 +348,8 @@ static const ngtcp2_callbacks quic_callbacks = {
 	.version_negotiation = ngtcp2_crypto_version_negotiation_cb,
 };
 
-/* ---- Making one ----------------------------------------------------------------------------------- */
+/* ---- Making one
+ * ----------------------------------------------------------------------------------- */
 
 /*
  * What path MTU discovery tries, in this order; what is not larger than the last success, or not
@@ -389,8 +394,8 @@ static void fill_parameters(
 	parameters->grease_quic_bit = 0;
 }
 
-static struct lsp_connection *allocate(struct lsp_endpoint *endpoint,
-	struct lsp_udp_socket *socket, const struct sockaddr_storage *remote, bool outgoing, lsp_time now)
+static struct lsp_connection *allocate(struct lsp_endpoint *endpoint, struct lsp_udp_socket *socket,
+	const struct sockaddr_storage *remote, bool outgoing, lsp_time now)
 {
 	struct lsp_connection *connection = calloc(1, sizeof *connection);
 	if (!connection)
@@ -405,14 +410,14 @@ static struct lsp_connection *allocate(struct lsp_endpoint *endpoint,
 	connection->allocator =
 		(ngtcp2_mem){connection, quic_malloc, quic_free, quic_calloc, quic_realloc};
 	lsp_rate_limit_set(&connection->idle_packets, IDLE_PACKET_RATE, IDLE_PACKET_BURST, now);
-	lsp_rate_limit_set(
-		&connection->stream_resets, STREAM_RESET_RATE, STREAM_RESET_BURST, now);
+	lsp_rate_limit_set(&connection->stream_resets, STREAM_RESET_RATE, STREAM_RESET_BURST, now);
 	DL_APPEND2(endpoint->connections, connection, previous, next);
 	return connection;
 }
 
 /* The local end of the path is the same for all: which address it is, is the socket's matter. */
-static ngtcp2_path path_to(const struct lsp_udp_socket *socket, const struct sockaddr_storage *remote)
+static ngtcp2_path path_to(
+	const struct lsp_udp_socket *socket, const struct sockaddr_storage *remote)
 {
 	static struct sockaddr_in any_v4 = {.sin_family = AF_INET};
 	static struct sockaddr_in6 any_v6 = {.sin6_family = AF_INET6};
@@ -458,8 +463,8 @@ int lsp_connection_new_client(struct lsp_endpoint *endpoint, struct lsp_udp_sock
 	return 0;
 }
 
-static int make_server_quic(struct lsp_connection *connection, const ngtcp2_pkt_hd *header,
-	const ngtcp2_cid *odcid)
+static int make_server_quic(
+	struct lsp_connection *connection, const ngtcp2_pkt_hd *header, const ngtcp2_cid *odcid)
 {
 	struct lsp_endpoint *endpoint = connection->endpoint;
 	ngtcp2_settings settings;
@@ -512,7 +517,8 @@ int lsp_connection_new_server(struct lsp_endpoint *endpoint, const struct lsp_ar
 	return 0;
 }
 
-/* ---- Reading, timers -------------------------------------------------------------------------------- */
+/* ---- Reading, timers
+ * -------------------------------------------------------------------------------- */
 
 void lsp_connection_mark_dirty(struct lsp_connection *connection)
 {
@@ -571,7 +577,8 @@ void lsp_connection_run_timers(struct lsp_connection *connection, lsp_time now)
 	lsp_connection_mark_dirty(connection);
 }
 
-/* ---- The end ------------------------------------------------------------------------------------------ */
+/* ---- The end
+ * ------------------------------------------------------------------------------------------ */
 
 static const struct {
 	enum lsp_close_reason reason;
@@ -635,8 +642,8 @@ void lsp_connection_end(struct lsp_connection *connection, enum lsp_close_reason
 	connection->state = LSP_CONNECTION_ENDED;
 	connection->endpoint->ended = true;
 	if (message)
-		snprintf(connection->close_message, sizeof connection->close_message, "%s",
-			message);
+		snprintf(
+			connection->close_message, sizeof connection->close_message, "%s", message);
 	clean_message(connection->close_message);
 	connection->close = (struct lsp_close){reason, by_peer, connection->close_message};
 	connection->say_nothing |= by_peer || reason == LSP_CLOSE_LOST ||
@@ -678,8 +685,8 @@ static void end_by_crypto(struct lsp_connection *connection)
 	const char *name = gnutls_alert_get_name((gnutls_alert_description_t)alert);
 	char text[LSP_CLOSE_MESSAGE_MAX];
 	snprintf(text, sizeof text, "TLS: %s", alert && name ? name : "the handshake failed");
-	lsp_connection_end(connection,
-		connection->was_up ? LSP_CLOSE_PROTOCOL : LSP_CLOSE_REFUSED, false, text);
+	lsp_connection_end(connection, connection->was_up ? LSP_CLOSE_PROTOCOL : LSP_CLOSE_REFUSED,
+		false, text);
 }
 
 void lsp_connection_break(struct lsp_connection *connection, int code)
@@ -766,8 +773,7 @@ static void send_close(struct lsp_connection *connection, lsp_time now)
 static void drop_quic(struct lsp_connection *connection)
 {
 	if (connection->dirty)
-		DL_DELETE2(
-			connection->endpoint->dirty, connection, dirty_previous, dirty_next);
+		DL_DELETE2(connection->endpoint->dirty, connection, dirty_previous, dirty_next);
 	connection->dirty = false;
 	ngtcp2_conn_del(connection->quic);
 	connection->quic = NULL;
@@ -815,7 +821,8 @@ void lsp_connection_free(struct lsp_connection *connection)
 	free(connection);
 }
 
-/* ---- For the caller ------------------------------------------------------------------------------------- */
+/* ---- For the caller
+ * ------------------------------------------------------------------------------------- */
 
 void lsp_connection_close(
 	struct lsp_connection *connection, enum lsp_close_reason reason, const char *message)

@@ -11,12 +11,14 @@
 #define STRAY_ANSWERS 1000 /* a second */
 #define PORT_TRIES 20
 
-/* ---- What the loop does ----------------------------------------------------------------------------- */
+/* ---- What the loop does
+ * ----------------------------------------------------------------------------- */
 
 static void run_timers(struct lsp_endpoint *endpoint, lsp_time now)
 {
 	struct lsp_connection *connection, *next;
-	DL_FOREACH_SAFE2(endpoint->connections, connection, next, next) {
+	DL_FOREACH_SAFE2(endpoint->connections, connection, next, next)
+	{
 		if (connection->state == LSP_CONNECTION_HUSK) {
 			if (connection->husk_until <= now)
 				lsp_connection_free(connection);
@@ -48,7 +50,8 @@ static bool reap(struct lsp_endpoint *endpoint)
 	if (!endpoint->ended)
 		return false;
 	endpoint->ended = false;
-	DL_FOREACH_SAFE2(endpoint->connections, connection, next, next) {
+	DL_FOREACH_SAFE2(endpoint->connections, connection, next, next)
+	{
 		if (connection->state == LSP_CONNECTION_ENDED)
 			finish_connection(endpoint, connection);
 	}
@@ -69,7 +72,8 @@ static void report_broken(struct lsp_endpoint *endpoint)
 	if (!endpoint->broken || endpoint->closing)
 		return;
 	endpoint->closing = true;
-	DL_FOREACH2(endpoint->connections, connection, next) {
+	DL_FOREACH2(endpoint->connections, connection, next)
+	{
 		connection->say_nothing = true;
 		lsp_connection_end(
 			connection, LSP_CLOSE_FAILED, false, endpoint->broken_error.message);
@@ -83,9 +87,10 @@ lsp_time lsp_endpoint_deadline(const struct lsp_endpoint *endpoint)
 {
 	lsp_time deadline = LSP_TIME_NEVER;
 	const struct lsp_connection *connection;
-	DL_FOREACH2(endpoint->connections, connection, next) {
+	DL_FOREACH2(endpoint->connections, connection, next)
+	{
 		lsp_time when = connection->state == LSP_CONNECTION_HUSK ? connection->husk_until
-									  : connection->expiry;
+									 : connection->expiry;
 		if (connection->refusing)
 			when = LSP_MIN(when, connection->refuse_at);
 		if (connection->paused)
@@ -177,7 +182,8 @@ static void watch_sockets(struct lsp_endpoint *endpoint)
 	}
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------------ */
+/* ---- Opening
+ * ------------------------------------------------------------------------------------------ */
 
 static void fill_defaults(struct lsp_endpoint_options *options)
 {
@@ -350,8 +356,8 @@ static void make_secrets(struct lsp_endpoint *endpoint)
 	memcpy(endpoint->token_secret, secret.bytes, sizeof endpoint->token_secret);
 }
 
-int lsp_endpoint_new(const struct lsp_endpoint_options *options,
-	struct lsp_endpoint **ret_endpoint, struct lsp_error *err)
+int lsp_endpoint_new(const struct lsp_endpoint_options *options, struct lsp_endpoint **ret_endpoint,
+	struct lsp_error *err)
 {
 	struct lsp_endpoint *endpoint = calloc(1, sizeof *endpoint);
 	if (!endpoint)
@@ -367,8 +373,8 @@ int lsp_endpoint_new(const struct lsp_endpoint_options *options,
 	endpoint->alarm_fd = -1;
 	endpoint->alarm_at = LSP_TIME_NEVER;
 	make_secrets(endpoint);
-	lsp_rate_limit_set(&endpoint->stray_answers, STRAY_ANSWERS, LSP_SECOND,
-		lsp_endpoint_now(endpoint));
+	lsp_rate_limit_set(
+		&endpoint->stray_answers, STRAY_ANSWERS, LSP_SECOND, lsp_endpoint_now(endpoint));
 	int r = lsp_cid_table_init(&endpoint->cids, CID_BUCKETS, err);
 	if (r == 0)
 		r = lsp_udp_receiver_new(&endpoint->receiver, err);
@@ -386,7 +392,8 @@ int lsp_endpoint_new(const struct lsp_endpoint_options *options,
 	return 0;
 }
 
-/* ---- Closing ------------------------------------------------------------------------------------------- */
+/* ---- Closing
+ * ------------------------------------------------------------------------------------------- */
 
 /* The second time, for the sake of a full receive buffer at the other end. */
 static void repeat_close(struct lsp_connection *connection)
@@ -404,17 +411,16 @@ void lsp_endpoint_close_all(
 	lsp_time now = lsp_endpoint_now(endpoint);
 	endpoint->closing = true;
 	DL_FOREACH2(endpoint->connections, connection, next)
-		lsp_connection_close(connection, reason, message);
+	lsp_connection_close(connection, reason, message);
 	if (endpoint->in_quic)
 		return; /* a moment later, from the loop */
 	DL_FOREACH2(endpoint->connections, connection, next)
-		lsp_connection_bury(connection, now);
+	lsp_connection_bury(connection, now);
 	DL_FOREACH2(endpoint->connections, connection, next)
-		repeat_close(connection);
+	repeat_close(connection);
 }
 
-void lsp_endpoint_free(
-	struct lsp_endpoint *endpoint, void (*freed)(void *argument), void *argument)
+void lsp_endpoint_free(struct lsp_endpoint *endpoint, void (*freed)(void *argument), void *argument)
 {
 	struct lsp_connection *connection;
 	endpoint->freed = freed;
@@ -425,12 +431,13 @@ void lsp_endpoint_free(
 	while (lsp_streams_run_events(endpoint))
 		;
 	DL_FOREACH2(endpoint->connections, connection, next)
-		repeat_close(connection);
+	repeat_close(connection);
 	endpoint->silent = true;
 	close_handles(endpoint);
 }
 
-/* ---- For the caller --------------------------------------------------------------------------------------- */
+/* ---- For the caller
+ * --------------------------------------------------------------------------------------- */
 
 static struct lsp_udp_socket *socket_for(struct lsp_endpoint *endpoint, int family)
 {
@@ -493,7 +500,7 @@ void lsp_endpoint_set_lower_effort(struct lsp_endpoint *endpoint, bool on)
 	struct lsp_connection *connection;
 	endpoint->lower_effort = on;
 	DL_FOREACH2(endpoint->connections, connection, next)
-		connection->lower_effort = on;
+	connection->lower_effort = on;
 }
 
 void lsp_endpoint_get_stats(

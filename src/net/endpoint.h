@@ -62,8 +62,8 @@ enum lsp_close_reason {
 	LSP_CLOSE_OTHER = 15,
 	/* Noticed here, never sent: */
 	LSP_CLOSE_LOST = 1000, /* silence, or the other side forgot the connection (it restarted) */
-	LSP_CLOSE_REFUSED,     /* the handshake failed: no common version, no certificate, no ALPN */
-	LSP_CLOSE_NO_ANSWER,   /* nobody answered the handshake in time */
+	LSP_CLOSE_REFUSED,   /* the handshake failed: no common version, no certificate, no ALPN */
+	LSP_CLOSE_NO_ANSWER, /* nobody answered the handshake in time */
 };
 
 /* "goodbye", "protocol", "lost", …: stable, for JSON. */
@@ -71,15 +71,16 @@ const char *lsp_close_reason_name(enum lsp_close_reason reason);
 
 struct lsp_close {
 	enum lsp_close_reason reason;
-	bool by_peer;        /* the other side said so; false: noticed or decided here */
-	const char *message; /* one line, printable UTF-8, may be empty; until the callback returns */
+	bool by_peer; /* the other side said so; false: noticed or decided here */
+	const char
+		*message; /* one line, printable UTF-8, may be empty; until the callback returns */
 };
 
 /*
  * What a stream is reset with: part of the protocol as well. 0 is an orderly end.
  */
 enum lsp_stream_code {
-	LSP_STREAM_DONE = 0,      /* both directions ended with FIN and all of ours was acknowledged */
+	LSP_STREAM_DONE = 0, /* both directions ended with FIN and all of ours was acknowledged */
 	LSP_STREAM_CANCELLED = 1, /* not wanted any more */
 	LSP_STREAM_PROTOCOL = 2,  /* the other side broke a rule on it */
 	LSP_STREAM_FAILED = 3,    /* what it was for failed */
@@ -88,7 +89,8 @@ enum lsp_stream_code {
 	LSP_STREAM_CONNECTION = 1000, /* the connection ended */
 };
 
-/* ---- The endpoint ------------------------------------------------------------------------------ */
+/* ---- The endpoint ------------------------------------------------------------------------------
+ */
 
 struct lsp_endpoint_callbacks {
 	/* A handshake is done, in either direction; the peer's id is proven. */
@@ -97,16 +99,17 @@ struct lsp_endpoint_callbacks {
 	 * A connection that was made here (whether it came to `connected` or not), or that came to
 	 * `connected`, is over. Incoming handshakes that fail are only counted.
 	 */
-	void (*closed)(struct lsp_connection *connection, const struct lsp_close *close,
-		void *argument);
+	void (*closed)(
+		struct lsp_connection *connection, const struct lsp_close *close, void *argument);
 	/*
-	 * The peer opened a stream. Give it callbacks here (lsp_stream_set_callbacks), or it is reset.
+	 * The peer opened a stream. Give it callbacks here (lsp_stream_set_callbacks), or it is
+	 * reset.
 	 */
 	void (*stream)(
 		struct lsp_connection *connection, struct lsp_stream *stream, void *argument);
 	/*
-	 * The sockets do not work any more. The endpoint is of no use: free it (later, not here). All
-	 * connections have been closed as FAILED.
+	 * The sockets do not work any more. The endpoint is of no use: free it (later, not here).
+	 * All connections have been closed as FAILED.
 	 */
 	void (*failed)(const struct lsp_error *error, void *argument);
 };
@@ -114,37 +117,39 @@ struct lsp_endpoint_callbacks {
 /* Zero in a field means its default, which is in brackets. */
 struct lsp_endpoint_options {
 	uv_loop_t *loop;
-	const struct lsp_clock *clock;     /* [the machine's] */
-	struct lsp_identity *identity;     /* a reference is taken */
+	const struct lsp_clock *clock;                  /* [the machine's] */
+	struct lsp_identity *identity;                  /* a reference is taken */
 	const struct lsp_endpoint_callbacks *callbacks; /* stays; `connected` … may be NULL */
 	void *argument;
 
 	const struct sockaddr_storage *listen; /* one address; NULL: all, IPv4 and IPv6 */
-	uint16_t port;          /* used when `listen` is NULL; 0: a free one */
-	const char *interface;  /* only this one (SO_BINDTODEVICE); NULL: all */
+	uint16_t port;                         /* used when `listen` is NULL; 0: a free one */
+	const char *interface;                 /* only this one (SO_BINDTODEVICE); NULL: all */
 
-	unsigned max_connections;     /* established ones, both directions [512] */
-	unsigned max_handshakes;      /* incoming, unfinished [256] */
-	unsigned retry_threshold;     /* from so many on Retry; 1 with `always_retry` [32] */
+	unsigned max_connections; /* established ones, both directions [512] */
+	unsigned max_handshakes;  /* incoming, unfinished [256] */
+	unsigned retry_threshold; /* from so many on Retry; 1 with `always_retry` [32] */
 	bool always_retry;
-	unsigned max_streams;         /* that a peer may have open at once, per connection [256] */
-	size_t stream_window;         /* bytes in flight to us on a stream that we opened [4 MiB] */
-	size_t request_window;        /* on a stream that the peer opened [256 KiB] */
-	size_t connection_window;     /* on all of them together [16 MiB] */
-	size_t connection_memory;     /* of the QUIC state of one connection [64 MiB] */
-	size_t low_water;             /* unsent bytes of a stream below which it is `drained` [256 KiB] */
-	uint64_t idle_timeout;        /* ns [3.8 s] */
-	uint64_t keep_alive;          /* ns [0.8 s] */
-	uint64_t handshake_timeout;   /* ns [5 s] */
-	size_t socket_buffer;         /* asked for, in bytes [8 MiB] */
-	unsigned max_udp_payload;     /* the largest that path MTU discovery tries [8972]; 1200 to 65507 */
-	bool no_gso, no_gro;          /* for tests and measurements */
-	bool plain_dscp;              /* do not mark as lower effort (RFC 8622) */
+	unsigned max_streams;     /* that a peer may have open at once, per connection [256] */
+	size_t stream_window;     /* bytes in flight to us on a stream that we opened [4 MiB] */
+	size_t request_window;    /* on a stream that the peer opened [256 KiB] */
+	size_t connection_window; /* on all of them together [16 MiB] */
+	size_t connection_memory; /* of the QUIC state of one connection [64 MiB] */
+	size_t low_water;      /* unsent bytes of a stream below which it is `drained` [256 KiB] */
+	uint64_t idle_timeout; /* ns [3.8 s] */
+	uint64_t keep_alive;   /* ns [0.8 s] */
+	uint64_t handshake_timeout; /* ns [5 s] */
+	size_t socket_buffer;       /* asked for, in bytes [8 MiB] */
+	unsigned max_udp_payload; /* the largest that path MTU discovery tries [8972]; 1200 to 65507
+				   */
+	bool no_gso, no_gro;      /* for tests and measurements */
+	bool plain_dscp;          /* do not mark as lower effort (RFC 8622) */
 };
 
 /*
  * Binds the sockets. -LSP_E_BUSY when the port is taken (two daemons never share one);
- * -LSP_E_NOT_FOUND for an interface that is not there. The options are needed only until it returns.
+ * -LSP_E_NOT_FOUND for an interface that is not there. The options are needed only until it
+ * returns.
  */
 LSP_MUST_CHECK int lsp_endpoint_new(const struct lsp_endpoint_options *options,
 	struct lsp_endpoint **ret_endpoint, struct lsp_error *err);
@@ -170,7 +175,8 @@ uint16_t lsp_endpoint_port(const struct lsp_endpoint *endpoint);
 bool lsp_endpoint_has_family(const struct lsp_endpoint *endpoint, int family);
 const struct lsp_hash *lsp_endpoint_peer_id(const struct lsp_endpoint *endpoint);
 
-/* Runs what is due by the clock, then sends. The loop does this by itself with the machine's clock. */
+/* Runs what is due by the clock, then sends. The loop does this by itself with the machine's clock.
+ */
 void lsp_endpoint_tick(struct lsp_endpoint *endpoint);
 /* When something will be due; LSP_TIME_NEVER: nothing as things stand. */
 lsp_time lsp_endpoint_deadline(const struct lsp_endpoint *endpoint);
@@ -188,20 +194,21 @@ struct lsp_endpoint_stats {
 	uint64_t sent_wire, received_wire;       /* UDP payload bytes */
 	uint64_t sent_packets, received_packets; /* QUIC packets (datagrams on the wire) */
 	uint64_t send_calls, receive_calls;      /* of the kernel */
-	uint64_t dropped;        /* datagrams that belonged to nobody or were no QUIC */
-	uint64_t thinned;        /* packets dropped because their connection floods */
-	uint64_t retries;        /* Retry packets sent */
-	uint64_t resets;         /* stateless resets sent */
-	uint64_t refused;        /* incoming handshakes refused: a limit */
+	uint64_t dropped; /* datagrams that belonged to nobody or were no QUIC */
+	uint64_t thinned; /* packets dropped because their connection floods */
+	uint64_t retries; /* Retry packets sent */
+	uint64_t resets;  /* stateless resets sent */
+	uint64_t refused; /* incoming handshakes refused: a limit */
 	uint64_t failed_handshakes;
-	unsigned connections, handshakes;        /* now; outgoing handshakes count as connections */
-	bool gso, gro;           /* in use */
-	int receive_buffer;      /* what the kernel gave, bytes */
+	unsigned connections, handshakes; /* now; outgoing handshakes count as connections */
+	bool gso, gro;                    /* in use */
+	int receive_buffer;               /* what the kernel gave, bytes */
 };
 void lsp_endpoint_get_stats(
 	const struct lsp_endpoint *endpoint, struct lsp_endpoint_stats *ret_stats);
 
-/* ---- Connections --------------------------------------------------------------------------------- */
+/* ---- Connections
+ * --------------------------------------------------------------------------------- */
 
 /*
  * Begins a handshake with whoever is at that address. With an expected id, another key is refused
@@ -214,8 +221,8 @@ LSP_MUST_CHECK int lsp_endpoint_connect(struct lsp_endpoint *endpoint,
 	struct lsp_connection **ret_connection, struct lsp_error *err);
 
 /* Ends it and tells the other side. The message may be NULL. Nothing on one that has ended. */
-void lsp_connection_close(struct lsp_connection *connection, enum lsp_close_reason reason,
-	const char *message);
+void lsp_connection_close(
+	struct lsp_connection *connection, enum lsp_close_reason reason, const char *message);
 /* Ends it as lost, without a word to the other side. */
 void lsp_connection_abandon(struct lsp_connection *connection, const char *message);
 
@@ -231,45 +238,45 @@ bool lsp_connection_is_outgoing(const struct lsp_connection *connection);
 const struct sockaddr_storage *lsp_connection_address(const struct lsp_connection *connection);
 
 /* The endpoint's functions of the same names, for one connection; both limits hold. */
-void lsp_connection_set_send_limit(
-	struct lsp_connection *connection, uint64_t bytes_per_second);
+void lsp_connection_set_send_limit(struct lsp_connection *connection, uint64_t bytes_per_second);
 void lsp_connection_set_lower_effort(struct lsp_connection *connection, bool on);
 
 struct lsp_connection_stats {
-	uint64_t sent, received;           /* stream bytes; what is sent again does not count again */
+	uint64_t sent, received; /* stream bytes; what is sent again does not count again */
 	uint64_t sent_wire, received_wire; /* UDP payload bytes */
 	uint64_t sent_packets, received_packets;
 	uint64_t rtt_latest, rtt_min, rtt_smoothed; /* ns; 0 before the first sample */
 	uint64_t rtt_variation;
-	uint64_t cwnd, in_flight;          /* bytes */
-	uint64_t queued;                   /* unsent bytes of all streams */
-	size_t udp_payload;                /* the path's, as discovered so far */
-	size_t memory;                     /* bytes of QUIC state */
-	unsigned streams;                  /* open now */
-	lsp_time since;                    /* handshake done (or begun) */
-	lsp_time last_received;            /* a packet came; 0: none yet */
+	uint64_t cwnd, in_flight; /* bytes */
+	uint64_t queued;          /* unsent bytes of all streams */
+	size_t udp_payload;       /* the path's, as discovered so far */
+	size_t memory;            /* bytes of QUIC state */
+	unsigned streams;         /* open now */
+	lsp_time since;           /* handshake done (or begun) */
+	lsp_time last_received;   /* a packet came; 0: none yet */
 };
 void lsp_connection_get_stats(
 	const struct lsp_connection *connection, struct lsp_connection_stats *ret_stats);
 
-/* ---- Streams --------------------------------------------------------------------------------------- */
+/* ---- Streams
+ * --------------------------------------------------------------------------------------- */
 
 struct lsp_stream_callbacks {
 	/*
-	 * Bytes in order, valid during the call only; fin with the last ones (or with none). Every byte
-	 * takes room in the window until lsp_stream_consume gives it back: a slow reader holds the
-	 * sender.
+	 * Bytes in order, valid during the call only; fin with the last ones (or with none). Every
+	 * byte takes room in the window until lsp_stream_consume gives it back: a slow reader holds
+	 * the sender.
 	 */
 	void (*data)(struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin,
 		void *argument);
 	/*
-	 * Less than the low-water mark is unsent: write more, or finish. Once per write, and once more
-	 * when nothing is left. May be NULL.
+	 * Less than the low-water mark is unsent: write more, or finish. Once per write, and once
+	 * more when nothing is left. May be NULL.
 	 */
 	void (*drained)(struct lsp_stream *stream, void *argument);
 	/*
-	 * It is over: an enum lsp_stream_code, or another number that the peer chose. Any other code than
-	 * DONE: bytes may be missing in either direction.
+	 * It is over: an enum lsp_stream_code, or another number that the peer chose. Any other
+	 * code than DONE: bytes may be missing in either direction.
 	 */
 	void (*closed)(struct lsp_stream *stream, uint64_t code, void *argument);
 };
@@ -283,8 +290,8 @@ LSP_MUST_CHECK int lsp_connection_open_stream(struct lsp_connection *connection,
 	const struct lsp_stream_callbacks *callbacks, void *argument,
 	struct lsp_stream **ret_stream, struct lsp_error *err);
 
-void lsp_stream_set_callbacks(struct lsp_stream *stream,
-	const struct lsp_stream_callbacks *callbacks, void *argument);
+void lsp_stream_set_callbacks(
+	struct lsp_stream *stream, const struct lsp_stream_callbacks *callbacks, void *argument);
 struct lsp_connection *lsp_stream_connection(const struct lsp_stream *stream);
 
 /* Queues a copy. -LSP_E_CLOSED when its sending side is over (then `closed` comes, or came). */
@@ -295,8 +302,8 @@ LSP_MUST_CHECK int lsp_stream_write(
  * the loop: when the peer has acknowledged them, or the stream is over, or after an abort. On an
  * error nothing is queued and release is not called.
  */
-LSP_MUST_CHECK int lsp_stream_write_owned(struct lsp_stream *stream, const void *data,
-	size_t size, void (*release)(void *argument), void *argument, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_stream_write_owned(struct lsp_stream *stream, const void *data, size_t size,
+	void (*release)(void *argument), void *argument, struct lsp_error *err);
 /* No more will be written: FIN follows what is queued. */
 void lsp_stream_finish(struct lsp_stream *stream);
 /* Gives back room in the window, at most what was received. */

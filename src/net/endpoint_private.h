@@ -20,7 +20,8 @@
 #include <utlist.h>
 
 #define LSP_CID_SIZE 16
-/* Ids of ours that one connection can have at a time: ngtcp2 hands out up to 8, and the first two. */
+/* Ids of ours that one connection can have at a time: ngtcp2 hands out up to 8, and the first two.
+ */
 #define LSP_CONNECTION_CIDS 12
 #define LSP_LOCAL_STREAMS_MAX 16384
 #define LSP_CLOSE_PACKET_MAX 1200
@@ -29,7 +30,8 @@
 #define LSP_WIRE_OVERHEAD_V6 (8 + 40 + 14)
 #define LSP_DSCP_LOWER_EFFORT 1
 
-/* ---- Streams ---------------------------------------------------------------------------------- */
+/* ---- Streams ----------------------------------------------------------------------------------
+ */
 
 /* A run of bytes that waits to be sent, or to be acknowledged. */
 struct lsp_segment {
@@ -51,38 +53,40 @@ struct lsp_stream {
 	/* Sending. `sending` is the segment that the next byte comes from. */
 	struct lsp_segment *first, *last, *sending;
 	size_t sending_offset;
-	uint64_t written;  /* all that was queued */
-	uint64_t sent;     /* of it given to QUIC */
-	uint64_t turn;     /* bytes sent in this turn */
+	uint64_t written; /* all that was queued */
+	uint64_t sent;    /* of it given to QUIC */
+	uint64_t turn;    /* bytes sent in this turn */
 
 	uint64_t received, consumed;
 	uint64_t end_code;
 
-	bool finish;       /* no more will be written */
+	bool finish; /* no more will be written */
 	bool fin_sent;
-	bool write_over;   /* reset, or the peer wants no more */
+	bool write_over; /* reset, or the peer wants no more */
 	bool fin_received;
 	bool reset_received;
-	bool shut;         /* we have reset it */
-	bool ready;        /* in the connection's list of those that can send */
-	bool blocked;      /* by the peer's window */
+	bool shut;    /* we have reset it */
+	bool ready;   /* in the connection's list of those that can send */
+	bool blocked; /* by the peer's window */
 	bool want_drained, in_events;
-	bool over;         /* `closed` is due or was called: the handle is dead */
-	bool detached;     /* nobody listens any more */
-	bool quic_over;    /* ngtcp2 does not know it any more */
+	bool over;      /* `closed` is due or was called: the handle is dead */
+	bool detached;  /* nobody listens any more */
+	bool quic_over; /* ngtcp2 does not know it any more */
 
 	struct lsp_stream *previous, *next;             /* of the connection */
 	struct lsp_stream *ready_previous, *ready_next; /* ready, or waiting for an id */
 	struct lsp_stream *event_previous, *event_next; /* drained or closed is due */
 };
 
-/* ---- Connections -------------------------------------------------------------------------------- */
+/* ---- Connections --------------------------------------------------------------------------------
+ */
 
 enum lsp_connection_state {
 	LSP_CONNECTION_HANDSHAKE,
 	LSP_CONNECTION_UP,    /* `connected` was called */
 	LSP_CONNECTION_ENDED, /* nothing more comes but `closed` */
-	LSP_CONNECTION_HUSK,  /* `closed` was called: answers late packets with the close, then goes */
+	LSP_CONNECTION_HUSK,  /* `closed` was called: answers late packets with the close, then goes
+			       */
 };
 
 struct lsp_connection {
@@ -108,10 +112,10 @@ struct lsp_connection {
 	/* The end. */
 	struct lsp_close close;
 	char close_message[LSP_CLOSE_MESSAGE_MAX];
-	int quic_error;        /* of ngtcp2, negative; 0: closed for a reason of ours */
-	bool say_nothing;      /* do not send CONNECTION_CLOSE */
-	bool reset_received;   /* a stateless reset: the other side forgot us */
-	bool refusing;         /* the key is wrong: closes once the other side can read why */
+	int quic_error;      /* of ngtcp2, negative; 0: closed for a reason of ours */
+	bool say_nothing;    /* do not send CONNECTION_CLOSE */
+	bool reset_received; /* a stateless reset: the other side forgot us */
+	bool refusing;       /* the key is wrong: closes once the other side can read why */
 	lsp_time refuse_at;
 	uint8_t *close_packet; /* of a husk */
 	size_t close_size;
@@ -119,11 +123,11 @@ struct lsp_connection {
 	lsp_time husk_until;
 
 	/* Sending. */
-	bool dirty;            /* in the endpoint's list of those with something to send */
-	bool paused;           /* waits for a limit of bytes per second */
-	bool data_blocked;     /* the peer's window for the whole connection is full */
+	bool dirty;        /* in the endpoint's list of those with something to send */
+	bool paused;       /* waits for a limit of bytes per second */
+	bool data_blocked; /* the peer's window for the whole connection is full */
 	bool lower_effort;
-	lsp_time expiry;       /* when ngtcp2 wants to be called */
+	lsp_time expiry; /* when ngtcp2 wants to be called */
 	struct lsp_rate_limit limit;
 	struct lsp_stream *ready, *waiting, *streams;
 	unsigned stream_count, local_stream_count;
@@ -136,11 +140,12 @@ struct lsp_connection {
 	uint64_t sent, received, sent_wire, received_wire, sent_packets, received_packets;
 	lsp_time since, last_received;
 
-	struct lsp_connection *previous, *next;             /* of the endpoint */
+	struct lsp_connection *previous, *next; /* of the endpoint */
 	struct lsp_connection *dirty_previous, *dirty_next;
 };
 
-/* ---- The endpoint ------------------------------------------------------------------------------- */
+/* ---- The endpoint -------------------------------------------------------------------------------
+ */
 
 struct lsp_endpoint {
 	uv_loop_t *loop;
@@ -160,10 +165,10 @@ struct lsp_endpoint {
 	struct lsp_connection *connections, *dirty;
 	struct lsp_stream *events; /* streams with `drained` or `closed` due */
 	unsigned connection_count, handshake_count;
-	bool in_quic;     /* in the midst of ngtcp2's work */
-	bool ended;       /* some connection has ended and was not reaped yet */
-	bool closing;     /* takes and makes no more connections */
-	bool silent;      /* no more callbacks: being freed */
+	bool in_quic; /* in the midst of ngtcp2's work */
+	bool ended;   /* some connection has ended and was not reaped yet */
+	bool closing; /* takes and makes no more connections */
+	bool silent;  /* no more callbacks: being freed */
 	bool broken;
 	struct lsp_error broken_error;
 
@@ -208,8 +213,8 @@ LSP_MUST_CHECK int lsp_connection_new_client(struct lsp_endpoint *endpoint,
  * not run backwards for ngtcp2, which asserts it).
  */
 LSP_MUST_CHECK int lsp_connection_new_server(struct lsp_endpoint *endpoint,
-	const struct lsp_arrival *arrival, const ngtcp2_pkt_hd *header, const ngtcp2_cid *odcid, lsp_time now,
-	struct lsp_connection **ret_connection, struct lsp_error *err);
+	const struct lsp_arrival *arrival, const ngtcp2_pkt_hd *header, const ngtcp2_cid *odcid,
+	lsp_time now, struct lsp_connection **ret_connection, struct lsp_error *err);
 /* One packet of it. */
 void lsp_connection_read(struct lsp_connection *connection, const struct lsp_arrival *arrival,
 	const uint8_t *data, size_t size, lsp_time now);

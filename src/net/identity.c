@@ -66,7 +66,8 @@ void lsp_identity_secret(
 	lsp_sha256_pair(ret_secret, &identity->seed, &name);
 }
 
-/* ---- The peer id --------------------------------------------------------------------------------- */
+/* ---- The peer id
+ * --------------------------------------------------------------------------------- */
 
 static int hash_public_key(gnutls_x509_crt_t certificate, struct lsp_hash *ret_peer_id)
 {
@@ -105,7 +106,8 @@ int lsp_identity_of_certificate(
 	return 0;
 }
 
-/* ---- From a key to an identity ------------------------------------------------------------------- */
+/* ---- From a key to an identity
+ * ------------------------------------------------------------------- */
 
 static int take_seed(struct lsp_identity *identity)
 {
@@ -141,12 +143,11 @@ static int make_certificate(struct lsp_identity *identity)
 		(r = gnutls_x509_crt_set_activation_time(certificate, 0)) < 0 ||
 		(r = gnutls_x509_crt_set_expiration_time(
 			 certificate, GNUTLS_X509_NO_WELL_DEFINED_EXPIRATION)) < 0 ||
-		(r = gnutls_x509_crt_set_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0,
-			 name, sizeof name - 1)) < 0 ||
+		(r = gnutls_x509_crt_set_dn_by_oid(
+			 certificate, GNUTLS_OID_X520_COMMON_NAME, 0, name, sizeof name - 1)) < 0 ||
 		(r = gnutls_x509_crt_set_key(certificate, identity->key)) < 0)
 		return r;
-	return gnutls_x509_crt_sign2(
-		certificate, certificate, identity->key, GNUTLS_DIG_SHA512, 0);
+	return gnutls_x509_crt_sign2(certificate, certificate, identity->key, GNUTLS_DIG_SHA512, 0);
 }
 
 static int make_credentials(struct lsp_identity *identity)
@@ -190,8 +191,8 @@ static int generate_key(gnutls_x509_privkey_t *ret_key, struct lsp_error *err)
 	int r = gnutls_x509_privkey_init(&key);
 	if (r < 0)
 		return tls_error(err, r, "cannot make a key");
-	r = gnutls_x509_privkey_generate(key, GNUTLS_PK_EDDSA_ED25519,
-		GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_ED25519), 0);
+	r = gnutls_x509_privkey_generate(
+		key, GNUTLS_PK_EDDSA_ED25519, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_ED25519), 0);
 	if (r < 0) {
 		gnutls_x509_privkey_deinit(key);
 		return tls_error(err, r, "cannot make a key");
@@ -207,7 +208,8 @@ int lsp_identity_new(struct lsp_identity **ret_identity, struct lsp_error *err)
 	return r < 0 ? r : identity_from_key(key, ret_identity, err);
 }
 
-/* ---- On disk --------------------------------------------------------------------------------------- */
+/* ---- On disk
+ * --------------------------------------------------------------------------------------- */
 
 static int save_key(int dir_fd, gnutls_x509_privkey_t key, struct lsp_error *err)
 {
@@ -255,8 +257,7 @@ static int parse_key(const struct lsp_buffer *text, gnutls_x509_privkey_t *ret_k
 	int r = gnutls_x509_privkey_init(&key);
 	if (r < 0)
 		return r;
-	r = gnutls_x509_privkey_import2(
-		key, &datum, GNUTLS_X509_FMT_PEM, NULL, GNUTLS_PKCS_PLAIN);
+	r = gnutls_x509_privkey_import2(key, &datum, GNUTLS_X509_FMT_PEM, NULL, GNUTLS_PKCS_PLAIN);
 	if (r < 0)
 		gnutls_x509_privkey_deinit(key);
 	else
@@ -279,7 +280,8 @@ static int load(const char *state_dir, int dir_fd, struct lsp_identity **ret_ide
 		return lsp_error_no_memory(err, "net");
 	if (r < 0)
 		return lsp_error_set(err, "net", LSP_E_PROTOCOL,
-			"%s/%s holds no private key (%s): restore it from a copy, or run `lanspread "
+			"%s/%s holds no private key (%s): restore it from a copy, or run "
+			"`lanspread "
 			"identity rotate` to become a new peer",
 			state_dir, LSP_IDENTITY_FILE, gnutls_strerror(r));
 	r = make_private(dir_fd, err);

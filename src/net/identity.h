@@ -24,8 +24,8 @@ struct lsp_identity;
 
 /*
  * The identity in that folder, made first where there is none (the folder must be there). A file
- * that is no key gives -LSP_E_PROTOCOL and is left alone: losing an identity is the user's decision.
- * A file that others can read is taken and its mode corrected.
+ * that is no key gives -LSP_E_PROTOCOL and is left alone: losing an identity is the user's
+ * decision. A file that others can read is taken and its mode corrected.
  */
 LSP_MUST_CHECK int lsp_identity_open(
 	const char *state_dir, struct lsp_identity **ret_identity, struct lsp_error *err);

@@ -49,12 +49,12 @@ static void send_stateless_reset(struct lsp_endpoint *endpoint, const struct lsp
 	if (size <= RESET_SIZE || endpoint->closing)
 		return;
 	ngtcp2_cid_init(&cid, ids->dcid, ids->dcidlen);
-	if (ngtcp2_crypto_generate_stateless_reset_token(token, endpoint->reset_secret,
-		    sizeof endpoint->reset_secret, &cid) != 0)
+	if (ngtcp2_crypto_generate_stateless_reset_token(
+		    token, endpoint->reset_secret, sizeof endpoint->reset_secret, &cid) != 0)
 		return;
 	lsp_random_bytes(noise, sizeof noise);
-	ngtcp2_ssize length = ngtcp2_pkt_write_stateless_reset(packet, sizeof packet, token, noise,
-		RESET_SIZE - NGTCP2_STATELESS_RESET_TOKENLEN);
+	ngtcp2_ssize length = ngtcp2_pkt_write_stateless_reset(
+		packet, sizeof packet, token, noise, RESET_SIZE - NGTCP2_STATELESS_RESET_TOKENLEN);
 	if (length > 0 && lsp_endpoint_send_single(endpoint, arrival, packet, (size_t)length))
 		endpoint->stats.resets++;
 }
@@ -103,7 +103,8 @@ static bool is_ourselves(struct lsp_endpoint *endpoint, const struct lsp_arrival
 {
 	struct lsp_connection *connection =
 		lsp_cid_table_find(&endpoint->cids, header->scid.data, header->scid.datalen);
-	if (!connection || !connection->outgoing || lsp_address_port(arrival->remote) != endpoint->port)
+	if (!connection || !connection->outgoing ||
+		lsp_address_port(arrival->remote) != endpoint->port)
 		return false;
 	lsp_connection_end(connection, LSP_CLOSE_SELF, false, "that address is our own");
 	return true;
@@ -118,9 +119,8 @@ static enum token check_token(struct lsp_endpoint *endpoint, const struct lsp_ar
 		return TOKEN_NONE;
 	return ngtcp2_crypto_verify_retry_token2(ret_odcid, header->token, header->tokenlen,
 		       endpoint->token_secret, sizeof endpoint->token_secret, header->version,
-		       (const ngtcp2_sockaddr *)arrival->remote,
-		       lsp_address_size(arrival->remote), &header->dcid, RETRY_TOKEN_LIFE,
-		       now) == 0
+		       (const ngtcp2_sockaddr *)arrival->remote, lsp_address_size(arrival->remote),
+		       &header->dcid, RETRY_TOKEN_LIFE, now) == 0
 		       ? TOKEN_GOOD
 		       : TOKEN_BAD;
 }
@@ -140,7 +140,8 @@ static struct lsp_connection *accept_connection(struct lsp_endpoint *endpoint,
 	if (is_ourselves(endpoint, arrival, &header))
 		return NULL;
 	enum token token = check_token(endpoint, arrival, &header, &odcid, now);
-	bool crowded = options->always_retry || endpoint->handshake_count >= options->retry_threshold;
+	bool crowded =
+		options->always_retry || endpoint->handshake_count >= options->retry_threshold;
 	if (token == TOKEN_BAD) {
 		send_refusal(endpoint, arrival, &header, NGTCP2_INVALID_TOKEN, now);
 	} else if (token == TOKEN_NONE && crowded) {
@@ -149,8 +150,7 @@ static struct lsp_connection *accept_connection(struct lsp_endpoint *endpoint,
 		   endpoint->handshake_count >= options->max_handshakes) {
 		send_refusal(endpoint, arrival, &header, NGTCP2_CONNECTION_REFUSED, now);
 	} else if (lsp_connection_new_server(endpoint, arrival, &header,
-			   token == TOKEN_GOOD ? &odcid : NULL, now, &connection,
-			   NULL) < 0) {
+			   token == TOKEN_GOOD ? &odcid : NULL, now, &connection, NULL) < 0) {
 		endpoint->stats.refused++;
 		return NULL;
 	}
@@ -165,7 +165,8 @@ static bool offer_reset(struct lsp_endpoint *endpoint, const struct lsp_arrival 
 	const uint8_t *data, size_t size, lsp_time now)
 {
 	struct lsp_connection *connection;
-	DL_FOREACH2(endpoint->connections, connection, next) {
+	DL_FOREACH2(endpoint->connections, connection, next)
+	{
 		if (connection->state != LSP_CONNECTION_UP ||
 			!lsp_address_equal(&connection->remote, arrival->remote))
 			continue;

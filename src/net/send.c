@@ -1,11 +1,11 @@
 /*
- * Sending. Connections that have something to send take turns; a turn is one batch of packets of one
- * size that leaves in one system call. Within a connection the streams take turns too, of
+ * Sending. Connections that have something to send take turns; a turn is one batch of packets of
+ * one size that leaves in one system call. Within a connection the streams take turns too, of
  * STREAM_TURN bytes; one that was idle goes first, so that a request is not stuck behind bulk.
  *
  * A limit in bytes per second holds back stream data only: acknowledgements and what is sent again
- * go out and are paid for, so the limit holds on the wire and the peer's sending is not throttled by
- * ours.
+ * go out and are paid for, so the limit holds on the wire and the peer's sending is not throttled
+ * by ours.
  */
 #include "net/endpoint_private.h"
 
@@ -23,7 +23,8 @@
 
 enum turn { TURN_DONE, TURN_MORE, TURN_BLOCKED };
 
-/* ---- Limits ------------------------------------------------------------------------------------------ */
+/* ---- Limits
+ * ------------------------------------------------------------------------------------------ */
 
 static size_t overhead(const struct lsp_udp_socket *socket)
 {
@@ -63,13 +64,15 @@ void lsp_endpoint_set_send_limit(struct lsp_endpoint *endpoint, uint64_t bytes_p
 	struct lsp_connection *connection;
 	lsp_rate_limit_set(
 		&endpoint->limit, bytes_per_second, LIMIT_BURST, lsp_endpoint_now(endpoint));
-	DL_FOREACH2(endpoint->connections, connection, next) {
+	DL_FOREACH2(endpoint->connections, connection, next)
+	{
 		connection->paused = false;
 		lsp_connection_mark_dirty(connection);
 	}
 }
 
-/* ---- One packet --------------------------------------------------------------------------------------- */
+/* ---- One packet
+ * --------------------------------------------------------------------------------------- */
 
 /* The stream's next bytes; true if those are its last. */
 static bool gather(const struct lsp_stream *stream, ngtcp2_vec vectors[VECTORS], size_t *ret_count)
@@ -160,7 +163,8 @@ static ngtcp2_ssize write_packet(struct lsp_connection *connection, uint8_t *pac
 	}
 }
 
-/* ---- One turn: a batch ---------------------------------------------------------------------------------- */
+/* ---- One turn: a batch
+ * ---------------------------------------------------------------------------------- */
 
 static bool flush(struct lsp_endpoint *endpoint, struct lsp_udp_socket *socket)
 {
@@ -199,8 +203,8 @@ static void count_packet(struct lsp_connection *connection, size_t size, lsp_tim
 }
 
 /*
- * Adds the packet that was just written behind the batch. False: the socket is blocked (the packet is
- * then lost, as on the wire). A packet that does not fit the batch sends that first.
+ * Adds the packet that was just written behind the batch. False: the socket is blocked (the packet
+ * is then lost, as on the wire). A packet that does not fit the batch sends that first.
  */
 static bool add_to_batch(struct lsp_connection *connection, size_t size, const ngtcp2_path *path)
 {
@@ -301,11 +305,12 @@ bool lsp_endpoint_send(struct lsp_endpoint *endpoint, lsp_time now)
 		blocked[index] = turn == TURN_BLOCKED;
 	}
 	DL_FOREACH2(endpoint->dirty, connection, dirty_next)
-		more |= !connection->socket->blocked;
+	more |= !connection->socket->blocked;
 	return more;
 }
 
-/* ---- Single packets ---------------------------------------------------------------------------------------- */
+/* ---- Single packets
+ * ---------------------------------------------------------------------------------------- */
 
 /* Only while everything closes: a full socket gets a moment to empty. */
 static void wait_for_room(struct lsp_endpoint *endpoint, struct lsp_udp_socket *socket)

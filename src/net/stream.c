@@ -13,7 +13,8 @@
 
 #define SEGMENT_CAPACITY_MIN 512
 
-/* ---- Segments ------------------------------------------------------------------------------------- */
+/* ---- Segments
+ * ------------------------------------------------------------------------------------- */
 
 static void release_segment(struct lsp_segment *segment)
 {
@@ -55,7 +56,8 @@ static void append_segment(struct lsp_stream *stream, struct lsp_segment *segmen
 	}
 }
 
-/* ---- Who is ready ---------------------------------------------------------------------------------- */
+/* ---- Who is ready
+ * ---------------------------------------------------------------------------------- */
 
 void lsp_stream_unready(struct lsp_stream *stream)
 {
@@ -91,7 +93,8 @@ void lsp_stream_unblock(struct lsp_stream *stream)
 	lsp_stream_make_ready(stream, false);
 }
 
-/* ---- Events ------------------------------------------------------------------------------------------ */
+/* ---- Events
+ * ------------------------------------------------------------------------------------------ */
 
 static void add_event(struct lsp_stream *stream)
 {
@@ -119,7 +122,8 @@ void lsp_stream_check_drained(struct lsp_stream *stream)
 		add_event(stream);
 }
 
-/* ---- The end of a stream ----------------------------------------------------------------------------- */
+/* ---- The end of a stream
+ * ----------------------------------------------------------------------------- */
 
 static void stream_free(struct lsp_stream *stream)
 {
@@ -248,7 +252,8 @@ bool lsp_streams_run_events(struct lsp_endpoint *endpoint)
 void lsp_streams_end_all(struct lsp_connection *connection)
 {
 	struct lsp_stream *stream, *next;
-	DL_FOREACH_SAFE2(connection->streams, stream, next, next) {
+	DL_FOREACH_SAFE2(connection->streams, stream, next, next)
+	{
 		stream->quic_over = true;
 		stream->write_over = true;
 		if (stream->detached)
@@ -268,7 +273,8 @@ void lsp_streams_free_all(struct lsp_connection *connection)
 		stream_free(connection->streams);
 }
 
-/* ---- Opening ---------------------------------------------------------------------------------------- */
+/* ---- Opening
+ * ---------------------------------------------------------------------------------------- */
 
 static struct lsp_stream *stream_new(struct lsp_connection *connection, int64_t id)
 {
@@ -316,8 +322,7 @@ int lsp_connection_open_stream(struct lsp_connection *connection,
 	if (connection->state != LSP_CONNECTION_UP)
 		return lsp_error_set(err, "net", LSP_E_CLOSED, "the connection is not open");
 	if (connection->stream_count >= LSP_LOCAL_STREAMS_MAX)
-		return lsp_error_set(
-			err, "net", LSP_E_BUSY, "more than %d requests at once",
+		return lsp_error_set(err, "net", LSP_E_BUSY, "more than %d requests at once",
 			LSP_LOCAL_STREAMS_MAX);
 	struct lsp_stream *stream = stream_new(connection, -1);
 	if (!stream)
@@ -343,7 +348,8 @@ struct lsp_connection *lsp_stream_connection(const struct lsp_stream *stream)
 	return stream->connection;
 }
 
-/* ---- Receiving --------------------------------------------------------------------------------------- */
+/* ---- Receiving
+ * --------------------------------------------------------------------------------------- */
 
 /* The stream may be gone when the callback returns. */
 int lsp_stream_receive(struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin)
@@ -371,7 +377,8 @@ void lsp_stream_consume(struct lsp_stream *stream, size_t size)
 	lsp_connection_mark_dirty(connection);
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------------- */
+/* ---- Sending
+ * ------------------------------------------------------------------------------------------- */
 
 void lsp_stream_acked(struct lsp_stream *stream, uint64_t end)
 {

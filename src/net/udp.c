@@ -30,7 +30,8 @@ void lsp_udp_set_sendmsg(ssize_t (*function)(int fd, const struct msghdr *messag
 	do_sendmsg = function ? function : sendmsg;
 }
 
-/* ---- Opening -------------------------------------------------------------------------------------- */
+/* ---- Opening
+ * -------------------------------------------------------------------------------------- */
 
 static void set_int(int fd, int level, int name, int value)
 {
@@ -39,8 +40,8 @@ static void set_int(int fd, int level, int name, int value)
 
 /*
  * Floods of empty datagrams are dropped before they take room in the receive buffer: too short, or
- * neither a long header nor the fixed bit (RFC 9000, 17.2 and 17.3). The packet that the filter sees
- * begins with the UDP header.
+ * neither a long header nor the fixed bit (RFC 9000, 17.2 and 17.3). The packet that the filter
+ * sees begins with the UDP header.
  */
 static void attach_filter(int fd)
 {
@@ -124,8 +125,8 @@ int lsp_udp_open(const struct lsp_udp_options *options, struct lsp_udp_socket *r
 	struct lsp_udp_socket made = {.family = family};
 	made.receive_buffer = set_buffers(fd, options->buffer);
 	made.gro = !options->no_gro && setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
-	made.gso = !options->no_gso &&
-		   setsockopt(fd, SOL_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
+	made.gso =
+		!options->no_gso && setsockopt(fd, SOL_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
 	made.fd = TAKE_FD(fd);
 	made.out = TAKE_PTR(out);
 	*ret_socket = made;
@@ -150,12 +151,13 @@ uint16_t lsp_udp_port(const struct lsp_udp_socket *socket)
 	return lsp_address_port(&address);
 }
 
-/* ---- Sending -------------------------------------------------------------------------------------- */
+/* ---- Sending
+ * -------------------------------------------------------------------------------------- */
 
 static void add_control(struct msghdr *message, int level, int type, const void *data, size_t size)
 {
-	struct cmsghdr *header = (struct cmsghdr *)((char *)message->msg_control +
-						    message->msg_controllen);
+	struct cmsghdr *header =
+		(struct cmsghdr *)((char *)message->msg_control + message->msg_controllen);
 	header->cmsg_level = level;
 	header->cmsg_type = type;
 	header->cmsg_len = CMSG_LEN(size);
@@ -178,8 +180,8 @@ static void add_route_control(struct msghdr *message, const struct lsp_udp_batch
 	if (batch->remote.ss_family == AF_INET)
 		add_control(message, IPPROTO_IP, IP_TOS, &traffic_class, sizeof traffic_class);
 	else
-		add_control(message, IPPROTO_IPV6, IPV6_TCLASS, &traffic_class,
-			sizeof traffic_class);
+		add_control(
+			message, IPPROTO_IPV6, IPV6_TCLASS, &traffic_class, sizeof traffic_class);
 }
 
 static ssize_t send_once(struct lsp_udp_socket *socket, size_t offset, size_t size, size_t segment)
@@ -259,7 +261,8 @@ bool lsp_udp_flush(struct lsp_udp_socket *socket, int *ret_errno)
 	return true;
 }
 
-/* ---- Receiving ------------------------------------------------------------------------------------ */
+/* ---- Receiving
+ * ------------------------------------------------------------------------------------ */
 
 struct lsp_udp_receiver {
 	struct mmsghdr headers[LSP_UDP_MESSAGES];
@@ -322,7 +325,8 @@ int lsp_udp_receive(struct lsp_udp_receiver *receiver, struct lsp_udp_socket *so
 			.msg_controllen = CONTROL_SIZE};
 	int count;
 	do {
-		count = recvmmsg(socket->fd, receiver->headers, LSP_UDP_MESSAGES, MSG_DONTWAIT, NULL);
+		count = recvmmsg(
+			socket->fd, receiver->headers, LSP_UDP_MESSAGES, MSG_DONTWAIT, NULL);
 	} while (count < 0 && errno == EINTR);
 	socket->receive_calls++;
 	if (count < 0)

@@ -2,13 +2,14 @@
  * A UDP socket as QUIC wants it: datagrams in batches, both ways.
  *
  * Sending: packets of one size to one place are laid one after the other into `out` and leave in
- * one system call (UDP_SEGMENT; where the kernel or the driver refuses that, sendmmsg). A batch that
- * the kernel has no room for stays, the socket is `blocked`, and lsp_udp_flush goes on when it polls
- * writable. A batch that cannot be delivered (no route, too large for the link) is a lost packet to
- * QUIC: dropped, and counted.
+ * one system call (UDP_SEGMENT; where the kernel or the driver refuses that, sendmmsg). A batch
+ * that the kernel has no room for stays, the socket is `blocked`, and lsp_udp_flush goes on when it
+ * polls writable. A batch that cannot be delivered (no route, too large for the link) is a lost
+ * packet to QUIC: dropped, and counted.
  *
- * Receiving: recvmmsg into buffers that all sockets share, with UDP_GRO, so that one buffer may hold
- * many packets of one size. Datagrams that cannot be QUIC are dropped by a filter in the kernel.
+ * Receiving: recvmmsg into buffers that all sockets share, with UDP_GRO, so that one buffer may
+ * hold many packets of one size. Datagrams that cannot be QUIC are dropped by a filter in the
+ * kernel.
  *
  * DF is set and the kernel's idea of the path MTU is not used (QUIC probes for itself). Each
  * datagram comes with the address that it was sent to, and answers leave from there, so that a host
@@ -68,8 +69,8 @@ void lsp_udp_close(struct lsp_udp_socket *socket);
 uint16_t lsp_udp_port(const struct lsp_udp_socket *socket);
 
 /*
- * Sends what is in `out`. True: `out` is empty. False: the socket is blocked. A broken socket (not a
- * route, not a full buffer) gives false with *ret_errno set; else that is 0.
+ * Sends what is in `out`. True: `out` is empty. False: the socket is blocked. A broken socket (not
+ * a route, not a full buffer) gives false with *ret_errno set; else that is 0.
  */
 bool lsp_udp_flush(struct lsp_udp_socket *socket, int *ret_errno);
 
@@ -89,8 +90,8 @@ LSP_MUST_CHECK int lsp_udp_receiver_new(
 void lsp_udp_receiver_free(struct lsp_udp_receiver *receiver);
 
 /*
- * How many came (0: none there), into ret_messages, valid until the next call; or the negative errno
- * of a broken socket.
+ * How many came (0: none there), into ret_messages, valid until the next call; or the negative
+ * errno of a broken socket.
  */
 int lsp_udp_receive(struct lsp_udp_receiver *receiver, struct lsp_udp_socket *socket,
 	struct lsp_udp_message ret_messages[LSP_UDP_MESSAGES]);

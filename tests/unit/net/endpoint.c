@@ -188,8 +188,8 @@ static void beyond_the_limit_of_connections_a_peer_is_told_busy(void **state)
 	assert_int_equal(pair.b.closed, 0);
 	struct sockaddr_storage address = loopback(AF_INET, lsp_endpoint_port(pair.a.endpoint));
 	struct lsp_connection *connection;
-	assert_int_equal(lsp_endpoint_connect(pair.b.endpoint, &address, NULL, NULL, &connection,
-				 NULL),
+	assert_int_equal(
+		lsp_endpoint_connect(pair.b.endpoint, &address, NULL, NULL, &connection, NULL),
 		-LSP_E_BUSY);
 	pair_close(&pair);
 }
@@ -216,13 +216,14 @@ static void addresses_that_are_no_peer_are_not_dialled(void **state)
 {
 	struct pair pair;
 	pair_open(&pair);
-	static const char *const hosts[] = {"0.0.0.0", "255.255.255.255", "224.0.0.1", "::", "ff02::1"};
+	static const char *const hosts[] = {
+		"0.0.0.0", "255.255.255.255", "224.0.0.1", "::", "ff02::1"};
 	struct sockaddr_storage address;
 	struct lsp_connection *connection;
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(hosts); i++) {
 		assert_int_equal(lsp_address_parse(hosts[i], 4000, &address, NULL), 0);
-		assert_int_equal(lsp_endpoint_connect(pair.a.endpoint, &address, NULL, NULL,
-					 &connection, NULL),
+		assert_int_equal(lsp_endpoint_connect(
+					 pair.a.endpoint, &address, NULL, NULL, &connection, NULL),
 			-LSP_E_INVALID);
 	}
 	pair_close(&pair);

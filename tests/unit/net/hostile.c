@@ -13,15 +13,15 @@ struct relay {
 	uv_poll_t polls[2];
 	struct sockaddr_storage a, b;
 	struct lsp_random random;
-	unsigned lose, swap;  /* per thousand */
-	size_t largest;       /* longer datagrams are lost: the link's MTU */
+	unsigned lose, swap; /* per thousand */
+	size_t largest;      /* longer datagrams are lost: the link's MTU */
 	bool cut;
 	uint8_t held[65536];
 	size_t held_size;
 	int held_fd;
 	struct sockaddr_storage held_to;
 	unsigned passed, lost, swapped;
-	uint8_t first[2048];  /* what a sent first: an Initial */
+	uint8_t first[2048]; /* what a sent first: an Initial */
 	size_t first_size;
 };
 
@@ -118,7 +118,8 @@ static void relay_close(struct relay *relay, struct pair *pair)
 	close(relay->back);
 }
 
-/* ---- Bytes over the bad link --------------------------------------------------------------------------- */
+/* ---- Bytes over the bad link
+ * --------------------------------------------------------------------------- */
 
 struct echo {
 	uint64_t sent, received, size;
@@ -132,8 +133,8 @@ static uint8_t byte_at(uint64_t offset)
 	return (uint8_t)((offset * UINT64_C(0x9e3779b97f4a7c15)) >> 56);
 }
 
-static void echo_back(struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin,
-	void *argument)
+static void echo_back(
+	struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin, void *argument)
 {
 	struct echo *echo = argument;
 	for (size_t i = 0; i < size; i++)
@@ -264,7 +265,8 @@ static void a_pulled_cable_is_noticed_within_five_seconds(void **state)
 	pair_close(&pair);
 }
 
-/* ---- Strangers ---------------------------------------------------------------------------------------------- */
+/* ---- Strangers
+ * ---------------------------------------------------------------------------------------------- */
 
 static void garbage_and_empty_datagrams_change_nothing(void **state)
 {
@@ -324,8 +326,9 @@ static void a_spoofed_initial_gets_at_most_three_times_its_size(void **state)
 	assert_int_equal(relay.first_size, 1200);
 	pass(victim, relay.first, relay.first_size, &relay.b);
 	size_t got = 0;
-	RUN_UNTIL(&pair.loop, (got += drain_socket(victim),
-		lsp_endpoint_get_stats(pair.b.endpoint, &stats), stats.failed_handshakes == 1));
+	RUN_UNTIL(&pair.loop,
+		(got += drain_socket(victim), lsp_endpoint_get_stats(pair.b.endpoint, &stats),
+			stats.failed_handshakes == 1));
 	assert_true(got > 0);
 	assert_true(got <= 3 * relay.first_size);
 	assert_int_equal(pair.b.connected + pair.b.closed, 0);
@@ -351,7 +354,9 @@ static void a_flood_of_handshakes_is_met_with_retry_and_limits(void **state)
 	pair_close(&pair);
 }
 
-/* ---- Limits --------------------------------------------------------------------------------------------------- */
+/* ---- Limits
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void a_send_limit_holds_on_the_wire(void **state)
 {
@@ -381,7 +386,8 @@ static void quic_state_of_a_connection_is_bounded(void **state)
 {
 	struct pair pair;
 	struct lsp_endpoint_options tight = {.connection_memory = 20000};
-	pair_open_with(&pair, (struct lsp_endpoint_options){.handshake_timeout = LSP_SECOND}, tight);
+	pair_open_with(
+		&pair, (struct lsp_endpoint_options){.handshake_timeout = LSP_SECOND}, tight);
 	(void)dial(&pair.a, lsp_endpoint_port(pair.b.endpoint), AF_INET, NULL);
 	RUN_UNTIL(&pair.loop, pair.a.closed);
 	assert_int_equal(pair.b.connected, 0);

@@ -1,5 +1,5 @@
-#include "base/fs.h"
 #include "net/identity.h"
+#include "base/fs.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -87,8 +87,8 @@ static void a_key_that_others_could_read_is_made_private(void **state)
 
 static void a_damaged_key_is_a_clear_error_and_is_left_alone(void **state)
 {
-	static const char *const contents[] = {"", "garbage",
-		"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"};
+	static const char *const contents[] = {
+		"", "garbage", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"};
 	char path[128];
 	snprintf(path, sizeof path, "%s/%s", folder, LSP_IDENTITY_FILE);
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(contents); i++) {

@@ -53,8 +53,8 @@ static void side_closed(
 		side->connection = NULL;
 }
 
-static void echo_data(struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin,
-	void *argument)
+static void echo_data(
+	struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin, void *argument)
 {
 	lsp_stream_consume(stream, size);
 	assert_int_equal(lsp_stream_write(stream, data, size, NULL), 0);
@@ -87,7 +87,8 @@ __attribute__((unused)) static struct sockaddr_storage loopback(int family, uint
 {
 	struct sockaddr_storage address;
 	assert_int_equal(
-		lsp_address_parse(family == AF_INET ? "127.0.0.1" : "::1", port, &address, NULL), 0);
+		lsp_address_parse(family == AF_INET ? "127.0.0.1" : "::1", port, &address, NULL),
+		0);
 	return address;
 }
 
@@ -123,8 +124,8 @@ static void side_close(struct side *side, uv_loop_t *loop)
 	side->identity = NULL;
 }
 
-__attribute__((unused)) static void pair_open_with(struct pair *pair,
-	struct lsp_endpoint_options a, struct lsp_endpoint_options b)
+__attribute__((unused)) static void pair_open_with(
+	struct pair *pair, struct lsp_endpoint_options a, struct lsp_endpoint_options b)
 {
 	memset(pair, 0, sizeof *pair);
 	assert_int_equal(uv_loop_init(&pair->loop), 0);

@@ -10,8 +10,8 @@ struct end {
 	uint64_t received, drained, to_send, sent;
 	uint64_t code;
 	unsigned closed, fins, released;
-	bool hold;          /* does not consume */
-	bool bad;           /* a byte was wrong */
+	bool hold; /* does not consume */
+	bool bad;  /* a byte was wrong */
 	size_t block;
 	uint8_t *block_data;
 	unsigned blocks_out;
@@ -23,8 +23,8 @@ static uint8_t byte_at(uint64_t offset)
 	return (uint8_t)((offset * UINT64_C(0x9e3779b97f4a7c15)) >> 56);
 }
 
-static void end_data(struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin,
-	void *argument)
+static void end_data(
+	struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin, void *argument)
 {
 	struct end *end = argument;
 	assert_int_equal(end->fins, 0);
@@ -91,7 +91,8 @@ static void a_request_and_its_answer_pass(void **state)
 	pair_connect(&pair, AF_INET);
 	open_end(&pair, &end);
 	assert_int_equal(lsp_stream_write(end.stream, request, 100, NULL), 0);
-	assert_int_equal(lsp_stream_write(end.stream, request + 100, sizeof request - 100, NULL), 0);
+	assert_int_equal(
+		lsp_stream_write(end.stream, request + 100, sizeof request - 100, NULL), 0);
 	assert_int_equal(lsp_stream_queued(end.stream), sizeof request);
 	lsp_stream_finish(end.stream);
 	assert_int_equal(lsp_stream_write(end.stream, "x", 1, NULL), -LSP_E_CLOSED);
