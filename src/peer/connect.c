@@ -448,7 +448,11 @@ void lsp_connect_session_down(struct lsp_connect *connect, struct lsp_session *s
 	if (reason == LSP_CLOSE_DUPLICATE || reason == LSP_CLOSE_REPLACED ||
 		lsp_session_find(connect->peer, lsp_session_id(session)))
 		return; /* another connection with it stands */
-	if (!was_up)    /* greeted and refused: it must not be dialled over and over */
+	/* Who refuses us, or is refused, is not dialled back for having come. */
+	if (!was_up && !lsp_connection_is_outgoing(lsp_session_connection(session)))
+		return;
+	/* Greeted and refused: it must not be dialled over and over. */
+	if (!was_up)
 		lsp_dialer_connected(connect->dialer, lsp_session_id(session),
 			lsp_connection_address(lsp_session_connection(session)), now);
 	lsp_dialer_disconnected(

@@ -6,7 +6,7 @@
 
 #define FIRST_WAIT (LSP_SECOND)
 #define LONGEST_WAIT (15 * LSP_SECOND)
-#define REFUSED_WAIT (60 * LSP_SECOND)
+#define REFUSED_WAIT (20 * LSP_SECOND)
 
 struct address {
 	struct sockaddr_storage address;
