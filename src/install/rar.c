@@ -14,6 +14,7 @@ struct header {
 	bool bad;
 };
 
+/* The next bytes, as a number of the lowest eight of them. */
 static uint64_t take(struct header *header, unsigned bytes)
 {
 	uint64_t value = 0;
@@ -21,8 +22,9 @@ static uint64_t take(struct header *header, unsigned bytes)
 		header->bad = true;
 		return 0;
 	}
-	for (unsigned i = 0; i < bytes; i++)
-		value |= (uint64_t)header->data[header->at++] << (8 * i);
+	for (unsigned i = 0; i < bytes && i < sizeof value; i++)
+		value |= (uint64_t)header->data[header->at + i] << (8 * i);
+	header->at += bytes;
 	return value;
 }
 
