@@ -66,6 +66,7 @@ struct lsp_download {
 };
 
 static void advance(struct lsp_download *download);
+static void commit_when_free(struct lsp_download *download);
 static void end(struct lsp_download *download);
 
 /* ---- The record, for the next start -------------------------------------------------------------
@@ -398,6 +399,10 @@ static void enter_swarm(struct lsp_download *download)
 	lsp_swarm_game_want(peer->swarm, lsp_share_swarm_game(share), !download->paused);
 	lsp_announce_game(peer->announce, download->game);
 	lsp_peer_kick(peer);
+	struct lsp_swarm_game_status status = {0};
+	if (lsp_swarm_game_status(peer->swarm, lsp_share_swarm_game(share), &status) == 0 &&
+		status.chunks_have == status.chunks_total)
+		commit_when_free(download); /* all of it was here already */
 }
 
 static void settled(void *argument)
@@ -439,6 +444,8 @@ void lsp_download_job_done(struct lsp_download *download, struct lsp_download_re
 			download->peer, download->game, download->manifest, settled, download);
 		break;
 	case LSP_DOWNLOAD_JOB_SYNC:
+		if (download->phase == PHASE_FLUSHING)
+			commit_when_free(download);
 		break;
 	}
 }
