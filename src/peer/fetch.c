@@ -28,7 +28,6 @@ struct lsp_fetch {
 	uint32_t first, count;
 
 	struct lsp_exchange *exchange; /* NULL: answered in full, failed or aborted */
-	uint32_t promised;             /* chunks in the answer */
 	struct lsp_block *filling;     /* the block that bytes go into */
 	struct lsp_block *queue, *queue_tail;
 	bool over; /* the swarm has been told the end */
@@ -342,7 +341,6 @@ static void response_came(struct lsp_exchange *exchange, struct lsp_response *re
 		fail(fetch, LSP_SWARM_BROKEN);
 		return;
 	}
-	fetch->promised = (uint32_t)count;
 }
 
 static void bounced(struct lsp_fetch *fetch, const struct lsp_error_response *refusal)

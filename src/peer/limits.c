@@ -7,7 +7,6 @@
 #include "peer/runtime.h"
 #include "peer/share.h"
 #include "store/config.h"
-#include "swarm/ping_guard.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,6 @@
 struct lsp_limits {
 	struct lsp_peer *peer;
 	struct lsp_swarm_limits swarm;
-	bool ping_guard;
 	json_t *games; /* id → {"up", "down"} */
 
 	/* The watchdog. */
@@ -56,7 +54,6 @@ void lsp_limits_apply(struct lsp_limits *limits)
 	limits->swarm.up = lsp_config_number(config, LSP_SETTING_LIMIT_UP);
 	limits->swarm.down = lsp_config_number(config, LSP_SETTING_LIMIT_DOWN);
 	limits->swarm.pause_uploads = lsp_config_switch(config, LSP_SETTING_PAUSE_UPLOADS);
-	limits->ping_guard = lsp_config_switch(config, LSP_SETTING_PING_GUARD);
 	lsp_swarm_set_limits(peer->swarm, &limits->swarm);
 	if (lsp_connect_endpoint(peer->connect))
 		lsp_endpoint_set_send_limit(lsp_connect_endpoint(peer->connect), limits->swarm.up);

@@ -1,14 +1,14 @@
 /*
  * Limits: how much of the network this peer may use.
  *
- * The global ones are settings (limit_up, limit_down, pause_uploads, ping_guard) and in effect at
+ * The global ones are settings (limit_up, limit_down, pause_uploads) and in effect at
  * once; those of single games last until the end. Uploads are held to the limit twice: the swarm
  * grants no more payload than that, and the endpoint sends no more bytes on the wire. Downloads are
  * held by asking for less. A watchdog compares the rates of the last seconds with the limits and
  * warns, once, when they do not hold.
  *
- * The ping guard watches the delay of each connection and lowers what may be sent and asked for
- * while it rises (swarm/ping_guard.h).
+ * The ping guard (swarm/ping_guard.h) is not fed yet: the setting ping_guard is kept and has no
+ * effect.
  *
  * On the core loop.
  */
@@ -30,7 +30,7 @@ void lsp_limits_free(struct lsp_limits *limits);
 void lsp_limits_apply(struct lsp_limits *limits);
 /* Of one game; 0: none. */
 void lsp_limits_set_game(struct lsp_limits *limits, const char *game, uint64_t up, uint64_t down);
-/* Every 100 ms: the ping guard, and once a second the watchdog. */
+/* Every 100 ms; every other second the watchdog looks. */
 void lsp_limits_tick(struct lsp_limits *limits);
 /* {"up", "down", "games", "pause_uploads"}. */
 json_t *lsp_limits_json(const struct lsp_limits *limits);

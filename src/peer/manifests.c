@@ -23,7 +23,6 @@ struct lsp_manifest_query {
 	struct lsp_hash asked[ASK_AT_MOST];
 	size_t asked_count;
 	struct lsp_exchange *exchange;
-	uint64_t promised;
 	struct lsp_buffer bytes;
 	struct lsp_error error; /* of the last holder */
 
@@ -99,10 +98,8 @@ static void response_came(struct lsp_exchange *exchange, struct lsp_response *re
 {
 	struct lsp_manifest_query *query = lsp_exchange_argument(exchange);
 	uint64_t most = LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX + 8;
-	if (response->type == LSP_RESPONSE_BYTES && response->bytes.length <= most) {
-		query->promised = response->bytes.length;
+	if (response->type == LSP_RESPONSE_BYTES && response->bytes.length <= most)
 		return;
-	}
 	lsp_error_set(&query->error, "peer", LSP_E_PROTOCOL, "no manifest came");
 	query->exchange = NULL;
 	lsp_exchange_abort(exchange);

@@ -28,7 +28,7 @@ struct lsp_runtime {
 	struct lsp_pool *hash;
 	struct lsp_supervisor *supervisor;
 	struct lsp_unpacker unpacker;
-	char *helper_dir, *unpack_helper, *unpacker_command, *discover_helper;
+	char *unpack_helper, *unpacker_command, *discover_helper;
 	struct lsp_connect_options connect_options;
 	char *listen, *interface;
 	bool discovery;

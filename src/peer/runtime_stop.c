@@ -169,7 +169,6 @@ static void free_all(struct lsp_runtime *runtime)
 	lsp_config_free(runtime->config);
 	lsp_folder_lock_release(runtime->lock);
 	free(atomic_load(&runtime->http_url));
-	free(runtime->helper_dir);
 	free(runtime->unpack_helper);
 	free(runtime->discover_helper);
 	free(runtime->unpacker_command);
