@@ -119,12 +119,21 @@ static void add_game(struct cli_table *table, const json_t *game)
 	cli_table_add(table, cells);
 }
 
+/* A party looks for what can be had: what is only in the catalogue comes after it. */
+static void add_games(struct cli_table *table, const json_t *games, bool unavailable)
+{
+	const json_t *game;
+	size_t i;
+	json_array_foreach (games, i, game) {
+		if ((strcmp(cli_text(game, "availability"), "unavailable") == 0) == unavailable)
+			add_game(table, game);
+	}
+}
+
 int cli_run_games(struct cli *cli, const struct cli_arguments *arguments)
 {
 	_cleanup_json_ json_t *result = NULL;
 	struct cli_table table;
-	const json_t *game;
-	size_t i;
 	int code = ask(cli, "list_games", &result);
 	if (!result)
 		return code;
@@ -132,9 +141,8 @@ int cli_run_games(struct cli *cli, const struct cli_arguments *arguments)
 		"ID", "TITLE", "AVAILABILITY", "OPERATION", "HERE", "NEWEST", "SIZE", "SOURCES"};
 	cli_table_init(&table, LSP_ARRAY_SIZE(head));
 	cli_table_add(&table, head);
-	json_array_foreach (json_object_get(result, "games"), i, game) {
-		add_game(&table, game);
-	}
+	add_games(&table, json_object_get(result, "games"), false);
+	add_games(&table, json_object_get(result, "games"), true);
 	cli_table_print(&table, cli->out);
 	cli_table_done(&table);
 	return code;
