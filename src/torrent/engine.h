@@ -210,12 +210,13 @@ typedef void (*lsp_torrent_event_function)(void *argument, json_t *event);
 /* ---- Health and counters ----------------------------------------------------------------- */
 
 enum lsp_torrent_component {
-	LSP_TORRENT_SESSION,      /* cannot be opened, or broke; cleared when it runs */
-	LSP_TORRENT_RESUME_STORE, /* a file could not be read or written; by the next good write */
-	LSP_TORRENT_TRACKER,      /* did not answer; by a reply of the same tracker */
-	LSP_TORRENT_NETWORK,      /* cannot listen, no port mapped; by the matching success */
-	LSP_TORRENT_STORAGE,      /* a torrent's files failed; when that torrent works again */
-	LSP_TORRENT_LIMITS,       /* rates or settings are not what was asked for; when they are */
+	LSP_TORRENT_HEALTH_SESSION,      /* cannot be opened, or broke; cleared when it runs */
+	LSP_TORRENT_HEALTH_RESUME_STORE, /* a file could not be read or written; by the next good
+					    write */
+	LSP_TORRENT_HEALTH_TRACKER,      /* did not answer; by a reply of the same tracker */
+	LSP_TORRENT_HEALTH_NETWORK, /* cannot listen, no port mapped; by the matching success */
+	LSP_TORRENT_HEALTH_STORAGE, /* a torrent's files failed; when that torrent works again */
+	LSP_TORRENT_HEALTH_LIMITS, /* rates or settings are not what was asked for; when they are */
 	LSP_TORRENT_COMPONENT_COUNT
 };
 

@@ -17,14 +17,16 @@
  */
 #pragma once
 
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #include "base/error.h"
-
-#include <stddef.h>
-#include <stdint.h>
 
 #ifdef __cplusplus
 #define LSP_SHIM_PIN(type, bytes) static_assert(sizeof(struct type) == (bytes), #type)
@@ -116,8 +118,8 @@ LSP_SHIM_PIN(lsp_shim_slice, 32);
 #define LSP_SHIM_FINISHED 512u       /* status only: all that is wanted is here */
 #define LSP_SHIM_METADATA 1024u      /* status only */
 #define LSP_SHIM_MOVING 2048u        /* status only */
-#define LSP_SHIM_KEEP_RESUME 4096u   /* add only: pieces and priorities of the resume data count */
-#define LSP_SHIM_FLAG_MASK (63u)     /* those that set_flags takes */
+#define LSP_SHIM_CHECK 4096u         /* add only: what the resume data says of pieces is dropped */
+#define LSP_SHIM_FLAG_MASK 62u       /* those that set_flags takes */
 
 struct lsp_shim_add {
 	uint64_t torrent; /* our number */
@@ -254,7 +256,7 @@ struct lsp_shim_alert {
 	const char *text;  /* never NULL */
 	const char *error; /* never NULL; empty: none */
 	struct lsp_shim_bytes data;
-	const struct lsp_shim_status *status; /* STATUS, ADDED without an error */
+	const struct lsp_shim_status *status; /* STATUS; name and save_path are empty */
 };
 LSP_SHIM_PIN(lsp_shim_alert, 64);
 

@@ -1,0 +1,92 @@
+/* The inside of the shim, in C++: for shim.cc, shim_alert.cc, shim_torrent.cc, shim_source.cc. */
+#pragma once
+
+#include "torrent/shim.h"
+
+#include <libtorrent/add_torrent_params.hpp>
+#include <libtorrent/alert.hpp>
+#include <libtorrent/error_code.hpp>
+#include <libtorrent/session.hpp>
+#include <libtorrent/torrent_handle.hpp>
+#include <libtorrent/torrent_info.hpp>
+#include <libtorrent/torrent_status.hpp>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace lt = libtorrent;
+
+/* What libtorrent carries for us with each torrent. */
+struct shim_torrent {
+	std::uint64_t number;
+	lt::torrent_handle handle; /* valid once ADDED came */
+};
+
+struct lsp_shim {
+	std::unique_ptr<lt::session> session;
+	std::unordered_map<std::uint64_t, std::unique_ptr<shim_torrent>> torrents;
+	/* Removed with their data: the alert that tells of that end names only the hash. */
+	std::map<std::string, std::uint64_t> deleting;
+	std::string setting_text;
+};
+
+struct lsp_shim_source {
+	lt::add_torrent_params params;
+	std::string file_path;
+};
+
+namespace shim
+{
+
+constexpr char const *domain = "torrent";
+
+/* A failure that has a code of ours. */
+struct failure : std::runtime_error {
+	int code;
+	failure(int code_, std::string const &text) : std::runtime_error(text), code(code_)
+	{
+	}
+};
+
+int fail(lsp_error *err, lt::error_code const &code, char const *what) noexcept;
+
+/* Runs it, and no exception gets out. */
+template <class Function> int guard(lsp_error *err, char const *what, Function function) noexcept
+{
+	try {
+		function();
+		return 0;
+	} catch (failure const &e) {
+		return lsp_error_set(err, domain, e.code, "%s", e.what());
+	} catch (lt::system_error const &e) {
+		return fail(err, e.code(), what);
+	} catch (std::bad_alloc const &) {
+		return lsp_error_no_memory(err, domain);
+	} catch (std::exception const &e) {
+		return lsp_error_set(err, domain, LSP_E_FAILED, "%s: %s", what, e.what());
+	} catch (...) {
+		return lsp_error_set(err, domain, LSP_E_FAILED, "%s failed", what);
+	}
+}
+
+std::string hash_key(lt::info_hash_t const &hashes);
+lt::tcp::endpoint endpoint_of(char const *text);
+std::string text_of(lt::tcp::endpoint const &endpoint);
+void status_of(lt::torrent_status const &from, std::uint64_t number, std::string &error,
+	lsp_shim_status &to);
+/* `root` in place of the top folder, for every file that is one. */
+std::map<lt::file_index_t, std::string> renamed(lt::file_storage const &files, char const *root);
+
+/* shim_source.cc, shim_torrent.cc and shim_alert.cc fill their part of the table. */
+void fill_sources(lsp_shim_functions &table);
+void fill_torrents(lsp_shim_functions &table);
+void fill_queries(lsp_shim_functions &table);
+void pop(lsp_shim *session, void (*each)(void *, lsp_shim_alert const *), void *argument);
+
+} // namespace shim

@@ -1,0 +1,233 @@
+/* What a torrent is made of, before it is one: parsed and asked, without a session. */
+#include "torrent/shim_private.h"
+
+#include <libtorrent/hex.hpp>
+#include <libtorrent/load_torrent.hpp>
+#include <libtorrent/magnet_uri.hpp>
+#include <libtorrent/read_resume_data.hpp>
+#include <libtorrent/write_resume_data.hpp>
+
+#include <cstring>
+
+namespace shim
+{
+
+std::map<lt::file_index_t, std::string> renamed(lt::file_storage const &files, char const *root)
+{
+	std::map<lt::file_index_t, std::string> result;
+	for (auto const i : files.file_range()) {
+		if (files.pad_file_at(i))
+			continue;
+		std::string const path = files.file_path(i);
+		std::size_t const slash = path.find('/');
+		result[i] = std::string(root) +
+			    (slash == std::string::npos ? "/" + path : path.substr(slash));
+	}
+	return result;
+}
+
+namespace
+{
+
+lt::load_torrent_limits limits()
+{
+	lt::load_torrent_limits result;
+	result.max_buffer_size = 192 << 20;
+	result.max_pieces = 1 << 22;
+	result.max_decode_depth = 100;
+	result.max_decode_tokens = 8000000;
+	return result;
+}
+
+lt::span<char const> span_of(lsp_shim_bytes const &bytes)
+{
+	if (bytes.size > std::uint64_t(limits().max_buffer_size))
+		throw failure(LSP_E_TOO_LARGE, "the torrent is larger than 192 MiB");
+	return {static_cast<char const *>(bytes.data), std::ptrdiff_t(bytes.size)};
+}
+
+int parse(char const *magnet, lsp_shim_bytes const *metainfo, lsp_shim_bytes const *resume,
+	lsp_shim_source **ret_source, lsp_error *err)
+{
+	int const r = guard(err, "this is no torrent", [&] {
+		auto source = std::make_unique<lsp_shim_source>();
+		if (magnet)
+			source->params = lt::parse_magnet_uri(magnet);
+		else if (metainfo)
+			source->params = lt::load_torrent_buffer(span_of(*metainfo), limits());
+		else
+			source->params = lt::read_resume_data(span_of(*resume), limits());
+		if (source->params.ti && !source->params.info_hashes.has_v1() &&
+			!source->params.info_hashes.has_v2())
+			source->params.info_hashes = source->params.ti->info_hashes();
+		if (!source->params.info_hashes.has_v1() && !source->params.info_hashes.has_v2())
+			throw failure(LSP_E_PROTOCOL, "this torrent has no info-hash");
+		*ret_source = source.release();
+	});
+	if (r == -LSP_E_FAILED && err)
+		err->code = LSP_E_PROTOCOL;
+	return r == -LSP_E_FAILED ? -LSP_E_PROTOCOL : r;
+}
+
+void source_free(lsp_shim_source *source)
+{
+	delete source;
+}
+
+bool has_layers(lt::torrent_info const &ti)
+{
+	if (!ti.v2())
+		return false;
+	lt::file_storage const &files = ti.files();
+	for (auto const i : files.file_range()) {
+		if (!files.pad_file_at(i) && files.file_size(i) > files.piece_length() &&
+			ti.piece_layer(i).empty())
+			return false;
+	}
+	return true;
+}
+
+std::uint64_t content_size(lt::file_storage const &files)
+{
+	std::uint64_t size = 0;
+	for (auto const i : files.file_range())
+		size += files.pad_file_at(i) ? 0 : std::uint64_t(files.file_size(i));
+	return size;
+}
+
+void source_info(lsp_shim_source const *source, lsp_shim_info *ret_info)
+{
+	lt::add_torrent_params const &params = source->params;
+	lsp_shim_info info = {};
+	std::memcpy(info.v1, params.info_hashes.v1.data(), sizeof info.v1);
+	std::memcpy(info.v2, params.info_hashes.v2.data(), sizeof info.v2);
+	if (params.info_hashes.has_v1())
+		info.flags |= LSP_SHIM_HAS_V1;
+	if (params.info_hashes.has_v2())
+		info.flags |= LSP_SHIM_HAS_V2;
+	info.name = params.name.c_str();
+	info.save_path = params.save_path.c_str();
+	if (params.ti) {
+		info.flags |= LSP_SHIM_HAS_METADATA;
+		if (params.ti->priv())
+			info.flags |= LSP_SHIM_PRIVATE;
+		if (has_layers(*params.ti))
+			info.flags |= LSP_SHIM_HAS_LAYERS;
+		info.name = params.ti->name().c_str();
+		info.size = content_size(params.ti->files());
+		info.piece_length = std::uint64_t(params.ti->piece_length());
+		info.pieces = std::uint32_t(params.ti->num_pieces());
+		info.files = std::uint32_t(params.ti->num_files());
+	}
+	*ret_info = info;
+}
+
+/* Below the top folder, in the metadata's own words. */
+std::string path_below(lt::torrent_info const &ti, lt::file_index_t index)
+{
+	std::string path = ti.orig_files().file_path(index);
+	std::size_t const slash = path.find('/');
+	return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+void source_file(lsp_shim_source *source, std::uint32_t index, lsp_shim_file *ret_file)
+{
+	lt::torrent_info const &ti = *source->params.ti;
+	lt::file_storage const &files = ti.orig_files();
+	lt::file_index_t const i(static_cast<int>(index));
+	lsp_shim_file file = {};
+	source->file_path = path_below(ti, i);
+	file.path = source->file_path.c_str();
+	file.size = std::uint64_t(files.file_size(i));
+	lt::file_flags_t const flags = files.file_flags(i);
+	file.flags = (files.pad_file_at(i) ? LSP_SHIM_FILE_PAD : 0) |
+		     (flags & lt::file_storage::flag_executable ? LSP_SHIM_FILE_EXECUTABLE : 0) |
+		     (flags & lt::file_storage::flag_symlink ? LSP_SHIM_FILE_SYMLINK : 0);
+	file.first_piece = std::uint32_t(files.file_offset(i) / files.piece_length());
+	*ret_file = file;
+}
+
+/* The root of a piece's own tree, and how many leaves that has. */
+std::uint32_t piece_root(lt::torrent_info const &ti, int piece, std::uint8_t ret_hash[32])
+{
+	lt::file_storage const &files = ti.orig_files();
+	lt::file_index_t const file = files.file_index_at_piece(lt::piece_index_t(piece));
+	int const first = int(files.piece_index_at_file(file));
+	std::uint32_t const width = std::uint32_t(files.piece_length() / lt::default_block_size);
+	if (files.file_num_pieces(file) == 1) {
+		std::memcpy(ret_hash, files.root_ptr(file), 32);
+		std::uint32_t leaves = 1;
+		while (leaves < std::uint32_t(files.file_num_blocks(file)))
+			leaves *= 2;
+		return leaves;
+	}
+	lt::span<char const> const layer = ti.piece_layer(file);
+	if (layer.size() < std::ptrdiff_t(piece - first + 1) * 32)
+		return 0;
+	std::memcpy(ret_hash, layer.data() + std::ptrdiff_t(piece - first) * 32, 32);
+	return width;
+}
+
+int source_piece(lsp_shim_source *source, std::uint32_t piece,
+	void (*each)(void *, lsp_shim_slice const *), void *argument, std::uint8_t ret_hash[32],
+	std::uint32_t *ret_leaves, lsp_error *err)
+{
+	return guard(err, "the hash of a piece", [&] {
+		if (!source->params.ti || piece >= std::uint32_t(source->params.ti->num_pieces()))
+			throw failure(LSP_E_INVALID, "there is no such piece");
+		lt::torrent_info const &ti = *source->params.ti;
+		lt::piece_index_t const index(static_cast<int>(piece));
+		std::uint32_t leaves = ti.v2() ? piece_root(ti, int(piece), ret_hash) : 0;
+		if (!leaves) {
+			if (!ti.v1())
+				throw failure(LSP_E_NOT_FOUND, "the piece layers are missing");
+			std::memcpy(ret_hash, ti.hash_for_piece(index).data(), 20);
+		}
+		int const size = leaves ? ti.orig_files().piece_size2(index)
+					: ti.orig_files().piece_size(index);
+		for (auto const &from : ti.orig_files().map_block(index, 0, size)) {
+			std::string const path = path_below(ti, from.file_index);
+			lsp_shim_slice slice = {};
+			slice.path = path.c_str();
+			slice.offset = std::uint64_t(from.offset);
+			slice.size = std::uint64_t(from.size);
+			slice.pad = ti.orig_files().pad_file_at(from.file_index);
+			each(argument, &slice);
+		}
+		*ret_leaves = leaves;
+	});
+}
+
+int source_metainfo(
+	lsp_shim_source *source, lsp_shim_take_bytes take, void *argument, lsp_error *err)
+{
+	return guard(err, "the .torrent cannot be made", [&] {
+		if (!source->params.ti)
+			return;
+		std::vector<char> const bytes = lt::write_torrent_file_buf(source->params, {});
+		take(argument, bytes.data(), bytes.size());
+	});
+}
+
+int source_magnet(lsp_shim_source *source, lsp_shim_take_bytes take, void *argument, lsp_error *err)
+{
+	return guard(err, "the magnet link cannot be made", [&] {
+		std::string const text = lt::make_magnet_uri(source->params);
+		take(argument, text.data(), text.size());
+	});
+}
+
+} // namespace
+
+void fill_sources(lsp_shim_functions &table)
+{
+	table.parse = parse;
+	table.source_free = source_free;
+	table.source_info = source_info;
+	table.source_file = source_file;
+	table.source_piece = source_piece;
+	table.source_metainfo = source_metainfo;
+	table.source_magnet = source_magnet;
+}
+
+} // namespace shim
