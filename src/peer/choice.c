@@ -45,14 +45,30 @@ static bool anybody_has(
 	return false;
 }
 
-/* The pin of the catalogue, else what the user chose before. */
-static bool named_content(struct lsp_peer *peer, const char *game, struct lsp_hash *ret_content)
+static bool is_newer(const char *version, const char *than)
 {
-	if (lsp_local_pinned_content(peer, game, ret_content))
-		return true;
+	return !than || !*than || lsp_version_compare_text(version, than) > 0;
+}
+
+/* What the user chose before, while somebody has it and it serves the purpose. */
+static bool earlier_choice(struct lsp_peer *peer, const char *game, const char *newer_than,
+	struct lsp_hash *ret_content)
+{
+	char version[LSP_VERSION_TEXT_MAX + 1] = "";
 	const char *hex = json_string_value(json_object_get(peer->choices, game));
-	return hex && lsp_hash_from_hex(hex, ret_content, NULL) == 0 &&
-	       anybody_has(peer, game, ret_content);
+	if (!hex || lsp_hash_from_hex(hex, ret_content, NULL) < 0 ||
+		!anybody_has(peer, game, ret_content))
+		return false;
+	lsp_choice_version(peer, game, ret_content, version, sizeof version);
+	return is_newer(version, newer_than);
+}
+
+/* The pin of the catalogue, else what the user chose before. */
+static bool named_content(struct lsp_peer *peer, const char *game, const char *newer_than,
+	struct lsp_hash *ret_content)
+{
+	return lsp_local_pinned_content(peer, game, ret_content) ||
+	       earlier_choice(peer, game, newer_than, ret_content);
 }
 
 static int nobody(const char *game, struct lsp_error *err)
@@ -61,10 +77,11 @@ static int nobody(const char *game, struct lsp_error *err)
 }
 
 int lsp_choice_make(struct lsp_peer *peer, const char *game, const struct lsp_hash *asked,
-	struct lsp_hash *ret_content, json_t **ret_variants, struct lsp_error *err)
+	const char *newer_than, struct lsp_hash *ret_content, json_t **ret_variants,
+	struct lsp_error *err)
 {
 	struct lsp_hash named;
-	if (asked || named_content(peer, game, &named)) {
+	if (asked || named_content(peer, game, newer_than, &named)) {
 		const struct lsp_hash *content = asked ? asked : &named;
 		*ret_content = *content;
 		return anybody_has(peer, game, content) ? 0 : nobody(game, err);
@@ -72,7 +89,7 @@ int lsp_choice_make(struct lsp_peer *peer, const char *game, const struct lsp_ha
 	struct lsp_variant variants[VARIANTS_MAX];
 	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
 	size_t count = known ? lsp_known_game_variants(known, variants, VARIANTS_MAX) : 0;
-	if (count == 0)
+	if (count == 0 || !is_newer(variants[0].version.text, newer_than))
 		return nobody(game, err);
 	if (count == 1) {
 		*ret_content = variants[0].content;

@@ -17,13 +17,15 @@
 struct lsp_peer;
 
 /*
- * asked NULL: by the rules. -LSP_E_NOT_FOUND: nobody has the game, or nobody the content that a pin
- * or a choice names; -LSP_E_EXISTS: several, *ret_variants lists them (a new reference), and the
- * event content_variants went out.
+ * asked NULL: by the rules. newer_than: an update, of that version: a choice of an older time does
+ * not count, and a version that is not newer is none (the newest may have no known content yet:
+ * its holder still hashes it); "" or NULL: any. -LSP_E_NOT_FOUND: nobody has the game, or nobody
+ * the content that a pin or a choice names; -LSP_E_EXISTS: several, *ret_variants lists them (a new
+ * reference), and the event content_variants went out.
  */
 LSP_MUST_CHECK int lsp_choice_make(struct lsp_peer *peer, const char *game,
-	const struct lsp_hash *asked, struct lsp_hash *ret_content, json_t **ret_variants,
-	struct lsp_error *err);
+	const struct lsp_hash *asked, const char *newer_than, struct lsp_hash *ret_content,
+	json_t **ret_variants, struct lsp_error *err);
 
 /* The one variant of the game that begins with these hexadecimal digits. */
 LSP_MUST_CHECK int lsp_choice_resolve(struct lsp_peer *peer, const char *game, const char *prefix,

@@ -90,7 +90,7 @@ int lsp_command_get_game(struct lsp_peer *peer, struct lsp_call *call, struct ls
 		return 0;
 	}
 	json_t *variants = NULL;
-	r = lsp_choice_make(peer, game, asked, &content, &variants, err);
+	r = lsp_choice_make(peer, game, asked, NULL, &content, &variants, err);
 	if (r < 0) {
 		if (!variants)
 			return r;
@@ -118,7 +118,7 @@ static void answer_operation(struct lsp_call *call, const char *operation, const
 	lsp_call_answer(call, json_pack("{s:s, s:s*}", "operation", operation, "message", message));
 }
 
-static int start_download(struct lsp_peer *peer, struct lsp_call *call,
+static int start_download(struct lsp_peer *peer, struct lsp_call *call, const char *newer_than,
 	enum lsp_download_purpose purpose, struct lsp_error *err)
 {
 	const char *game = lsp_call_text(call, "game");
@@ -128,7 +128,7 @@ static int start_download(struct lsp_peer *peer, struct lsp_call *call,
 	int r = asked_content(peer, call, game, &content, &asked, err);
 	if (r < 0)
 		return r;
-	r = lsp_download_start(peer, game, asked, purpose, &variants, err);
+	r = lsp_download_start(peer, game, asked, newer_than, purpose, &variants, err);
 	if (r < 0 && variants) {
 		lsp_call_fail_with(call, err, json_pack("{s:o}", "variants", variants));
 		return 0;
@@ -158,6 +158,11 @@ static bool is_installed(const struct lsp_library_game *local)
 static bool newer_is_there(
 	struct lsp_peer *peer, const char *game, const struct lsp_library_game *local)
 {
+	struct lsp_hash pinned;
+	if (local && local->state == LSP_LIBRARY_READY &&
+		lsp_local_pinned_content(peer, game, &pinned) &&
+		lsp_hash_equal(&pinned, &local->content))
+		return false; /* whatever others have: the catalogue says that it is this one */
 	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
 	const struct lsp_version *newest = known ? lsp_known_game_newest(known) : NULL;
 	return newest && local && lsp_version_compare_text(newest->text, local->version) > 0;
@@ -191,7 +196,7 @@ int lsp_command_download(struct lsp_peer *peer, struct lsp_call *call, struct ls
 				: "it is here already");
 		return 0;
 	}
-	return start_download(peer, call, LSP_DOWNLOAD_ONLY, err);
+	return start_download(peer, call, "", LSP_DOWNLOAD_ONLY, err);
 }
 
 int lsp_command_install(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
@@ -210,7 +215,7 @@ int lsp_command_install(struct lsp_peer *peer, struct lsp_call *call, struct lsp
 		return 0;
 	}
 	if (!is_downloaded(local))
-		return start_download(peer, call, LSP_DOWNLOAD_THEN_INSTALL, err);
+		return start_download(peer, call, "", LSP_DOWNLOAD_THEN_INSTALL, err);
 	int r = lsp_operations_install(peer, game, err);
 	if (r == 0)
 		answer_operation(call, "installing", NULL);
@@ -230,7 +235,7 @@ int lsp_command_update(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
 		answer_operation(call, "none", "the newest version is here already");
 		return 0;
 	}
-	return start_download(peer, call,
+	return start_download(peer, call, is_downloaded(local) ? local->version : "",
 		is_installed(local) ? LSP_DOWNLOAD_THEN_UPDATE : LSP_DOWNLOAD_THEN_INSTALL, err);
 }
 

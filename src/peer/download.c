@@ -46,6 +46,7 @@ struct lsp_download {
 	bool has_content, paused, begun, waiting;
 	bool manifest_from_stage; /* the stage's own manifest was looked for */
 	struct lsp_hash content;
+	char newer_than[LSP_VERSION_TEXT_MAX + 1]; /* an update's old version, else "" */
 	char version[LSP_VERSION_TEXT_MAX + 1];
 	const struct lsp_manifest *manifest;
 	struct lsp_manifest_query *query;
@@ -90,8 +91,9 @@ static void save_records(struct lsp_peer *peer)
 		if (download->has_content)
 			lsp_hash_to_hex(&download->content, hex);
 		json_object_set_new(records, download->game,
-			json_pack("{s:s, s:b, s:s}", "purpose", purpose_names[download->purpose],
-				"paused", download->paused, "content", hex));
+			json_pack("{s:s, s:b, s:s, s:s}", "purpose",
+				purpose_names[download->purpose], "paused", download->paused,
+				"content", hex, "newer_than", download->newer_than));
 	}
 	lsp_peer_save_json(peer, "downloads.json", records);
 }
@@ -169,16 +171,18 @@ static int create(struct lsp_peer *peer, const char *game, const struct lsp_hash
 }
 
 int lsp_download_start(struct lsp_peer *peer, const char *game, const struct lsp_hash *content,
-	enum lsp_download_purpose purpose, json_t **ret_variants, struct lsp_error *err)
+	const char *newer_than, enum lsp_download_purpose purpose, json_t **ret_variants,
+	struct lsp_error *err)
 {
 	struct lsp_hash chosen;
-	int r = lsp_choice_make(peer, game, content, &chosen, ret_variants, err);
+	int r = lsp_choice_make(peer, game, content, newer_than, &chosen, ret_variants, err);
 	if (r < 0 && r != -LSP_E_NOT_FOUND)
 		return r;
 	struct lsp_download *download;
 	int s = create(peer, game, r == 0 ? &chosen : content, purpose, &download, err);
 	if (s < 0)
 		return s;
+	snprintf(download->newer_than, sizeof download->newer_than, "%s", newer_than);
 	save_records(peer);
 	advance(download);
 	return 0;
@@ -318,7 +322,8 @@ static void choose(struct lsp_download *download)
 	struct lsp_hash chosen;
 	json_t *variants = NULL;
 	struct lsp_error err = {0};
-	int r = lsp_choice_make(download->peer, download->game, NULL, &chosen, &variants, &err);
+	int r = lsp_choice_make(download->peer, download->game, NULL, download->newer_than, &chosen,
+		&variants, &err);
 	if (r == 0) {
 		download->has_content = true;
 		download->content = chosen;
@@ -701,6 +706,9 @@ static void restore_one(struct lsp_peer *peer, const char *game, json_t *record)
 			"peer", "download of %s is not taken up again: %s", game, err.message);
 		return;
 	}
+	const char *newer_than = json_string_value(json_object_get(record, "newer_than"));
+	snprintf(download->newer_than, sizeof download->newer_than, "%s",
+		newer_than ? newer_than : "");
 	download->paused = json_is_true(json_object_get(record, "paused"));
 	lsp_log_info("peer", "download of %s goes on", game);
 	advance(download);

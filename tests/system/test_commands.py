@@ -109,6 +109,38 @@ def test_variants_are_listed_and_one_is_chosen(lab, tmp_path):
     assert cem.list_games()["quake"]["content"] == variants[1]["content"]
 
 
+def next_version(folder, version, seed, size=3 << 20):
+    """The folder becomes another version of the game."""
+    make_file(folder / "data", size, seed)
+    (folder / "version.ini").write_text(version + "\n")
+
+
+def test_an_update_asked_for_while_the_new_version_is_still_hashed_waits_for_it(lab):
+    ann, ben, cem = (lab.host(name).daemon() for name in ("ann", "ben", "cem"))
+    for holder in (ann, cem):  # cem keeps the old version: that one can be had all the time
+        next_version(holder.games / "quake", "1.0", 1)
+    ben.wait_games(lambda games: games["quake"]["sources"] == 2 and games["quake"]["content"])
+    ben.cli("install", "quake")
+    old = ben.list_games()["quake"]["content"]
+    next_version(ann.games / "quake", "1.1", 2)
+    ben.wait_games(lambda games: games["quake"]["latest_version"] == "1.1")
+    result = ben.cli("update", "quake")
+    assert result["game"]["local_version"] == "1.1" and result["game"]["content"] != old
+    assert tree(ben.games / "quake/local", without=()) == tree(ann.games / "quake")
+
+
+def test_a_choice_among_variants_does_not_hold_an_update_back(lab):
+    ann, ben, cem = (lab.host(name).daemon() for name in ("ann", "ben", "cem"))
+    for seed, daemon in enumerate((ann, ben)):
+        next_version(daemon.games / "quake", "1.0", seed)
+    cem.wait_games(lambda games: games["quake"]["variants"] == 2)
+    chosen = ann.list_games()["quake"]["content"]
+    cem.cli("get", "quake", "--variant", chosen)
+    next_version(ben.games / "quake", "1.1", 9)
+    cem.wait_games(lambda games: games["quake"]["latest_version"] == "1.1")
+    assert cem.cli("update", "quake")["game"]["local_version"] == "1.1"
+
+
 def test_watch_starts_with_the_whole_state(party):
     ann, _ = party
     assert ann.events[0]["event"] == "local_games_updated"

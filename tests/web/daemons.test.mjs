@@ -35,7 +35,7 @@ async function menu(page, item, confirm) {
   await page.keyboard.press("Escape");
 }
 
-test("get, progress, reload, install, play button, uninstall of a real game", options, async () => {
+test("get, progress, reload, install, play button, update, uninstall of a real game", options, async () => {
   const { ann, me, page } = await threeWith(bytes(SIZE));
   me.limit("4M");
   await mainButton(page, "quake").click();
@@ -49,6 +49,14 @@ test("get, progress, reload, install, play button, uninstall of a real game", op
   await state(page, "none", "installed");
   await mainButton(page, "quake").getByText("Play").waitFor();
   assert.ok(me.has("quake", "local", "data.bin"));
+  const old = me.game("quake").content;
+  ann.add("quake", "20250101", bytes(SIZE));
+  await until(() => {
+    const { operation, content } = ann.game("quake");
+    return operation === "none" && content && content !== old;
+  }, "the new version is hashed");
+  await mainButton(page, "quake").getByText("Update").click();
+  await mainButton(page, "quake").getByText("Play").waitFor();
   await menu(page, "Uninstall", "Uninstall");
   await state(page, "none", "downloaded");
   assert.ok(!me.has("quake", "local", "data.bin"));
