@@ -33,8 +33,9 @@ enum lsp_download_purpose {
 /*
  * Starts one. content: the variant that the user chose, NULL: by the rules (catalogue's pin,
  * earlier choice, the only one). newer_than: the version that an update leaves behind, else "": it
- * waits until the content of a newer one is known. -LSP_E_BUSY: an operation of that game runs; -LSP_E_EXISTS:
- * several variants (*ret_variants gets the list, a new reference); nothing is started then.
+ * waits until the content of a newer one is known. -LSP_E_BUSY: an operation of that game runs;
+ * -LSP_E_EXISTS: several variants (*ret_variants gets the list, a new reference); nothing is
+ * started then.
  */
 LSP_MUST_CHECK int lsp_download_start(struct lsp_peer *peer, const char *game,
 	const struct lsp_hash *content, const char *newer_than, enum lsp_download_purpose purpose,
