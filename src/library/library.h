@@ -139,6 +139,10 @@ struct lsp_library_options {
 	uint64_t doubt_delay;     /* ns; 0: 60 s */
 	bool no_events;           /* do without file events */
 
+	/* The version of what is in a game's `local/`, for one without a version.ini: "" if that is
+	 * not known. Called by the scanning threads; may be NULL. */
+	void (*installed_version)(int game_fd, char ret_version[LSP_VERSION_TEXT_MAX + 1]);
+
 	void (*changed)(void *argument); /* there is a newer snapshot; may be NULL */
 	void *argument;
 };

@@ -65,7 +65,8 @@ static int scan_items(struct lsp_cancel *token, void *argument, struct lsp_error
 	for (size_t i; (i = batch->next++) < batch->count;) {
 		struct item *item = &batch->items[i];
 		struct watcher watcher = {batch, item->game->owner};
-		struct lsp_scan_hooks hooks = {watch_folder, &watcher};
+		struct lsp_scan_hooks hooks = {
+			watch_folder, &watcher, library->options.installed_version};
 		lsp_time begin = lsp_library_now(library);
 		bool quick = library->first_list && item->game->is_known && !item->game->looked;
 		item->result = lsp_scan_game(library->dir->path, item->game->id, &hooks,

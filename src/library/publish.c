@@ -6,7 +6,8 @@
 
 bool lsp_library_may_share(const struct lsp_local_game *game)
 {
-	return game->looked && game->scan.version[0] && !game->scan.problem[0] && !game->collides;
+	return game->looked && game->scan.has_version && game->scan.version[0] &&
+	       !game->scan.problem[0] && !game->collides;
 }
 
 bool lsp_library_is_ready(const struct lsp_local_game *game)

@@ -409,6 +409,8 @@ int lsp_scan_game(const char *games_dir, const char *id, const struct lsp_scan_h
 		walk.scan.structure = walk.scan.structure ?: 1;
 		if (r == 0 && walk.scan.has_version)
 			read_version(&walk);
+		else if (r == 0 && walk.scan.has_local && hooks && hooks->installed_version)
+			hooks->installed_version(walk.top, walk.scan.version);
 	}
 	if (r < 0)
 		return r;

@@ -41,15 +41,19 @@ struct lsp_scan {
 	bool has_version;  /* there is a file version.ini: it was downloaded or copied whole */
 	bool has_local;    /* there is a folder local: it is installed */
 	bool has_archive;  /* there is an archive to unpack */
-	char version[LSP_VERSION_TEXT_MAX + 1]; /* "" when version.ini is not there or is wrong */
+	/* What version.ini says, "" when it is wrong; without one, what is installed. */
+	char version[LSP_VERSION_TEXT_MAX + 1];
 	char problem[LSP_PROBLEM_MAX + 1]; /* what keeps it from being shared; "" for nothing */
 	bool try_again; /* the problem may pass by itself (no descriptor was left) */
 };
 
-/* Called for every folder before it is read, to watch it; path is relative, "." for the top. */
 struct lsp_scan_hooks {
+	/* Called for every folder before it is read, to watch it; path is relative, "." for the
+	 * top. */
 	void (*folder)(void *argument, int dir_fd, const char *path);
 	void *argument;
+	/* The version of what is installed, "" if that is not known; may be NULL. */
+	void (*installed_version)(int game_fd, char ret_version[LSP_VERSION_TEXT_MAX + 1]);
 };
 
 /*

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "install/archive.h"
+#include "install/record.h"
 #include "library/library.h"
 #include "net/identity.h"
 #include "peer/announce.h"
@@ -265,6 +266,12 @@ static int start_threads(struct lsp_runtime *runtime, struct lsp_error *err)
 	return r;
 }
 
+static void installed_version(int game_fd, char ret_version[LSP_VERSION_TEXT_MAX + 1])
+{
+	if (lsp_record_read_version(game_fd, LSP_RECORD_PATH, ret_version, NULL) < 0)
+		*ret_version = '\0';
+}
+
 static int open_library(struct lsp_runtime *runtime, struct lsp_error *err)
 {
 	struct lsp_peer *peer = &runtime->peer;
@@ -278,6 +285,7 @@ static int open_library(struct lsp_runtime *runtime, struct lsp_error *err)
 		.tasks = peer->tasks,
 		.rescan_interval = lsp_config_number(runtime->config, LSP_SETTING_RESCAN_INTERVAL) *
 				   LSP_SECOND,
+		.installed_version = installed_version,
 		.changed = lsp_local_library_changed,
 		.argument = peer,
 	};

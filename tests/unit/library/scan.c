@@ -208,6 +208,33 @@ static void versions_of_both_forms_are_taken(void **state)
 	assert_string_equal(scan(shelf, "quake").version, "20240131");
 }
 
+static void version_of_record(int game_fd, char ret_version[LSP_VERSION_TEXT_MAX + 1])
+{
+	assert_true(game_fd >= 0);
+	snprintf(ret_version, LSP_VERSION_TEXT_MAX + 1, "1.2");
+}
+
+static void pass_by(void *argument, int dir_fd, const char *path)
+{
+	(void)argument;
+	(void)dir_fd;
+	(void)path;
+}
+
+static void what_is_installed_without_its_archive_has_the_version_of_its_record(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	struct lsp_scan_hooks hooks = {pass_by, NULL, version_of_record};
+	struct lsp_scan s = {0};
+	put_file(shelf, "quake/local/save.dat", "x");
+	assert_ok(lsp_scan_game(shelf->games, "quake", &hooks, NULL, NULL, &s, &err));
+	assert_true(s.has_local && !s.has_version);
+	assert_string_equal(s.version, "1.2");
+	put_file(shelf, "quake/version.ini", "2.0\n");
+	assert_ok(lsp_scan_game(shelf->games, "quake", &hooks, NULL, NULL, &s, &err));
+	assert_string_equal(s.version, "2.0");
+}
+
 static void what_cannot_be_shared_is_named(void **state)
 {
 	struct shelf *shelf = shelf_begin(state);
@@ -312,6 +339,7 @@ int main(void)
 		FIXTURE_TEST(a_listing_has_the_fingerprint_of_a_scan),
 		FIXTURE_TEST(a_broken_version_is_a_problem_that_says_why),
 		FIXTURE_TEST(versions_of_both_forms_are_taken),
+		FIXTURE_TEST(what_is_installed_without_its_archive_has_the_version_of_its_record),
 		FIXTURE_TEST(what_cannot_be_shared_is_named),
 		FIXTURE_TEST(a_fifo_for_version_ini_does_not_block),
 		FIXTURE_TEST(a_linked_game_folder_is_followed_and_a_missing_one_is_told),

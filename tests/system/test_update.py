@@ -1,0 +1,86 @@
+"""Updates: what a change costs on the wire, and what becomes of the game."""
+
+import random
+
+import pytest
+
+from lanlab import make_file, tree
+
+BLOCK = 16 << 10  # the leaf of a file's hash tree
+
+
+def change_clustered(path):
+    """One run of one hundredth of the file, in place."""
+    size = path.stat().st_size
+    with open(path, "r+b") as file:
+        file.seek(size // 3 // 4096 * 4096)
+        file.write(random.Random(11).randbytes(size // 100))
+
+
+def change_scattered(path):
+    """One hundredth of its blocks, each for itself, all over it."""
+    blocks = path.stat().st_size // BLOCK
+    source = random.Random(12)
+    with open(path, "r+b") as file:
+        for block in source.sample(range(blocks), blocks // 100):
+            file.seek(block * BLOCK)
+            file.write(source.randbytes(BLOCK))
+
+
+def share_first(daemon, size):
+    """A game of one file of that size, and of what else a game has."""
+    folder = daemon.games / "quake"
+    make_file(folder / "data/game.pak", size, 21)
+    make_file(folder / "readme.txt", 3000, 22)
+    (folder / "version.ini").write_text("1.0\n")
+
+
+def update_costs(lab, size, change, patience, holders):
+    """Bytes that an update received: payload by the daemon's own count, and on the wire."""
+    others, ben = [lab.host(name).daemon() for name in ("ann", "cem")[:holders]], lab.host("ben").daemon()
+    for other in others:
+        share_first(other, size)
+    ben.wait_games(lambda games: games["quake"]["sources"] == holders and games["quake"]["content"], timeout=patience)
+    ben.cli("install", "quake", timeout=patience)
+    (ben.games / "quake/local/save.dat").write_text("forty hours")
+    for other in others:
+        change(other.games / "quake/data/game.pak")
+        (other.games / "quake/version.ini").write_text("1.1\n")
+    ben.wait_games(lambda games: games["quake"]["latest_version"] == "1.1" and games["quake"]["sources"] == holders and
+                   games["quake"]["variants"] == 1, timeout=patience)
+    ann = others[0]
+    payload, wire = ben.status()["received"], ben.host.sent_and_received()[1]
+    result = ben.cli("update", "quake", timeout=patience)
+    payload, wire = ben.status()["received"] - payload, ben.host.sent_and_received()[1] - wire
+    assert result["game"]["local_version"] == "1.1" and result["game"]["availability"] == "installed"
+    wanted = tree(ann.games / "quake")
+    assert tree(ben.games / "quake") == wanted
+    installed = tree(ben.games / "quake/local", without=())
+    assert installed.pop("save.dat") and installed == wanted
+    return payload, wire
+
+
+def check_share(lab, size, change, patience=60, holders=1):
+    payload, wire = update_costs(lab, size, change, patience, holders)
+    print(f"{payload} bytes of payload and {wire} on the wire for {size // 100} changed of {size}: "
+          f"{payload / size:.2%} and {wire / size:.2%}")
+    assert size // 100 <= payload < size * 3 // 100
+    assert wire < size * 3 // 100
+
+
+CHANGES = pytest.mark.parametrize("change", [change_clustered, change_scattered])
+
+
+@CHANGES
+def test_one_percent_changed_in_place_transfers_less_than_three(lab, change):
+    check_share(lab, 256 << 20, change)
+
+
+def test_one_percent_from_two_holders_is_fetched_once(lab):
+    check_share(lab, 256 << 20, change_scattered, holders=2)
+
+
+@pytest.mark.soak
+@CHANGES
+def test_one_percent_of_four_gibibytes_transfers_less_than_three(lab, change):
+    check_share(lab, 4 << 30, change, patience=900)
