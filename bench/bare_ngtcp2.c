@@ -4,13 +4,17 @@
  * queue, no fairness, no limits, no client certificate. What a program built on ngtcp2 can reach at
  * best on this machine.
  *
- *     bench-bare-ngtcp2 serve ADDRESS PORT UDP_PAYLOAD
- *     bench-bare-ngtcp2 fetch ADDRESS PORT UDP_PAYLOAD MIB
+ *     bench-bare-ngtcp2 serve ADDRESS PORT UDP_PAYLOAD [FILE]
+ *     bench-bare-ngtcp2 fetch ADDRESS PORT UDP_PAYLOAD MIB [FILE]
+ *
+ * Without a file the bytes come from a megabyte of memory, again and again, and go nowhere. With
+ * one they come from its mapping (which is to be in the page cache), and go to it in blocks.
  */
 #include "base/clock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
@@ -24,8 +28,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,7 +63,10 @@ struct bare {
 	uint8_t request[8];
 	size_t request_size;
 	bool fin_sent;
-	uint8_t *block;
+	uint8_t *block;      /* what is sent: BLOCK bytes, or the whole file; what is written */
+	uint64_t block_size; /* of it */
+	size_t filled;       /* of the block that will be written */
+	int out_fd;          /* −1: received bytes go nowhere */
 	uint8_t out[BATCH + 1];
 	size_t out_size, out_segment;
 	lsp_time begun, ended;
@@ -109,6 +118,31 @@ static int more_streams(ngtcp2_conn *quic, uint64_t max_streams, void *user)
 								       : 0;
 }
 
+static void write_block(struct bare *bare, uint64_t offset)
+{
+	if (pwrite(bare->out_fd, bare->block, bare->filled, (off_t)offset) != (ssize_t)bare->filled)
+		die("write", 0);
+	bare->filled = 0;
+}
+
+/* received: how many came before these. */
+static void keep(struct bare *bare, const uint8_t *data, size_t size, bool fin)
+{
+	uint64_t end = bare->received;
+	while (size) {
+		size_t part = BLOCK - bare->filled < size ? BLOCK - bare->filled : size;
+		memcpy(bare->block + bare->filled, data, part);
+		bare->filled += part;
+		data += part;
+		size -= part;
+		end += part;
+		if (bare->filled == BLOCK)
+			write_block(bare, end - BLOCK);
+	}
+	if (fin && bare->filled)
+		write_block(bare, end - bare->filled);
+}
+
 static int stream_data(ngtcp2_conn *quic, uint32_t flags, int64_t id, uint64_t offset,
 	const uint8_t *data, size_t size, void *user, void *stream_user)
 {
@@ -116,8 +150,11 @@ static int stream_data(ngtcp2_conn *quic, uint32_t flags, int64_t id, uint64_t o
 	ngtcp2_conn_extend_max_stream_offset(quic, id, size);
 	ngtcp2_conn_extend_max_offset(quic, size);
 	if (!bare->serving) {
+		bool fin = flags & NGTCP2_STREAM_DATA_FLAG_FIN;
+		if (bare->out_fd >= 0)
+			keep(bare, data, size, fin);
 		bare->received += size;
-		bare->done = flags & NGTCP2_STREAM_DATA_FLAG_FIN;
+		bare->done = fin;
 		return 0;
 	}
 	for (size_t i = 0; i < size && bare->request_size < sizeof bare->request; i++)
@@ -295,8 +332,10 @@ static ngtcp2_ssize write_packet(struct bare *bare, uint8_t *packet, lsp_time at
 	bool data = bare->stream >= 0 && !bare->fin_sent;
 	if (data && bare->serving) {
 		uint64_t left = bare->size - bare->offset;
-		vector = (ngtcp2_vec){bare->block, left < BLOCK ? left : BLOCK};
-		flags = left <= BLOCK ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0;
+		uint64_t at_hand = bare->block_size - bare->offset % bare->block_size;
+		vector = (ngtcp2_vec){bare->block + bare->offset % bare->block_size,
+			left < at_hand ? left : at_hand};
+		flags = left <= at_hand ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0;
 	} else if (data) {
 		vector = (ngtcp2_vec){(uint8_t *)&bare->size, sizeof bare->size};
 		flags = NGTCP2_WRITE_STREAM_FLAG_FIN;
@@ -452,13 +491,40 @@ static void report(const struct bare *bare)
 		(double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6);
 }
 
+static void open_block(struct bare *bare)
+{
+	bare->block = malloc(BLOCK);
+	bare->block_size = BLOCK;
+	if (!bare->block)
+		die("memory", 0);
+	memset(bare->block, 0x5a, BLOCK); /* else every page is the one page of zeros */
+}
+
+static void open_file(struct bare *bare, const char *path)
+{
+	int fd = open(path, bare->serving ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC, 0666);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		die(path, 0);
+	if (!bare->serving) {
+		bare->out_fd = fd;
+		return;
+	}
+	free(bare->block);
+	bare->block_size = (uint64_t)st.st_size;
+	bare->block = mmap(NULL, bare->block_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (bare->block == MAP_FAILED)
+		die(path, 0);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct bare *bare = calloc(1, sizeof *bare);
 	if (!bare || argc < 5 || (strcmp(argv[1], "serve") != 0 && argc < 6)) {
 		fprintf(stderr,
-			"usage: %s serve ADDRESS PORT UDP_PAYLOAD | fetch ADDRESS PORT "
-			"UDP_PAYLOAD MIB\n",
+			"usage: %s serve ADDRESS PORT UDP_PAYLOAD [FILE] | fetch ADDRESS PORT "
+			"UDP_PAYLOAD MIB [FILE]\n",
 			argv[0]);
 		return 2;
 	}
@@ -467,9 +533,11 @@ int main(int argc, char **argv)
 	bare->stream = -1;
 	make_certificate(bare);
 	open_socket(bare, argv[2], (uint16_t)atoi(argv[3]));
-	bare->block = calloc(1, BLOCK);
-	if (!bare->block)
-		return 1;
+	bare->out_fd = -1;
+	open_block(bare);
+	int file = bare->serving ? 5 : 6;
+	if (argc > file)
+		open_file(bare, argv[file]);
 	if (bare->serving) {
 		fprintf(stderr, "ready\n");
 	} else {
@@ -490,7 +558,8 @@ int main(int argc, char **argv)
 	gnutls_deinit(bare->tls);
 	gnutls_certificate_free_credentials(bare->credentials);
 	close(bare->fd);
-	free(bare->block);
+	if (bare->block_size == BLOCK)
+		free(bare->block);
 	free(bare);
 	return result;
 }

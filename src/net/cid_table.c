@@ -47,6 +47,8 @@ void lsp_cid_table_remove(struct lsp_cid_table *table, struct lsp_cid_entry *ent
 {
 	if (!entry->owner)
 		return;
+	if (table->last == entry)
+		table->last = NULL;
 	struct lsp_cid_entry **link =
 		&table->buckets[bucket_of(table, entry->cid.data, entry->cid.datalen)];
 	while (*link && *link != entry)
@@ -57,12 +59,21 @@ void lsp_cid_table_remove(struct lsp_cid_table *table, struct lsp_cid_entry *ent
 	entry->next = NULL;
 }
 
-void *lsp_cid_table_find(const struct lsp_cid_table *table, const uint8_t *cid, size_t size)
+static bool matches(const struct lsp_cid_entry *entry, const uint8_t *cid, size_t size)
 {
-	const struct lsp_cid_entry *entry = table->buckets[bucket_of(table, cid, size)];
-	for (; entry; entry = entry->next) {
-		if (entry->cid.datalen == size && memcmp(entry->cid.data, cid, size) == 0)
-			return entry->owner;
-	}
-	return NULL;
+	return entry->cid.datalen == size && memcmp(entry->cid.data, cid, size) == 0;
+}
+
+void *lsp_cid_table_find(struct lsp_cid_table *table, const uint8_t *cid, size_t size)
+{
+	struct lsp_cid_entry *entry = table->last;
+	if (entry && matches(entry, cid, size))
+		return entry->owner;
+	entry = table->buckets[bucket_of(table, cid, size)];
+	while (entry && !matches(entry, cid, size))
+		entry = entry->next;
+	if (!entry)
+		return NULL;
+	table->last = entry;
+	return entry->owner;
 }

@@ -19,6 +19,7 @@ struct lsp_cid_entry {
 
 struct lsp_cid_table {
 	struct lsp_cid_entry **buckets;
+	struct lsp_cid_entry *last; /* found last: packets come in runs; NULL: none, or removed */
 	size_t mask;
 	uint64_t key[2];
 };
@@ -32,4 +33,4 @@ void lsp_cid_table_add(struct lsp_cid_table *table, struct lsp_cid_entry *entry,
 /* An entry that is not in the table is fine. */
 void lsp_cid_table_remove(struct lsp_cid_table *table, struct lsp_cid_entry *entry);
 /* The owner, or NULL. */
-void *lsp_cid_table_find(const struct lsp_cid_table *table, const uint8_t *cid, size_t size);
+void *lsp_cid_table_find(struct lsp_cid_table *table, const uint8_t *cid, size_t size);

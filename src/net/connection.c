@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "net/protection.h"
 
 #include <gnutls/crypto.h>
 #include <malloc.h>
@@ -320,15 +321,13 @@ static int on_handshake_confirmed(ngtcp2_conn *quic, void *user)
 	return 0;
 }
 
+/* Those of packet protection are added (protection.h). */
 static const ngtcp2_callbacks quic_callbacks = {
 	.client_initial = ngtcp2_crypto_client_initial_cb,
 	.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
 	.recv_crypto_data = on_crypto_data,
 	.handshake_completed = on_handshake_completed,
 	.handshake_confirmed = on_handshake_confirmed,
-	.encrypt = ngtcp2_crypto_encrypt_cb,
-	.decrypt = ngtcp2_crypto_decrypt_cb,
-	.hp_mask = ngtcp2_crypto_hp_mask_cb,
 	.recv_retry = ngtcp2_crypto_recv_retry_cb,
 	.recv_stream_data = on_stream_data,
 	.acked_stream_data_offset = on_acked,
@@ -341,9 +340,6 @@ static const ngtcp2_callbacks quic_callbacks = {
 	.rand = on_rand,
 	.get_new_connection_id = on_new_cid,
 	.remove_connection_id = on_remove_cid,
-	.update_key = ngtcp2_crypto_update_key_cb,
-	.delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,
-	.delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,
 	.get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb,
 	.version_negotiation = ngtcp2_crypto_version_negotiation_cb,
 };
@@ -362,6 +358,13 @@ static size_t payload_limit(const struct lsp_endpoint *endpoint, int family)
 {
 	size_t limit = endpoint->options.max_udp_payload;
 	return family == AF_INET6 && limit == 8972 ? 8952 : limit;
+}
+
+static ngtcp2_callbacks all_callbacks(void)
+{
+	ngtcp2_callbacks callbacks = quic_callbacks;
+	lsp_protection_set_callbacks(&callbacks);
+	return callbacks;
 }
 
 static void fill_settings(const struct lsp_connection *connection, ngtcp2_settings *settings)
@@ -441,13 +444,14 @@ int lsp_connection_new_client(struct lsp_endpoint *endpoint, struct lsp_udp_sock
 	ngtcp2_transport_params parameters;
 	ngtcp2_cid ours, theirs = {.datalen = 18};
 	ngtcp2_path path = path_to(socket, remote);
+	ngtcp2_callbacks callbacks = all_callbacks();
 	lsp_random_bytes(theirs.data, theirs.datalen);
 	lsp_connection_new_cid(&ours);
 	fill_settings(connection, &settings);
 	fill_parameters(endpoint, &parameters);
 	int r = ngtcp2_conn_client_new(&connection->quic, &theirs, &ours, &path,
-		NGTCP2_PROTO_VER_V1, &quic_callbacks, &settings, &parameters,
-		&connection->allocator, connection);
+		NGTCP2_PROTO_VER_V1, &callbacks, &settings, &parameters, &connection->allocator,
+		connection);
 	if (r != 0 || add_cid(connection, &ours) < 0) {
 		lsp_connection_free(connection);
 		return lsp_error_no_memory(err, "net");
@@ -471,6 +475,7 @@ static int make_server_quic(
 	ngtcp2_transport_params parameters;
 	ngtcp2_cid ours;
 	ngtcp2_path path = path_to(connection->socket, &connection->remote);
+	ngtcp2_callbacks callbacks = all_callbacks();
 	lsp_connection_new_cid(&ours);
 	fill_settings(connection, &settings);
 	fill_parameters(endpoint, &parameters);
@@ -487,8 +492,7 @@ static int make_server_quic(
 		    endpoint->reset_secret, sizeof endpoint->reset_secret, &ours) == 0)
 		parameters.stateless_reset_token_present = 1;
 	if (ngtcp2_conn_server_new(&connection->quic, &header->scid, &ours, &path, header->version,
-		    &quic_callbacks, &settings, &parameters, &connection->allocator,
-		    connection) != 0)
+		    &callbacks, &settings, &parameters, &connection->allocator, connection) != 0)
 		return -1;
 	return add_cid(connection, &ours) < 0 ? -1 : add_cid(connection, &header->dcid);
 }

@@ -127,7 +127,8 @@ struct lsp_connection {
 	bool paused;       /* waits for a limit of bytes per second */
 	bool data_blocked; /* the peer's window for the whole connection is full */
 	bool lower_effort;
-	lsp_time expiry; /* when ngtcp2 wants to be called */
+	lsp_time expiry;        /* when ngtcp2 wants to be called */
+	unsigned unpaced_turns; /* of acknowledgements alone */
 	struct lsp_rate_limit limit;
 	struct lsp_stream *ready, *waiting, *streams;
 	unsigned stream_count, local_stream_count;

@@ -18,6 +18,8 @@
 #define LIMIT_BURST (10 * LSP_MILLISECOND)
 /* A held-back connection waits until so much may be sent again, not for every single packet. */
 #define LIMIT_PATIENCE (2 * LSP_MILLISECOND)
+/* Of acknowledgements alone: some 3 KiB. */
+#define UNPACED_TURNS_MAX 64
 /* How long close_all waits for room in a full socket. */
 #define CLOSE_PATIENCE_MS 20
 
@@ -79,9 +81,11 @@ static bool gather(const struct lsp_stream *stream, ngtcp2_vec vectors[VECTORS],
 {
 	const struct lsp_segment *segment = stream->sending;
 	size_t offset = stream->sending_offset, count = 0;
-	while (segment && count < VECTORS) {
+	size_t total = 0;
+	while (segment && count < VECTORS && total < LSP_UDP_BATCH_MAX) {
 		vectors[count].base = (uint8_t *)segment->data + offset;
 		vectors[count].len = segment->size - offset;
+		total += vectors[count].len;
 		count++;
 		offset = 0;
 		segment = segment->next;
@@ -191,13 +195,15 @@ static bool same_place(const struct lsp_udp_batch *batch, const ngtcp2_path *pat
 	       memcmp(&batch->remote, path->remote.addr, path->remote.addrlen) == 0;
 }
 
-static void count_packet(struct lsp_connection *connection, size_t size, lsp_time now)
+/* The packets of one turn. */
+static void count_packets(
+	struct lsp_connection *connection, uint64_t size, uint64_t count, lsp_time now)
 {
-	size_t on_wire = size + overhead(connection->socket);
+	uint64_t on_wire = size + count * overhead(connection->socket);
 	connection->sent_wire += size;
-	connection->sent_packets++;
+	connection->sent_packets += count;
 	connection->endpoint->stats.sent_wire += size;
-	connection->endpoint->stats.sent_packets++;
+	connection->endpoint->stats.sent_packets += count;
 	lsp_rate_limit_spend(&connection->limit, on_wire, now);
 	lsp_rate_limit_spend(&connection->endpoint->limit, on_wire, now);
 }
@@ -233,11 +239,13 @@ static size_t turn_size(struct lsp_connection *connection, size_t payload, lsp_t
 	return (size_t)LSP_MIN(cap, (uint64_t)LSP_UDP_BATCH_MAX);
 }
 
-static enum turn fill_batch(struct lsp_connection *connection, bool with_data, lsp_time now)
+/* Packets until the batch is full; *ret_size and *ret_count: what was written. */
+static enum turn write_packets(struct lsp_connection *connection, bool with_data,
+	uint64_t *ret_size, uint64_t *ret_count, lsp_time now)
 {
 	struct lsp_udp_batch *batch = connection->socket->out;
 	size_t payload = ngtcp2_conn_get_path_max_tx_udp_payload_size(connection->quic);
-	size_t cap = turn_size(connection, payload, now), count = 0;
+	size_t cap = turn_size(connection, payload, now);
 	ngtcp2_path_storage storage;
 	for (;;) {
 		ngtcp2_path_storage_zero(&storage);
@@ -249,15 +257,38 @@ static enum turn fill_batch(struct lsp_connection *connection, bool with_data, l
 		}
 		if (size == 0)
 			return TURN_DONE;
-		count_packet(connection, (size_t)size, now);
+		*ret_size += (uint64_t)size;
+		(*ret_count)++;
 		if (!add_to_batch(connection, (size_t)size, &storage.path))
 			return TURN_BLOCKED;
-		count++;
-		if ((size_t)size < batch->segment || count == LSP_UDP_SEGMENTS_MAX ||
+		if ((size_t)size < batch->segment || *ret_count == LSP_UDP_SEGMENTS_MAX ||
 			batch->size + batch->segment > cap ||
 			batch->size + payload > LSP_UDP_BATCH_MAX)
 			return TURN_MORE;
 	}
+}
+
+static enum turn fill_batch(struct lsp_connection *connection, bool with_data, lsp_time now)
+{
+	uint64_t size = 0, count = 0;
+	enum turn turn = write_packets(connection, with_data, &size, &count, now);
+	if (count)
+		count_packets(connection, size, count, now);
+	return turn;
+}
+
+/*
+ * Tells ngtcp2 what was sent, for its pacing, which asks to be woken when the next packet may go:
+ * for acknowledgements, which are not paced, that would be a timer each. They are told of together,
+ * now and then.
+ */
+static void pace(struct lsp_connection *connection, uint64_t sent_before, lsp_time now)
+{
+	bool data = connection->sent != sent_before || connection->ready;
+	if (!data && ++connection->unpaced_turns < UNPACED_TURNS_MAX)
+		return;
+	connection->unpaced_turns = 0;
+	ngtcp2_conn_update_pkt_tx_time(connection->quic, now);
 }
 
 static enum turn take_turn(struct lsp_connection *connection, lsp_time now)
@@ -266,8 +297,9 @@ static enum turn take_turn(struct lsp_connection *connection, lsp_time now)
 	if (socket->blocked)
 		return TURN_BLOCKED;
 	bool with_data = data_allowed(connection, now);
+	uint64_t sent_before = connection->sent;
 	enum turn turn = fill_batch(connection, with_data, now);
-	ngtcp2_conn_update_pkt_tx_time(connection->quic, now);
+	pace(connection, sent_before, now);
 	if (socket->out->size && !flush(connection->endpoint, socket))
 		turn = TURN_BLOCKED;
 	connection->expiry = ngtcp2_conn_get_expiry(connection->quic);

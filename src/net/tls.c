@@ -5,6 +5,8 @@
  */
 #include "net/endpoint_private.h"
 
+#include "net/protection.h"
+
 #include <gnutls/abstract.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 #include <string.h>
@@ -76,6 +78,7 @@ static int set_up(struct lsp_connection *connection)
 	if ((connection->outgoing ? ngtcp2_crypto_gnutls_configure_client_session(tls)
 				  : ngtcp2_crypto_gnutls_configure_server_session(tls)) != 0)
 		return GNUTLS_E_INTERNAL_ERROR;
+	lsp_protection_attach(tls);
 	r = gnutls_credentials_set(tls, GNUTLS_CRD_CERTIFICATE,
 		lsp_identity_credentials(connection->endpoint->identity));
 	if (r < 0)
