@@ -17,7 +17,6 @@
 #include "net/interface.h"
 #include "wire/path.h"
 
-#include <avahi-common/alternative.h>
 #include <avahi-common/error.h>
 #include <avahi-common/malloc.h>
 #include <avahi-common/simple-watch.h>
@@ -53,6 +52,7 @@ static struct {
 	AvahiTimeout *check;
 	char id[LSP_SHA256_HEX_SIZE];
 	char host[64], service[64];
+	unsigned collisions;
 	char name[64];
 	uint16_t port;
 	const char *interface;
@@ -148,10 +148,14 @@ static void group_changed(
 	AvahiServer *server, AvahiSEntryGroup *group, AvahiEntryGroupState state, void *data)
 {
 	if (state == AVAHI_ENTRY_GROUP_COLLISION) {
-		/* The names hold our id: only a clone of this machine can have them too. */
-		char *other = avahi_alternative_service_name(me.service);
-		snprintf(me.service, sizeof me.service, "%s", other);
-		avahi_free(other);
+		/*
+		 * The names hold our id: only a clone of this machine can have them too. It must be
+		 * seen all the same, or nobody could tell its user.
+		 */
+		me.collisions++;
+		snprintf(me.service, sizeof me.service, "%.46s %.12s %u", me.name, me.id,
+			me.collisions + 1);
+		snprintf(me.host, sizeof me.host, "lanspread-%.12s-%u", me.id, me.collisions + 1);
 		announce();
 	} else if (state == AVAHI_ENTRY_GROUP_FAILURE) {
 		fail("cannot announce", avahi_server_errno(server));
@@ -171,6 +175,20 @@ static bool txt_value(AvahiStringList *txt, const char *key, char *out, size_t s
 	lsp_label_clean(value, length, out, size - 1);
 	avahi_free(value);
 	return true;
+}
+
+/* What we announced ourselves: our id, our port, one of our addresses. Else it is a clone's. */
+static bool is_ours(const char *id, const AvahiAddress *address, uint16_t port)
+{
+	if (strcmp(id, me.id) != 0 || port != me.port)
+		return false;
+	for (size_t i = 0; i < me.interfaces.count; i++) {
+		AvahiAddress own;
+		if (to_avahi(&me.interfaces.items[i].address, &own) &&
+			avahi_address_cmp(&own, address) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* Which peer a service instance was: its end names only the instance. */
@@ -206,7 +224,7 @@ static void resolved(AvahiSServiceResolver *resolver, AvahiIfIndex interface,
 {
 	char id[80] = "", label[64] = "", text[AVAHI_ADDRESS_STR_MAX + IF_NAMESIZE + 2];
 	if (event == AVAHI_RESOLVER_FOUND && address && port &&
-		txt_value(txt, "id", id, sizeof id) && strcmp(id, me.id) != 0) {
+		txt_value(txt, "id", id, sizeof id) && !is_ours(id, address, port)) {
 		char zone[IF_NAMESIZE] = "";
 		avahi_address_snprint(text, AVAHI_ADDRESS_STR_MAX, address);
 		if (address->proto == AVAHI_PROTO_INET6 && lsp_text_starts_with(text, "fe80") &&

@@ -401,22 +401,43 @@ static void clear_wake(struct lsp_library *library)
 	(void)!read(library->wake_fd, &count, sizeof count);
 }
 
+static int step_and_wait(
+	struct lsp_library *library, struct lsp_cancel *token, struct lsp_error *err)
+{
+	clear_wake(library);
+	lsp_time next = lsp_library_step(library, token);
+	struct pollfd fds[2] = {{.fd = library->wake_fd, .events = POLLIN}};
+	size_t count = 1;
+	if (library->watch)
+		fds[count++] =
+			(struct pollfd){.fd = lsp_watch_fd(library->watch), .events = POLLIN};
+	int r = lsp_wait_poll(fds, count, token, library->options.clock, next, err);
+	return r > 0 || r == -LSP_E_TIMEOUT ? 0 : r;
+}
+
 int lsp_library_run(struct lsp_cancel *token, void *argument, struct lsp_error *err)
 {
 	struct lsp_library *library = argument;
 	int r = 0;
-	while (r == 0 && !lsp_cancel_requested(token)) {
-		clear_wake(library);
-		lsp_time next = lsp_library_step(library, token);
-		struct pollfd fds[2] = {{.fd = library->wake_fd, .events = POLLIN}};
-		size_t count = 1;
-		if (library->watch)
-			fds[count++] = (struct pollfd){
-				.fd = lsp_watch_fd(library->watch), .events = POLLIN};
-		r = lsp_wait_poll(fds, count, token, library->options.clock, next, err);
-		if (r > 0 || r == -LSP_E_TIMEOUT)
-			r = 0;
+	while (r == 0 && !lsp_cancel_requested(token))
+		r = step_and_wait(library, token, err);
+	if (r == 0 || lsp_cancel_requested(token)) {
+		lsp_library_abort(library);
+		r = 0;
+	}
+	return r;
+}
+
+int lsp_library_serve(struct lsp_cancel *token, void *argument, struct lsp_error *err)
+{
+	struct lsp_library *library = argument;
+	struct lsp_error passing = {0};
+	lsp_watch_free(TAKE_PTR(library->watch));
+	while (!lsp_cancel_requested(token)) {
+		if (step_and_wait(library, token, &passing) < 0)
+			lsp_cancel_wait(token, library->options.clock,
+				lsp_time_add(lsp_now(library->options.clock), LSP_SECOND));
 	}
 	lsp_library_abort(library);
-	return r == -LSP_E_CANCELLED ? 0 : r;
+	return 0;
 }

@@ -174,6 +174,13 @@ LSP_MUST_CHECK int lsp_library_scan(
 /* The service: returns 0 after a cancel, or an error when it cannot go on. argument: the library.
  */
 LSP_MUST_CHECK int lsp_library_run(struct lsp_cancel *token, void *argument, struct lsp_error *err);
+/*
+ * What is left when lsp_library_run has failed: the same without file events, which must go on,
+ * since operations wait for their game to be looked at. It has no error to end with: where it
+ * cannot wait it tries again a second later. 0 after a cancel.
+ */
+LSP_MUST_CHECK int lsp_library_serve(
+	struct lsp_cancel *token, void *argument, struct lsp_error *err);
 
 /*
  * What lsp_library_run does between its waits, for tests and for loops of one's own: takes what

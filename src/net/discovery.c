@@ -129,18 +129,34 @@ static bool may_pass(struct run *run, lsp_time now)
 	return false;
 }
 
+/* What we announced ourselves, come back. Our id elsewhere is a clone's, or forged. */
+static bool is_ours(const struct run *run, const struct lsp_discovery_event *event)
+{
+	if (!lsp_hash_equal(&event->id, &run->options->id))
+		return false;
+	for (size_t i = 0; i < run->interfaces.count; i++) {
+		struct sockaddr_storage own = run->interfaces.items[i].address;
+		lsp_address_set_port(&own, run->options->port);
+		if (lsp_address_equal(&own, &event->address))
+			return true;
+	}
+	return false;
+}
+
 static void take_found(struct run *run, const struct lsp_discovery_event *event)
 {
 	lsp_time now = lsp_now(lsp_clock_system);
 	unsigned rank;
 	char text[LSP_ADDRESS_TEXT_MAX];
-	if (lsp_hash_equal(&event->id, &run->options->id) || !may_pass(run, now))
+	if (!may_pass(run, now))
 		return;
 	if (!run->interfaces.items || now > run->interfaces_read + 5 * LSP_SECOND) {
 		lsp_interfaces_done(&run->interfaces);
 		(void)!lsp_interfaces_read(run->options->interface, &run->interfaces, NULL);
 		run->interfaces_read = now;
 	}
+	if (is_ours(run, event))
+		return;
 	if (lsp_interfaces_reach(&run->interfaces, &event->address, &rank))
 		run->options->found(run->options->argument, &event->id, &event->address, rank);
 	else

@@ -163,6 +163,10 @@ static void on_socket(uv_poll_t *handle, int status, int events)
 		lsp_endpoint_socket_failed(endpoint, -status);
 		return;
 	}
+	if (events & UV_DISCONNECT) { /* it was shut down: readable for ever, and nothing comes */
+		lsp_endpoint_socket_failed(endpoint, EPIPE);
+		return;
+	}
 	if ((events & UV_WRITABLE) && socket->blocked && !lsp_udp_flush(socket, &broken) && broken)
 		lsp_endpoint_socket_failed(endpoint, broken);
 	if (events & UV_READABLE)
@@ -174,7 +178,7 @@ static void watch_sockets(struct lsp_endpoint *endpoint)
 {
 	for (size_t i = 0; i < endpoint->socket_count; i++) {
 		struct lsp_udp_socket *socket = &endpoint->sockets[i];
-		int events = UV_READABLE | (socket->blocked ? UV_WRITABLE : 0);
+		int events = UV_READABLE | UV_DISCONNECT | (socket->blocked ? UV_WRITABLE : 0);
 		if (events != socket->watched && !endpoint->broken) {
 			socket->watched = events;
 			uv_poll_start(&endpoint->polls[i], events, on_socket);

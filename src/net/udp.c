@@ -226,6 +226,7 @@ static enum verdict judge(int code, bool offloaded)
 	case EBADF:
 	case ENOTSOCK:
 	case EFAULT:
+	case EPIPE: /* shut down */
 		return BROKEN;
 	default: /* no route, no memory, a firewall, too large for the link: like a lost packet */
 		return DROP;

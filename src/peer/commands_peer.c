@@ -69,7 +69,7 @@ static void append_address(json_t *list, const struct sockaddr_storage *address,
 	json_array_append_new(list, json_string(lsp_address_format(&whole, text)));
 }
 
-/* Where others reach us: the one address that was asked for, else every one this machine has. */
+/* Where others reach us: the one address that was asked for, else every one of what is used. */
 static json_t *listen_json(const struct lsp_peer *peer)
 {
 	struct lsp_endpoint *endpoint = lsp_connect_endpoint(peer->connect);
@@ -81,7 +81,8 @@ static json_t *listen_json(const struct lsp_peer *peer)
 	uint16_t port = lsp_endpoint_port(endpoint);
 	if (only)
 		append_address(list, only, port);
-	else if (lsp_interfaces_read(NULL, &interfaces, NULL) == 0) {
+	else if (lsp_interfaces_read(lsp_connect_interface(peer->connect), &interfaces, NULL) ==
+		 0) {
 		for (size_t i = 0; i < interfaces.count; i++)
 			append_address(list, &interfaces.items[i].address, port);
 	}

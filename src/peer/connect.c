@@ -262,7 +262,7 @@ static void closed(struct lsp_connection *connection, const struct lsp_close *cl
 	struct lsp_connect *connect = argument;
 	struct lsp_session *session = session_of(connection);
 	if (session)
-		lsp_session_end(session, close->reason, close->message);
+		lsp_session_end(session, close);
 	else if (candidate_of(connection))
 		dial_failed(connect, connection, close);
 	arm(connect);
@@ -372,6 +372,11 @@ void lsp_connect_fail(struct lsp_connect *connect, const char *why)
 	lsp_error_set(&err, "net", LSP_E_FAILED, "%s", why);
 	if (connect->service)
 		lsp_supervised_failed(connect->service, &err);
+}
+
+const char *lsp_connect_interface(const struct lsp_connect *connect)
+{
+	return connect->interface;
 }
 
 struct lsp_endpoint *lsp_connect_endpoint(const struct lsp_connect *connect)

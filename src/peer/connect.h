@@ -41,6 +41,8 @@ void lsp_connect_fail(struct lsp_connect *connect, const char *why);
 struct lsp_endpoint *lsp_connect_endpoint(const struct lsp_connect *connect); /* NULL: stopped */
 /* The one address that it listens on; NULL: all. */
 const struct sockaddr_storage *lsp_connect_listen(const struct lsp_connect *connect);
+/* The one interface that it uses; NULL: all. */
+const char *lsp_connect_interface(const struct lsp_connect *connect);
 uint16_t lsp_connect_port(const struct lsp_connect *connect);
 bool lsp_connect_port_was_taken(const struct lsp_connect *connect);
 

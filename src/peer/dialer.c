@@ -204,8 +204,6 @@ void lsp_dialer_found(struct lsp_dialer *dialer, const struct lsp_hash *id,
 	const struct sockaddr_storage *address, unsigned rank, lsp_time now)
 {
 	drop_forgotten(dialer, now);
-	if (lsp_hash_equal(id, &dialer->own_id))
-		return;
 	struct candidate *candidate = find_id(dialer, id);
 	if (!candidate) {
 		candidate = add(dialer);

@@ -41,7 +41,10 @@ LSP_MUST_CHECK int lsp_dialer_new(const struct lsp_hash *own_id, uint64_t seed,
 	struct lsp_dialer **ret_dialer, struct lsp_error *err);
 void lsp_dialer_free(struct lsp_dialer *dialer);
 
-/* An announcement was seen (again). Own id and a full table of better ones: ignored. */
+/*
+ * An announcement was seen (again). A full table of better ones: ignored. Our own id at an address
+ * that is not ours is dialled as well: only the handshake can tell a clone from a forgery.
+ */
 void lsp_dialer_found(struct lsp_dialer *dialer, const struct lsp_hash *id,
 	const struct sockaddr_storage *address, unsigned rank, lsp_time now);
 /* An announcement is gone (NULL: all addresses of that peer). A connection is not touched. */

@@ -295,6 +295,20 @@ static int open_library(struct lsp_runtime *runtime, struct lsp_error *err)
 	return r;
 }
 
+/*
+ * The service "library-monitor". When it fails it stays off, but downloads and installs still need
+ * the library: a plain task serves them, and finds what changed at its rescans.
+ */
+static int monitor_library(struct lsp_cancel *token, void *argument, struct lsp_error *err)
+{
+	struct lsp_runtime *runtime = argument;
+	int r = lsp_library_run(token, runtime->library, err);
+	if (r < 0 && lsp_tasks_spawn(runtime->peer.tasks, "library", LSP_TASK_BACKGROUND,
+			     lsp_library_serve, runtime->library, NULL, NULL) < 0)
+		lsp_library_abort(runtime->library);
+	return r;
+}
+
 /* The quick first scan: attempted; a failure is said and stops nothing. */
 static void first_scan(struct lsp_runtime *runtime)
 {
@@ -348,7 +362,7 @@ static int start(
 	r = call_core(runtime, start_services, err);
 	if (r == 0)
 		r = lsp_supervisor_run(runtime->supervisor, "library-monitor", &best_effort,
-			lsp_library_run, runtime->library, err);
+			monitor_library, runtime, err);
 	if (r == 0)
 		r = lsp_runtime_start_discovery(runtime, options, err);
 	if (r == 0)

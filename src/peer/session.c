@@ -339,22 +339,23 @@ static void withdraw(struct lsp_session *session)
 	lsp_peer_kick(peer);
 }
 
-static void tell_gone(
-	struct lsp_session *session, enum lsp_close_reason reason, const char *message)
+static void tell_gone(struct lsp_session *session, const struct lsp_close *close)
 {
 	char id[LSP_SHA256_HEX_SIZE];
 	lsp_hash_to_hex(&session->id, id);
-	if (reason == LSP_CLOSE_GOODBYE)
-		lsp_log_info("peer", "Goodbye from %s", session->name);
+	if (close->reason == LSP_CLOSE_GOODBYE)
+		lsp_log_info("peer", close->by_peer ? "Goodbye from %s" : "Goodbye to %s",
+			session->name);
 	else
 		lsp_log_info("peer", "%s is gone (%s): %s", session->name,
-			lsp_close_reason_name(reason), message);
+			lsp_close_reason_name(close->reason), close->message);
 	lsp_events_publish(session->peer->events,
 		json_pack("{s:s, s:s, s:s, s:s, s:s}", "event", "peer_disconnected", "peer", id,
-			"name", session->name, "reason", reason_word(reason), "message", message));
+			"name", session->name, "reason", reason_word(close->reason), "message",
+			close->message));
 }
 
-void lsp_session_end(struct lsp_session *session, enum lsp_close_reason reason, const char *message)
+void lsp_session_end(struct lsp_session *session, const struct lsp_close *close)
 {
 	struct lsp_peer *peer = session->peer;
 	struct lsp_session *challenger = session->challenger;
@@ -362,9 +363,9 @@ void lsp_session_end(struct lsp_session *session, enum lsp_close_reason reason, 
 	session->state = SESSION_GONE;
 	DL_DELETE(peer->sessions, session);
 	withdraw(session);
-	lsp_connect_session_down(peer->connect, session, reason, was_up);
-	if (was_up && reason != LSP_CLOSE_DUPLICATE)
-		tell_gone(session, reason, message);
+	lsp_connect_session_down(peer->connect, session, close->reason, was_up);
+	if (was_up && close->reason != LSP_CLOSE_DUPLICATE)
+		tell_gone(session, close);
 	free(session);
 	if (challenger && challenger->state == SESSION_GREETING)
 		establish(challenger);

@@ -29,8 +29,7 @@ struct lsp_session;
 /* A handshake is done. */
 void lsp_session_start(struct lsp_peer *peer, struct lsp_connection *connection);
 /* The connection is gone. */
-void lsp_session_end(
-	struct lsp_session *session, enum lsp_close_reason reason, const char *message);
+void lsp_session_end(struct lsp_session *session, const struct lsp_close *close);
 /* The peer opened a stream. */
 void lsp_session_stream(struct lsp_session *session, struct lsp_stream *stream);
 

@@ -102,6 +102,22 @@ def die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def wait_for(condition, timeout=PATIENCE, what="a condition"):
+    """For what sends no event (a log, another program's state): asks again until condition() is true."""
+    deadline, never = time.monotonic() + timeout, threading.Event()
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise LabError(f"waited {timeout} s in vain for {what}")
+        never.wait(0.02)
+    return result
+
+
+def memory_of(pid):
+    """Resident bytes of a process."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) * 1024
+
+
 # ---- The LAN ------------------------------------------------------------------------------------------
 
 class Lab:
@@ -288,6 +304,7 @@ class Daemon:
         self.games = pathlib.Path(games or self.folder / "games")
         self.state = pathlib.Path(state or self.folder / "state")
         self.games.mkdir(exist_ok=True)
+        self.program = BUILD / "app/lanspread"
         self.control, self.log = self.folder / "control.sock", self.folder / "log"
         self.arguments, self.http = [str(word) for word in arguments], http
         self.process = self.ready = self.watcher = None
@@ -307,16 +324,20 @@ class Daemon:
             for other in (daemon for host in self.host.lab.hosts for daemon in host.daemons):
                 if other is not self and other.ready:
                     lonely += ["--peer", other.address]
-        return self.wrapper + [BUILD / "app/lanspread", "run", "--json", "--name", self.name, "--games", self.games,
+        return self.wrapper + [self.program, "run", "--json", "--name", self.name, "--games", self.games,
                                "--state", self.state, "--control", self.control, "--http", self.http, *port, *lonely,
                                *self.arguments]
 
-    def start(self, *more):
-        """Starts it and waits for its ready line."""
+    def spawn(self, *more):
+        """Starts it and does not wait."""
         with open(self.log, "ab") as log:
             self.process = self.host.lab.start(self.command() + [str(word) for word in more], self.host.namespace,
                                                stdout=subprocess.PIPE, stderr=log, text=True, env=self.env)
         self.started = time.monotonic()
+
+    def start(self, *more):
+        """Starts it and waits for its ready line."""
+        self.spawn(*more)
         line = self.process.stdout.readline()
         if '"ready":true' not in line:
             raise LabError(f"{self.name} did not start (exit {self.process.wait()}):\n" +
@@ -449,9 +470,28 @@ class Daemon:
         """Until so many peers are connected."""
         def asked():
             peers = {key: peer for key, peer in self.list_peers().items() if peer["connected"]}
-            return peers if len(peers) == count else None
+            return [peers] if len(peers) == count else None
 
-        return self.wait_until(asked, timeout, f"{count} peers")
+        return self.wait_until(asked, timeout, f"{count} peers")[0]
+
+    def wait_log(self, text, timeout=PATIENCE):
+        """Until its log has that text."""
+        return wait_for(lambda: text in self.log.read_text(errors="replace"), timeout, f"{text!r} in the log of {self.name}")
+
+    def children(self):
+        """{pid: name} of its child processes."""
+        found = {}
+        for path in pathlib.Path(f"/proc/{self.pid}/task").glob("*/children"):
+            for pid in path.read_text().split():
+                try:
+                    found[int(pid)] = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+                except OSError:
+                    pass  # gone between the two looks
+        return found
+
+    def service(self, name):
+        """One service of `status`."""
+        return next(service for service in self.status()["services"] if service["name"] == name)
 
     # ---- The end
 
@@ -476,8 +516,7 @@ class Daemon:
 
     def memory(self):
         """Resident bytes of the daemon itself."""
-        text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) * 1024
+        return memory_of(self.pid)
 
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()

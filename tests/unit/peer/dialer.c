@@ -93,12 +93,16 @@ static void one_that_is_connected_is_not_dialled(void **state)
 	assert_int_equal(lsp_dialer_wake(f->dialer), LSP_TIME_NEVER);
 }
 
-static void our_own_announcement_is_ignored(void **state)
+static void our_own_id_somewhere_else_is_dialled_since_a_clone_must_be_found_out(void **state)
 {
 	struct fixture *f = *state;
 	struct lsp_hash own = hash(0x80);
+	struct lsp_dial dial;
 	found(f, &own, "10.0.0.9", 0);
-	assert_int_equal(lsp_dialer_count(f->dialer), 0);
+	assert_true(lsp_dialer_next(f->dialer, f->now + LSP_DIALER_POLITENESS, &dial));
+	assert_true(dial.has_id && lsp_hash_equal(&dial.id, &own));
+	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_REFUSED, f->now);
+	assert_false(lsp_dialer_next(f->dialer, f->now + 10 * LSP_SECOND, &dial));
 }
 
 static void the_next_address_is_tried_right_after_a_failure_best_rank_first(void **state)
@@ -219,7 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_smaller_id_dials_at_once_the_larger_after_a_second),
 		TEST(one_that_is_connected_is_not_dialled),
-		TEST(our_own_announcement_is_ignored),
+		TEST(our_own_id_somewhere_else_is_dialled_since_a_clone_must_be_found_out),
 		TEST(the_next_address_is_tried_right_after_a_failure_best_rank_first),
 		TEST(failures_back_off_to_fifteen_seconds),
 		TEST(one_that_said_goodbye_is_dialled_again_only_when_announced_anew),

@@ -1,0 +1,324 @@
+"""What a machine and its user do to a peer: stopped, starved, its files taken away, its clock wrong."""
+
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import sqlite3
+
+import pytest
+
+import lanlab
+from lanlab import make_file, make_tree, run, tree
+
+
+def share(daemon, game, folder, version="1.0"):
+    folder.rename(daemon.games / game)
+    (daemon.games / game / "version.ini").write_text(version + "\n")
+    return tree(daemon.games / game)
+
+
+def offers(daemon, count=1):
+    """Waits until quake is there from so many, with its content known."""
+    return daemon.wait_games(lambda games: games["quake"]["sources"] == count and games["quake"]["content"])
+
+
+# ---- Lifecycle ----------------------------------------------------------------------------------------
+
+def test_a_peer_that_was_stopped_for_a_while_comes_back_and_is_not_banned(lab, tmp_path):
+    """SIGSTOP for longer than every timeout of a connection (a minute takes the same path)."""
+    ann, ben = lab.host("ann", rate=100_000_000).daemon(), lab.host("ben").daemon()
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=24 << 20))
+    offers(ben)
+    ben.cli("get", "quake", "--no-wait")
+    ben.wait_event("download_progress", where=lambda event: event["done"] > event["total"] / 4)
+    mark = ben.mark()
+    os.kill(ann.pid, signal.SIGSTOP)
+    try:
+        lost = ben.wait_event("peer_disconnected", since=mark, timeout=10)
+        assert lost["reason"] == "lost"
+        ben.wait_event("download_all_peers_gone", since=mark)
+    finally:
+        os.kill(ann.pid, signal.SIGCONT)
+    ben.wait_event("download_finished", since=mark, timeout=60)
+    assert tree(ben.games / "quake") == wanted
+    assert ben.count_events("download_failed") == ben.count_events("chunk_rejected") == 0
+
+
+def test_a_receiver_that_was_stopped_goes_on_where_it_was(lab, tmp_path):
+    ann, ben = lab.host("ann", rate=100_000_000).daemon(), lab.host("ben").daemon()
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=24 << 20))
+    offers(ben)
+    ben.cli("get", "quake", "--no-wait")
+    ben.wait_event("download_progress", where=lambda event: event["done"] > event["total"] / 4)
+    mark = ann.mark()
+    os.kill(ben.pid, signal.SIGSTOP)
+    try:
+        ann.wait_event("peer_disconnected", since=mark, timeout=10)
+    finally:
+        os.kill(ben.pid, signal.SIGCONT)
+    ben.wait_event("download_finished", timeout=60)
+    assert tree(ben.games / "quake") == wanted
+    total = sum(path.stat().st_size for path in (ann.games / "quake").rglob("*") if path.is_file())
+    assert ann.status()["sent"] <= total + (16 << 20)
+
+
+def test_a_discovery_that_crashes_over_and_over_keeps_its_delay_and_stops_nothing(lab, tmp_path):
+    ann = lab.host("ann", rate=40_000_000).daemon(arguments=["--no-discovery"])
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=64 << 20))
+    # A build tree of links, in which lanspread-discover is a program that dies at once.
+    helpers = tmp_path / "helpers"
+    helpers.mkdir()
+    for name in ("lanspread", "lanspread-unpack"):
+        shutil.copy(lanlab.BUILD / "app" / name, helpers / name)
+    (helpers / "lanspread-discover").write_text("#!/bin/sh\necho started >>\"$0.log\"\nkill -ABRT $$\n")
+    (helpers / "lanspread-discover").chmod(0o755)
+    ben = lab.host("ben").daemon(start=False, arguments=["--peer", ann.address],
+                                 env={"LD_LIBRARY_PATH": str(lanlab.BUILD / "lib")})
+    ben.program = helpers / "lanspread"
+    ben.start()
+    offers(ben)
+    ben.cli("get", "quake")
+    assert tree(ben.games / "quake") == wanted
+    ben.wait_until(lambda: ben.service("discovery")["restarts"] >= 2, what="two restarts")
+    found = ben.service("discovery")
+    starts = len((helpers / "lanspread-discover.log").read_text().splitlines())
+    seconds = lanlab.time.monotonic() - ben.started
+    assert starts <= seconds / 5 + 2, "the delay of 5 s between starts is kept"
+    assert found["restarts"] in (starts - 1, starts) and "signal" in found["error"]
+    assert ben.stop()[0] == 0
+
+
+@pytest.mark.parametrize("years", [10, -10])
+def test_a_clock_that_is_ten_years_off_shares_and_fetches(lab, tmp_path, years):
+    library = next(iter(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
+    if not library:
+        pytest.skip("libfaketime is not installed (package faketime)")
+    ann = lab.host("ann").daemon()
+    ben = lab.host("ben").daemon(env={"LD_PRELOAD": str(library), "FAKETIME": f"{years * 365:+}d",
+                                      "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=4 << 20))
+    mine = share(ben, "doom", make_tree(tmp_path / "doom", large=4 << 20, seed=2))
+    ben.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
+    ben.cli("get", "quake")
+    assert tree(ben.games / "quake") == wanted
+    ann.wait_games(lambda games: games["doom"]["sources"] == 1 and games["doom"]["content"])
+    ann.cli("get", "doom")
+    assert tree(ann.games / "doom") == mine
+
+
+@pytest.mark.parametrize("damage", ["truncated", "no wal", "noise", "gone"])
+def test_our_own_databases_may_be_damaged_and_downloads_stay(lab, tmp_path, damage):
+    ann = lab.host("ann").daemon()
+    share(ann, "quake", make_tree(tmp_path / "quake", large=2 << 20))
+    ann.wait_games(lambda games: games["quake"]["content"])
+    content = ann.list_games()["quake"]["content"]
+    ann.kill()
+    files = [path for path in ann.state.rglob("*") if path.suffix in (".db", ".sqlite") or path.name.endswith("-wal")]
+    bases = [path for path in files if not path.name.endswith("-wal")]
+    assert bases, list(ann.state.iterdir())
+    for path in files:
+        if damage == "truncated":
+            os.truncate(path, path.stat().st_size // 2)
+        elif damage == "noise" and path in bases:
+            path.write_bytes(os.urandom(8192))
+        elif damage == "gone" or (damage == "no wal" and path not in bases):
+            path.unlink()
+    ann.start()
+    ann.wait_games(lambda games: games["quake"]["content"] == content)
+    assert ann.list_games()["quake"]["availability"] == "downloaded"
+    assert ann.stop()[0] == 0
+    for path in bases:
+        with sqlite3.connect(path) as base:
+            assert base.execute("pragma integrity_check").fetchone()[0] == "ok"
+
+
+# ---- Files --------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def disk(tmp_path):
+    """make(MiB): a filesystem of its own of that size."""
+    mounted = []
+
+    def make(megabytes):
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder)
+        mounted.append(folder)
+        return folder
+
+    yield make
+    for folder in mounted:
+        run("umount", "-l", folder, check=False)
+
+
+def test_a_disk_that_fills_up_half_way_is_a_clear_error_and_it_resumes_after_space_is_freed(lab, tmp_path, disk):
+    ann = lab.host("ann", rate=200_000_000).daemon()
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=48 << 20))
+    small = disk(80)
+    ben = lab.host("ben").daemon(games=small)
+    offers(ben)
+    waiting = ben.start_cli("get", "quake")
+    ben.wait_event("download_progress", where=lambda event: event["done"] > event["total"] / 5)
+    filler = small / "someone-elses-file"
+    with open(filler, "wb") as file:
+        try:
+            while file.write(b"x" * (1 << 20)):
+                file.flush()
+        except OSError:
+            pass
+    # Pre-sized files may have their space already: then it finishes. Else it says what is missing.
+    code = waiting.wait(120)
+    if code != 0:
+        failed = ben.wait_event("download_failed", game="quake")
+        assert "space" in failed["error"]["message"].lower(), failed
+        filler.unlink()
+        received = ben.status()["received"]
+        ben.cli("get", "quake")
+        total = sum(path.stat().st_size for path in (ann.games / "quake").rglob("*") if path.is_file())
+        assert ben.status()["received"] - received <= total, "nothing verified was fetched again"
+    assert tree(ben.games / "quake") == wanted
+    ben.kill()
+
+
+def test_a_games_folder_that_cannot_be_written_is_a_clear_error(lab, tmp_path, disk):
+    ann = lab.host("ann").daemon()
+    share(ann, "quake", make_tree(tmp_path / "quake", large=2 << 20))
+    folder = disk(64)
+    ben = lab.host("ben").daemon(games=folder)
+    offers(ben)
+    run("mount", "-o", "remount,ro", folder)
+    result = ben.run_cli("get", "quake")
+    assert result.returncode == 1 and "read-only" in result.stderr.lower(), result.stderr
+    run("mount", "-o", "remount,rw", folder)
+    ben.cli("get", "quake")
+    ben.kill()
+
+
+def test_a_games_folder_that_vanishes_is_said_and_comes_back(lab, tmp_path, disk):
+    ann = lab.host("ann").daemon(start=False)
+    folder = disk(64)
+    ann.games = folder
+    make_tree(folder / "quake", large=2 << 20)
+    (folder / "quake/version.ini").write_text("1.0\n")
+    ann.start()
+    ann.cli("config", "rescan_interval", "10", timeout=10)
+    ann.wait_games(lambda games: games["quake"]["content"])
+    mark = ann.mark()
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    run("mount", "--bind", folder, moved)
+    run("umount", "-l", folder)
+    try:
+        ann.cli("verify", "quake", timeout=20)
+    except lanlab.LabError:
+        pass
+    ann.wait_event("health_changed", since=mark, where=lambda event: "games_dir" in event["degraded"], timeout=60)
+    run("mount", "--bind", moved, folder)
+    ann.wait_event("health_changed", since=mark, state="ok", timeout=60)
+    ann.wait_games(lambda games: games["quake"]["availability"] == "downloaded")
+    ann.kill()
+    run("umount", "-l", folder)
+    run("umount", "-l", moved)
+
+
+@pytest.mark.parametrize("obstacle", ["fifo", "device", "symlink", "folder"])
+def test_what_lies_in_the_way_of_a_file_neither_blocks_nor_leads_outside(lab, tmp_path, obstacle):
+    ann, ben = lab.host("ann").daemon(), lab.host("ben").daemon()
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=1 << 20, small=3))
+    offers(ben)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    place = ben.games / "quake/data/large.bin"
+    place.parent.mkdir(parents=True)
+    if obstacle == "fifo":
+        os.mkfifo(place)
+    elif obstacle == "device":
+        os.mknod(place, 0o20666, os.makedev(1, 3))
+    elif obstacle == "folder":
+        place.mkdir()
+    else:
+        place.parent.rmdir()
+        (ben.games / "quake/data").symlink_to(outside)
+    result = ben.run_cli("get", "quake", timeout=60)
+    assert not list(outside.iterdir())
+    if result.returncode == 0:
+        assert tree(ben.games / "quake") == wanted and not (ben.games / "quake/data").is_symlink()
+    else:
+        assert result.stderr.count("\n") == 1 and "data" in result.stderr, result.stderr
+        assert not (ben.games / "quake/version.ini").exists()
+    assert ben.stop()[0] == 0
+
+
+def test_special_files_in_a_shared_folder_block_nobody(lab, tmp_path):
+    ann = lab.host("ann").daemon(start=False)
+    make_tree(ann.games / "quake", large=1 << 20, small=3)
+    os.mkfifo(ann.games / "quake/pipe")
+    os.mknod(ann.games / "quake/null", 0o20666, os.makedev(1, 3))
+    (ann.games / "quake/version.ini").write_text("1.0\n")
+    make_tree(ann.games / "doom", large=1 << 20, small=3, seed=2)
+    (ann.games / "doom/version.ini").write_text("1.0\n")
+    ann.start()
+    ann.wait_games(lambda games: games["doom"]["content"])
+    assert ann.stop()[0] == 0
+
+
+# ---- Resources ----------------------------------------------------------------------------------------
+
+def test_with_64_descriptors_a_peer_starts_shares_and_fetches(lab, tmp_path):
+    few = ["prlimit", "--nofile=64:64"]
+    ann, ben = lab.host("ann").daemon(wrapper=few), lab.host("ben").daemon(wrapper=few)
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=8 << 20, small=300))
+    offers(ben)
+    ben.cli("get", "quake")
+    assert tree(ben.games / "quake") == wanted
+    soft, _ = resource.prlimit(ben.pid, resource.RLIMIT_NOFILE)
+    assert soft == 64
+
+
+def test_a_peer_without_free_descriptors_degrades_and_recovers(lab, tmp_path):
+    """As many clients as fill its table: they are refused or wait, and when they are gone all works again."""
+    few = ["prlimit", "--nofile=64:64"]
+    ann = lab.host("ann").daemon(wrapper=few)
+    ben = lab.host("ben").daemon()
+    ann.wait_peers(1)
+    clients = []
+    for _ in range(80):
+        client = lanlab.socket.socket(lanlab.socket.AF_UNIX)
+        client.settimeout(2)
+        try:
+            client.connect(str(ann.control))
+        except OSError:
+            client.close()
+            break
+        clients.append(client)
+    assert len(clients) > 8
+    assert ann.process.poll() is None
+    for client in clients:
+        client.close()
+    lanlab.wait_for(lambda: ann.run_cli("status").returncode == 0, what="it to answer again")
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=4 << 20))
+    offers(ben)
+    ben.cli("get", "quake")
+    assert tree(ben.games / "quake") == wanted
+    assert ann.cli("status")["health"]["state"] == "ok"
+    assert ann.stop()[0] == 0
+
+
+def test_forty_peers_on_one_lan_all_see_each_other_and_one_game_reaches_them(lab, tmp_path):
+    """Small ones on few hosts, since each costs memory; every tenth fetches the game."""
+    hosts = [lab.host(f"h{number}") for number in range(8)]
+    seed = hosts[0].daemon("seed", arguments=["--listen", "41000"])
+    wanted = share(seed, "quake", make_tree(tmp_path / "quake", large=2 << 20))
+    others = [hosts[number % 8].daemon(f"p{number}", arguments=["--listen", str(42000 + number)])
+              for number in range(39)]
+    for daemon in others:
+        daemon.wait_games(lambda games: games["quake"]["sources"] >= 1 and games["quake"]["content"], timeout=90)
+    for daemon in [seed, *others]:
+        daemon.wait_peers(39, timeout=90)
+    for daemon in others[::10]:
+        daemon.cli("get", "quake")
+        assert tree(daemon.games / "quake") == wanted
+    assert seed.memory() < 100 << 20
+    assert seed.stop()[0] == 0
