@@ -3,7 +3,8 @@
  *
  * A program of its own, since a forged answer can abort libavahi-core: then this process ends, and
  * the daemon starts another. It owns no secret and opens no file. It speaks on stdout, one JSON
- * object a line (net/discovery.h), and ends when its stdin does, with a goodbye to the network.
+ * object a line (net/discovery.h), and ends at SIGTERM or when its stdin does, with a goodbye to
+ * the network.
  *
  * It runs beside an avahi-daemon on the same machine: it publishes under a host name of its own
  * (lanspread-<beginning of the id>) and its own address records without reverse ones, so that the
@@ -32,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define RESOLVERS_MAX 512 /* questions at a time; more announcements than that are passed over */
@@ -349,6 +351,27 @@ static void stdin_ready(AvahiWatch *watch, int fd, AvahiWatchEvent event, void *
 		avahi_simple_poll_quit(me.poll);
 }
 
+static void signal_ready(AvahiWatch *watch, int fd, AvahiWatchEvent event, void *data)
+{
+	avahi_simple_poll_quit(me.poll);
+}
+
+/* What ends us, besides the end of stdin: SIGTERM, taken from the loop. */
+static void watch_the_end(void)
+{
+	const AvahiPoll *poll = avahi_simple_poll_get(me.poll);
+	sigset_t signals;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	int fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd >= 0)
+		poll->watch_new(poll, fd, AVAHI_WATCH_IN, signal_ready, NULL);
+	else
+		sigprocmask(SIG_UNBLOCK, &signals, NULL);
+	poll->watch_new(poll, STDIN_FILENO, AVAHI_WATCH_IN, stdin_ready, NULL);
+}
+
 static int open_server(void)
 {
 	AvahiServerConfig config;
@@ -447,7 +470,7 @@ int main(int argc, char **argv)
 	if (!me.poll)
 		return 1;
 	const AvahiPoll *poll = avahi_simple_poll_get(me.poll);
-	poll->watch_new(poll, STDIN_FILENO, AVAHI_WATCH_IN, stdin_ready, NULL);
+	watch_the_end();
 	if (!me.quiet && open_server() == 0) {
 		struct timeval when;
 		avahi_elapse_time(&when, CHECK_SECONDS * 1000, 0);

@@ -282,11 +282,6 @@ int lsp_library_new(const struct lsp_library_options *options, struct lsp_librar
 	return 0;
 }
 
-void lsp_library_abort(struct lsp_library *library)
-{
-	lsp_cancel_request(library->token, LSP_CANCEL_RUN_COMPLETED, NULL);
-}
-
 void lsp_library_free(struct lsp_library *library)
 {
 	if (!library)
@@ -294,8 +289,8 @@ void lsp_library_free(struct lsp_library *library)
 	if (library->token)
 		lsp_library_end_jobs(library);
 	lsp_library_close_dir(library);
-	if (library->last_request)
-		lsp_library_end_requests(library);
+	if (library->token)
+		lsp_library_end(library);
 	while (library->holds) {
 		struct lsp_library_hold *hold = library->holds;
 		library->holds = hold->next;
@@ -421,11 +416,10 @@ int lsp_library_run(struct lsp_cancel *token, void *argument, struct lsp_error *
 	int r = 0;
 	while (r == 0 && !lsp_cancel_requested(token))
 		r = step_and_wait(library, token, err);
-	if (r == 0 || lsp_cancel_requested(token)) {
-		lsp_library_abort(library);
-		r = 0;
-	}
-	return r;
+	if (r < 0 && !lsp_cancel_requested(token))
+		return r;
+	lsp_library_end(library);
+	return 0;
 }
 
 int lsp_library_serve(struct lsp_cancel *token, void *argument, struct lsp_error *err)
@@ -438,6 +432,6 @@ int lsp_library_serve(struct lsp_cancel *token, void *argument, struct lsp_error
 			lsp_cancel_wait(token, library->options.clock,
 				lsp_time_add(lsp_now(library->options.clock), LSP_SECOND));
 	}
-	lsp_library_abort(library);
+	lsp_library_end(library);
 	return 0;
 }

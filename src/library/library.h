@@ -161,8 +161,17 @@ void lsp_library_free(struct lsp_library *library);
 LSP_DEFINE_CLEANUP(struct lsp_library *, lsp_library_free);
 #define _cleanup_library_ _cleanup_(lsp_library_free_pointer)
 
-/* Has hashing that runs or waits stop soon. For a shutdown; from every thread. */
+/*
+ * Has hashing that runs or waits stop soon, and requests answered at once from now on, unmet. For a
+ * shutdown; from every thread.
+ */
 void lsp_library_abort(struct lsp_library *library);
+/*
+ * The same, and answers what waits for a game to be looked at or hashed. For the thread that ran
+ * the library when nobody will run it any more; lsp_library_run and lsp_library_serve do it after a
+ * cancel.
+ */
+void lsp_library_end(struct lsp_library *library);
 
 /*
  * The quick scan of everything, on the calling thread, before lsp_library_run. An error (told in

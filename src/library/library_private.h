@@ -97,6 +97,7 @@ struct lsp_library {
 	pthread_cond_t job_finished;
 	uint64_t rescan_interval;
 	bool look_at_all;
+	bool closed; /* nobody takes requests any more: they are answered at once */
 };
 
 static inline lsp_time lsp_library_now(const struct lsp_library *library)
@@ -163,4 +164,3 @@ void lsp_library_end_jobs(struct lsp_library *library);
 void lsp_library_lost(struct lsp_library *library, const char *id);
 void lsp_library_take_requests(struct lsp_library *library);
 /* Calls whoever still waits for an answer. */
-void lsp_library_end_requests(struct lsp_library *library);

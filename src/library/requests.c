@@ -94,13 +94,31 @@ void lsp_library_wake(struct lsp_library *library)
 	(void)!write(library->wake_fd, &one, sizeof one);
 }
 
+/* The answer of a library that has stopped. */
+static void refuse(struct lsp_library_request *request)
+{
+	struct lsp_error err = {0};
+	lsp_error_set(&err, "library", LSP_E_CLOSED, "the library has stopped");
+	if (request->dir_done)
+		request->dir_done(request->argument, -LSP_E_CLOSED, &err);
+	else if (request->done)
+		request->done(request->argument);
+	free_request(request);
+}
+
 static void queue(struct lsp_library *library, struct lsp_library_request *request)
 {
 	pthread_mutex_lock(&library->lock);
-	*library->last_request = request;
-	library->last_request = &request->next;
+	bool closed = library->closed;
+	if (!closed) {
+		*library->last_request = request;
+		library->last_request = &request->next;
+	}
 	pthread_mutex_unlock(&library->lock);
-	lsp_library_wake(library);
+	if (closed)
+		refuse(request);
+	else
+		lsp_library_wake(library);
 }
 
 static struct lsp_library_request *new_request(
@@ -287,18 +305,22 @@ static void end_waiters(struct lsp_library_waiter **list)
 	}
 }
 
-void lsp_library_end_requests(struct lsp_library *library)
+void lsp_library_abort(struct lsp_library *library)
 {
 	struct lsp_library_request *request;
-	struct lsp_error err = {0};
-	lsp_error_set(&err, "library", LSP_E_CLOSED, "the library has stopped");
-	while ((request = pop(library))) {
-		if (request->dir_done)
-			request->dir_done(request->argument, -LSP_E_CLOSED, &err);
-		else if (request->done)
-			request->done(request->argument);
-		free_request(request);
-	}
+	lsp_cancel_request(library->token, LSP_CANCEL_RUN_COMPLETED, NULL);
+	pthread_mutex_lock(&library->lock);
+	library->closed = true;
+	pthread_mutex_unlock(&library->lock);
+	while ((request = pop(library)))
+		refuse(request);
+}
+
+void lsp_library_end(struct lsp_library *library)
+{
+	lsp_library_abort(library);
+	for (size_t i = 0; i < library->count; i++)
+		end_waiters(&library->games[i]->waiters);
 	end_waiters(&library->list_waiters);
 	end_waiters(&library->ready);
 }

@@ -244,7 +244,12 @@ int lsp_discovery_run(struct lsp_cancel *token, void *argument, struct lsp_error
 		take_line(&run, line);
 	}
 	lsp_interfaces_done(&run.interfaces);
-	if (r < 0 || lsp_cancel_requested(token))
+	if (child && lsp_cancel_requested(token)) {
+		/* It says goodbye to the network, for which it has the grace time. */
+		(void)!lsp_child_finish(child, NULL);
+		return 0;
+	}
+	if (r < 0)
 		return lsp_cancel_requested(token) ? 0 : r;
 	r = lsp_child_finish(child, err);
 	return r < 0 ? r

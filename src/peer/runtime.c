@@ -305,7 +305,7 @@ static int monitor_library(struct lsp_cancel *token, void *argument, struct lsp_
 	int r = lsp_library_run(token, runtime->library, err);
 	if (r < 0 && lsp_tasks_spawn(runtime->peer.tasks, "library", LSP_TASK_BACKGROUND,
 			     lsp_library_serve, runtime->library, NULL, NULL) < 0)
-		lsp_library_abort(runtime->library);
+		lsp_library_end(runtime->library);
 	return r;
 }
 

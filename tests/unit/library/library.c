@@ -376,6 +376,25 @@ static void who_still_waits_is_answered_when_it_stops(void **state)
 	assert_int_equal(done, 1);
 }
 
+static void once_it_has_stopped_every_request_is_answered_at_once(void **state)
+{
+	struct shelf *shelf = shelf_start(state);
+	_cleanup_cancel_ struct lsp_cancel *token = NULL;
+	struct lsp_error err = {0};
+	unsigned done = 0;
+	lsp_library_refresh(shelf->library, "quake", count_done, &done);
+	assert_int_equal(lsp_cancel_new(NULL, &token, &err), 0);
+	lsp_cancel_request(token, LSP_CANCEL_USER, NULL);
+	assert_int_equal(lsp_library_run(token, shelf->library, &err), 0);
+	assert_int_equal(done, 1);
+	assert_int_equal(lsp_library_hold(shelf->library, "quake", &err), 0);
+	lsp_library_release(shelf->library, "quake", NULL, count_done, &done);
+	lsp_library_recheck(shelf->library, "quake", count_done, &done);
+	assert_int_equal(done, 3);
+	shelf_close(shelf);
+	assert_int_equal(done, 3);
+}
+
 struct dir_answer {
 	unsigned count;
 	int result;
@@ -674,6 +693,7 @@ int main(void)
 		FIXTURE_TEST(a_manifest_of_other_files_is_not_believed),
 		FIXTURE_TEST(a_refresh_of_what_is_not_there_is_answered),
 		FIXTURE_TEST(who_still_waits_is_answered_when_it_stops),
+		FIXTURE_TEST(once_it_has_stopped_every_request_is_answered_at_once),
 		FIXTURE_TEST(another_games_folder_can_be_taken_and_the_old_one_again),
 		FIXTURE_TEST(a_second_library_on_the_same_games_folder_is_refused),
 		FIXTURE_TEST(a_source_serves_what_was_hashed_and_nothing_else),
