@@ -17,6 +17,7 @@ struct lsp_call {
 	struct lanspread_stream *stream; /* NULL: nobody is told */
 	uint64_t number;
 	json_t *document; /* NULL when it could not be parsed */
+	bool answered;    /* when the peer stopped; whoever works on it does not know yet */
 };
 
 struct lsp_calls {
@@ -32,22 +33,6 @@ int lsp_calls_new(struct lsp_peer *peer, struct lsp_calls **ret_calls, struct ls
 	calls->peer = peer;
 	*ret_calls = calls;
 	return 0;
-}
-
-void lsp_calls_close(struct lsp_calls *calls)
-{
-	struct lsp_error closed = {0};
-	lsp_error_set(&closed, "peer", LSP_E_CLOSED, "the peer is stopping");
-	while (calls->open)
-		lsp_call_fail(calls->open, &closed);
-}
-
-void lsp_calls_free(struct lsp_calls *calls)
-{
-	if (!calls)
-		return;
-	lsp_calls_close(calls);
-	free(calls);
 }
 
 static void call_free(struct lsp_call *call)
@@ -70,15 +55,20 @@ json_t *lsp_error_to_json(const struct lsp_error *err)
 
 static void send_answer(struct lsp_call *call, bool ok, const char *key, json_t *value)
 {
+	if (call->answered) {
+		json_decref(value);
+		return;
+	}
+	call->answered = true;
 	lsp_events_answer(
 		call->stream, json_pack("{s:s, s:I, s:b, s:o}", "event", "answer", "request",
 				      (json_int_t)call->number, "ok", ok, key, value));
-	call_free(call);
 }
 
 void lsp_call_answer(struct lsp_call *call, json_t *result)
 {
 	send_answer(call, true, "result", result ? result : json_object());
+	call_free(call);
 }
 
 void lsp_call_fail_with(struct lsp_call *call, const struct lsp_error *err, json_t *more)
@@ -89,11 +79,30 @@ void lsp_call_fail_with(struct lsp_call *call, const struct lsp_error *err, json
 		json_decref(more);
 	}
 	send_answer(call, false, "error", detail);
+	call_free(call);
 }
 
 void lsp_call_fail(struct lsp_call *call, const struct lsp_error *err)
 {
 	lsp_call_fail_with(call, err, NULL);
+}
+
+void lsp_calls_close(struct lsp_calls *calls)
+{
+	struct lsp_error closed = {0};
+	lsp_error_set(&closed, "peer", LSP_E_CLOSED, "the peer is stopping");
+	for (struct lsp_call *call = calls->open; call; call = call->next)
+		send_answer(call, false, "error", lsp_error_to_json(&closed));
+}
+
+void lsp_calls_free(struct lsp_calls *calls)
+{
+	if (!calls)
+		return;
+	lsp_calls_close(calls);
+	while (calls->open)
+		call_free(calls->open);
+	free(calls);
 }
 
 const char *lsp_call_text(const struct lsp_call *call, const char *name)

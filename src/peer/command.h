@@ -65,7 +65,10 @@ void lsp_calls_free(struct lsp_calls *calls);
  */
 void lsp_calls_run(struct lsp_calls *calls, struct lanspread_stream *stream, uint64_t number,
 	const char *json);
-/* Answers what is open with "closed": nothing waits for a peer that stops. */
+/*
+ * Answers what is open with "closed": nobody waits for a peer that stops. The calls themselves stay
+ * with whoever works on them, whose answer then goes nowhere.
+ */
 void lsp_calls_close(struct lsp_calls *calls);
 
 /* ---- For handlers ------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ struct lsp_local {
 	const struct lsp_library_snapshot *snapshot;
 	const struct lsp_catalog_snapshot *catalog_snapshot;
 	atomic_bool posted;
+	struct lsp_post post; /* used while `posted` */
 };
 
 int lsp_local_new(struct lsp_peer *peer, struct lsp_library *library, struct lsp_catalog *catalog,
@@ -155,7 +156,8 @@ void lsp_local_library_changed(void *argument)
 	struct lsp_peer *peer = argument;
 	if (!peer->local || atomic_exchange(&peer->local->posted, true))
 		return;
-	(void)!lsp_loop_post(peer->core, take_snapshot, peer, NULL);
+	if (lsp_loop_post_node(peer->core, &peer->local->post, take_snapshot, peer, NULL) < 0)
+		atomic_store(&peer->local->posted, false); /* the loop is closing */
 }
 
 const struct lsp_library_snapshot *lsp_local_snapshot(const struct lsp_peer *peer)
@@ -244,22 +246,18 @@ static void cross(void *argument)
 	lsp_loop_post_reserved(crossing->peer->core, &crossing->post, cross_on_loop, crossing);
 }
 
-/* NULL: the loop is closing, or there is no memory; then `done` has been called. */
+/* NULL: nobody is to be told, the loop is closing, or there is no memory. */
 static struct crossing *crossing_new(
 	struct lsp_peer *peer, void (*done)(void *argument), void *argument)
 {
 	struct crossing *crossing = done ? calloc(1, sizeof *crossing) : NULL;
-	if (crossing && lsp_loop_reserve(peer->core, NULL) < 0) {
+	if (!crossing)
+		return NULL;
+	if (lsp_loop_reserve(peer->core, NULL) < 0) {
 		free(crossing);
-		crossing = NULL;
+		return NULL;
 	}
-	if (crossing) {
-		crossing->peer = peer;
-		crossing->done = done;
-		crossing->argument = argument;
-	} else if (done) {
-		done(argument);
-	}
+	*crossing = (struct crossing){.peer = peer, .done = done, .argument = argument};
 	return crossing;
 }
 
@@ -269,6 +267,8 @@ void lsp_local_release(struct lsp_peer *peer, const char *game, const struct lsp
 	struct crossing *crossing = crossing_new(peer, done, argument);
 	lsp_library_release(
 		peer->local->library, game, manifest, crossing ? cross : NULL, crossing);
+	if (!crossing && done)
+		done(argument); /* last: `game` and the manifest may be its own */
 }
 
 void lsp_local_recheck(
@@ -276,6 +276,8 @@ void lsp_local_recheck(
 {
 	struct crossing *crossing = crossing_new(peer, done, argument);
 	lsp_library_recheck(peer->local->library, game, crossing ? cross : NULL, crossing);
+	if (!crossing && done)
+		done(argument);
 }
 
 /* ---- On a disk thread

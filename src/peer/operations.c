@@ -340,7 +340,13 @@ static void verified(void *argument)
 	const struct lsp_library_game *game = lsp_local_find(run->peer, run->game);
 	bool same = game && game->state == LSP_LIBRARY_READY && run->manifest &&
 		    lsp_hash_equal(&game->content, &run->manifest->content_id);
-	if (!same && run->manifest)
+	if (lsp_cancel_requested(lsp_operation_token(run->guard)))
+		run->code = lsp_error_set(&run->error, "peer", LSP_E_CANCELLED,
+			"cancelled before all of %s was looked at", run->game);
+	else if (game && game->state == LSP_LIBRARY_HASHING)
+		run->code = lsp_error_set(&run->error, "peer", LSP_E_CLOSED,
+			"the library stopped before all of %s was looked at", run->game);
+	else if (!same && run->manifest)
 		run->code = lsp_error_set(&run->error, "peer", LSP_E_CORRUPT,
 			"the files of %s are not what they were: `lanspread remove %s` and get it "
 			"again",

@@ -50,9 +50,12 @@ static void take_game(struct lsp_session *session, const struct lsp_game_summary
 	lsp_games_remote_changed(peer, summary->id);
 }
 
-static void drop_game(struct lsp_session *session, const char *id)
+static void drop_game(struct lsp_session *session, const char *its_id)
 {
 	struct lsp_peer *peer = session->peer;
+	char id[LSP_GAME_ID_MAX +
+		1]; /* the given one may be the database's, and go with the game */
+	snprintf(id, sizeof id, "%s", its_id);
 	const struct lsp_known_game *known = lsp_database_find(peer->database, id);
 	const struct lsp_remote_game *copy =
 		known ? lsp_database_copy_of(known, session->remote) : NULL;

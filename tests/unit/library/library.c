@@ -671,6 +671,35 @@ static void it_runs_as_a_service_with_a_pool_and_stops_when_asked(void **state)
 	lsp_cancel_unref(root);
 }
 
+static void dir_refused(void *argument, int result, const struct lsp_error *err)
+{
+	assert_int_equal(result, -LSP_E_CLOSED);
+	count_done(argument);
+}
+
+static void who_waits_is_answered_when_the_service_stops(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	unsigned done = 0;
+	struct lsp_cancel *token;
+	put_game(shelf, "quake");
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_int_equal(lsp_cancel_new(NULL, &token, NULL), 0);
+	lsp_library_recheck(shelf->library, "quake", count_done, &done);
+	lsp_library_refresh(shelf->library, NULL, count_done, &done);
+	lsp_library_set_games_dir(shelf->library, "/nowhere", dir_refused, &done);
+	lsp_cancel_request(token, LSP_CANCEL_RUN_COMPLETED, NULL);
+	assert_ok(lsp_library_run(token, shelf->library, &err));
+	assert_int_equal(done, 3);
+	/* And nobody who comes late waits. */
+	lsp_library_release(shelf->library, "quake", NULL, count_done, &done);
+	lsp_library_set_games_dir(shelf->library, "/nowhere", dir_refused, &done);
+	assert_int_equal(done, 5);
+	lsp_cancel_unref(token);
+	shelf_close(shelf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -699,6 +728,7 @@ int main(void)
 		FIXTURE_TEST(a_source_serves_what_was_hashed_and_nothing_else),
 		FIXTURE_TEST(a_cover_is_taken_from_the_folder_and_checked),
 		FIXTURE_TEST(a_recheck_reads_every_byte_and_finds_what_times_hide),
+		FIXTURE_TEST(who_waits_is_answered_when_the_service_stops),
 		FIXTURE_TEST(times_of_change_alone_are_doubted_and_hashed_again_in_a_while),
 		FIXTURE_TEST(a_problem_that_was_put_right_while_it_was_off_is_gone),
 		FIXTURE_TEST(a_game_is_held_while_it_is_hashed_and_looked_at_after),
