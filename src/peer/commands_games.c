@@ -278,11 +278,9 @@ int lsp_command_cancel(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
 {
 	const char *game = lsp_call_text(call, "game");
 	struct lsp_download *download = lsp_download_find(peer, game);
-	bool cancelled = true;
-	if (download)
-		lsp_download_cancel(download);
-	else
-		cancelled = lsp_operations_cancel(peer->operations, game, LSP_CANCEL_USER, NULL);
+	bool cancelled =
+		download ? lsp_download_cancel(download)
+			 : lsp_operations_cancel(peer->operations, game, LSP_CANCEL_USER, NULL);
 	lsp_call_answer(call, json_pack("{s:b}", "cancelled", cancelled));
 	return 0;
 }

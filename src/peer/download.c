@@ -23,6 +23,7 @@
 #define PROGRESS_INTERVAL (100 * LSP_MILLISECOND)
 #define SYNC_INTERVAL (10 * LSP_SECOND)
 #define SYNC_BYTES (UINT64_C(256) << 20)
+#define ASK_AGAIN (3 * LSP_SECOND) /* for a manifest that no holder gave */
 
 enum phase {
 	PHASE_CHOOSING,   /* no content yet: nobody has the game */
@@ -50,6 +51,7 @@ struct lsp_download {
 	char version[LSP_VERSION_TEXT_MAX + 1];
 	const struct lsp_manifest *manifest;
 	struct lsp_manifest_query *query;
+	lsp_time ask_at; /* for the manifest, once all have failed to give it */
 	struct lsp_stage *stage;
 	struct lsp_share *share; /* a reference while fetching */
 	struct lsp_download_job *job;
@@ -250,18 +252,24 @@ static void fail(struct lsp_download *download, const struct lsp_error *error)
 {
 	if (download->phase == PHASE_ENDING)
 		return;
+	if (lsp_cancel_requested(download->peer->root))
+		return; /* what fails now fails because the peer stops: the record stays */
 	download->failed = true;
 	download->error = *error;
 	lsp_log_warning("peer", "download of %s failed: %s", download->game, error->message);
 	end(download);
 }
 
-void lsp_download_cancel(struct lsp_download *download)
+bool lsp_download_cancel(struct lsp_download *download)
 {
+	if (download->phase == PHASE_COMMITTING && download->purpose == LSP_DOWNLOAD_THEN_UPDATE)
+		return lsp_operations_cancel(download->peer->operations, download->game,
+			LSP_CANCEL_USER, NULL); /* its transaction ends it */
 	if (download->phase >= PHASE_COMMITTING)
-		return; /* too late, or ending already */
+		return download->phase == PHASE_ENDING;
 	download->cancelled = true;
 	end(download);
+	return true;
 }
 
 void lsp_download_stop_all(struct lsp_peer *peer)
@@ -310,6 +318,7 @@ static void manifest_came(
 	if (error) {
 		/* Whoever was asked is gone or lied; others are asked as they come. */
 		lsp_log_debug("peer", "manifest of %s: %s", download->game, error->message);
+		download->ask_at = lsp_peer_now(download->peer) + ASK_AGAIN;
 		set_waiting(download, true);
 		return;
 	}
@@ -459,6 +468,8 @@ void lsp_download_job_done(struct lsp_download *download, struct lsp_download_re
 static void update_staged(void *argument, bool committed)
 {
 	struct lsp_download *download = argument;
+	if (!committed && lsp_cancel_requested(download->peer->root))
+		return; /* the peer stops: the next start takes it up */
 	download->handed_over = true;
 	finish(download);
 }
@@ -523,6 +534,7 @@ void lsp_download_pause(struct lsp_download *download, bool paused)
 	lsp_peer_kick(download->peer);
 	save_records(download->peer);
 	lsp_games_publish_local(download->peer);
+	lsp_download_sources_changed(download->peer, download->game); /* while it was paused */
 }
 
 void lsp_download_sources_changed(struct lsp_peer *peer, const char *game)
@@ -681,11 +693,24 @@ void lsp_download_tick(struct lsp_peer *peer)
 			publish(download, "progress", lsp_download_progress_json(download));
 		}
 		sync_if_due(download, now);
+		if (download->phase == PHASE_MANIFEST && download->ask_at &&
+			now >= download->ask_at) {
+			download->ask_at = 0;
+			lsp_download_sources_changed(peer, download->game);
+		}
 	}
 }
 
 /* ---- After a restart
  * --------------------------------------------------------------------------------------- */
+
+/* The record is older than the game folder: a crash came between the two. */
+static bool is_here(struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
+{
+	const struct lsp_library_game *local = lsp_local_find(peer, game);
+	return local && local->state == LSP_LIBRARY_READY &&
+	       lsp_hash_equal(&local->content, content);
+}
 
 static void restore_one(struct lsp_peer *peer, const char *game, json_t *record)
 {
@@ -699,6 +724,11 @@ static void restore_one(struct lsp_peer *peer, const char *game, json_t *record)
 			purpose = (enum lsp_download_purpose)i;
 	}
 	bool has_content = hex && lsp_hash_from_hex(hex, &content, NULL) == 0;
+	if (has_content && is_here(peer, game, &content)) {
+		if (lsp_local_find(peer, game)->availability == LSP_AVAILABILITY_DOWNLOADED)
+			follow_up(peer, game, purpose);
+		return;
+	}
 	struct lsp_download *download;
 	if (lsp_game_id_check(game, strlen(game), &err) < 0 ||
 		create(peer, game, has_content ? &content : NULL, purpose, &download, &err) < 0) {
@@ -721,5 +751,7 @@ void lsp_download_restore(struct lsp_peer *peer)
 	json_t *record;
 	json_object_foreach (records, game, record)
 		restore_one(peer, game, record);
+	if (json_object_size(records))
+		save_records(peer);
 	json_decref(records);
 }

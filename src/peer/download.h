@@ -45,8 +45,8 @@ LSP_MUST_CHECK int lsp_download_start(struct lsp_peer *peer, const char *game,
 bool lsp_download_then_install(struct lsp_peer *peer, const char *game);
 
 struct lsp_download *lsp_download_find(const struct lsp_peer *peer, const char *game);
-/* Ends it; what is verified stays in the stage. */
-void lsp_download_cancel(struct lsp_download *download);
+/* Ends it; what is verified stays in the stage. False: too late, it is being committed. */
+bool lsp_download_cancel(struct lsp_download *download);
 void lsp_download_pause(struct lsp_download *download, bool paused);
 
 /* At the start: what was unfinished goes on. At the end: everything stops, records stay. */

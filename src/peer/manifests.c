@@ -11,7 +11,7 @@
 
 #include <utlist.h>
 
-#define ASK_AT_MOST 16 /* holders, before it is given up */
+#define ASK_AT_MOST 512 /* holders, before it is given up: as many as there are connections */
 
 struct lsp_manifest_query {
 	struct lsp_peer *peer;

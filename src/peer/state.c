@@ -4,13 +4,11 @@
 #include "base/text.h"
 #include "peer/events.h"
 #include "peer/peer.h"
-#include "wire/json.h"
+#include "store/json_file.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define DOCUMENT_MAX ((size_t)16 << 20)
 
 /* One save on its way. A newer one of the same file waits behind it in the pool's order. */
 struct save {
@@ -21,24 +19,14 @@ struct save {
 
 json_t *lsp_peer_load_json(struct lsp_peer *peer, const char *name)
 {
-	_cleanup_buffer_ struct lsp_buffer content = {0};
 	_cleanup_free_ char *path = lsp_text_format("%s/%s", peer->state_dir, name);
 	struct lsp_error err = {0};
 	json_t *document = NULL;
-	int r = path ? lsp_fs_read_file(path, DOCUMENT_MAX, &content, &err)
+	int r = path ? lsp_json_file_load(path, &document, &err)
 		     : lsp_error_no_memory(&err, "peer");
 	if (r == 0)
-		r = lsp_json_parse((const char *)content.data, content.size, &lsp_json_limits_local,
-			&document, &err);
-	if (r == 0 && !json_is_object(document)) {
-		json_decref(document);
-		r = lsp_error_set(&err, "peer", LSP_E_PROTOCOL, "it is no object");
-	}
-	if (r == 0)
 		return document;
-	if (r != -LSP_E_NOT_FOUND)
-		lsp_log_warning(
-			"peer", "%s is not read, its content is lost: %s", path, err.message);
+	lsp_log_warning("peer", "%s is not read: %s", name, err.message);
 	return json_object();
 }
 

@@ -72,6 +72,134 @@ static void test_stop_with_open_command(void **state)
 	other_stop_peer(other);
 }
 
+/* ---- Downloads ------------------------------------------------------------------------------- */
+
+static bool refuse_manifest(
+	struct other *other, struct lsp_responder *responder, struct lsp_request *request)
+{
+	struct lsp_error err = {0};
+	if (request->type != LSP_REQUEST_GET_MANIFEST)
+		return false;
+	lsp_error_set(&err, "other", LSP_E_BUSY, "not now");
+	lsp_responder_fail(responder, &err);
+	return true;
+}
+
+static void succeed(struct other *other, const char *command)
+{
+	json_t *answer = other_ask(other, command);
+	assert_true(json_is_true(json_object_get(answer, "ok")));
+	json_decref(answer);
+}
+
+static void start_with(struct other *other, struct lsp_game_summary *game, other_script script)
+{
+	other->games = game;
+	other->game_count = 1;
+	other->script = script;
+	other_start_peer(other);
+	other_connect(other);
+	json_decref(other_await(other, "remote_games_updated", has_games, NULL));
+}
+
+/* The only holder was busy once: it is asked again. */
+static void test_manifest_is_asked_for_again(void **state)
+{
+	struct other *other = *state;
+	struct lsp_game_summary game = other_summary("busy");
+	start_with(other, &game, refuse_manifest);
+	succeed(other, "{\"command\":\"download_game_files\",\"game\":\"busy\"}");
+	RUN_UNTIL(&other->loop, other->asked[LSP_REQUEST_GET_MANIFEST] == 2);
+}
+
+/* What became known while a download was paused counts when it goes on. */
+static void test_resume_sees_what_came(void **state)
+{
+	struct other *other = *state;
+	struct lsp_game_summary game = other_summary("later");
+	game.state = LSP_GAME_HASHING;
+	game.content = (struct lsp_hash){0};
+	start_with(other, &game, refuse_manifest);
+	succeed(other, "{\"command\":\"download_game_files\",\"game\":\"later\"}");
+	succeed(other, "{\"command\":\"pause\",\"game\":\"later\"}");
+	struct lsp_game_summary hashed = other_summary("later");
+	delta(other, 1, 2, &hashed, 1, NULL);
+	json_decref(other_await(other, "remote_games_updated", has_games, NULL));
+	assert_int_equal(other->asked[LSP_REQUEST_GET_MANIFEST], 0);
+	succeed(other, "{\"command\":\"resume\",\"game\":\"later\"}");
+	RUN_UNTIL(&other->loop, other->asked[LSP_REQUEST_GET_MANIFEST]);
+}
+
+static json_t *records(struct other *other)
+{
+	_cleanup_free_ char *path = lsp_text_format("%s/state/downloads.json", other->folder);
+	return json_load_file(path, 0, NULL);
+}
+
+/* A stop is no failure: what was being downloaded goes on at the next start. */
+static void test_stop_keeps_downloads(void **state)
+{
+	struct other *other = *state;
+	struct lsp_game_summary game = other_summary("slow");
+	start_with(other, &game, keep_manifest);
+	succeed(other, "{\"command\":\"download_game_files\",\"game\":\"slow\"}");
+	RUN_UNTIL(&other->loop, other->kept);
+	other_stop_peer(other);
+	json_t *kept = records(other);
+	assert_non_null(json_object_get(kept, "slow"));
+	json_decref(kept);
+}
+
+static bool is_ready(json_t *event, const void *argument)
+{
+	json_t *game = json_array_get(json_object_get(event, "games"), 0);
+	return json_string_length(json_object_get(game, "content")) > 0;
+}
+
+static bool is_idle(json_t *event, const void *argument)
+{
+	return json_array_size(json_object_get(event, "operations")) == 0;
+}
+
+/* A crash came after the commit, before the record was dropped. */
+static void test_stale_record(void **state)
+{
+	struct other *other = *state;
+	char hex[65];
+	other_write(other, "quake/pak0.pak", 100000);
+	other_write_text(other, "quake/version.ini", "20240101\n");
+	other_start_peer(other);
+	json_t *event = other_await(other, "local_games_updated", is_ready, NULL);
+	json_t *game = json_array_get(json_object_get(event, "games"), 0);
+	snprintf(hex, sizeof hex, "%s", json_string_value(json_object_get(game, "content")));
+	json_decref(event);
+	other_stop_peer(other);
+	_cleanup_free_ char *path = lsp_text_format("%s/state/downloads.json", other->folder);
+	json_t *stale = json_pack("{s:{s:s, s:b, s:s, s:s}}", "quake", "purpose", "download",
+		"paused", 0, "content", hex, "newer_than", "");
+	assert_int_equal(json_dump_file(stale, path, 0), 0);
+	json_decref(stale);
+	other_start_peer(other);
+	json_decref(other_await(other, "local_games_updated", is_idle, NULL));
+	other_stop_peer(other);
+	json_t *left = records(other);
+	assert_int_equal(json_object_size(left), 0);
+	json_decref(left);
+}
+
+/* What cannot be read is kept, not overwritten. */
+static void test_damaged_record(void **state)
+{
+	struct other *other = *state;
+	_cleanup_free_ char *folder = lsp_text_format("%s/state", other->folder);
+	_cleanup_free_ char *path = lsp_text_format("%s/choices.json", folder);
+	_cleanup_free_ char *damaged = lsp_text_format("%s.damaged", path);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	other_write_text(other, "../state/choices.json", "{\"quake\": ");
+	other_start_peer(other);
+	assert_int_equal(access(damaged, F_OK), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -79,6 +207,14 @@ int main(void)
 			test_relisted_without, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_stop_with_open_command, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_manifest_is_asked_for_again, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_resume_sees_what_came, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_stop_keeps_downloads, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(test_stale_record, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(test_damaged_record, other_set_up, other_tear_down),
 	};
 	return cmocka_run_group_tests_name("remote", tests, NULL, NULL);
 }
