@@ -316,7 +316,14 @@ void lsp_stage_left(struct lsp_stage *stage, uint64_t *ret_bytes, uint32_t *ret_
 	pthread_mutex_unlock(&stage->lock);
 }
 
-uint64_t lsp_stage_space_needed(struct lsp_stage *stage)
+static bool has_file(const struct lsp_manifest *old, const struct lsp_manifest_file *file)
+{
+	const struct lsp_manifest_file *same = old ? lsp_manifest_find(old, file->path) : NULL;
+	return same && same->size == file->size && same->executable == file->executable &&
+	       lsp_hash_equal(&same->root, &file->root);
+}
+
+uint64_t lsp_stage_space_needed(struct lsp_stage *stage, const struct lsp_manifest *old)
 {
 	uint64_t needed = 0;
 	for (uint32_t i = 0; i < stage->manifest->file_count; i++) {
@@ -325,7 +332,7 @@ uint64_t lsp_stage_space_needed(struct lsp_stage *stage)
 		pthread_mutex_lock(&stage->lock);
 		bool kept = lsp_bitmap_get(&stage->kept, i);
 		pthread_mutex_unlock(&stage->lock);
-		if (kept || file->size == 0)
+		if (kept || file->size == 0 || has_file(old, file))
 			continue;
 		uint64_t there = 0;
 		if (lsp_fs_stat_below(stage->files_fd, file->path, &st, NULL) == 0)

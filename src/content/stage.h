@@ -78,8 +78,11 @@ bool lsp_stage_has(struct lsp_stage *stage, uint32_t chunk);
 void lsp_stage_chunks_copy(struct lsp_stage *stage, struct lsp_bitmap *map);
 /* Bytes and chunks that are still missing. */
 void lsp_stage_left(struct lsp_stage *stage, uint64_t *ret_bytes, uint32_t *ret_chunks);
-/* Bytes that the disk still needs for this download (what is allocated already is not counted). */
-uint64_t lsp_stage_space_needed(struct lsp_stage *stage);
+/*
+ * Bytes that the disk still needs for this download. What is allocated already is not counted, nor
+ * are files that `old` has as they shall be, in their place: what the folder holds, or NULL.
+ */
+uint64_t lsp_stage_space_needed(struct lsp_stage *stage, const struct lsp_manifest *old);
 
 /* ---- Write ------------------------------------------------------------------------------ */
 

@@ -348,13 +348,14 @@ static int reuse_file(struct reuse *reuse, uint32_t file, uint8_t *buffer, struc
 	const struct lsp_manifest_file *f = &reuse->stage->manifest->files[file];
 	bool kept = false;
 	int r = lsp_cancel_check(reuse->token, err);
-	if (r < 0 || f->size == 0)
-		return r;
-	if (file_is_done(reuse->stage, f)) {
+	if (r == 0 && f->size && file_is_done(reuse->stage, f)) {
 		advance(reuse, f->size);
 		return 0;
 	}
-	r = try_keep(reuse, file, &kept, err);
+	if (r == 0)
+		r = try_keep(reuse, file, &kept, err);
+	if (f->size == 0)
+		return r;
 	if (kept)
 		advance(reuse, f->size);
 	if (r < 0 || kept)

@@ -115,15 +115,18 @@ int lsp_adopt_run(struct lsp_stage *stage, const struct lsp_adopt_candidate *can
 	return r;
 }
 
-int lsp_adopt_folder(struct lsp_stage *stage, int dir_fd, struct lsp_cancel *token,
+int lsp_adopt_folder(struct lsp_stage *stage, int dir_fd, bool in_place, struct lsp_cancel *token,
 	lsp_stage_progress progress, void *argument, uint64_t *ret_bytes, struct lsp_error *err)
 {
 	_cleanup_hashed_ struct lsp_hashed hashed = {0};
 	struct lsp_hasher_options options = {.progress = progress, .progress_argument = argument};
+	uint64_t before = left(stage);
 	int r = lsp_hasher_run(
 		dir_fd, lsp_stage_manifest(stage)->name, &options, token, &hashed, err);
-	if (r < 0)
-		return r;
-	struct lsp_adopt_candidate candidate = {dir_fd, hashed.manifest};
-	return lsp_adopt_run(stage, &candidate, 1, token, progress, argument, ret_bytes, err);
+	if (r == 0)
+		r = lsp_stage_reuse(stage, dir_fd, hashed.manifest, in_place, NULL, NULL, token,
+			progress, argument, err);
+	if (r == 0)
+		*ret_bytes = before - left(stage);
+	return r;
 }

@@ -44,6 +44,10 @@ LSP_MUST_CHECK int lsp_adopt_run(struct lsp_stage *stage,
 	const struct lsp_adopt_candidate *candidates, size_t count, struct lsp_cancel *token,
 	lsp_stage_progress progress, void *argument, uint64_t *ret_bytes, struct lsp_error *err);
 
-/* The same from one folder that nobody has hashed yet. */
-LSP_MUST_CHECK int lsp_adopt_folder(struct lsp_stage *stage, int dir_fd, struct lsp_cancel *token,
-	lsp_stage_progress progress, void *argument, uint64_t *ret_bytes, struct lsp_error *err);
+/*
+ * The same from one folder that nobody has hashed yet. in_place: it is the stage's own game's
+ * folder, and its files that are as they shall be stay where they are.
+ */
+LSP_MUST_CHECK int lsp_adopt_folder(struct lsp_stage *stage, int dir_fd, bool in_place,
+	struct lsp_cancel *token, lsp_stage_progress progress, void *argument, uint64_t *ret_bytes,
+	struct lsp_error *err);

@@ -50,6 +50,7 @@ struct lsp_download {
 	char newer_than[LSP_VERSION_TEXT_MAX + 1]; /* an update's old version, else "" */
 	char version[LSP_VERSION_TEXT_MAX + 1];
 	const struct lsp_manifest *manifest;
+	const struct lsp_manifest *old; /* what the folder holds, NULL: nothing; once it is open */
 	struct lsp_manifest_query *query;
 	lsp_time ask_at; /* for the manifest, once all have failed to give it */
 	struct lsp_stage *stage;
@@ -125,6 +126,7 @@ static void download_free(struct lsp_download *download)
 	}
 	lsp_stage_unref(download->stage);
 	lsp_manifest_unref(download->manifest);
+	lsp_manifest_unref(download->old);
 	free(download);
 }
 
@@ -369,6 +371,7 @@ static void start_job(
 		.game = download->game,
 		.content = &download->content,
 		.manifest = download->manifest,
+		.local = download->old,
 		.stage = download->stage,
 	};
 	download->phase = phase;
@@ -432,6 +435,8 @@ void lsp_download_job_done(struct lsp_download *download, struct lsp_download_re
 	if (result->stage) {
 		lsp_stage_unref(download->stage);
 		download->stage = TAKE_PTR(result->stage);
+		lsp_manifest_unref(download->old);
+		download->old = TAKE_PTR(result->local);
 	}
 	if (download->phase == PHASE_ENDING) {
 		end(download);
@@ -478,12 +483,10 @@ static void update_staged(void *argument, bool committed)
 static void hand_over(struct lsp_download *download)
 {
 	struct lsp_error err = {0};
-	_cleanup_manifest_ const struct lsp_manifest *old =
-		lsp_local_manifest(download->peer, download->game);
 	download->phase = PHASE_COMMITTING;
 	struct lsp_operation *guard = lsp_operation_ref(download->operation);
-	if (lsp_operations_update(
-		    download->peer, guard, download->stage, old, update_staged, download, &err) < 0)
+	if (lsp_operations_update(download->peer, guard, download->stage, download->old,
+		    update_staged, download, &err) < 0)
 		fail(download, &err);
 }
 

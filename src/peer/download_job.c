@@ -2,7 +2,9 @@
 
 #include "base/fs.h"
 #include "base/text.h"
+#include "content/hasher.h"
 #include "install/adopt.h"
+#include "install/space.h"
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/share.h"
@@ -27,6 +29,7 @@ struct lsp_download_job {
 	const struct lsp_manifest *manifest;
 	const struct lsp_manifest *local; /* what the folder holds now, or NULL */
 	bool unknown_files;               /* the folder holds files that are no game yet */
+	bool unhashed;                    /* it holds a game, and the library is not there yet */
 	struct other *others;             /* other games here, for what they have in common */
 	size_t other_count;
 	struct lsp_stage *stage;
@@ -41,6 +44,7 @@ static void job_free(struct lsp_download_job *job)
 	lsp_manifest_unref(job->manifest);
 	lsp_manifest_unref(job->local);
 	lsp_manifest_unref(job->result.manifest);
+	lsp_manifest_unref(job->result.local);
 	lsp_stage_unref(job->stage);
 	lsp_stage_unref(job->result.stage);
 	lsp_cancel_unref(job->token);
@@ -81,7 +85,7 @@ static void adopt(struct lsp_download_job *job, int dir, struct lsp_stage *stage
 	_cleanup_free_ struct lsp_adopt_match *found = calloc(count + 1, sizeof *found);
 	uint64_t gained = 0;
 	if (job->unknown_files)
-		(void)!lsp_adopt_folder(stage, dir, job->token, NULL, NULL, &gained, NULL);
+		(void)!lsp_adopt_folder(stage, dir, true, job->token, NULL, NULL, &gained, NULL);
 	if (!candidates || !found)
 		return;
 	for (size_t i = 0; i < count; i++)
@@ -99,17 +103,25 @@ static void adopt(struct lsp_download_job *job, int dir, struct lsp_stage *stage
 	}
 }
 
-static int check_space(int dir, struct lsp_stage *stage, const char *game, struct lsp_error *err)
+/*
+ * before: nothing was copied yet. Files that did not change stay in their place; all else takes
+ * room, wherever it comes from, unless blocks can be shared. Afterwards the stage itself tells.
+ */
+static int check_space(const struct lsp_download_job *job, int dir, struct lsp_stage *stage,
+	bool before, struct lsp_error *err)
 {
-	uint64_t needed = lsp_stage_space_needed(stage), free_bytes = 0;
+	uint64_t needed = lsp_stage_space_needed(stage, before ? job->local : NULL);
+	uint64_t free_bytes = 0;
 	int r = lsp_fs_free_space(dir, &free_bytes, err);
 	if (r < 0 || needed <= free_bytes)
 		return r;
+	if (before && (job->unknown_files || lsp_space_can_share(dir, LSP_STAGE_FOLDER)))
+		return 0;
 	char a[LSP_TEXT_SIZE_MAX], b[LSP_TEXT_SIZE_MAX];
 	return lsp_error_set(err, "peer", LSP_E_NO_SPACE,
 		"no space to download %s: %s (%llu bytes) needed, %s (%llu bytes) free; make room "
 		"and get it again, what is there already is kept",
-		game, lsp_text_size(needed, a), (unsigned long long)needed,
+		job->game, lsp_text_size(needed, a), (unsigned long long)needed,
 		lsp_text_size(free_bytes, b), (unsigned long long)free_bytes);
 }
 
@@ -118,6 +130,20 @@ static bool vouch(void *argument, const char *path, const struct lsp_file_stamp 
 {
 	return lsp_file_hashes_find(
 		       argument, path, stamp->size, stamp->mtime_ns, stamp->ctime_ns) != NULL;
+}
+
+/*
+ * A game that was just copied in, or whose index is lost: without its hashes its files would be
+ * somebody's own and in the way.
+ */
+static int hash_local(struct lsp_download_job *job, int dir)
+{
+	_cleanup_hashed_ struct lsp_hashed hashed = {0};
+	struct lsp_hasher_options options = {0};
+	int r = lsp_hasher_run(dir, job->game, &options, job->token, &hashed, NULL);
+	if (r == 0)
+		job->local = lsp_manifest_ref(hashed.manifest);
+	return r == -LSP_E_CANCELLED ? r : 0;
 }
 
 static int open_stage(struct lsp_download_job *job, struct lsp_error *err)
@@ -129,10 +155,14 @@ static int open_stage(struct lsp_download_job *job, struct lsp_error *err)
 		(void)!lsp_library_known_files(
 			lsp_local_library(job->peer), job->game, &known, NULL);
 	int r = open_game_dir(job, true, &dir, err);
+	if (r == 0 && job->unhashed)
+		r = hash_local(job, dir);
 	if (r == 0)
 		r = lsp_stage_open(dir, job->manifest, &stage, err);
 	if (r == 0)
 		r = lsp_stage_prepare(stage, job->token, NULL, NULL, err);
+	if (r == 0)
+		r = check_space(job, dir, stage, true, err);
 	if (r == 0 && job->local)
 		r = lsp_stage_reuse(
 			stage, dir, job->local, true, vouch, &known, job->token, NULL, NULL, err);
@@ -140,9 +170,11 @@ static int open_stage(struct lsp_download_job *job, struct lsp_error *err)
 	if (r == 0)
 		adopt(job, dir, stage);
 	if (r == 0)
-		r = check_space(dir, stage, job->game, err);
-	if (r == 0)
+		r = check_space(job, dir, stage, false, err);
+	if (r == 0) {
 		job->result.stage = TAKE_PTR(stage);
+		job->result.local = job->local ? lsp_manifest_ref(job->local) : NULL;
+	}
 	return r;
 }
 
@@ -182,6 +214,7 @@ static void list_others(struct lsp_download_job *job, struct lsp_peer *peer)
 	struct lsp_share *share = NULL;
 	const struct lsp_library_game *game = lsp_local_find(peer, job->game);
 	job->unknown_files = game && game->state == LSP_LIBRARY_NOT_SHARED && game->file_count;
+	job->unhashed = game && game->state == LSP_LIBRARY_HASHING;
 	job->others = calloc(room, sizeof *job->others);
 	while (job->others && job->other_count < room &&
 		(share = lsp_shares_next(peer->shares, share))) {
@@ -206,7 +239,8 @@ int lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *download,
 	snprintf(job->game, sizeof job->game, "%s", task->game);
 	job->content = *task->content;
 	job->manifest = task->manifest ? lsp_manifest_ref(task->manifest) : NULL;
-	job->local = lsp_local_manifest(peer, task->game);
+	job->local =
+		task->local ? lsp_manifest_ref(task->local) : lsp_local_manifest(peer, task->game);
 	job->stage = task->stage ? lsp_stage_ref(task->stage) : NULL;
 	job->result.kind = task->kind;
 	if (task->kind == LSP_DOWNLOAD_JOB_OPEN)

@@ -2,8 +2,10 @@
  * The steps of a download that block on the disk, each as a job of the disk pool.
  *
  *   FIND    is there a stage of this content? Then its manifest is there as well.
- *   OPEN    the game's folder is made, the stage opened, what the folder already has is reused,
- * what is doubtful is hashed, the space is checked. SYNC    what was written goes to the disk.
+ *   OPEN    the game's folder is made, the stage opened, the space checked, what is doubtful is
+ *           hashed, and so is what the folder holds if the library has not come to that yet; what
+ *           fits of it is reused.
+ *   SYNC    what was written goes to the disk.
  *   COMMIT  everything moves into place.
  *
  * A job owns copies or references of what it needs, so that its download may be cancelled
@@ -30,6 +32,7 @@ struct lsp_download_task {
 	const char *game;
 	const struct lsp_hash *content;
 	const struct lsp_manifest *manifest; /* NULL for FIND */
+	const struct lsp_manifest *local;    /* COMMIT: what the folder holds; NULL: nothing */
 	struct lsp_stage *stage;             /* for SYNC and COMMIT */
 };
 
@@ -38,6 +41,7 @@ struct lsp_download_result {
 	int code;
 	struct lsp_error error;
 	const struct lsp_manifest *manifest; /* FIND: found; a reference */
+	const struct lsp_manifest *local;    /* OPEN: what the folder holds, or NULL; a reference */
 	struct lsp_stage *stage;             /* OPEN: a reference */
 };
 

@@ -397,6 +397,8 @@ int lsp_operations_update(struct lsp_peer *peer, struct lsp_operation *guard,
 		return -LSP_E_NO_MEMORY;
 	}
 	run->guard = guard;
+	lsp_manifest_unref(run->manifest);
+	run->manifest = old ? lsp_manifest_ref(old) : NULL;
 	run->stage = lsp_stage_ref(stage);
 	run->staged = staged;
 	run->staged_argument = argument;

@@ -1,5 +1,6 @@
 """Updates: what a change costs on the wire, and what becomes of the game."""
 
+import os
 import random
 
 import pytest
@@ -84,3 +85,20 @@ def test_one_percent_from_two_holders_is_fetched_once(lab):
 @CHANGES
 def test_one_percent_of_four_gibibytes_transfers_less_than_three(lab, change):
     check_share(lab, 4 << 30, change, patience=900)
+
+
+def test_a_game_that_was_just_copied_in_is_updated_from_what_is_there(lab):
+    ann, ben = lab.host("ann").daemon(), lab.host("ben").daemon(start=False)
+    share_first(ann, 64 << 20)
+    share_first(ben, 64 << 20)
+    change_clustered(ann.games / "quake/data/game.pak")
+    (ann.games / "quake/version.ini").write_text("1.1\n")
+    ann.wait_games(lambda games: games["quake"]["content"])
+    ben.start()
+    # Its files are too young for the library, which would hash them two seconds from now.
+    os.utime(ben.games / "quake/readme.txt")
+    ben.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["latest_version"] == "1.1")
+    assert ben.cli("update", "quake")["game"]["local_version"] == "1.1"
+    assert tree(ben.games / "quake") == tree(ann.games / "quake")
+    assert not list((ben.games / "quake").glob("local.kept-*"))
+    assert ben.status()["received"] < (64 << 20) * 3 // 100

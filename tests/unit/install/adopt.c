@@ -1,9 +1,11 @@
 /* A copy under another name costs no download. */
 #include "world.h"
 
+#include "base/text.h"
 #include "content/hasher.h"
 #include "install/adopt.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -90,9 +92,49 @@ static void a_folder_that_nobody_hashed_gives_what_it_has(void **state)
 	_cleanup_stage_ struct lsp_stage *stage = NULL;
 	uint64_t gained = 0;
 	open_stage(world, original.manifest, &stage);
-	if (lsp_adopt_folder(stage, b, NULL, NULL, NULL, &gained, &err) < 0)
+	if (lsp_adopt_folder(stage, b, false, NULL, NULL, NULL, &gained, &err) < 0)
 		fail_msg("%s", err.message);
 	assert_int_equal(gained, 700000);
+}
+
+static void what_was_copied_in_by_hand_stays_where_it_is(void **state)
+{
+	struct world *world = *state;
+	_cleanup_hashed_ struct lsp_hashed original = {0};
+	_cleanup_close_ int a = make_folder(world, "seeder");
+	struct lsp_hasher_options options = {0};
+	struct lsp_error err = {0};
+	struct stat before, after;
+	put_pattern(a, "game.eti", 700000, 1);
+	put_pattern(a, "extra.bin", 300000, 2);
+	put(a, "version.ini", "20240131\n");
+	put_pattern(world->game_fd, "game.eti", 700000, 1);
+	put_pattern(world->game_fd, "extra.bin", 300000, 3);
+	assert_int_equal(lsp_fs_stat_below(world->game_fd, "game.eti", &before, NULL), 0);
+	assert_int_equal(lsp_hasher_run(a, "game", &options, NULL, &original, &err), 0);
+	_cleanup_stage_ struct lsp_stage *stage = NULL;
+	uint64_t gained = 0;
+	open_stage(world, original.manifest, &stage);
+	if (lsp_adopt_folder(stage, world->game_fd, true, NULL, NULL, NULL, &gained, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(gained, 700000);
+	assert_true(lsp_stage_space_needed(stage, NULL) < 400000);
+	if (lsp_adopt_folder(stage, a, false, NULL, NULL, NULL, &gained, &err) < 0)
+		fail_msg("%s", err.message);
+	if (lsp_stage_commit(stage, NULL, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(lsp_fs_stat_below(world->game_fd, "game.eti", &after, NULL), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_true(holds(world->game_fd, "version.ini", "20240131\n"));
+	/* Of the same name and other content: the user's, kept. */
+	assert_int_equal(lsp_fs_stat_below(world->game_fd, "extra.bin", &after, NULL), 0);
+	int found = 0;
+	_cleanup_free_ char *path = lsp_text_format("%s/game", world->path);
+	DIR *dir = opendir(path);
+	for (struct dirent *entry; (entry = readdir(dir));)
+		found += strncmp(entry->d_name, "local.kept-", 11) == 0;
+	closedir(dir);
+	assert_int_equal(found, 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
@@ -102,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_renamed_copy_costs_no_download),
 		TEST(a_folder_that_nobody_hashed_gives_what_it_has),
+		TEST(what_was_copied_in_by_hand_stays_where_it_is),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
