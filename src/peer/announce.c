@@ -149,13 +149,17 @@ static int send_delta(struct lsp_announce *announce, size_t *at, struct lsp_erro
 			continue;
 		if (delta->changed.count + delta->removed.count == LSP_MESSAGE_GAMES_MAX)
 			break;
-		item->changed = false;
-		if (!item->removed)
+		if (!item->removed) {
 			changed[delta->changed.count++] = item->summary;
-		else if ((removed[delta->removed.count] = strdup(item->summary.id)))
+		} else if ((removed[delta->removed.count] = strdup(item->summary.id))) {
 			delta->removed.count++;
+		} else {
+			r = lsp_error_no_memory(err, "peer"); /* the next round tells the rest */
+			break;
+		}
+		item->changed = false;
 	}
-	if (r == 0) {
+	if (delta->changed.count + delta->removed.count > 0) {
 		delta->base = announce->revision;
 		delta->revision = ++announce->revision;
 		lsp_sessions_tell_all(announce->peer, &request);

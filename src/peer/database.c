@@ -15,6 +15,7 @@ struct table_entry {
 
 struct lsp_database {
 	struct table_entry *games; /* by id */
+	size_t copy_count;
 };
 
 int lsp_database_new(struct lsp_database **ret_database, struct lsp_error *err)
@@ -72,6 +73,11 @@ size_t lsp_database_game_count(const struct lsp_database *database)
 	return HASH_COUNT(database->games);
 }
 
+size_t lsp_database_copy_count(const struct lsp_database *database)
+{
+	return database->copy_count;
+}
+
 static struct lsp_known_game *find_or_add(struct lsp_database *database, const char *id)
 {
 	struct lsp_known_game *game = find(database, id);
@@ -121,7 +127,8 @@ const struct lsp_remote_game *lsp_database_copy_of(
 	return copy_of(game, peer);
 }
 
-static struct lsp_remote_game *add_copy(struct lsp_known_game *game, struct lsp_remote_peer *peer)
+static struct lsp_remote_game *add_copy(
+	struct lsp_database *database, struct lsp_known_game *game, struct lsp_remote_peer *peer)
 {
 	struct lsp_remote_game *copy = calloc(1, sizeof *copy);
 	if (!copy)
@@ -132,6 +139,7 @@ static struct lsp_remote_game *add_copy(struct lsp_known_game *game, struct lsp_
 	DL_APPEND2(peer->games, copy, previous_game, next_game);
 	game->holder_count++;
 	peer->game_count++;
+	database->copy_count++;
 	return copy;
 }
 
@@ -142,6 +150,7 @@ static void drop_copy(struct lsp_database *database, struct lsp_remote_game *cop
 	DL_DELETE2(copy->peer->games, copy, previous_game, next_game);
 	game->holder_count--;
 	copy->peer->game_count--;
+	database->copy_count--;
 	free(copy->title);
 	free(copy);
 	drop_game_if_unheld(database, game);
@@ -156,7 +165,7 @@ int lsp_database_set_game(struct lsp_database *database, struct lsp_remote_peer 
 	struct lsp_known_game *game = title && !own_title ? NULL : find_or_add(database, id);
 	struct lsp_remote_game *copy = game ? copy_of(game, peer) : NULL;
 	if (game && !copy)
-		copy = add_copy(game, peer);
+		copy = add_copy(database, game, peer);
 	if (!copy) {
 		if (game)
 			drop_game_if_unheld(database, game);

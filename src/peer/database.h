@@ -93,6 +93,8 @@ const struct lsp_known_game *lsp_database_find(const struct lsp_database *databa
 const struct lsp_known_game *lsp_database_next(
 	const struct lsp_database *database, const struct lsp_known_game *game);
 size_t lsp_database_game_count(const struct lsp_database *database);
+/* How many copies all peers have of all games. */
+size_t lsp_database_copy_count(const struct lsp_database *database);
 
 /* The peer's copy of a game, or NULL. */
 const struct lsp_remote_game *lsp_database_copy_of(

@@ -153,6 +153,8 @@ static void serve_chunk_rejected(
 	lsp_responder_ok(responder);
 	if (!share || rejected->chunk >= lsp_share_manifest(share)->chunk_count)
 		return;
+	if (!lsp_serve_recheck(peer, share, (uint32_t)rejected->chunk))
+		return;
 	char id[LSP_SHA256_HEX_SIZE];
 	lsp_hash_to_hex(&session->id, id);
 	lsp_log_warning("peer", "%s says that a chunk of %s from here has a wrong hash: looking",
@@ -162,7 +164,6 @@ static void serve_chunk_rejected(
 				      "game", lsp_share_game(share), "peer", id, "reason",
 				      "the peer says that a chunk from here has a wrong hash",
 				      "chunk", (int)rejected->chunk));
-	lsp_serve_recheck(peer, share, (uint32_t)rejected->chunk);
 }
 
 static void serve_goodbye(

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define RECHECK_PAUSE (60 * LSP_SECOND) /* before the next look at the same content */
+
 /* One answer in the making. */
 struct answer {
 	struct lsp_job job;
@@ -288,6 +290,14 @@ static void recheck_work(struct lsp_job *job)
 		recheck->source, recheck->chunk, recheck->peer->root, &recheck->wrong, &job->error);
 }
 
+static void recheck_free(struct recheck *recheck)
+{
+	lsp_bitmap_done(&recheck->wrong);
+	lsp_source_unref(recheck->source);
+	lsp_share_unref(recheck->share);
+	free(recheck);
+}
+
 static void recheck_done(struct lsp_job *job)
 {
 	struct recheck *recheck = lsp_container_of(job, struct recheck, job);
@@ -308,19 +318,21 @@ static void recheck_done(struct lsp_job *job)
 		lsp_local_recheck(peer, lsp_share_game(recheck->share), NULL, NULL);
 		lsp_peer_kick(peer);
 	}
-	lsp_bitmap_done(&recheck->wrong);
-	lsp_source_unref(recheck->source);
-	lsp_share_unref(recheck->share);
-	free(recheck);
+	lsp_share_end_recheck(recheck->share, lsp_peer_now(peer) + RECHECK_PAUSE);
+	recheck_free(recheck);
 }
 
-void lsp_serve_recheck(struct lsp_peer *peer, struct lsp_share *share, uint32_t chunk)
+bool lsp_serve_recheck(struct lsp_peer *peer, struct lsp_share *share, uint32_t chunk)
 {
 	struct lsp_source *source = lsp_share_source(share);
-	struct recheck *recheck = source ? calloc(1, sizeof *recheck) : NULL;
 	struct lsp_error err = {0};
-	if (!recheck)
-		return; /* a download: what is staged was verified, the copy on the way was not */
+	if (!source)
+		return false; /* a download: what is staged was verified, the copy on its way not */
+	struct recheck *recheck = calloc(1, sizeof *recheck);
+	if (!recheck || !lsp_share_begin_recheck(share, lsp_peer_now(peer))) {
+		free(recheck);
+		return false;
+	}
 	recheck->peer = peer;
 	recheck->share = lsp_share_ref(share);
 	recheck->source = lsp_source_ref(source);
@@ -331,9 +343,8 @@ void lsp_serve_recheck(struct lsp_peer *peer, struct lsp_share *share, uint32_t 
 	if (r == 0)
 		r = lsp_pool_submit(peer->disk, peer->core, &recheck->job, &err);
 	if (r < 0) {
-		lsp_bitmap_done(&recheck->wrong);
-		lsp_source_unref(source);
-		lsp_share_unref(share);
-		free(recheck);
+		lsp_share_end_recheck(share, 0);
+		recheck_free(recheck);
 	}
+	return r == 0;
 }

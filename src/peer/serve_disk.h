@@ -23,5 +23,8 @@ void lsp_serve_blocks(
 void lsp_serve_cover(
 	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request);
 
-/* Hashes the file of that chunk anew and withdraws what is wrong in it. */
-void lsp_serve_recheck(struct lsp_peer *peer, struct lsp_share *share, uint32_t chunk);
+/*
+ * Hashes the file of that chunk anew and withdraws what is wrong in it. False: not now, since one
+ * runs or ended a moment ago; whoever cries wolf costs one look a minute.
+ */
+bool lsp_serve_recheck(struct lsp_peer *peer, struct lsp_share *share, uint32_t chunk);

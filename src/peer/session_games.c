@@ -11,7 +11,8 @@
 
 #include <utlist.h>
 
-#define GAMES_MAX 20000 /* of one peer: more are not taken */
+#define GAMES_MAX 20000    /* of one peer: more are not taken */
+#define COPIES_MAX 1000000 /* of all peers together */
 
 static enum lsp_holding holding_of(enum lsp_game_state state)
 {
@@ -35,7 +36,8 @@ static void take_game(struct lsp_session *session, const struct lsp_game_summary
 	const struct lsp_remote_game *before =
 		known ? lsp_database_copy_of(known, session->remote) : NULL;
 	struct lsp_hash old = before ? before->content : (struct lsp_hash){0};
-	if (!before && session->remote->game_count >= GAMES_MAX)
+	if (!before && (session->remote->game_count >= GAMES_MAX ||
+			       lsp_database_copy_count(peer->database) >= COPIES_MAX))
 		return;
 	if (lsp_database_set_game(peer->database, session->remote, summary->id,
 		    summary->title[0] ? summary->title : NULL, &version, &summary->content,

@@ -19,19 +19,16 @@
 /* ---- Theirs
  * ------------------------------------------------------------------------------------------- */
 
-/* How the session's peer holds this content by its own account. */
-static const struct lsp_remote_game *copy_with(
-	const struct lsp_session *session, const struct lsp_hash *content)
+/* How the session's peer holds what is shared here, by its own account. */
+static const struct lsp_remote_game *copy_of(
+	const struct lsp_session *session, const struct lsp_share *share)
 {
-	struct lsp_remote_game *copy;
-	if (!session->remote)
-		return NULL;
-	DL_FOREACH2(session->remote->games, copy, next_game)
-	{
-		if (lsp_hash_equal(&copy->content, content))
-			return copy;
-	}
-	return NULL;
+	const struct lsp_known_game *known =
+		lsp_database_find(session->peer->database, lsp_share_game(share));
+	const struct lsp_remote_game *copy =
+		known && session->remote ? lsp_database_copy_of(known, session->remote) : NULL;
+	const struct lsp_hash *content = &lsp_share_manifest(share)->content_id;
+	return copy && lsp_hash_equal(&copy->content, content) ? copy : NULL;
 }
 
 static void haves_came(struct lsp_exchange *exchange, struct lsp_response *response)
@@ -63,9 +60,9 @@ void lsp_session_source(struct lsp_session *session, const struct lsp_hash *cont
 {
 	struct lsp_peer *peer = session->peer;
 	struct lsp_share *share = lsp_shares_find(peer->shares, content);
-	const struct lsp_remote_game *copy = copy_with(session, content);
 	if (!share || session->state != SESSION_ESTABLISHED)
 		return;
+	const struct lsp_remote_game *copy = copy_of(session, share);
 	lsp_swarm_id game = lsp_share_swarm_game(share);
 	if (!copy)
 		lsp_swarm_peer_withdrew(peer->swarm, session->swarm_peer, game);
@@ -81,7 +78,7 @@ void lsp_sessions_offer_share(struct lsp_peer *peer, struct lsp_share *share)
 	struct lsp_session *session;
 	DL_FOREACH(peer->sessions, session)
 	{
-		if (copy_with(session, &lsp_share_manifest(share)->content_id))
+		if (copy_of(session, share))
 			lsp_session_source(session, &lsp_share_manifest(share)->content_id);
 	}
 }
@@ -134,15 +131,19 @@ void lsp_session_take_withdraw(struct lsp_session *session, const struct lsp_chu
 	struct lsp_error err = {0};
 	if (!share)
 		return;
+	if (!lsp_ranges_fit(&set->chunks, lsp_share_manifest(share)->chunk_count)) {
+		lsp_session_refuse(session, LSP_CLOSE_PROTOCOL, "it lost chunks that do not exist");
+		return;
+	}
 	lsp_swarm_id game = lsp_share_swarm_game(share);
 	if (!set->chunks.count)
 		lsp_swarm_peer_withdrew(peer->swarm, session->swarm_peer, game);
-	for (size_t i = 0; i < set->chunks.count; i++)
-		breach(session,
-			lsp_swarm_peer_lost(peer->swarm, session->swarm_peer, game,
-				(uint32_t)set->chunks.items[i].first,
-				(uint32_t)set->chunks.items[i].count, &err),
+	int r = 0;
+	for (size_t i = 0; i < set->chunks.count && r != -LSP_E_PROTOCOL; i++)
+		r = lsp_swarm_peer_lost(peer->swarm, session->swarm_peer, game,
+			(uint32_t)set->chunks.items[i].first, (uint32_t)set->chunks.items[i].count,
 			&err);
+	breach(session, r, &err);
 	lsp_peer_kick(peer);
 }
 
@@ -287,6 +288,8 @@ void lsp_sessions_announce_chunks(
 			struct lsp_request request = {.type = LSP_REQUEST_WITHDRAW};
 			request.chunk_set.content = *content;
 			request.chunk_set.chunks = (struct lsp_ranges){&range, 1};
+			if (f)
+				flush_follow(session, f); /* gained again, it is told once more */
 			lsp_exchange_tell(session->connection, &request);
 		}
 	}

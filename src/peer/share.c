@@ -15,6 +15,7 @@ struct lsp_share {
 	struct lsp_source *source;
 	void *download;
 	lsp_swarm_id swarm_game;
+	lsp_time recheck_at; /* not before; NEVER: one runs */
 };
 
 struct lsp_shares {
@@ -75,6 +76,19 @@ struct lsp_share *lsp_shares_find(const struct lsp_shares *shares, const struct 
 	struct lsp_share *share;
 	HASH_FIND(hh, shares->by_content, content->bytes, LSP_SHA256_SIZE, share);
 	return share;
+}
+
+bool lsp_share_begin_recheck(struct lsp_share *share, lsp_time now)
+{
+	if (now < share->recheck_at)
+		return false;
+	share->recheck_at = LSP_TIME_NEVER;
+	return true;
+}
+
+void lsp_share_end_recheck(struct lsp_share *share, lsp_time next)
+{
+	share->recheck_at = next;
 }
 
 struct lsp_share *lsp_shares_next(const struct lsp_shares *shares, struct lsp_share *share)

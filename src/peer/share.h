@@ -14,6 +14,7 @@
 #pragma once
 
 #include "base/bitmap.h"
+#include "base/clock.h"
 #include "content/source.h"
 #include "content/stage.h"
 #include "swarm/swarm.h"
@@ -61,6 +62,10 @@ bool lsp_share_has_source(const struct lsp_share *share);
 struct lsp_stage *lsp_share_stage(const struct lsp_share *share);   /* borrowed, or NULL */
 struct lsp_source *lsp_share_source(const struct lsp_share *share); /* borrowed, or NULL */
 void *lsp_share_download(const struct lsp_share *share);
+
+/* A second look at what it serves: one at a time, the next not before the time given at its end. */
+LSP_MUST_CHECK bool lsp_share_begin_recheck(struct lsp_share *share, lsp_time now);
+void lsp_share_end_recheck(struct lsp_share *share, lsp_time next);
 
 /*
  * Where to read: a stage or a source, referenced, so that a disk thread may use it while the share

@@ -311,12 +311,14 @@ const char *lsp_response_name(enum lsp_response_type type)
 
 bool lsp_ranges_fit(const struct lsp_ranges *ranges, uint64_t end)
 {
+	uint64_t total = 0;
 	for (size_t i = 0; i < ranges->count; i++) {
 		const struct lsp_range *range = &ranges->items[i];
 		if (range->first >= end || range->count > end - range->first)
 			return false;
+		total += range->count;
 	}
-	return true;
+	return total <= end;
 }
 
 int lsp_ranges_from_bitmap(const struct lsp_bitmap *map, size_t from, size_t max,

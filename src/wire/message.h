@@ -59,7 +59,7 @@ struct lsp_ranges {
 	size_t count;
 };
 
-/* Are all numbers below `end`? */
+/* Are all numbers below `end`, and no more of them than that? */
 bool lsp_ranges_fit(const struct lsp_ranges *ranges, uint64_t end);
 /* The set bits of a map as ranges, at most max of them; *ret_next is where to go on (bits: all). */
 LSP_MUST_CHECK int lsp_ranges_from_bitmap(const struct lsp_bitmap *map, size_t from, size_t max,

@@ -199,10 +199,14 @@ static int decode_ranges(
 	ranges->items = calloc(count + 1, sizeof *ranges->items);
 	if (!ranges->items)
 		return lsp_error_no_memory(err, "wire");
+	uint64_t total = 0;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t n[2];
 		if (!take_numbers(json_array_get(json, i), n, 2, LSP_MESSAGE_CHUNKS_MAX) || !n[1])
 			return broken(err, field->key, "holds what is no [first, count]");
+		total += n[1];
+		if (total > LSP_MESSAGE_CHUNKS_MAX)
+			return broken(err, field->key, "holds more chunks than a content has");
 		ranges->items[ranges->count++] = (struct lsp_range){n[0], n[1]};
 	}
 	return 0;

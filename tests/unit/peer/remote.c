@@ -72,6 +72,81 @@ static void test_stop_with_open_command(void **state)
 	other_stop_peer(other);
 }
 
+/* ---- Claims ---------------------------------------------------------------------------------- */
+
+static bool is_ready(json_t *event, const void *argument)
+{
+	json_t *game = json_array_get(json_object_get(event, "games"), 0);
+	return json_string_length(json_object_get(game, "content")) > 0;
+}
+
+/* A game on the peer's disk, hashed; its content id. */
+static struct lsp_hash put_game(struct other *other, const char *id, size_t size)
+{
+	struct lsp_hash content;
+	_cleanup_free_ char *pack = lsp_text_format("%s/pak0.pak", id);
+	_cleanup_free_ char *version = lsp_text_format("%s/version.ini", id);
+	other_write(other, pack, size);
+	other_write_text(other, version, "20240101\n");
+	other_start_peer(other);
+	json_t *event = other_await(other, "local_games_updated", is_ready, NULL);
+	json_t *game = json_array_get(json_object_get(event, "games"), 0);
+	const char *hex = json_string_value(json_object_get(game, "content"));
+	assert_int_equal(lsp_hash_from_hex(hex, &content, NULL), 0);
+	json_decref(event);
+	return content;
+}
+
+/* How many events of that name come before the answer to a command sent now. */
+static unsigned count_events(struct other *other, const char *name)
+{
+	uint64_t number = other_send(other, "{\"command\":\"identity\"}");
+	unsigned count = 0;
+	for (;;) {
+		char *text;
+		assert_int_equal(lanspread_next_event(other->events, 20000, &text, NULL), 0);
+		json_t *event = json_loads(text, 0, NULL);
+		lanspread_free_text(text);
+		const char *its = json_string_value(json_object_get(event, "event"));
+		bool last = strcmp(its, "answer") == 0 && other_is_answer(event, &number);
+		count += strcmp(its, name) == 0;
+		json_decref(event);
+		if (last)
+			return count;
+	}
+}
+
+/* Who says over and over that our bytes are wrong costs us one look. */
+static void test_crying_wolf(void **state)
+{
+	struct other *other = *state;
+	struct lsp_request request = {.type = LSP_REQUEST_CHUNK_REJECTED};
+	request.chunk_rejected.content = put_game(other, "quake", 3000000);
+	other_connect(other);
+	for (int i = 0; i < 20; i++)
+		other_tell(other, &request);
+	assert_int_equal(count_events(other, "chunk_rejected"), 1);
+}
+
+static void expect_refusal(struct other *other, enum lsp_close_reason reason)
+{
+	RUN_UNTIL(&other->loop, other->side.closed);
+	assert_int_equal(other->side.close.reason, reason);
+	assert_true(other->side.close.by_peer);
+}
+
+static void test_chunks_that_do_not_exist(void **state)
+{
+	struct other *other = *state;
+	struct lsp_range ranges[] = {{0, 1}, {5, 1}};
+	struct lsp_request request = {.type = LSP_REQUEST_WITHDRAW};
+	request.chunk_set.content = put_game(other, "quake", 100000);
+	request.chunk_set.chunks = (struct lsp_ranges){ranges, 2};
+	other_connect(other);
+	lsp_exchange_tell(other->side.connection, &request);
+	expect_refusal(other, LSP_CLOSE_PROTOCOL);
+}
+
 /* ---- Downloads ------------------------------------------------------------------------------- */
 
 static bool refuse_manifest(
@@ -150,12 +225,6 @@ static void test_stop_keeps_downloads(void **state)
 	json_decref(kept);
 }
 
-static bool is_ready(json_t *event, const void *argument)
-{
-	json_t *game = json_array_get(json_object_get(event, "games"), 0);
-	return json_string_length(json_object_get(game, "content")) > 0;
-}
-
 static bool is_idle(json_t *event, const void *argument)
 {
 	return json_array_size(json_object_get(event, "operations")) == 0;
@@ -166,13 +235,8 @@ static void test_stale_record(void **state)
 {
 	struct other *other = *state;
 	char hex[65];
-	other_write(other, "quake/pak0.pak", 100000);
-	other_write_text(other, "quake/version.ini", "20240101\n");
-	other_start_peer(other);
-	json_t *event = other_await(other, "local_games_updated", is_ready, NULL);
-	json_t *game = json_array_get(json_object_get(event, "games"), 0);
-	snprintf(hex, sizeof hex, "%s", json_string_value(json_object_get(game, "content")));
-	json_decref(event);
+	struct lsp_hash content = put_game(other, "quake", 100000);
+	lsp_hash_to_hex(&content, hex);
 	other_stop_peer(other);
 	_cleanup_free_ char *path = lsp_text_format("%s/state/downloads.json", other->folder);
 	json_t *stale = json_pack("{s:{s:s, s:b, s:s, s:s}}", "quake", "purpose", "download",
@@ -207,6 +271,9 @@ int main(void)
 			test_relisted_without, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_stop_with_open_command, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(test_crying_wolf, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_chunks_that_do_not_exist, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_manifest_is_asked_for_again, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -193,6 +193,7 @@ static void values_that_nobody_should_trust_are_refused(void **state)
 		"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"removed\":[\"a/b\"]}}",
 		"{\"LibraryDelta\":{\"base\":-1,\"revision\":2}}",
 		"{\"ListGames\":{\"limit\":501}}",
+		"{\"HaveUpdate\":{" C ",\"chunks\":[[0,4194304],[0,1]]}}",
 	};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(bad); i++) {
 		if (decode(bad[i]) != -LSP_E_PROTOCOL)
@@ -331,6 +332,9 @@ static void ranges_come_from_bitmaps_and_know_their_end(void **state)
 	lsp_ranges_done(&ranges);
 	struct lsp_range wraps = {1, UINT64_MAX};
 	assert_false(lsp_ranges_fit(&(struct lsp_ranges){&wraps, 1}, 20));
+	struct lsp_range twice[] = {{0, 20}, {0, 1}};
+	assert_true(lsp_ranges_fit(&(struct lsp_ranges){twice, 1}, 20));
+	assert_false(lsp_ranges_fit(&(struct lsp_ranges){twice, 2}, 20));
 }
 
 int main(void)
