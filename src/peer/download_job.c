@@ -29,7 +29,7 @@ struct lsp_download_job {
 	const struct lsp_manifest *manifest;
 	const struct lsp_manifest *local; /* what the folder holds now, or NULL */
 	bool unknown_files;               /* the folder holds files that are no game yet */
-	bool unhashed;                    /* it holds a game, and the library is not there yet */
+	bool unserved;                    /* it holds a game whose manifest is still to be found */
 	struct other *others;             /* other games here, for what they have in common */
 	size_t other_count;
 	struct lsp_stage *stage;
@@ -133,13 +133,15 @@ static bool vouch(void *argument, const char *path, const struct lsp_file_stamp 
 }
 
 /*
- * A game that was just copied in, or whose index is lost: without its hashes its files would be
- * somebody's own and in the way.
+ * The manifest of a game that is not served yet: we have just started, it was just copied in, or
+ * its index is lost. Without it its files would be somebody's own and in the way.
  */
-static int hash_local(struct lsp_download_job *job, int dir)
+static int find_local(struct lsp_download_job *job, int dir)
 {
 	_cleanup_hashed_ struct lsp_hashed hashed = {0};
 	struct lsp_hasher_options options = {0};
+	if (lsp_library_manifest(lsp_local_library(job->peer), job->game, &job->local, NULL) == 0)
+		return 0;
 	int r = lsp_hasher_run(dir, job->game, &options, job->token, &hashed, NULL);
 	if (r == 0)
 		job->local = lsp_manifest_ref(hashed.manifest);
@@ -151,12 +153,12 @@ static int open_stage(struct lsp_download_job *job, struct lsp_error *err)
 	_cleanup_close_ int dir = -1;
 	_cleanup_stage_ struct lsp_stage *stage = NULL;
 	struct lsp_file_hashes known = {0};
-	if (job->local)
+	int r = open_game_dir(job, true, &dir, err);
+	if (r == 0 && job->unserved)
+		r = find_local(job, dir);
+	if (r == 0 && job->local)
 		(void)!lsp_library_known_files(
 			lsp_local_library(job->peer), job->game, &known, NULL);
-	int r = open_game_dir(job, true, &dir, err);
-	if (r == 0 && job->unhashed)
-		r = hash_local(job, dir);
 	if (r == 0)
 		r = lsp_stage_open(dir, job->manifest, &stage, err);
 	if (r == 0)
@@ -214,7 +216,7 @@ static void list_others(struct lsp_download_job *job, struct lsp_peer *peer)
 	struct lsp_share *share = NULL;
 	const struct lsp_library_game *game = lsp_local_find(peer, job->game);
 	job->unknown_files = game && game->state == LSP_LIBRARY_NOT_SHARED && game->file_count;
-	job->unhashed = game && game->state == LSP_LIBRARY_HASHING;
+	job->unserved = game && game->state != LSP_LIBRARY_NOT_SHARED && !job->local;
 	job->others = calloc(room, sizeof *job->others);
 	while (job->others && job->other_count < room &&
 		(share = lsp_shares_next(peer->shares, share))) {
