@@ -218,6 +218,11 @@ int add_dht_node(lsp_shim *shim, char const *host, std::uint32_t port, lsp_error
 	});
 }
 
+int halt(lsp_shim *shim, lsp_error *err)
+{
+	return guard(err, "the session cannot be paused", [&] { shim->session->pause(); });
+}
+
 void post_updates(lsp_shim *shim)
 {
 	(void)guard(nullptr, "post_torrent_updates", [&] {
@@ -243,6 +248,7 @@ lsp_shim_functions const *lsp_shim_libtorrent(void)
 		t.limit_everybody = shim::limit_everybody;
 		t.add_dht_node = shim::add_dht_node;
 		t.pop = shim::pop;
+		t.halt = shim::halt;
 		t.post_updates = shim::post_updates;
 		shim::fill_sources(t);
 		shim::fill_torrents(t);

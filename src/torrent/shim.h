@@ -68,7 +68,8 @@ LSP_SHIM_PIN(lsp_shim_texts, 24);
 #define LSP_SHIM_HAS_V2 2u
 #define LSP_SHIM_HAS_METADATA 4u
 #define LSP_SHIM_PRIVATE 8u
-#define LSP_SHIM_HAS_LAYERS 16u /* all piece layers of the v2 part are there */
+#define LSP_SHIM_SINGLE_FILE 32u /* a file without a folder around it */
+#define LSP_SHIM_HAS_LAYERS 16u  /* all piece layers of the v2 part are there */
 
 /* What is known of a torrent. */
 struct lsp_shim_info {
@@ -290,6 +291,9 @@ struct lsp_shim_functions {
 	/* The .torrent that it is; nothing while the metadata is missing. */
 	int (*source_metainfo)(struct lsp_shim_source *source, lsp_shim_take_bytes take,
 		void *argument, struct lsp_error *err);
+	/* Of resume data: a byte for each file, nothing where all are normal. */
+	int (*source_priorities)(struct lsp_shim_source *source, lsp_shim_take_bytes take,
+		void *argument, struct lsp_error *err);
 	int (*source_magnet)(struct lsp_shim_source *source, lsp_shim_take_bytes take,
 		void *argument, struct lsp_error *err);
 
@@ -323,6 +327,8 @@ struct lsp_shim_functions {
 	/* Calls for every alert that waits, until there is none. */
 	void (*pop)(struct lsp_shim *shim,
 		void (*each)(void *argument, const struct lsp_shim_alert *alert), void *argument);
+	/* Every torrent stands still, and peers are let go; what each is to do is not changed. */
+	int (*halt)(struct lsp_shim *shim, struct lsp_error *err);
 	void (*post_updates)(struct lsp_shim *shim); /* STATUS alerts of what changed follow */
 
 	/* -- Torrents. -LSP_E_NOT_FOUND: no such number. -- */

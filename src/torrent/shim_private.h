@@ -39,6 +39,7 @@ struct lsp_shim {
 struct lsp_shim_source {
 	lt::add_torrent_params params;
 	std::string file_path;
+	bool restored = false; /* from resume data */
 };
 
 namespace shim

@@ -57,6 +57,7 @@ int parse(char const *magnet, lsp_shim_bytes const *metainfo, lsp_shim_bytes con
 			source->params = lt::load_torrent_buffer(span_of(*metainfo), limits());
 		else
 			source->params = lt::read_resume_data(span_of(*resume), limits());
+		source->restored = resume;
 		if (source->params.ti && !source->params.info_hashes.has_v1() &&
 			!source->params.info_hashes.has_v2())
 			source->params.info_hashes = source->params.ti->info_hashes();
@@ -111,6 +112,10 @@ void source_info(lsp_shim_source const *source, lsp_shim_info *ret_info)
 		info.flags |= LSP_SHIM_HAS_METADATA;
 		if (params.ti->priv())
 			info.flags |= LSP_SHIM_PRIVATE;
+		if (params.ti->num_files() == 1 &&
+			params.ti->orig_files().file_path(lt::file_index_t(0)).find('/') ==
+				std::string::npos)
+			info.flags |= LSP_SHIM_SINGLE_FILE;
 		if (has_layers(*params.ti))
 			info.flags |= LSP_SHIM_HAS_LAYERS;
 		info.name = params.ti->name().c_str();
@@ -209,6 +214,17 @@ int source_metainfo(
 	});
 }
 
+int source_priorities(
+	lsp_shim_source *source, lsp_shim_take_bytes take, void *argument, lsp_error *err)
+{
+	return guard(err, "the stored selection cannot be read", [&] {
+		std::vector<std::uint8_t> result;
+		for (auto const priority : source->params.file_priorities)
+			result.push_back(std::uint8_t(priority));
+		take(argument, result.data(), result.size());
+	});
+}
+
 int source_magnet(lsp_shim_source *source, lsp_shim_take_bytes take, void *argument, lsp_error *err)
 {
 	return guard(err, "the magnet link cannot be made", [&] {
@@ -227,6 +243,7 @@ void fill_sources(lsp_shim_functions &table)
 	table.source_file = source_file;
 	table.source_piece = source_piece;
 	table.source_metainfo = source_metainfo;
+	table.source_priorities = source_priorities;
 	table.source_magnet = source_magnet;
 }
 

@@ -139,8 +139,7 @@ void set_params(lt::add_torrent_params &params, lsp_shim_add const &add)
 	params.max_uploads = add.max_uploads ? add.max_uploads : -1;
 	/* The default flags have `paused` set, which only the queue would ever take off. */
 	params.flags = lt::torrent_flags::update_subscribe | lt::torrent_flags::apply_ip_filter |
-		       lt::torrent_flags::duplicate_is_error | lt::torrent_flags::need_save_resume |
-		       flags_of(add.flags);
+		       lt::torrent_flags::duplicate_is_error | flags_of(add.flags);
 	if (add.flags & LSP_SHIM_PAUSED) {
 		params.flags |= lt::torrent_flags::paused;
 		params.flags &= ~lt::torrent_flags::auto_managed;
@@ -154,6 +153,8 @@ int add(lsp_shim *shim, lsp_shim_source *source, lsp_shim_add const *options, ls
 		set_params(owned->params, *options);
 		auto torrent = std::make_unique<shim_torrent>();
 		torrent->number = options->torrent;
+		if (!owned->restored)
+			owned->params.flags |= lt::torrent_flags::need_save_resume;
 		owned->params.userdata = lt::client_data_t(torrent.get());
 		shim->torrents[options->torrent] = std::move(torrent);
 		shim->session->async_add_torrent(std::move(owned->params));

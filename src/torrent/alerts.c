@@ -1,0 +1,297 @@
+/* What the library says, and what is done about it. */
+#include "torrent/engine_private.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DOMAIN LSP_TORRENT_DOMAIN
+
+/* ---- Status ------------------------------------------------------------------------------ */
+
+static void take_status(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	const struct lsp_shim_status *status)
+{
+	snprintf(torrent->error, sizeof torrent->error, "%s", status->error ? status->error : "");
+	torrent->status = *status;
+	torrent->status.error = torrent->error;
+	torrent->status.save_path = torrent->status.name = torrent->status.tracker = NULL;
+	torrent->status_at = lsp_now(engine->clock);
+	if (!*torrent->error)
+		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_STORAGE, torrent->record.id);
+	bool lacks =
+		status->state == LSP_SHIM_STATE_DOWNLOADING && !(status->flags & LSP_SHIM_FINISHED);
+	if (lacks && torrent->record.completed &&
+		lsp_record_set(&torrent->record, "completed", NULL, NULL) == 0)
+		torrent->record_dirty = true; /* a new run of the download */
+	lsp_limits_count(engine, torrent);
+	lsp_report_status_taken(engine, torrent);
+}
+
+struct refreshed {
+	struct lsp_torrent_engine *engine;
+	struct lsp_torrent *torrent;
+};
+
+static void on_refreshed(void *argument, const struct lsp_shim_status *status)
+{
+	struct refreshed *refreshed = argument;
+	take_status(refreshed->engine, refreshed->torrent, status);
+}
+
+void lsp_torrent_refresh(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	struct refreshed refreshed = {engine, torrent};
+	struct lsp_error err = {0};
+	if (engine->shim_functions->status(
+		    engine->shim, torrent->number, on_refreshed, &refreshed, &err) < 0)
+		lsp_log_debug(DOMAIN, "%s", err.message);
+}
+
+/* ---- A torrent comes, goes, gets on ------------------------------------------------------ */
+
+static void on_added(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	const struct lsp_shim_alert *alert)
+{
+	if (*alert->error) {
+		lsp_engine_emit(engine, lsp_event_error(torrent->record.id,
+						lsp_code_name(LSP_E_FAILED), alert->error));
+		return; /* dropped once the calls were told */
+	}
+	torrent->added = true;
+	lsp_torrent_refresh(engine, torrent);
+	if (!torrent->restored) {
+		lsp_session_write_record(engine, torrent);
+		torrent->blob_dirty = true;
+		lsp_session_save(engine, torrent);
+	}
+	lsp_engine_emit(
+		engine, json_pack("{s:s, s:s, s:o}", "event", "torrent_added", "torrent",
+				torrent->record.id, "status", lsp_report_status(engine, torrent)));
+	if (torrent->has_metadata && !torrent->restored)
+		lsp_report_metadata(engine, torrent);
+	if (torrent->reconciled) {
+		lsp_engine_emit(
+			engine, lsp_event_selection(torrent->record.id, torrent->reconciled));
+		lsp_session_write_record(engine, torrent);
+		lsp_session_save(engine, torrent);
+	}
+}
+
+static void on_metadata(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	const struct lsp_shim_functions *shim = engine->shim_functions;
+	struct lsp_shim_source *source = NULL;
+	struct lsp_error err = {0};
+	int r = shim->source(engine->shim, torrent->number, &source, &err);
+	if (r == 0) {
+		lsp_torrent_take_source(engine, torrent, source);
+		shim->source_free(source);
+	}
+	if (r == 0 && torrent->fresh_selection && torrent->record.root)
+		r = shim->set_root(engine->shim, torrent->number, torrent->record.root, &err);
+	if (r == 0 && torrent->fresh_selection)
+		r = lsp_torrent_apply_selection(engine, torrent, &err);
+	if (r < 0)
+		lsp_engine_emit(engine,
+			lsp_event_error(torrent->record.id, lsp_code_name(-r), err.message));
+	torrent->fresh_selection = r < 0;
+	lsp_report_metadata(engine, torrent);
+	lsp_session_save(engine, torrent);
+}
+
+static void on_finished(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	lsp_torrent_refresh(engine, torrent);
+	lsp_report_flush(engine, torrent);
+	bool is_done = torrent->status.flags & LSP_SHIM_FINISHED;
+	if (torrent->record.completed || torrent->removing || !is_done)
+		return;
+	json_t *now = json_integer((json_int_t)(lsp_wall(engine->clock) / LSP_SECOND));
+	if (lsp_record_set(&torrent->record, "completed", now, NULL) < 0)
+		return;
+	lsp_engine_emit(engine,
+		json_pack("{s:s, s:s, s:s, s:o, s:o}", "event", "torrent_completed", "torrent",
+			torrent->record.id, "save_path", torrent->record.save_path, "name",
+			lsp_translate_text(torrent->title ? torrent->title : ""), "game",
+			torrent->record.game ? json_string(torrent->record.game) : json_null()));
+	lsp_session_write_record(engine, torrent);
+	lsp_session_save(engine, torrent);
+}
+
+static void on_gone(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	const struct lsp_shim_alert *alert)
+{
+	if (torrent->saving && engine->saves_outstanding > 0)
+		engine->saves_outstanding--;
+	torrent->saving = false;
+	if (alert->type == LSP_SHIM_ALERT_REMOVED) {
+		struct lsp_error err = {0};
+		torrent->was_removed = true;
+		if (!torrent->transient && engine->store &&
+			lsp_resume_store_remove(engine->store, torrent->record.id, &err) < 0)
+			lsp_engine_fail(
+				engine, LSP_TORRENT_HEALTH_RESUME_STORE, "folder", err.message);
+	}
+	if (alert->type == LSP_SHIM_ALERT_DELETE_FAILED)
+		lsp_engine_emit(engine, lsp_event_error(torrent->record.id, "io", alert->error));
+}
+
+static bool is_gone(const struct lsp_torrent *torrent, const struct lsp_shim_alert *alert)
+{
+	switch (alert->type) {
+	case LSP_SHIM_ALERT_REMOVED:
+		return !torrent->remove_data;
+	case LSP_SHIM_ALERT_DELETED:
+	case LSP_SHIM_ALERT_DELETE_FAILED:
+		return true;
+	case LSP_SHIM_ALERT_ADDED:
+		return *alert->error;
+	default:
+		return false;
+	}
+}
+
+static void on_moved(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	const struct lsp_shim_alert *alert)
+{
+	json_t *path = lsp_translate_text(alert->text);
+	struct lsp_error err = {0};
+	if (lsp_record_set(&torrent->record, "save_path", path, &err) < 0)
+		lsp_log_warning(DOMAIN, "where a torrent is cannot be kept: %s", err.message);
+	lsp_session_write_record(engine, torrent);
+	lsp_session_save(engine, torrent);
+}
+
+/* ---- Each alert -------------------------------------------------------------------------- */
+
+static void about_torrent(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	const struct lsp_shim_alert *alert)
+{
+	const char *id = torrent->record.id;
+	switch (alert->type) {
+	case LSP_SHIM_ALERT_ADDED:
+		on_added(engine, torrent, alert);
+		break;
+	case LSP_SHIM_ALERT_REMOVED:
+	case LSP_SHIM_ALERT_DELETED:
+	case LSP_SHIM_ALERT_DELETE_FAILED:
+		on_gone(engine, torrent, alert);
+		break;
+	case LSP_SHIM_ALERT_STATUS:
+		take_status(engine, torrent, alert->status);
+		break;
+	case LSP_SHIM_ALERT_METADATA:
+		on_metadata(engine, torrent);
+		break;
+	case LSP_SHIM_ALERT_FINISHED:
+		on_finished(engine, torrent);
+		break;
+	case LSP_SHIM_ALERT_PAUSED:
+		lsp_torrent_refresh(engine, torrent);
+		lsp_report_flush(engine, torrent);
+		lsp_session_save(engine, torrent);
+		break;
+	case LSP_SHIM_ALERT_STATE:
+	case LSP_SHIM_ALERT_CHECKED:
+	case LSP_SHIM_ALERT_RESUMED:
+		lsp_torrent_refresh(engine, torrent);
+		break;
+	case LSP_SHIM_ALERT_RESUME_DATA:
+	case LSP_SHIM_ALERT_RESUME_FAILED:
+		lsp_session_on_saved(engine, torrent, alert);
+		break;
+	case LSP_SHIM_ALERT_MOVED:
+		on_moved(engine, torrent, alert);
+		break;
+	case LSP_SHIM_ALERT_FILE_ERROR:
+	case LSP_SHIM_ALERT_TORRENT_ERROR:
+	case LSP_SHIM_ALERT_METADATA_FAILED:
+	case LSP_SHIM_ALERT_RESUME_REJECTED:
+		lsp_engine_emit(engine, lsp_event_alert_error(id, alert));
+		lsp_torrent_refresh(engine, torrent);
+		break;
+	case LSP_SHIM_ALERT_TRACKER_REPLY:
+	case LSP_SHIM_ALERT_TRACKER_WARNING:
+	case LSP_SHIM_ALERT_TRACKER_ERROR:
+	case LSP_SHIM_ALERT_WEB_SEED_ERROR:
+		lsp_engine_emit(engine, lsp_event_tracker(id, alert));
+		break;
+	default:
+		break;
+	}
+}
+
+static void about_session(struct lsp_torrent_engine *engine, const struct lsp_shim_alert *alert)
+{
+	switch (alert->type) {
+	case LSP_SHIM_ALERT_LISTENING:
+		if (alert->number)
+			json_object_set_new(engine->listening, alert->text, json_true());
+		break;
+	case LSP_SHIM_ALERT_DROPPED:
+		engine->tally.alerts_dropped++;
+		lsp_log_warning(DOMAIN, "the library threw alerts away: too much at once");
+		break;
+	case LSP_SHIM_ALERT_SESSION_ERROR:
+		engine->broken = true;
+		lsp_error_set(&engine->broken_error, DOMAIN, LSP_E_FAILED,
+			"the BitTorrent session broke: %.300s", alert->error);
+		break;
+	default:
+		break;
+	}
+}
+
+static void note_health(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	const struct lsp_shim_alert *alert)
+{
+	enum lsp_torrent_component component;
+	char key[LSP_FAULT_KEY_MAX], message[600];
+	const char *id = torrent ? torrent->record.id : NULL;
+	switch (lsp_translate_health(alert, id, &component, key)) {
+	case LSP_TRANSLATE_FAULT:
+		snprintf(message, sizeof message, "%.200s: %.300s", alert->text, alert->error);
+		lsp_engine_fail(engine, component, key, message);
+		break;
+	case LSP_TRANSLATE_SUCCESS:
+		lsp_engine_clear(engine, component, key);
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_alert(void *argument, const struct lsp_shim_alert *alert)
+{
+	struct lsp_torrent_engine *engine = argument;
+	struct lsp_torrent *torrent =
+		alert->torrent ? lsp_torrent_by_number(engine, alert->torrent) : NULL;
+	engine->tally.alerts++;
+	if (alert->torrent && !torrent)
+		return; /* it is gone */
+	note_health(engine, torrent, alert);
+	if (!torrent) {
+		about_session(engine, alert);
+		return;
+	}
+	bool gone = is_gone(torrent, alert);
+	bool was_here = torrent->added;
+	about_torrent(engine, torrent, alert);
+	if (gone && was_here)
+		lsp_engine_emit(engine,
+			json_pack("{s:s, s:s, s:b}", "event", "torrent_removed", "torrent",
+				torrent->record.id, "data", alert->type == LSP_SHIM_ALERT_DELETED));
+	lsp_calls_on_alert(engine, alert);
+	if (gone)
+		lsp_torrent_drop(engine, torrent);
+}
+
+void lsp_alerts_drain(struct lsp_torrent_engine *engine)
+{
+	if (!engine->shim)
+		return;
+	engine->shim_functions->pop(engine->shim, on_alert, engine);
+	lsp_engine_publish(engine);
+}

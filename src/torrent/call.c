@@ -1,0 +1,276 @@
+/* Calls: their beginning, their arguments, what they wait for, their end. */
+#include "torrent/engine_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DOMAIN LSP_TORRENT_DOMAIN
+
+static const struct {
+	lsp_call_handler handler;
+	bool needs_session;
+} commands[LSP_TORRENT_COMMAND_COUNT] = {
+	[LSP_TORRENT_ADD] = {lsp_torrent_command_add, true},
+	[LSP_TORRENT_CREATE] = {lsp_torrent_command_create, false},
+	[LSP_TORRENT_CANCEL] = {lsp_torrent_command_cancel, false},
+	[LSP_TORRENT_REMOVE] = {lsp_torrent_command_remove, false},
+	[LSP_TORRENT_PAUSE] = {lsp_torrent_command_pause, false},
+	[LSP_TORRENT_RESUME] = {lsp_torrent_command_resume, false},
+	[LSP_TORRENT_SEQUENTIAL] = {lsp_torrent_command_sequential, false},
+	[LSP_TORRENT_LIMITS] = {lsp_torrent_command_limits, false},
+	[LSP_TORRENT_SELECT] = {lsp_torrent_command_select, false},
+	[LSP_TORRENT_OPTIONS] = {lsp_torrent_command_options, false},
+	[LSP_TORRENT_TRACKERS] = {lsp_torrent_command_trackers, false},
+	[LSP_TORRENT_WEB_SEEDS] = {lsp_torrent_command_web_seeds, false},
+	[LSP_TORRENT_REANNOUNCE] = {lsp_torrent_command_reannounce, false},
+	[LSP_TORRENT_RECHECK] = {lsp_torrent_command_recheck, false},
+	[LSP_TORRENT_MOVE] = {lsp_torrent_command_move, false},
+	[LSP_TORRENT_DEADLINE] = {lsp_torrent_command_deadline, false},
+	[LSP_TORRENT_PEERS] = {lsp_torrent_command_peers, false},
+	[LSP_TORRENT_ADD_PEERS] = {lsp_torrent_command_add_peers, false},
+	[LSP_TORRENT_INSPECT] = {lsp_torrent_command_inspect, true},
+	[LSP_TORRENT_CONFIGURE] = {lsp_torrent_command_configure, false},
+	[LSP_TORRENT_LIST] = {lsp_torrent_command_list, false},
+	[LSP_TORRENT_FILES] = {lsp_torrent_command_files, false},
+	[LSP_TORRENT_HAVE] = {lsp_torrent_command_have, false},
+	[LSP_TORRENT_EXPORT] = {lsp_torrent_command_export, false},
+	[LSP_TORRENT_RESTART] = {lsp_torrent_command_restart, false},
+};
+
+/* The session is not there and does not come up: the worker fails, and says so to the others. */
+static int need_session(
+	struct lsp_torrent_engine *engine, enum lsp_torrent_command command, struct lsp_error *err)
+{
+	if (engine->shim || !commands[command].needs_session)
+		return 0;
+	struct lsp_error why = {0};
+	if (lsp_session_open(engine, &why) == 0)
+		return 0;
+	engine->broken = true;
+	engine->broken_error = why;
+	return lsp_error_set(err, DOMAIN, LSP_E_CLOSED,
+		"the torrent engine is not available: %.300s", why.message);
+}
+
+void lsp_call_begin(struct lsp_torrent_engine *engine, struct lsp_call *call)
+{
+	struct lsp_error err = {0};
+	enum lsp_torrent_command command = call->call.command;
+	int r = need_session(engine, command, &err);
+	if (r == 0)
+		r = commands[command].handler(engine, call, &err);
+	if (r <= 0)
+		lsp_call_end(engine, call, r, &err);
+}
+
+/* ---- Waiting ----------------------------------------------------------------------------- */
+
+int lsp_call_wait_for(struct lsp_torrent_engine *engine, struct lsp_call *call,
+	const struct lsp_torrent *torrent, uint64_t alerts)
+{
+	call->number = torrent->number;
+	call->waits = alerts;
+	call->deadline = lsp_time_add(lsp_now(engine->clock), LSP_CALL_PATIENCE);
+	call->next = engine->waiting;
+	engine->waiting = call;
+	return 1;
+}
+
+/* What this alert means to who waited for it. */
+static int outcome(const struct lsp_shim_alert *alert, struct lsp_error *err)
+{
+	int code = alert->code == LSP_SHIM_NO_SPACE ? LSP_E_NO_SPACE : LSP_E_FAILED;
+	switch (alert->type) {
+	case LSP_SHIM_ALERT_ADDED:
+		if (!*alert->error)
+			return 0;
+		return lsp_error_set(err, DOMAIN, alert->number == 1 ? LSP_E_EXISTS : code,
+			"the torrent cannot be added: %.300s", alert->error);
+	case LSP_SHIM_ALERT_DELETE_FAILED:
+		return lsp_error_set(err, DOMAIN, code,
+			"the torrent is removed, its files are not: %.300s", alert->error);
+	case LSP_SHIM_ALERT_MOVE_FAILED:
+		return lsp_error_set(err, DOMAIN, code, "%.200s cannot be moved: %.200s",
+			alert->text, alert->error);
+	case LSP_SHIM_ALERT_TORRENT_ERROR:
+	case LSP_SHIM_ALERT_FILE_ERROR:
+		return lsp_error_set(
+			err, DOMAIN, code, "the torrent has stopped: %.300s", alert->error);
+	default:
+		return 0;
+	}
+}
+
+void lsp_calls_on_alert(struct lsp_torrent_engine *engine, const struct lsp_shim_alert *alert)
+{
+	struct lsp_call *ended = NULL;
+	for (struct lsp_call **at = &engine->waiting; *at;) {
+		struct lsp_call *call = *at;
+		if (call->number == alert->torrent &&
+			(call->waits & (UINT64_C(1) << alert->type))) {
+			*at = call->next;
+			call->next = ended;
+			ended = call;
+		} else {
+			at = &call->next;
+		}
+	}
+	for (struct lsp_call *call = ended, *next; call; call = next) {
+		struct lsp_error err = {0};
+		struct lsp_torrent *torrent = lsp_torrent_by_number(engine, alert->torrent);
+		int r = outcome(alert, &err);
+		next = call->next;
+		if (r == 0 && torrent && call->call.command != LSP_TORRENT_REMOVE)
+			call->answer.value = lsp_report_status(engine, torrent);
+		lsp_call_end(engine, call, r, &err);
+	}
+}
+
+/* Ends those that `which` says, with this error. */
+static void end_waiting(
+	struct lsp_torrent_engine *engine, lsp_time now, const struct lsp_error *error)
+{
+	struct lsp_call *ended = NULL;
+	for (struct lsp_call **at = &engine->waiting; *at;) {
+		struct lsp_call *call = *at;
+		if (now >= call->deadline) {
+			*at = call->next;
+			call->next = ended;
+			ended = call;
+		} else {
+			at = &call->next;
+		}
+	}
+	for (struct lsp_call *call = ended, *next; call; call = next) {
+		struct lsp_error err = *error;
+		next = call->next;
+		lsp_call_end(engine, call, -err.code, &err);
+	}
+}
+
+void lsp_calls_expire(struct lsp_torrent_engine *engine, lsp_time now)
+{
+	struct lsp_error late = {0};
+	lsp_error_set(&late, DOMAIN, LSP_E_TIMEOUT,
+		"the torrent was told so and has not done it within a minute");
+	end_waiting(engine, now, &late);
+}
+
+void lsp_calls_fail_all(struct lsp_torrent_engine *engine, const struct lsp_error *error)
+{
+	end_waiting(engine, LSP_TIME_NEVER, error);
+	for (struct lsp_call *call = lsp_engine_take_calls(engine), *next; call; call = next) {
+		struct lsp_error err = *error;
+		next = call->next;
+		lsp_call_end(engine, call, -err.code, &err);
+	}
+}
+
+/* ---- Arguments --------------------------------------------------------------------------- */
+
+static const json_t *argument(const struct lsp_call *call, const char *key)
+{
+	const json_t *value = json_object_get(call->call.arguments, key);
+	return value && !json_is_null(value) ? value : NULL;
+}
+
+int lsp_call_text(const struct lsp_call *call, const char *key, bool required, const char **value,
+	struct lsp_error *err)
+{
+	const json_t *given = argument(call, key);
+	const char *text = json_string_value(given);
+	if (!given && !required)
+		return 0;
+	if (!given)
+		return lsp_error_set(err, DOMAIN, LSP_E_INVALID, "%s is missing", key);
+	if (!text || strlen(text) != json_string_length(given) ||
+		strlen(text) > (size_t)LSP_RECORD_TEXT_MAX * 16)
+		return lsp_error_set(err, DOMAIN, LSP_E_INVALID, "%s must be a text", key);
+	*value = text;
+	return 0;
+}
+
+int lsp_call_switch(
+	const struct lsp_call *call, const char *key, bool *value, struct lsp_error *err)
+{
+	const json_t *given = argument(call, key);
+	if (given && !json_is_boolean(given))
+		return lsp_error_set(err, DOMAIN, LSP_E_INVALID, "%s must be true or false", key);
+	if (given)
+		*value = json_is_true(given);
+	return 0;
+}
+
+int lsp_call_number(const struct lsp_call *call, const char *key, uint64_t max, uint64_t *value,
+	bool *ret_given, struct lsp_error *err)
+{
+	const json_t *given = argument(call, key);
+	json_int_t number = json_integer_value(given);
+	if (given && (!json_is_integer(given) || number < 0 || (uint64_t)number > max))
+		return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
+			"%s must be a whole number from 0 to %llu", key, (unsigned long long)max);
+	*ret_given = given;
+	if (given)
+		*value = (uint64_t)number;
+	return 0;
+}
+
+int lsp_call_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
+	struct lsp_torrent **ret_torrent, struct lsp_error *err)
+{
+	const char *name = NULL;
+	int r = lsp_call_text(call, "torrent", true, &name, err);
+	if (r == 0)
+		r = lsp_torrent_find(engine, name, ret_torrent, err);
+	if (r == 0 && !(*ret_torrent)->added)
+		return lsp_error_set(
+			err, DOMAIN, LSP_E_BUSY, "the torrent %.64s is still being added", name);
+	return r;
+}
+
+/* ---- Jobs -------------------------------------------------------------------------------- */
+
+static int run_job(struct lsp_cancel *token, void *argument_, struct lsp_error *err)
+{
+	struct lsp_torrent_job *job = argument_;
+	struct lsp_torrent_engine *engine = job->engine;
+	job->result = job->work(job, token, &job->error);
+	int r = job->result;
+	if (r < 0 && err)
+		*err = job->error;
+	pthread_mutex_lock(&engine->lock);
+	job->next = engine->finished_jobs;
+	engine->finished_jobs = job;
+	pthread_mutex_unlock(&engine->lock);
+	lsp_engine_wake(engine);
+	return r == -LSP_E_CANCELLED ? r : 0; /* a call's error is no task's */
+}
+
+int lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *call, const char *name,
+	int (*work)(struct lsp_torrent_job *, struct lsp_cancel *, struct lsp_error *),
+	int (*finish)(struct lsp_torrent_job *, struct lsp_error *), void *argument_,
+	void (*free_argument)(void *), struct lsp_error *err)
+{
+	struct lsp_torrent_job *job = calloc(1, sizeof *job);
+	if (!job) {
+		free_argument(argument_);
+		return lsp_error_no_memory(err, DOMAIN);
+	}
+	job->engine = engine;
+	job->call = call;
+	job->work = work;
+	job->finish = finish;
+	job->argument = argument_;
+	job->free_argument = free_argument;
+	snprintf(job->name, sizeof job->name, "%s", name ? name : "");
+	job->running_next = engine->running_jobs;
+	engine->running_jobs = job;
+	int r = lsp_tasks_spawn(
+		engine->tasks, "torrent-job", LSP_TASK_MAINTENANCE, run_job, job, &job->task, err);
+	if (r < 0) {
+		engine->running_jobs = job->running_next;
+		lsp_job_free(job);
+		return r;
+	}
+	return 1;
+}

@@ -1,0 +1,290 @@
+/*
+ * The inside of the engine: what its files share.
+ *
+ * engine.c is the face: the queue of calls and what other threads may read. worker.c is the task:
+ * it waits, and hands what came to the others. session.c opens, restores, saves and closes;
+ * alerts.c takes what the library says; torrents.c is the table of torrents; report.c makes JSON of
+ * them; limits.c keeps caps and goals; commands*.c are the commands, create.c those that take long
+ * and have a task of their own.
+ */
+#pragma once
+
+#include "task/registry.h"
+#include "task/supervisor.h"
+#include "torrent/configuration.h"
+#include "torrent/engine.h"
+#include "torrent/faults.h"
+#include "torrent/record.h"
+#include "torrent/resume.h"
+#include "torrent/shim.h"
+#include "torrent/translate.h"
+#include "torrent/watchdog.h"
+
+#include <pthread.h>
+#include <uthash.h>
+
+#define LSP_TORRENT_DOMAIN "torrent"
+
+#define LSP_TICK_ACTIVE (100 * LSP_MILLISECOND)
+#define LSP_TICK_IDLE LSP_SECOND
+/* How long a call waits for the library to do what it was told. */
+#define LSP_CALL_PATIENCE (60 * LSP_SECOND)
+
+/* ---- Torrents ---------------------------------------------------------------------------- */
+
+struct lsp_torrent {
+	uint64_t number; /* the shim's name for it */
+	struct lsp_record record;
+	char v1[41], v2[65]; /* hexadecimal; empty: not known */
+	char *title;         /* of the metadata or the magnet */
+	uint64_t size;
+	bool has_metadata, is_private;
+	bool transient; /* never stored */
+	bool restored;  /* from the store, in this session */
+	bool added;     /* the session has it */
+	bool removing, remove_data;
+	bool was_removed;       /* REMOVED came, DELETED has not */
+	bool fresh_selection;   /* waits for its metadata to be told root and priorities */
+	const char *reconciled; /* to be told once it is added */
+
+	bool record_dirty, blob_dirty, saving, save_again;
+	lsp_time next_save;
+
+	struct lsp_shim_status status; /* the last; its texts are NULL but for error */
+	lsp_time status_at;            /* 0: none yet */
+	char error[256];
+	enum lsp_torrent_state state;
+	bool state_told;
+	struct lsp_coalescer progress;
+	struct lsp_watchdog download_watchdog, upload_watchdog;
+	int64_t counted_download, counted_upload; /* of the session's payload, in the sums */
+
+	UT_hash_handle by_number, by_id;
+};
+
+/* ---- Calls ------------------------------------------------------------------------------- */
+
+/* One call, from its beginning to its end. */
+struct lsp_call {
+	struct lsp_torrent_call call;
+	struct lsp_torrent_answer answer;
+	struct lsp_call *next;
+	uint64_t number; /* the torrent that it waits for */
+	uint64_t waits;  /* bits 1 << alert type that end the wait */
+	lsp_time deadline;
+};
+
+/* A task beside the worker's, for a call that takes long. */
+struct lsp_torrent_job {
+	struct lsp_torrent_engine *engine;
+	struct lsp_call *call;
+	struct lsp_torrent_job *next;         /* of those that have ended; guarded by the lock */
+	struct lsp_torrent_job *running_next; /* the worker's: of those that have not */
+	char name[64];         /* of a create, by which it is cancelled; may be empty */
+	struct lsp_task *task; /* to abort it by */
+	int result;
+	struct lsp_error error;
+	_Atomic uint64_t done, total; /* bytes; the task's */
+	uint64_t told;                /* the worker's: what of `done` went out */
+	lsp_time next_wake;           /* the task's */
+	/* On the task's thread; 0 or a negative code. */
+	int (*work)(struct lsp_torrent_job *job, struct lsp_cancel *token, struct lsp_error *err);
+	/* On the worker, after it; as a handler of a command. */
+	int (*finish)(struct lsp_torrent_job *job, struct lsp_error *err);
+	void *argument;
+	void (*free_argument)(void *argument);
+};
+
+/* ---- The engine -------------------------------------------------------------------------- */
+
+struct lsp_torrent_engine {
+	/* Immutable. */
+	struct lsp_tasks *tasks;
+	struct lsp_supervisor *supervisor;
+	const struct lsp_clock *clock;
+	const struct lsp_shim_functions *shim_functions;
+	lsp_torrent_event_function event;
+	void *event_argument;
+	uint64_t save_interval, shutdown_deadline;
+	int wake_fd; /* an eventfd: alerts, calls or jobs are there */
+
+	pthread_mutex_t lock; /* guards the next six */
+	struct lsp_call *calls, **calls_end;
+	size_t call_count;
+	bool accepting; /* a worker is there to take calls */
+	struct lsp_torrent_job *finished_jobs;
+	uint32_t degraded;
+	struct lsp_torrent_counters counters;
+
+	/* The worker's. */
+	struct lsp_resume_store *store;
+	struct lsp_configuration configuration;
+	uint32_t base_download, base_upload;           /* limits for all, as asked for */
+	uint32_t effective_download, effective_upload; /* as the session has them */
+	struct lsp_watchdog download_watchdog, upload_watchdog;
+	struct lsp_faults faults;
+	struct lsp_shim *shim; /* NULL: no session */
+	struct lsp_torrent *by_number, *by_id;
+	uint64_t next_number;
+	struct lsp_call *waiting;
+	struct lsp_torrent_job *running_jobs;
+	json_t *listening; /* "address:port" → true for TCP */
+	json_t *lan_peers; /* array */
+	struct lsp_random random;
+	lsp_time next_tick, next_second;
+	bool broken; /* the session told so */
+	struct lsp_error broken_error;
+	size_t saves_outstanding;
+	struct lsp_torrent_counters tally; /* copied to `counters` */
+};
+
+/* engine.c */
+void lsp_engine_emit(struct lsp_torrent_engine *engine, json_t *event);
+void lsp_engine_wake(struct lsp_torrent_engine *engine);
+/* Tells of a change of the health, if it is one; publishes it and the counters. */
+void lsp_engine_publish(struct lsp_torrent_engine *engine);
+void lsp_engine_fail(struct lsp_torrent_engine *engine, enum lsp_torrent_component component,
+	const char *key, const char *message);
+void lsp_engine_clear(
+	struct lsp_torrent_engine *engine, enum lsp_torrent_component component, const char *key);
+/* Ends the call: exactly once. */
+void lsp_call_end(struct lsp_torrent_engine *engine, struct lsp_call *call, int result,
+	struct lsp_error *err);
+/* All that wait in the queue, taken off it. */
+struct lsp_call *lsp_engine_take_calls(struct lsp_torrent_engine *engine);
+struct lsp_torrent_job *lsp_engine_take_jobs(struct lsp_torrent_engine *engine);
+void lsp_job_free(struct lsp_torrent_job *job);
+/* create.c: tells how far the jobs are. */
+void lsp_jobs_report(struct lsp_torrent_engine *engine);
+
+/* worker.c */
+int lsp_torrent_worker(struct lsp_cancel *token, void *argument, struct lsp_error *err);
+
+/* session.c */
+int lsp_session_open(struct lsp_torrent_engine *engine, struct lsp_error *err);
+/* Saves what must be saved, waits for it until the deadline, and closes. NULL session is fine. */
+void lsp_session_close(struct lsp_torrent_engine *engine, lsp_time deadline);
+/* Adds the torrent to the session with this source, which is taken. Alerts tell the rest. */
+int lsp_session_add(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	struct lsp_shim_source *source, const struct lsp_shim_add *options, struct lsp_error *err);
+/* The session's resume data of it, soon; again if it is being saved just now. */
+void lsp_session_save(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+void lsp_session_save_due(struct lsp_torrent_engine *engine, lsp_time now);
+void lsp_session_on_saved(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	const struct lsp_shim_alert *alert);
+/* The record, now. */
+void lsp_session_write_record(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* Waits on alerts, at most until the deadline. False at the deadline. */
+bool lsp_session_await(struct lsp_torrent_engine *engine, lsp_time deadline);
+int lsp_session_configure(struct lsp_torrent_engine *engine, struct lsp_error *err);
+
+/* torrents.c */
+/* Takes over the record. The hashes, the name and the size are the source's. */
+int lsp_torrent_new(struct lsp_torrent_engine *engine, struct lsp_record *record,
+	struct lsp_shim_source *source, struct lsp_torrent **ret_torrent, struct lsp_error *err);
+void lsp_torrent_drop(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+struct lsp_torrent *lsp_torrent_by_number(struct lsp_torrent_engine *engine, uint64_t number);
+/* By id, info-hash or prefix. -LSP_E_NOT_FOUND, -LSP_E_INVALID (more than one). */
+int lsp_torrent_find(struct lsp_torrent_engine *engine, const char *name,
+	struct lsp_torrent **ret_torrent, struct lsp_error *err);
+/* One that has any of the hashes of the source; NULL. */
+struct lsp_torrent *lsp_torrent_same(
+	struct lsp_torrent_engine *engine, const struct lsp_shim_info *info);
+void lsp_torrent_take_source(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	struct lsp_shim_source *source);
+/* The id that a torrent of these hashes gets. */
+void lsp_torrent_id_of(const struct lsp_shim_info *info, char ret_id[LSP_TORRENT_ID_MAX + 1]);
+/* A byte for each file, padding too; the caller frees it. */
+int lsp_torrent_priorities(struct lsp_torrent_engine *engine, const struct lsp_torrent *torrent,
+	struct lsp_shim_source *source, uint8_t **ret_priorities, size_t *ret_count,
+	struct lsp_error *err);
+/* Puts the record's selection (and root) into effect in the session. */
+int lsp_torrent_apply_selection(
+	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_error *err);
+uint32_t lsp_torrent_flags(
+	const struct lsp_torrent_engine *engine, const struct lsp_torrent *torrent);
+
+/* report.c */
+json_t *lsp_report_status(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* sizes alone, or with what is here and wanted */
+json_t *lsp_report_files(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	bool with_state, struct lsp_error *err);
+void lsp_report_metadata(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+void lsp_report_state(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+void lsp_report_progress(
+	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, lsp_time now);
+/* torrent->status is new: its sample, and its state. */
+void lsp_report_status_taken(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* The last sample, now. */
+void lsp_report_flush(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+
+/* alerts.c */
+/* Asks the session for its state, and waits for it. */
+void lsp_torrent_refresh(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+void lsp_alerts_drain(struct lsp_torrent_engine *engine);
+
+/* limits.c */
+void lsp_limits_apply(struct lsp_torrent_engine *engine, bool again);
+void lsp_limits_look(struct lsp_torrent_engine *engine, lsp_time now);
+void lsp_goals_look(struct lsp_torrent_engine *engine, lsp_time now);
+void lsp_limits_count(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+int lsp_limits_of_torrent(
+	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_error *err);
+
+/* commands.c and its like: 0 done (the answer is filled in), 1 it waits, or a negative code. */
+typedef int (*lsp_call_handler)(
+	struct lsp_torrent_engine *engine, struct lsp_call *call, struct lsp_error *err);
+void lsp_call_begin(struct lsp_torrent_engine *engine, struct lsp_call *call);
+/* Ends those that this alert is the end of. */
+void lsp_calls_on_alert(struct lsp_torrent_engine *engine, const struct lsp_shim_alert *alert);
+void lsp_calls_expire(struct lsp_torrent_engine *engine, lsp_time now);
+void lsp_calls_fail_all(struct lsp_torrent_engine *engine, const struct lsp_error *error);
+int lsp_call_wait_for(struct lsp_torrent_engine *engine, struct lsp_call *call,
+	const struct lsp_torrent *torrent, uint64_t alerts);
+/* The torrent that the arguments name. */
+int lsp_call_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
+	struct lsp_torrent **ret_torrent, struct lsp_error *err);
+/* Arguments: absent leaves *value as it is; wrong is -LSP_E_INVALID, missing too if required. */
+int lsp_call_text(const struct lsp_call *call, const char *key, bool required, const char **value,
+	struct lsp_error *err);
+int lsp_call_switch(
+	const struct lsp_call *call, const char *key, bool *value, struct lsp_error *err);
+int lsp_call_number(const struct lsp_call *call, const char *key, uint64_t max, uint64_t *value,
+	bool *ret_given, struct lsp_error *err);
+int lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *call, const char *name,
+	int (*work)(struct lsp_torrent_job *, struct lsp_cancel *, struct lsp_error *),
+	int (*finish)(struct lsp_torrent_job *, struct lsp_error *), void *argument,
+	void (*free_argument)(void *), struct lsp_error *err);
+/* Removes it, for a call or (NULL) on our own account. */
+int lsp_remove_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, bool data,
+	struct lsp_error *err);
+
+#define LSP_COMMAND(name)                                                                          \
+	int lsp_torrent_command_##name(                                                            \
+		struct lsp_torrent_engine *engine, struct lsp_call *call, struct lsp_error *err)
+
+LSP_COMMAND(add);
+LSP_COMMAND(create);
+LSP_COMMAND(cancel);
+LSP_COMMAND(remove);
+LSP_COMMAND(pause);
+LSP_COMMAND(resume);
+LSP_COMMAND(sequential);
+LSP_COMMAND(limits);
+LSP_COMMAND(select);
+LSP_COMMAND(options);
+LSP_COMMAND(trackers);
+LSP_COMMAND(web_seeds);
+LSP_COMMAND(reannounce);
+LSP_COMMAND(recheck);
+LSP_COMMAND(move);
+LSP_COMMAND(deadline);
+LSP_COMMAND(peers);
+LSP_COMMAND(add_peers);
+LSP_COMMAND(inspect);
+LSP_COMMAND(configure);
+LSP_COMMAND(list);
+LSP_COMMAND(files);
+LSP_COMMAND(have);
+LSP_COMMAND(export);
+LSP_COMMAND(restart);

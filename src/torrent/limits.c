@@ -1,0 +1,201 @@
+/*
+ * Caps and goals: the limits that are in effect by the clock, whether the session keeps them, and
+ * the end of seeding, which libtorrent's own limits do not bring about (they only reorder its
+ * queue).
+ */
+#include "torrent/engine_private.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+
+#define DOMAIN LSP_TORRENT_DOMAIN
+
+/* Reads back what was set; a difference is a fault until they agree. */
+static void read_back(struct lsp_torrent_engine *engine)
+{
+	static const char *const names[] = {"download_rate_limit", "upload_rate_limit"};
+	const int64_t wanted[] = {engine->effective_download, engine->effective_upload};
+	bool same = true;
+	for (unsigned i = 0; i < 2; i++) {
+		struct lsp_shim_setting setting = {0};
+		struct lsp_error err = {0};
+		int r = engine->shim_functions->setting(engine->shim, names[i], &setting, &err);
+		same = same && r == 0 && setting.number == wanted[i];
+	}
+	if (same)
+		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_LIMITS, "settings");
+	else
+		lsp_engine_fail(engine, LSP_TORRENT_HEALTH_LIMITS, "settings",
+			"the session does not have the limits that were set");
+}
+
+void lsp_limits_apply(struct lsp_torrent_engine *engine, bool again)
+{
+	struct lsp_configuration now = engine->configuration;
+	uint32_t download, upload;
+	struct lsp_error err = {0};
+	now.max_download = engine->base_download;
+	now.max_upload = engine->base_upload;
+	lsp_configuration_limits(&now, lsp_wall(engine->clock), &download, &upload);
+	bool changed = download != engine->effective_download || upload != engine->effective_upload;
+	bool doubtful = lsp_faults_has(&engine->faults, LSP_TORRENT_HEALTH_LIMITS, "settings");
+	if (!engine->shim || (!changed && !again && !doubtful))
+		return;
+	const struct lsp_shim_setting settings[] = {
+		{.name = "download_rate_limit", .kind = LSP_SHIM_NUMBER, .number = download},
+		{.name = "upload_rate_limit", .kind = LSP_SHIM_NUMBER, .number = upload}};
+	engine->effective_download = download;
+	engine->effective_upload = upload;
+	if (engine->shim_functions->apply(engine->shim, settings, 2, &err) < 0)
+		lsp_log_warning(DOMAIN, "%s", err.message);
+	lsp_time time = lsp_now(engine->clock);
+	lsp_watchdog_set(&engine->download_watchdog, download, time);
+	lsp_watchdog_set(&engine->upload_watchdog, upload, time);
+	if (!download)
+		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_LIMITS, "download");
+	if (!upload)
+		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_LIMITS, "upload");
+	read_back(engine);
+}
+
+int lsp_limits_of_torrent(
+	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_error *err)
+{
+	const struct lsp_shim_functions *shim = engine->shim_functions;
+	int32_t wanted_download = (int32_t)torrent->record.max_download;
+	int32_t wanted_upload = (int32_t)torrent->record.max_upload;
+	int32_t download = 0, upload = 0;
+	lsp_time now = lsp_now(engine->clock);
+	int r = shim->set_limits(
+		engine->shim, torrent->number, wanted_download, wanted_upload, err);
+	if (r == 0)
+		r = shim->limits(engine->shim, torrent->number, &download, &upload, err);
+	if (r < 0)
+		return r;
+	lsp_watchdog_set(&torrent->download_watchdog, (uint64_t)wanted_download, now);
+	lsp_watchdog_set(&torrent->upload_watchdog, (uint64_t)wanted_upload, now);
+	if (download == wanted_download && upload == wanted_upload) {
+		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_LIMITS, torrent->record.id);
+		return 0;
+	}
+	lsp_engine_fail(engine, LSP_TORRENT_HEALTH_LIMITS, torrent->record.id,
+		"the session does not have the limits that were set for a torrent");
+	return lsp_error_set(err, DOMAIN, LSP_E_FAILED, "the session did not take the limits");
+}
+
+/* ---- What really passes ------------------------------------------------------------------ */
+
+/* Payload counts start anew with each session. */
+static uint64_t grown(int64_t now, int64_t *counted)
+{
+	int64_t more = now > *counted ? now - *counted : 0;
+	*counted = now;
+	return (uint64_t)more;
+}
+
+void lsp_limits_count(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	engine->tally.received +=
+		grown(torrent->status.session_downloaded, &torrent->counted_download);
+	engine->tally.sent += grown(torrent->status.session_uploaded, &torrent->counted_upload);
+}
+
+static void look_at(struct lsp_torrent_engine *engine, struct lsp_watchdog *watchdog,
+	uint64_t total, lsp_time now, const char *key, const char *direction)
+{
+	uint64_t rate = 0;
+	char message[200];
+	enum lsp_watchdog_verdict verdict = lsp_watchdog_look(watchdog, total, now, &rate);
+	if (verdict == LSP_WATCHDOG_HOLDS)
+		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_LIMITS, key);
+	if (verdict != LSP_WATCHDOG_STALE)
+		return;
+	snprintf(message, sizeof message,
+		"the limit of %llu bytes a second for the %s does not hold: it is %llu",
+		(unsigned long long)watchdog->cap, direction, (unsigned long long)rate);
+	lsp_engine_fail(engine, LSP_TORRENT_HEALTH_LIMITS, key, message);
+}
+
+static void look_at_torrent(
+	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, lsp_time now)
+{
+	char key[LSP_TORRENT_ID_MAX + 16];
+	snprintf(key, sizeof key, "%s download", torrent->record.id);
+	look_at(engine, &torrent->download_watchdog, (uint64_t)torrent->status.session_downloaded,
+		now, key, "download of a torrent");
+	snprintf(key, sizeof key, "%s upload", torrent->record.id);
+	look_at(engine, &torrent->upload_watchdog, (uint64_t)torrent->status.session_uploaded, now,
+		key, "upload of a torrent");
+}
+
+void lsp_limits_look(struct lsp_torrent_engine *engine, lsp_time now)
+{
+	struct lsp_torrent_counters *tally = &engine->tally;
+	const struct lsp_torrent *other;
+	struct lsp_torrent *torrent;
+	look_at(engine, &engine->download_watchdog, tally->received, now, "download", "download");
+	look_at(engine, &engine->upload_watchdog, tally->sent, now, "upload", "upload");
+	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next)
+		if (torrent->record.max_download || torrent->record.max_upload)
+			look_at_torrent(engine, torrent, now);
+	tally->torrents = tally->downloading = tally->seeding = tally->failed = tally->peers = 0;
+	tally->upload_rate = tally->download_rate = 0;
+	for (other = engine->by_number; other; other = other->by_number.next) {
+		tally->torrents++;
+		tally->downloading += other->state == LSP_TORRENT_DOWNLOADING ||
+				      other->state == LSP_TORRENT_FETCHING_METADATA;
+		tally->seeding += other->state == LSP_TORRENT_SEEDING;
+		tally->failed += other->state == LSP_TORRENT_FAILED;
+		tally->peers += (uint64_t)other->status.peers;
+		tally->upload_rate += (uint64_t)other->status.upload_rate;
+		tally->download_rate += (uint64_t)other->status.download_rate;
+	}
+}
+
+/* ---- The end of seeding ------------------------------------------------------------------ */
+
+static bool goal_is_met(const struct lsp_torrent *torrent, lsp_time now)
+{
+	const struct lsp_record *record = &torrent->record;
+	const struct lsp_shim_status *status = &torrent->status;
+	bool seeds =
+		torrent->state == LSP_TORRENT_SEEDING || torrent->state == LSP_TORRENT_COMPLETED;
+	if (!seeds || record->goal_met || torrent->removing || torrent->status_at == 0 ||
+		(status->flags & LSP_SHIM_PAUSED))
+		return false;
+	uint64_t seeded = (uint64_t)status->finished_seconds +
+			  lsp_time_left(torrent->status_at, now) / LSP_SECOND;
+	double ratio =
+		lsp_translate_ratio(status->uploaded, status->downloaded, (int64_t)torrent->size);
+	return (record->seed_ratio > 0 && ratio >= record->seed_ratio) ||
+	       (record->seed_time > 0 && seeded >= record->seed_time);
+}
+
+static void meet_goal(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	struct lsp_error err = {0};
+	int r;
+	lsp_log_info(DOMAIN, "torrent %s has seeded enough", torrent->record.id);
+	if (torrent->record.seed_remove) {
+		r = lsp_remove_begin(engine, torrent, torrent->record.seed_remove_data, &err);
+	} else {
+		r = lsp_record_set(&torrent->record, "goal_met", json_true(), &err);
+		if (r == 0)
+			r = engine->shim_functions->pause(engine->shim, torrent->number, &err);
+		lsp_session_write_record(engine, torrent);
+	}
+	if (r < 0)
+		lsp_engine_emit(engine,
+			lsp_event_error(torrent->record.id, lsp_code_name(-r), err.message));
+}
+
+void lsp_goals_look(struct lsp_torrent_engine *engine, lsp_time now)
+{
+	struct lsp_torrent *torrent, *next;
+	for (torrent = engine->by_number; torrent; torrent = next) {
+		next = torrent->by_number.next;
+		if (goal_is_met(torrent, now))
+			meet_goal(engine, torrent);
+	}
+}

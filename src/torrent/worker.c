@@ -1,0 +1,164 @@
+/*
+ * The worker: one thread, three things to wait for (alerts and calls by the eventfd, and the time),
+ * and after each wake all of what came. It ticks ten times a second while something moves, once a
+ * second while there are torrents, and not at all without a session.
+ */
+#include "torrent/engine_private.h"
+
+#include "base/log.h"
+#include "task/wait.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static void accept_calls(struct lsp_torrent_engine *engine, bool accepting)
+{
+	pthread_mutex_lock(&engine->lock);
+	engine->accepting = accepting;
+	pthread_mutex_unlock(&engine->lock);
+}
+
+static void finish_jobs(struct lsp_torrent_engine *engine)
+{
+	for (struct lsp_torrent_job *job = lsp_engine_take_jobs(engine), *next; job; job = next) {
+		next = job->next;
+		struct lsp_torrent_job **at = &engine->running_jobs;
+		while (*at != job)
+			at = &(*at)->running_next;
+		*at = job->running_next;
+		struct lsp_error err = job->error;
+		int r = job->result < 0 ? job->result : job->finish(job, &err);
+		if (r <= 0)
+			lsp_call_end(engine, job->call, r, &err);
+		lsp_job_free(job);
+	}
+}
+
+static void begin_calls(struct lsp_torrent_engine *engine)
+{
+	for (struct lsp_call *call = lsp_engine_take_calls(engine), *next; call; call = next) {
+		next = call->next;
+		call->next = NULL;
+		lsp_call_begin(engine, call);
+	}
+}
+
+/* Does anything move, so that somebody may look at it? */
+static bool is_active(const struct lsp_torrent_engine *engine)
+{
+	const struct lsp_torrent *torrent;
+	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next) {
+		const struct lsp_shim_status *status = &torrent->status;
+		bool works = torrent->state == LSP_TORRENT_CHECKING ||
+			     (torrent->state == LSP_TORRENT_DOWNLOADING && status->peers > 0);
+		if (torrent->added &&
+			(works || status->download_rate > 0 || status->upload_rate > 0 ||
+				torrent->progress.has_kept || torrent->status_at == 0))
+			return true;
+	}
+	return false;
+}
+
+static void tick(struct lsp_torrent_engine *engine, lsp_time now)
+{
+	struct lsp_torrent *torrent;
+	engine->shim_functions->post_updates(engine->shim);
+	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next)
+		lsp_report_progress(engine, torrent, now);
+	if (now >= engine->next_second) {
+		engine->next_second = lsp_time_add(now, LSP_SECOND);
+		lsp_limits_apply(engine, false);
+		lsp_limits_look(engine, now);
+		lsp_goals_look(engine, now);
+		lsp_session_save_due(engine, now);
+		lsp_calls_expire(engine, now);
+	}
+	engine->next_tick = lsp_time_add(now, is_active(engine) ? LSP_TICK_ACTIVE : LSP_TICK_IDLE);
+	lsp_engine_publish(engine);
+}
+
+static lsp_time next_wake(const struct lsp_torrent_engine *engine)
+{
+	bool needed = engine->shim && (engine->by_number || engine->waiting);
+	return needed ? engine->next_tick : LSP_TIME_NEVER;
+}
+
+static void drain_wake(struct lsp_torrent_engine *engine)
+{
+	uint64_t count;
+	ssize_t ignored = read(engine->wake_fd, &count, sizeof count);
+	(void)ignored; /* nothing there is fine too */
+}
+
+/* Until the token is cancelled (-LSP_E_CANCELLED) or the session breaks. */
+static int serve(struct lsp_torrent_engine *engine, struct lsp_cancel *token, struct lsp_error *err)
+{
+	struct pollfd fd = {.fd = engine->wake_fd, .events = POLLIN};
+	for (;;) {
+		begin_calls(engine);
+		lsp_jobs_report(engine);
+		finish_jobs(engine);
+		lsp_alerts_drain(engine);
+		if (engine->broken) {
+			*err = engine->broken_error;
+			return -err->code;
+		}
+		lsp_time now = lsp_now(engine->clock);
+		if (now >= next_wake(engine))
+			tick(engine, now);
+		int r = lsp_wait_poll(&fd, 1, token, engine->clock, next_wake(engine), err);
+		if (r < 0 && r != -LSP_E_TIMEOUT)
+			return r;
+		drain_wake(engine);
+	}
+}
+
+/* What is stored wants a session; an empty store does not. */
+static int open_if_needed(struct lsp_torrent_engine *engine, struct lsp_error *err)
+{
+	char **ids = NULL;
+	size_t count = 0;
+	struct lsp_error why = {0};
+	if (engine->store && lsp_resume_store_list(engine->store, &ids, &count, &why) < 0)
+		lsp_engine_fail(engine, LSP_TORRENT_HEALTH_RESUME_STORE, "folder", why.message);
+	for (size_t i = 0; i < count; i++)
+		free(ids[i]);
+	free(ids);
+	bool was_broken = lsp_faults_has(&engine->faults, LSP_TORRENT_HEALTH_SESSION, "session");
+	return count > 0 || was_broken ? lsp_session_open(engine, err) : 0;
+}
+
+/* The engine is degraded at once, and everybody is told. */
+static void tell_failure(struct lsp_torrent_engine *engine, const struct lsp_error *error)
+{
+	struct lsp_torrent *torrent;
+	lsp_engine_fail(engine, LSP_TORRENT_HEALTH_SESSION, "session", error->message);
+	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next)
+		lsp_engine_emit(
+			engine, lsp_event_error(torrent->record.id, "closed", error->message));
+}
+
+int lsp_torrent_worker(struct lsp_cancel *token, void *argument, struct lsp_error *err)
+{
+	struct lsp_torrent_engine *engine = argument;
+	struct lsp_error why = {0};
+	engine->broken = false;
+	accept_calls(engine, true);
+	int r = open_if_needed(engine, &why);
+	if (r == 0)
+		r = serve(engine, token, &why);
+	bool stops = lsp_cancel_requested(token);
+	accept_calls(engine, false);
+	if (!stops)
+		tell_failure(engine, &why);
+	struct lsp_error closed = {0};
+	lsp_error_set(&closed, LSP_TORRENT_DOMAIN, LSP_E_CLOSED, "the torrent engine %s%.300s",
+		stops ? "has stopped" : "is not available: ", stops ? "" : why.message);
+	lsp_calls_fail_all(engine, &closed);
+	lsp_time now = lsp_now(engine->clock);
+	lsp_session_close(engine, stops ? lsp_time_add(now, engine->shutdown_deadline) : now);
+	lsp_engine_publish(engine);
+	if (err)
+		*err = why;
+	return r;
+}
