@@ -308,6 +308,22 @@ void lsp_stage_chunks_copy(struct lsp_stage *stage, struct lsp_bitmap *map)
 	pthread_mutex_unlock(&stage->lock);
 }
 
+void lsp_stage_staged_copy(struct lsp_stage *stage, struct lsp_bitmap *map)
+{
+	pthread_mutex_lock(&stage->lock);
+	memcpy(map->bytes, stage->staged.bytes, lsp_bitmap_bytes(&stage->staged));
+	map->set = stage->staged.set;
+	pthread_mutex_unlock(&stage->lock);
+}
+
+void lsp_stage_kept_copy(struct lsp_stage *stage, struct lsp_bitmap *map)
+{
+	pthread_mutex_lock(&stage->lock);
+	memcpy(map->bytes, stage->kept.bytes, lsp_bitmap_bytes(&stage->kept));
+	map->set = stage->kept.set;
+	pthread_mutex_unlock(&stage->lock);
+}
+
 void lsp_stage_left(struct lsp_stage *stage, uint64_t *ret_bytes, uint32_t *ret_chunks)
 {
 	pthread_mutex_lock(&stage->lock);

@@ -107,6 +107,25 @@ LSP_MUST_CHECK int lsp_stage_writer_finish(struct lsp_stage_writer *writer, stru
 void lsp_stage_writer_free(struct lsp_stage_writer *writer);
 LSP_DEFINE_CLEANUP(struct lsp_stage_writer *, lsp_stage_writer_free);
 
+/*
+ * A chunk that somebody else wrote into the staged file (the torrent engine does): reads and hashes
+ * it there. 0: it counts. -LSP_E_CORRUPT: the bytes are not it, or not yet. Other errors as of
+ * lsp_stage_writer_new, and of reading.
+ */
+LSP_MUST_CHECK int lsp_stage_take_written(
+	struct lsp_stage *stage, uint32_t chunk, struct lsp_error *err);
+/*
+ * The same of every chunk that is missing and whose place in its file is no hole: what was written
+ * by a process that was killed before it could say so. Long where much of it is wrong.
+ */
+LSP_MUST_CHECK int lsp_stage_take_all_written(
+	struct lsp_stage *stage, struct lsp_cancel *token, struct lsp_error *err);
+/* Files that are kept where they are, of an update: bits of file_count, into an initialised map. */
+void lsp_stage_kept_copy(struct lsp_stage *stage, struct lsp_bitmap *map);
+/* Chunks that lie in the stage's own files (those of kept files do not), into an initialised map.
+ */
+void lsp_stage_staged_copy(struct lsp_stage *stage, struct lsp_bitmap *map);
+
 /* ---- Reuse
  * --------------------------------------------------------------------------------------- */
 

@@ -1,4 +1,11 @@
+#include "base/cleanup.h"
+#include "base/fs.h"
 #include "content/stage_private.h"
+#include "task/cancel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 static struct lsp_stage_claim *find(struct lsp_stage *stage, uint32_t chunk)
 {
@@ -98,4 +105,85 @@ bool lsp_stage_claim_revoke(struct lsp_stage *stage, uint32_t chunk)
 	}
 	pthread_mutex_unlock(&stage->lock);
 	return may;
+}
+
+/* ---- What somebody else wrote
+ * --------------------------------------------------------------------------- */
+
+static int check_written(struct lsp_stage *stage, uint32_t chunk, struct lsp_error *err)
+{
+	_cleanup_close_ int fd = -1;
+	struct lsp_chunk c;
+	lsp_manifest_chunk(stage->manifest, chunk, &c);
+	int r = lsp_stage_open_file(stage, c.file, &fd, err);
+	if (r == 0)
+		r = lsp_hasher_check_chunk(fd, &c, err);
+	if (r < 0)
+		return r;
+	/* Whoever made it may not have known its mode; a disk without modes is met at the commit.
+	 */
+	const struct lsp_manifest_file *file = &stage->manifest->files[c.file];
+	(void)!lsp_fs_chmod(fd, file->executable ? 0755 : 0644, file->path, NULL);
+	lsp_stage_wrote(stage, c.file, c.size);
+	return lsp_stage_mark(stage, chunk, err);
+}
+
+int lsp_stage_take_written(struct lsp_stage *stage, uint32_t chunk, struct lsp_error *err)
+{
+	bool owner;
+	int r = lsp_stage_check(stage, err);
+	if (r == 0)
+		r = lsp_stage_claim_take(stage, chunk, false, &owner, err);
+	if (r < 0)
+		return r;
+	r = check_written(stage, chunk, err);
+	lsp_stage_claim_release(stage, chunk, true);
+	return r;
+}
+
+/* Is there anything but a hole? Where the filesystem does not tell, there may be. */
+static bool has_bytes(int fd, const struct lsp_chunk *chunk)
+{
+	off_t at = lseek(fd, (off_t)chunk->offset, SEEK_DATA);
+	if (at < 0)
+		return errno != ENXIO;
+	return (uint64_t)at < chunk->offset + chunk->size;
+}
+
+static int take_file(struct lsp_stage *stage, const struct lsp_manifest_file *file,
+	struct lsp_cancel *token, struct lsp_error *err)
+{
+	_cleanup_close_ int fd = -1;
+	uint32_t chunk = file->first_chunk, end = file->first_chunk + file->chunk_count;
+	while (chunk < end && lsp_stage_has(stage, chunk))
+		chunk++;
+	if (chunk == end ||
+		lsp_fs_open_below(stage->files_fd, file->path, O_RDONLY, 0, &fd, NULL) < 0)
+		return 0;
+	for (; chunk < end; chunk++) {
+		struct lsp_chunk c;
+		struct lsp_error why = {0};
+		int r = lsp_cancel_check(token, err);
+		if (r < 0)
+			return r;
+		lsp_manifest_chunk(stage->manifest, chunk, &c);
+		if (lsp_stage_has(stage, chunk) || !has_bytes(fd, &c))
+			continue;
+		r = lsp_stage_take_written(stage, chunk, &why);
+		if (r < 0 && r != -LSP_E_CORRUPT && r != -LSP_E_EXISTS && r != -LSP_E_BUSY) {
+			if (err)
+				*err = why;
+			return r;
+		}
+	}
+	return 0;
+}
+
+int lsp_stage_take_all_written(
+	struct lsp_stage *stage, struct lsp_cancel *token, struct lsp_error *err)
+{
+	int r = 0;
+	for (uint32_t i = 0; r == 0 && i < stage->manifest->file_count; i++)
+		r = take_file(stage, &stage->manifest->files[i], token, err);
+	return r;
 }

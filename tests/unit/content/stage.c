@@ -650,6 +650,56 @@ static void links_in_the_stage_are_not_followed(void **state)
 	fixture_done(&outside);
 }
 
+static void what_another_engine_wrote_counts_once_its_hash_is_right(void **state)
+{
+	struct party *party = *state;
+	struct lsp_stage *stage = open_stage(party);
+	struct lsp_error err = {0};
+	const struct lsp_manifest_file *big = lsp_manifest_find(party->manifest, "data/big.pak");
+	const struct lsp_manifest_file *script = lsp_manifest_find(party->manifest, "start.sh");
+	uint32_t chunk = big->first_chunk;
+	assert_int_equal(lsp_stage_take_written(stage, chunk, &err), -LSP_E_CORRUPT);
+	assert_false(lsp_stage_has(stage, chunk));
+	/* A small file that the stage has not made itself. */
+	fixture_text(party->to.fd, LSP_STAGE_FOLDER "/files/start.sh", "#!/bin/sh\n");
+	OK(lsp_stage_take_written(stage, script->first_chunk, &why));
+	assert_true(lsp_stage_has(stage, script->first_chunk));
+	struct stat st;
+	OK(lsp_fs_stat_below(party->to.fd, LSP_STAGE_FOLDER "/files/start.sh", &st, &why));
+	assert_int_equal(st.st_mode & 0777, 0755);
+	assert_int_equal(lsp_stage_take_written(stage, script->first_chunk, &err), -LSP_E_EXISTS);
+	assert_int_equal(lsp_stage_take_written(stage, UINT32_MAX, &err), -LSP_E_INVALID);
+	uint8_t *bytes = fixture_bytes(1, 5 * PIECE + 12345);
+	int fd = fixture_open(party->to.fd, LSP_STAGE_FOLDER "/files/data/big.pak");
+	assert_int_equal(pwrite(fd, bytes, PIECE, 0), PIECE);
+	close(fd);
+	free(bytes);
+	OK(lsp_stage_take_written(stage, chunk, &why));
+	assert_true(lsp_stage_unsynced(stage) >= PIECE);
+	lsp_stage_unref(stage);
+	stage = open_stage(party); /* as after a kill: it is in the map */
+	assert_true(lsp_stage_has(stage, chunk));
+	assert_true(lsp_stage_has(stage, script->first_chunk));
+	lsp_stage_unref(stage);
+}
+
+static void what_a_killed_engine_wrote_is_found_and_holes_are_not_read(void **state)
+{
+	struct party *party = *state;
+	const struct lsp_manifest_file *big = lsp_manifest_find(party->manifest, "data/big.pak");
+	struct lsp_stage *stage = open_stage(party);
+	uint8_t *bytes = fixture_bytes(1, 5 * PIECE + 12345);
+	int fd = fixture_open(party->to.fd, LSP_STAGE_FOLDER "/files/data/big.pak");
+	assert_int_equal(pwrite(fd, bytes + 2 * PIECE, PIECE, 2 * PIECE), PIECE);
+	assert_int_equal(pwrite(fd, bytes + 3 * PIECE, PIECE / 2, 3 * PIECE), PIECE / 2);
+	close(fd);
+	free(bytes);
+	OK(lsp_stage_take_all_written(stage, NULL, &why));
+	for (uint32_t i = 0; i < big->chunk_count; i++)
+		assert_int_equal(lsp_stage_has(stage, big->first_chunk + i), i == 2);
+	lsp_stage_unref(stage);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -674,6 +724,8 @@ int main(void)
 		TEST(a_failed_sync_ends_the_stage_and_is_not_tried_again),
 		TEST(a_failure_at_any_call_of_a_commit_leaves_the_download_whole),
 		TEST(links_in_the_stage_are_not_followed),
+		TEST(what_another_engine_wrote_counts_once_its_hash_is_right),
+		TEST(what_a_killed_engine_wrote_is_found_and_holes_are_not_read),
 	};
 	return cmocka_run_group_tests_name("stage", tests, NULL, NULL);
 }
