@@ -121,6 +121,16 @@ bool lsp_call_flag(const struct lsp_call *call, const char *name)
 	return json_is_true(json_object_get(call->document, name));
 }
 
+const char *lsp_call_command(const struct lsp_call *call)
+{
+	return lsp_call_text(call, "command");
+}
+
+json_t *lsp_call_document(const struct lsp_call *call)
+{
+	return call->document;
+}
+
 json_t *lsp_call_json(const struct lsp_call *call, const char *name)
 {
 	json_t *value = json_object_get(call->document, name);
@@ -216,10 +226,13 @@ static int find_command(
 	if (!name)
 		return lsp_error_set(err, "peer", LSP_E_INVALID,
 			"a command is an object with a text \"command\"");
-	for (const struct lsp_command *command = lsp_commands; command->name; command++) {
-		if (strcmp(command->name, name) == 0) {
-			*ret_command = command;
-			return 0;
+	const struct lsp_command *const tables[] = {lsp_commands, lsp_torrent_commands};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(tables); i++) {
+		for (const struct lsp_command *command = tables[i]; command->name; command++) {
+			if (strcmp(command->name, name) == 0) {
+				*ret_command = command;
+				return 0;
+			}
 		}
 	}
 	return lsp_error_set(err, "peer", LSP_E_INVALID, "there is no command \"%.64s\"", name);

@@ -40,16 +40,15 @@ struct lsp_argument {
 	bool required;
 };
 
-#define LSP_COMMAND_MAX_ARGUMENTS 12
-
 struct lsp_command {
 	const char *name;
 	int (*run)(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err);
-	struct lsp_argument arguments[LSP_COMMAND_MAX_ARGUMENTS + 1];
+	const struct lsp_argument *arguments; /* ends with a NULL name */
 };
 
-/* Ends with a NULL name. */
+/* Each ends with a NULL name. The second is torrent_command_table.c: the torrent engine's. */
 extern const struct lsp_command lsp_commands[];
+extern const struct lsp_command lsp_torrent_commands[];
 
 /* ---- Running them -----------------------------------------------------------------------------
  */
@@ -79,6 +78,9 @@ const char *lsp_call_text(const struct lsp_call *call, const char *name);
 uint64_t lsp_call_number(const struct lsp_call *call, const char *name, uint64_t fallback);
 bool lsp_call_flag(const struct lsp_call *call, const char *name);
 json_t *lsp_call_json(const struct lsp_call *call, const char *name);
+/* The command's name, and all of its arguments (borrowed). */
+const char *lsp_call_command(const struct lsp_call *call);
+json_t *lsp_call_document(const struct lsp_call *call);
 
 /*
  * The one answer; the call is gone afterwards. `result` is taken over (NULL: an empty object).

@@ -38,3 +38,13 @@ LSP_COMMAND_HANDLER(config_set);
 LSP_COMMAND_HANDLER(identity);
 LSP_COMMAND_HANDLER(identity_rotate);
 LSP_COMMAND_HANDLER(shutdown);
+
+/* torrent_share.c */
+LSP_COMMAND_HANDLER(share);
+/* torrent_commands.c: passed through to the engine, and those that are more than that. */
+LSP_COMMAND_HANDLER(torrent);
+LSP_COMMAND_HANDLER(torrent_list);
+LSP_COMMAND_HANDLER(torrent_add);
+LSP_COMMAND_HANDLER(torrent_create);
+LSP_COMMAND_HANDLER(torrent_remove);
+LSP_COMMAND_HANDLER(torrent_configure);

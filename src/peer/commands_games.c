@@ -10,6 +10,8 @@
 #include "peer/peer.h"
 #include "peer/play.h"
 #include "peer/share.h"
+#include "peer/torrent_games.h"
+#include "peer/torrents.h"
 #include "task/operation.h"
 #include "wire/base64.h"
 
@@ -118,6 +120,18 @@ static void answer_operation(struct lsp_call *call, const char *operation, const
 	lsp_call_answer(call, json_pack("{s:s, s:s*}", "operation", operation, "message", message));
 }
 
+/* The engine that the call asks for; the LAN's where it does not say. */
+static int asked_engine(struct lsp_peer *peer, struct lsp_call *call, enum lsp_engine *ret_engine,
+	struct lsp_error *err)
+{
+	const char *word = lsp_call_text(call, "engine");
+	*ret_engine = LSP_ENGINE_LAN;
+	int r = word ? lsp_engine_parse(word, ret_engine, err) : 0;
+	if (r == 0 && *ret_engine == LSP_ENGINE_SWARM)
+		r = lsp_torrents_ensure(peer->torrents, err);
+	return r;
+}
+
 static int start_download(struct lsp_peer *peer, struct lsp_call *call, const char *newer_than,
 	enum lsp_download_purpose purpose, struct lsp_error *err)
 {
@@ -125,17 +139,28 @@ static int start_download(struct lsp_peer *peer, struct lsp_call *call, const ch
 	struct lsp_hash content;
 	const struct lsp_hash *asked;
 	json_t *variants = NULL;
+	struct lsp_download_options options = {.purpose = purpose};
 	int r = asked_content(peer, call, game, &content, &asked, err);
+	if (r == 0)
+		r = asked_engine(peer, call, &options.engine, err);
 	if (r < 0)
 		return r;
-	r = lsp_download_start(peer, game, asked, newer_than, purpose, &variants, err);
+	if (!asked && !lsp_database_find(peer->database, game) &&
+		lsp_torrent_games_content(peer, game, &content)) {
+		/* Nobody here has it, but a torrent that was added does. */
+		asked = &content;
+		options.engine = LSP_ENGINE_SWARM;
+	}
+	options.content = asked;
+	options.newer_than = newer_than;
+	r = lsp_download_start(peer, game, &options, &variants, err);
 	if (r < 0 && variants) {
 		lsp_call_fail_with(call, err, json_pack("{s:o}", "variants", variants));
 		return 0;
 	}
 	if (r < 0)
 		return r;
-	if (asked)
+	if (asked && lsp_call_text(call, "variant"))
 		lsp_choice_remember(peer, game, asked);
 	answer_operation(
 		call, purpose == LSP_DOWNLOAD_THEN_UPDATE ? "updating" : "downloading", NULL);
@@ -168,12 +193,23 @@ static bool newer_is_there(
 	return newest && local && lsp_version_compare_text(newest->text, local->version) > 0;
 }
 
-/* A running download is attached to, a paused one goes on. True: the call is answered. */
+/*
+ * A running download is attached to, a paused one goes on, by the engine that is asked for. True:
+ * the call is answered.
+ */
 static bool attach(struct lsp_peer *peer, struct lsp_call *call, const char *game)
 {
 	struct lsp_download *download = lsp_download_find(peer, game);
+	enum lsp_engine engine;
+	struct lsp_error err = {0};
 	if (!download)
 		return false;
+	if (lsp_call_text(call, "engine") && asked_engine(peer, call, &engine, &err) < 0) {
+		lsp_call_fail(call, &err);
+		return true;
+	}
+	if (lsp_call_text(call, "engine"))
+		lsp_download_set_engine(download, engine);
 	lsp_download_pause(download, false);
 	answer_operation(call, "downloading",
 		lsp_download_is_waiting(download) ? "waits for somebody who has it"

@@ -16,6 +16,7 @@
 #include "peer/peer.h"
 #include "peer/runtime.h"
 #include "peer/session.h"
+#include "peer/torrents.h"
 #include "store/config.h"
 #include "task/operation.h"
 #include "task/supervisor.h"
@@ -155,6 +156,7 @@ int lsp_command_status(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
 				(json_int_t)lsp_local_snapshot(peer)->count, "uptime_s",
 				(json_int_t)((now - peer->started) / LSP_SECOND), "operations",
 				operations_list(peer), "limits", lsp_limits_json(peer->limits)));
+	json_object_set_new(status, "torrent", lsp_torrents_status_json(peer->torrents));
 	lsp_call_answer(call, status);
 	return 0;
 }

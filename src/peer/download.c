@@ -14,6 +14,8 @@
 #include "peer/operations.h"
 #include "peer/peer.h"
 #include "peer/session.h"
+#include "peer/torrent_fetch.h"
+#include "peer/torrent_games.h"
 #include "task/operation.h"
 
 #include <string.h>
@@ -56,6 +58,9 @@ struct lsp_download {
 	struct lsp_stage *stage;
 	struct lsp_share *share; /* a reference while fetching */
 	struct lsp_download_job *job;
+	enum lsp_engine engine;
+	bool lan_wants; /* the swarm was told to fetch */
+	struct lsp_torrent_fetch *torrent;
 
 	/* Progress. */
 	struct lsp_rate rate;
@@ -71,10 +76,33 @@ struct lsp_download {
 
 static void advance(struct lsp_download *download);
 static void commit_when_free(struct lsp_download *download);
+static void drive_engines(struct lsp_download *download);
 static void end(struct lsp_download *download);
 
 /* ---- The record, for the next start -------------------------------------------------------------
  */
+
+static const char *const engine_names[] = {
+	[LSP_ENGINE_LAN] = "lan",
+	[LSP_ENGINE_SWARM] = "swarm",
+};
+
+const char *lsp_engine_name(enum lsp_engine engine)
+{
+	return engine_names[engine];
+}
+
+int lsp_engine_parse(const char *word, enum lsp_engine *ret_engine, struct lsp_error *err)
+{
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(engine_names); i++) {
+		if (strcmp(word, engine_names[i]) == 0) {
+			*ret_engine = (enum lsp_engine)i;
+			return 0;
+		}
+	}
+	return lsp_error_set(err, "peer", LSP_E_INVALID,
+		"there is no engine \"%.32s\": it is lan or swarm", word);
+}
 
 static const char *const purpose_names[] = {
 	[LSP_DOWNLOAD_ONLY] = "download",
@@ -94,9 +122,10 @@ static void save_records(struct lsp_peer *peer)
 		if (download->has_content)
 			lsp_hash_to_hex(&download->content, hex);
 		json_object_set_new(records, download->game,
-			json_pack("{s:s, s:b, s:s, s:s}", "purpose",
+			json_pack("{s:s, s:b, s:s, s:s, s:s}", "purpose",
 				purpose_names[download->purpose], "paused", download->paused,
-				"content", hex, "newer_than", download->newer_than));
+				"content", hex, "engine", engine_names[download->engine],
+				"newer_than", download->newer_than));
 	}
 	lsp_peer_save_json(peer, "downloads.json", records);
 }
@@ -174,19 +203,28 @@ static int create(struct lsp_peer *peer, const char *game, const struct lsp_hash
 	return 0;
 }
 
-int lsp_download_start(struct lsp_peer *peer, const char *game, const struct lsp_hash *content,
-	const char *newer_than, enum lsp_download_purpose purpose, json_t **ret_variants,
-	struct lsp_error *err)
+int lsp_download_start(struct lsp_peer *peer, const char *game,
+	const struct lsp_download_options *options, json_t **ret_variants, struct lsp_error *err)
 {
 	struct lsp_hash chosen;
-	int r = lsp_choice_make(peer, game, content, newer_than, &chosen, ret_variants, err);
+	const struct lsp_hash *content = options->content;
+	const char *newer_than = options->newer_than ? options->newer_than : "";
+	/* A torrent that says what the game is needs nobody else who has it. */
+	int r = 0;
+	if (!options->manifest)
+		r = lsp_choice_make(peer, game, content, newer_than, &chosen, ret_variants, err);
 	if (r < 0 && r != -LSP_E_NOT_FOUND)
 		return r;
+	if (r == 0 && !options->manifest)
+		content = &chosen;
 	struct lsp_download *download;
-	int s = create(peer, game, r == 0 ? &chosen : content, purpose, &download, err);
+	int s = create(peer, game, content, options->purpose, &download, err);
 	if (s < 0)
 		return s;
 	snprintf(download->newer_than, sizeof download->newer_than, "%s", newer_than);
+	download->engine = options->engine;
+	if (options->manifest)
+		download->manifest = lsp_manifest_ref(options->manifest);
 	save_records(peer);
 	advance(download);
 	return 0;
@@ -216,6 +254,7 @@ static void finish(struct lsp_download *download)
 	DL_DELETE(peer->downloads, download);
 	save_records(peer);
 	lsp_operation_unref(TAKE_PTR(download->operation));
+	lsp_torrent_games_ready(peer, game);
 	lsp_announce_game(peer->announce, game);
 	if (!download->handed_over)
 		lsp_games_publish_local(peer);
@@ -241,6 +280,10 @@ static void end(struct lsp_download *download)
 		lsp_swarm_game_want(
 			download->peer->swarm, lsp_share_swarm_game(download->share), false);
 	lsp_peer_kick(download->peer);
+	if (download->torrent) {
+		lsp_torrent_fetch_stop(download->torrent);
+		return; /* lsp_download_torrent_stopped comes */
+	}
 	if (download->job) {
 		lsp_download_job_cancel(download->job);
 		return; /* job_done comes */
@@ -366,6 +409,8 @@ static void start_job(
 	struct lsp_download *download, enum phase phase, enum lsp_download_job_kind kind)
 {
 	struct lsp_error err = {0};
+	_cleanup_free_ char *alias = NULL;
+	(void)lsp_torrent_games_alias(download->peer, download->game, &download->content, &alias);
 	struct lsp_download_task task = {
 		.kind = kind,
 		.game = download->game,
@@ -373,6 +418,8 @@ static void start_job(
 		.manifest = download->manifest,
 		.local = download->old,
 		.stage = download->stage,
+		.torrent = alias,
+		.take_written = download->engine == LSP_ENGINE_SWARM,
 	};
 	download->phase = phase;
 	int r = lsp_download_job_start(download->peer, download, &task,
@@ -390,6 +437,48 @@ static void announce_files(struct lsp_download *download)
 			event, json_pack("{s:s, s:s, s:s}", "event", "got_game_files", "game",
 				       download->game, "version", download->version));
 	lsp_events_publish(download->peer->events, event);
+}
+
+/*
+ * Whichever engine is to fetch does, and the other does not: it has let go of the stage before the
+ * first begins.
+ */
+static void drive_engines(struct lsp_download *download)
+{
+	struct lsp_peer *peer = download->peer;
+	struct lsp_error err = {0};
+	if (download->phase != PHASE_FETCHING)
+		return;
+	bool by_torrent = download->engine == LSP_ENGINE_SWARM && !download->paused;
+	bool by_lan = download->engine == LSP_ENGINE_LAN && !download->paused && !download->torrent;
+	if (by_lan != download->lan_wants) {
+		download->lan_wants = by_lan;
+		lsp_swarm_game_want(peer->swarm, lsp_share_swarm_game(download->share), by_lan);
+		lsp_peer_kick(peer);
+	}
+	if (!by_torrent && download->torrent)
+		lsp_torrent_fetch_stop(download->torrent);
+	else if (by_torrent && !download->torrent && !lsp_fetch_uses(peer, download->stage) &&
+		 lsp_torrent_fetch_start(
+			 peer, download, download->share, &download->torrent, &err) < 0)
+		fail(download, &err);
+}
+
+void lsp_download_torrent_stopped(struct lsp_download *download)
+{
+	download->torrent = NULL;
+	if (download->phase == PHASE_FLUSHING)
+		commit_when_free(download);
+	else if (download->phase == PHASE_ENDING)
+		end(download);
+	else
+		drive_engines(download);
+}
+
+void lsp_download_torrent_peers(struct lsp_download *download, uint64_t peers)
+{
+	if (download->phase == PHASE_FETCHING)
+		set_waiting(download, peers == 0);
 }
 
 /* The stage is open: into the swarm with it. */
@@ -413,13 +502,14 @@ static void enter_swarm(struct lsp_download *download)
 	download->begun = true;
 	download->last_sync = lsp_peer_now(peer);
 	lsp_sessions_offer_share(peer, share);
-	lsp_swarm_game_want(peer->swarm, lsp_share_swarm_game(share), !download->paused);
 	lsp_announce_game(peer->announce, download->game);
 	lsp_peer_kick(peer);
 	struct lsp_swarm_game_status status = {0};
 	if (lsp_swarm_game_status(peer->swarm, lsp_share_swarm_game(share), &status) == 0 &&
 		status.chunks_have == status.chunks_total)
 		commit_when_free(download); /* all of it was here already */
+	else
+		drive_engines(download);
 }
 
 static void settled(void *argument)
@@ -494,9 +584,14 @@ static void commit_when_free(struct lsp_download *download)
 {
 	struct lsp_error err = {0};
 	download->phase = PHASE_FLUSHING;
+	if (download->torrent) {
+		lsp_torrent_fetch_stop(download->torrent);
+		return; /* called again when it has let go */
+	}
 	if (download->job || lsp_fetch_uses(download->peer, download->stage))
 		return; /* called again when they end */
 	publish(download, "progress", lsp_download_progress_json(download));
+	lsp_torrent_games_gone(download->peer, download->game);
 	if (download->purpose == LSP_DOWNLOAD_THEN_UPDATE)
 		hand_over(download);
 	else if (lsp_local_hold(download->peer, download->game, &err) < 0)
@@ -531,13 +626,37 @@ void lsp_download_pause(struct lsp_download *download, bool paused)
 	if (download->paused == paused)
 		return;
 	download->paused = paused;
-	if (download->phase == PHASE_FETCHING)
-		lsp_swarm_game_want(
-			download->peer->swarm, lsp_share_swarm_game(download->share), !paused);
+	drive_engines(download);
 	lsp_peer_kick(download->peer);
 	save_records(download->peer);
 	lsp_games_publish_local(download->peer);
 	lsp_download_sources_changed(download->peer, download->game); /* while it was paused */
+}
+
+void lsp_download_set_engine(struct lsp_download *download, enum lsp_engine engine)
+{
+	if (download->engine == engine)
+		return;
+	download->engine = engine;
+	lsp_log_info("peer", "%s goes on by the %s engine", download->game, engine_names[engine]);
+	drive_engines(download);
+	save_records(download->peer);
+	lsp_games_publish_local(download->peer);
+}
+
+struct lsp_download *lsp_download_next(const struct lsp_download *download)
+{
+	return download->next;
+}
+
+const char *lsp_download_game(const struct lsp_download *download)
+{
+	return download->game;
+}
+
+enum lsp_engine lsp_download_engine(const struct lsp_download *download)
+{
+	return download->engine;
 }
 
 void lsp_download_sources_changed(struct lsp_peer *peer, const char *game)
@@ -561,7 +680,7 @@ void lsp_download_swarm_state(struct lsp_download *download, enum lsp_swarm_stat
 		commit_when_free(download);
 		break;
 	case LSP_SWARM_WAITING:
-		set_waiting(download, true);
+		set_waiting(download, download->engine == LSP_ENGINE_LAN);
 		break;
 	case LSP_SWARM_FETCHING:
 		set_waiting(download, false);
@@ -666,10 +785,15 @@ json_t *lsp_download_progress_json(const struct lsp_download *download)
 	else if (download->phase >= PHASE_COMMITTING && download->phase < PHASE_ENDING)
 		done = total;
 	uint64_t rate = lsp_rate_get(&download->rate, lsp_peer_now(download->peer));
+	int sources = (int)status.sources;
+	if (download->torrent) {
+		rate = lsp_torrent_fetch_rate(download->torrent);
+		sources = (int)lsp_torrent_fetch_peers(download->torrent);
+	}
 	json_t *eta = rate ? json_integer((json_int_t)((total - done) / rate)) : json_null();
-	return json_pack("{s:I, s:I, s:I, s:o, s:i, s:s}", "done", (json_int_t)done, "total",
-		(json_int_t)total, "rate", (json_int_t)rate, "eta_s", eta, "sources",
-		(int)status.sources, "phase", phases[download->phase]);
+	return json_pack("{s:I, s:I, s:I, s:o, s:i, s:s, s:s}", "done", (json_int_t)done, "total",
+		(json_int_t)total, "rate", (json_int_t)rate, "eta_s", eta, "sources", sources,
+		"phase", phases[download->phase], "engine", engine_names[download->engine]);
 }
 
 static void sync_if_due(struct lsp_download *download, lsp_time now)
@@ -700,6 +824,8 @@ void lsp_download_tick(struct lsp_peer *peer)
 			now >= download->ask_at) {
 			download->ask_at = 0;
 			lsp_download_sources_changed(peer, download->game);
+		} else {
+			drive_engines(download); /* may end it */
 		}
 	}
 }
@@ -719,6 +845,7 @@ static void restore_one(struct lsp_peer *peer, const char *game, json_t *record)
 {
 	const char *name = json_string_value(json_object_get(record, "purpose"));
 	const char *hex = json_string_value(json_object_get(record, "content"));
+	const char *engine = json_string_value(json_object_get(record, "engine"));
 	struct lsp_hash content;
 	struct lsp_error err = {0};
 	enum lsp_download_purpose purpose = LSP_DOWNLOAD_ONLY;
@@ -743,6 +870,8 @@ static void restore_one(struct lsp_peer *peer, const char *game, json_t *record)
 	snprintf(download->newer_than, sizeof download->newer_than, "%s",
 		newer_than ? newer_than : "");
 	download->paused = json_is_true(json_object_get(record, "paused"));
+	if (engine)
+		(void)!lsp_engine_parse(engine, &download->engine, NULL);
 	lsp_log_info("peer", "download of %s goes on", game);
 	advance(download);
 }

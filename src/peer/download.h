@@ -30,6 +30,25 @@ enum lsp_download_purpose {
 	LSP_DOWNLOAD_THEN_UPDATE, /* the operation is "updating" all the way */
 };
 
+/* Which engine gets the chunks. One at a time; it may be changed while the download runs. */
+enum lsp_engine {
+	LSP_ENGINE_LAN,   /* from the peers, over QUIC */
+	LSP_ENGINE_SWARM, /* by the torrent engine */
+};
+/* "lan", "swarm". */
+const char *lsp_engine_name(enum lsp_engine engine);
+/* -LSP_E_INVALID for another word. */
+LSP_MUST_CHECK int lsp_engine_parse(
+	const char *word, enum lsp_engine *ret_engine, struct lsp_error *err);
+
+struct lsp_download_options {
+	const struct lsp_hash *content; /* the variant that is asked for; NULL: by the rules */
+	enum lsp_download_purpose purpose;
+	enum lsp_engine engine;
+	const struct lsp_manifest *manifest; /* where it is known already, of `content`; or NULL */
+	const char *newer_than; /* the version that an update leaves behind; NULL or "": none */
+};
+
 /*
  * Starts one. content: the variant that the user chose, NULL: by the rules (catalogue's pin,
  * earlier choice, the only one). newer_than: the version that an update leaves behind, else "": it
@@ -38,8 +57,7 @@ enum lsp_download_purpose {
  * started then.
  */
 LSP_MUST_CHECK int lsp_download_start(struct lsp_peer *peer, const char *game,
-	const struct lsp_hash *content, const char *newer_than, enum lsp_download_purpose purpose,
-	json_t **ret_variants, struct lsp_error *err);
+	const struct lsp_download_options *options, json_t **ret_variants, struct lsp_error *err);
 
 /* A download that runs is to be followed by an install. False: none runs. */
 bool lsp_download_then_install(struct lsp_peer *peer, const char *game);
@@ -48,6 +66,12 @@ struct lsp_download *lsp_download_find(const struct lsp_peer *peer, const char *
 /* Ends it; what is verified stays in the stage. False: too late, it is being committed. */
 bool lsp_download_cancel(struct lsp_download *download);
 void lsp_download_pause(struct lsp_download *download, bool paused);
+/* It goes on by the other engine, with every chunk that is verified. */
+void lsp_download_set_engine(struct lsp_download *download, enum lsp_engine engine);
+/* Those of a peer are a list from peer->downloads on, to NULL. */
+struct lsp_download *lsp_download_next(const struct lsp_download *download);
+const char *lsp_download_game(const struct lsp_download *download);
+enum lsp_engine lsp_download_engine(const struct lsp_download *download);
 
 /* At the start: what was unfinished goes on. At the end: everything stops, records stay. */
 void lsp_download_restore(struct lsp_peer *peer);
@@ -79,3 +103,11 @@ void lsp_download_swarm_state(struct lsp_download *download, enum lsp_swarm_stat
 void lsp_download_count_received(struct lsp_share *share, size_t bytes);
 void lsp_download_fetch_ended(struct lsp_share *share);
 void lsp_download_trouble(struct lsp_share *share, const struct lsp_error *error);
+
+/* ---- From torrent_fetch.c
+ * ------------------------------------------------------------------------------------ */
+
+/* How many peers its torrent has now. */
+void lsp_download_torrent_peers(struct lsp_download *download, uint64_t peers);
+/* Its fetch has ended and is gone. */
+void lsp_download_torrent_stopped(struct lsp_download *download);

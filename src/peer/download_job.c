@@ -8,9 +8,12 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/share.h"
+#include "wire/metainfo.h"
 
 #include <fcntl.h>
 #include <string.h>
+
+#define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
 
 /* Another game of this machine. */
 struct other {
@@ -33,6 +36,8 @@ struct lsp_download_job {
 	struct other *others;             /* other games here, for what they have in common */
 	size_t other_count;
 	struct lsp_stage *stage;
+	char *torrent;
+	bool take_written;
 	struct lsp_download_result result;
 };
 
@@ -49,6 +54,7 @@ static void job_free(struct lsp_download_job *job)
 	lsp_stage_unref(job->result.stage);
 	lsp_cancel_unref(job->token);
 	free(job->games_dir);
+	free(job->torrent);
 	free(job);
 }
 
@@ -63,6 +69,19 @@ static int open_game_dir(
 	return r < 0 ? r : lsp_fs_open_dir(path, ret_fd, err);
 }
 
+/* The manifest that a kept torrent tells, if it is of this content. Failing is no harm. */
+static void find_in_torrent(struct lsp_download_job *job)
+{
+	_cleanup_buffer_ struct lsp_buffer bytes = {0};
+	_cleanup_metainfo_ struct lsp_metainfo *metainfo = NULL;
+	_cleanup_manifest_ const struct lsp_manifest *manifest = NULL;
+	if (job->torrent && lsp_fs_read_file(job->torrent, TORRENT_MAX, &bytes, NULL) == 0 &&
+		lsp_metainfo_parse(bytes.data, bytes.size, &metainfo, NULL) == 0 &&
+		lsp_metainfo_manifest(metainfo, job->game, &manifest, NULL) == 0 &&
+		lsp_hash_equal(&manifest->content_id, &job->content))
+		job->result.manifest = TAKE_PTR(manifest);
+}
+
 static int find(struct lsp_download_job *job, struct lsp_error *err)
 {
 	_cleanup_close_ int dir = -1;
@@ -72,6 +91,8 @@ static int find(struct lsp_download_job *job, struct lsp_error *err)
 		r = lsp_stage_find(dir, &found, err);
 	if (r == 0 && lsp_hash_equal(&found->content_id, &job->content))
 		job->result.manifest = TAKE_PTR(found);
+	else
+		find_in_torrent(job);
 	return 0; /* not found, or not readable: then it is asked for */
 }
 
@@ -169,6 +190,8 @@ static int open_stage(struct lsp_download_job *job, struct lsp_error *err)
 		r = lsp_stage_reuse(
 			stage, dir, job->local, true, vouch, &known, job->token, NULL, NULL, err);
 	lsp_file_hashes_done(&known);
+	if (r == 0 && job->take_written)
+		r = lsp_stage_take_all_written(stage, job->token, err);
 	if (r == 0)
 		adopt(job, dir, stage);
 	if (r == 0)
@@ -244,6 +267,8 @@ int lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *download,
 	job->local =
 		task->local ? lsp_manifest_ref(task->local) : lsp_local_manifest(peer, task->game);
 	job->stage = task->stage ? lsp_stage_ref(task->stage) : NULL;
+	job->torrent = task->torrent ? strdup(task->torrent) : NULL;
+	job->take_written = task->take_written;
 	job->result.kind = task->kind;
 	if (task->kind == LSP_DOWNLOAD_JOB_OPEN)
 		list_others(job, peer);

@@ -1,7 +1,8 @@
 /*
  * The steps of a download that block on the disk, each as a job of the disk pool.
  *
- *   FIND    is there a stage of this content? Then its manifest is there as well.
+ *   FIND    is there a stage of this content? Then its manifest is there as well; else a torrent
+ *           of it may be kept, which tells it too.
  *   OPEN    the game's folder is made, the stage opened, the space checked, what is doubtful is
  *           hashed, and so is what the folder holds if the library has not come to that yet; what
  *           fits of it is reused.
@@ -34,6 +35,9 @@ struct lsp_download_task {
 	const struct lsp_manifest *manifest; /* NULL for FIND */
 	const struct lsp_manifest *local;    /* COMMIT: what the folder holds; NULL: nothing */
 	struct lsp_stage *stage;             /* for SYNC and COMMIT */
+	const char *torrent;                 /* for FIND: the path of a .torrent, or NULL */
+	bool take_written; /* for OPEN: the torrent engine may have written more than the map says
+			    */
 };
 
 struct lsp_download_result {

@@ -9,6 +9,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/share.h"
+#include "peer/torrent_games.h"
 #include "task/operation.h"
 
 #include <stdlib.h>
@@ -53,10 +54,12 @@ struct view {
 	const struct lsp_known_game *known;
 	struct lsp_download *download;
 	enum lsp_operation_kind operation;
+	bool by_torrent; /* a torrent that was added is it */
 };
 
 static struct view view_of(const struct lsp_peer *peer, const char *game)
 {
+	struct lsp_hash content;
 	return (struct view){
 		.id = game,
 		.entry = lsp_catalog_find(lsp_local_catalog_snapshot(peer), game),
@@ -64,20 +67,23 @@ static struct view view_of(const struct lsp_peer *peer, const char *game)
 		.known = lsp_database_find(peer->database, game),
 		.download = lsp_download_find(peer, game),
 		.operation = lsp_operations_of(peer->operations, game),
+		.by_torrent = lsp_torrent_games_content(peer, game, &content),
 	};
 }
 
 bool lsp_games_known(const struct lsp_peer *peer, const char *game)
 {
 	struct view view = view_of(peer, game);
-	return view.entry || view.local || view.known;
+	struct lsp_hash content;
+	return view.entry || view.local || view.known || view.download ||
+	       lsp_torrent_games_content(peer, game, &content);
 }
 
 static const char *availability(const struct view *view)
 {
 	if (view->local && view->local->availability != LSP_AVAILABILITY_NONE)
 		return lsp_availability_name(view->local->availability);
-	return view->known ? "remote" : "unavailable";
+	return view->known || view->by_torrent ? "remote" : "unavailable";
 }
 
 static const char *title(const struct view *view)
@@ -177,7 +183,7 @@ static void add_catalog(json_t *object, const struct lsp_catalog_entry *entry)
 	set(object, "cover", json_boolean(entry->has_cover));
 }
 
-static json_t *game_json(const struct view *view)
+static json_t *game_json(const struct lsp_peer *peer, const struct view *view)
 {
 	json_t *object = json_object();
 	if (!object)
@@ -187,6 +193,8 @@ static json_t *game_json(const struct view *view)
 	set(object, "availability", json_string(availability(view)));
 	add_operation(object, view);
 	add_versions(object, view);
+	json_t *swarm = lsp_torrent_games_json(peer, view->id);
+	set(object, "swarm", swarm ? swarm : json_null());
 	set_text(object, "problem", view->local ? view->local->problem : NULL);
 	if (view->entry)
 		add_catalog(object, view->entry);
@@ -196,7 +204,9 @@ static json_t *game_json(const struct view *view)
 json_t *lsp_games_json(struct lsp_peer *peer, const char *game)
 {
 	struct view view = view_of(peer, game);
-	return view.entry || view.local || view.known || view.download ? game_json(&view) : NULL;
+	bool known = view.entry || view.local || view.known || view.download || view.by_torrent ||
+		     view.operation != LSP_OPERATION_NONE;
+	return known ? game_json(peer, &view) : NULL;
 }
 
 /* ---- All of them
@@ -207,30 +217,55 @@ static int compare_ids(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+struct ids {
+	const char **items;
+	size_t count, room;
+};
+
+static void add_id(void *argument, const char *id)
+{
+	struct ids *ids = argument;
+	if (ids->count < ids->room)
+		ids->items[ids->count++] = id;
+}
+
+static void count_id(void *argument, const char *id)
+{
+	++*(size_t *)argument;
+}
+
 /* The ids of all sides, each once, in order. The array is the caller's, the texts are not. */
 static const char **list_ids(struct lsp_peer *peer, size_t *ret_count)
 {
 	const struct lsp_catalog_snapshot *catalog = lsp_local_catalog_snapshot(peer);
 	const struct lsp_library_snapshot *library = lsp_local_snapshot(peer);
 	const struct lsp_known_game *known = NULL;
-	size_t most = catalog->count + library->count + lsp_database_game_count(peer->database);
-	const char **ids = calloc(most + 1, sizeof *ids);
-	size_t count = 0, unique = 0;
-	if (!ids)
+	struct lsp_download *download;
+	struct ids ids = {0};
+	size_t unique = 0;
+	for (download = peer->downloads; download; download = lsp_download_next(download))
+		ids.room++;
+	lsp_torrent_games_each(peer, count_id, &ids.room);
+	ids.room += catalog->count + library->count + lsp_database_game_count(peer->database);
+	ids.items = calloc(ids.room + 1, sizeof *ids.items);
+	if (!ids.items)
 		return NULL;
 	for (size_t i = 0; i < catalog->count; i++)
-		ids[count++] = catalog->entries[i]->id;
+		add_id(&ids, catalog->entries[i]->id);
 	for (size_t i = 0; i < library->count; i++)
-		ids[count++] = library->games[i]->id;
+		add_id(&ids, library->games[i]->id);
 	while ((known = lsp_database_next(peer->database, known)))
-		ids[count++] = known->id;
-	qsort(ids, count, sizeof *ids, compare_ids);
-	for (size_t i = 0; i < count; i++) {
-		if (!unique || strcmp(ids[unique - 1], ids[i]) != 0)
-			ids[unique++] = ids[i];
+		add_id(&ids, known->id);
+	for (download = peer->downloads; download; download = lsp_download_next(download))
+		add_id(&ids, lsp_download_game(download));
+	lsp_torrent_games_each(peer, add_id, &ids);
+	qsort(ids.items, ids.count, sizeof *ids.items, compare_ids);
+	for (size_t i = 0; i < ids.count; i++) {
+		if (!unique || strcmp(ids.items[unique - 1], ids.items[i]) != 0)
+			ids.items[unique++] = ids.items[i];
 	}
 	*ret_count = unique;
-	return ids;
+	return ids.items;
 }
 
 json_t *lsp_games_list_json(struct lsp_peer *peer)

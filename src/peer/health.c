@@ -6,6 +6,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/runtime.h"
+#include "peer/torrents.h"
 #include "task/supervisor.h"
 
 #include <stdlib.h>
@@ -34,6 +35,7 @@ json_t *lsp_health_json(struct lsp_peer *peer)
 {
 	json_t *degraded = json_array();
 	bool failed = add_services(peer, degraded);
+	lsp_torrents_add_degraded(peer->torrents, degraded);
 	if (lsp_limits_are_stale(peer->limits))
 		json_array_append_new(degraded, json_string("limits"));
 	if (lsp_local_snapshot(peer)->problem[0])

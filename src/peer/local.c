@@ -8,6 +8,7 @@
 #include "peer/peer.h"
 #include "peer/session.h"
 #include "peer/share.h"
+#include "peer/torrent_games.h"
 #include "store/picture.h"
 
 #include <stdatomic.h>
@@ -84,6 +85,7 @@ static void source_opened(struct lsp_job *job)
 		} else {
 			lsp_sessions_offer_share(peer, share);
 			lsp_announce_game(peer->announce, opening->game);
+			lsp_torrent_games_ready(peer, opening->game);
 			lsp_peer_kick(peer);
 		}
 	}
@@ -124,6 +126,7 @@ static void game_changed(
 		struct lsp_share *share = lsp_shares_find(local->peer->shares, &before->content);
 		if (share && strcmp(lsp_share_game(share), id) == 0)
 			lsp_share_drop_source(share);
+		lsp_torrent_games_gone(local->peer, id);
 	}
 	if (is_ready(after) && !same)
 		begin_opening(local, id);

@@ -12,6 +12,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/share.h"
+#include "peer/torrent_games.h"
 #include "task/operation.h"
 #include "wire/path.h"
 
@@ -225,6 +226,7 @@ static void settled(void *argument)
 {
 	struct run *run = argument;
 	lsp_operation_end(run->guard);
+	lsp_torrent_games_ready(run->peer, run->game);
 	if (run->version)
 		lsp_local_catalog_changed(run->peer);
 	lsp_announce_game(run->peer->announce, run->game);
@@ -328,7 +330,10 @@ int lsp_operations_uninstall(
 int lsp_operations_remove(struct lsp_peer *peer, const char *game, struct lsp_error *err)
 {
 	struct run *run = run_new(peer, game, "remove", work_remove, err);
-	return run ? start(run, LSP_OPERATION_REMOVING, err) : -LSP_E_NO_MEMORY;
+	int r = run ? start(run, LSP_OPERATION_REMOVING, err) : -LSP_E_NO_MEMORY;
+	if (r == 0)
+		lsp_torrent_games_gone(peer, game);
+	return r;
 }
 
 /* ---- Verify: the library does the work

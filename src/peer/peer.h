@@ -11,8 +11,8 @@
  * door. connect.c finds and dials; session.c speaks with one peer; exchange.c is one request and
  * its answer; database.c knows the others' games; local.c watches ours; games.c shows both as one
  * list; share.c, upload.c, fetch.c and fill.c move bytes; download.c takes a game from a wish to a
- * folder; operations.c runs install, update and uninstall; command_table.c is what a client may
- * ask.
+ * folder; operations.c runs install, update and uninstall; torrents.h is the torrent engine's part;
+ * command_table.c is what a client may ask.
  */
 #pragma once
 
@@ -42,6 +42,10 @@ struct lsp_unpacker;
 struct lsp_session;
 struct lsp_shares;
 struct lsp_runtime;
+struct lsp_torrent_fetch;
+struct lsp_torrent_games;
+struct lsp_torrent_late;
+struct lsp_torrents;
 
 struct lsp_peer {
 	/* Immutable once started. */
@@ -77,6 +81,11 @@ struct lsp_peer {
 	struct lsp_download *downloads;
 	struct lsp_fetch *fetches;
 	struct lsp_fill *fills;
+	struct lsp_torrents *torrents;
+	struct lsp_torrent_games *torrent_games;
+	struct lsp_torrent_fetch *torrent_fetches;
+	struct lsp_torrent_late *torrent_lates;
+	json_t *torrent_adds; /* magnets that are to become games: torrent → game, or "" */
 	struct lsp_timer tick, swarm_timer;
 	struct lsp_post swarm_post;
 	bool swarm_posted, stopping;

@@ -21,6 +21,10 @@
 #include "peer/session.h"
 #include "peer/share.h"
 #include "peer/swarm_driver.h"
+#include "peer/torrent_fetch.h"
+#include "peer/torrent_games.h"
+#include "peer/torrent_late.h"
+#include "peer/torrents.h"
 #include "task/answer.h"
 
 #include <stdlib.h>
@@ -88,6 +92,7 @@ static void beat(void *argument)
 	if (lsp_config_poll(runtime->config, &changed, &err) < 0)
 		lsp_peer_warn(peer, "%s", err.message);
 	lsp_runtime_settings_changed(runtime, changed);
+	lsp_torrents_tick(peer->torrents);
 	lsp_health_check(peer);
 }
 
@@ -110,6 +115,8 @@ void lsp_runtime_settings_changed(struct lsp_runtime *runtime, uint32_t changed)
 				LSP_SECOND);
 	if (changed & 1u << LSP_SETTING_NAME)
 		lsp_runtime_take_name(runtime);
+	if (changed & (limits | 1u << LSP_SETTING_SWARM))
+		lsp_torrents_apply(peer->torrents);
 }
 
 /* ---- Services
@@ -176,6 +183,7 @@ static int start_services(void *argument, struct lsp_error *err)
 	}
 	lsp_limits_apply(peer->limits);
 	lsp_local_take_snapshot(peer->local);
+	lsp_torrents_apply(peer->torrents);
 	lsp_download_restore(peer);
 	beat(runtime);
 	return 0;
@@ -208,6 +216,10 @@ int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 	if (r == 0)
 		r = lsp_limits_new(peer, &peer->limits, err);
 	if (r == 0)
+		r = lsp_torrents_new(peer, &peer->torrents, err);
+	if (r == 0)
+		r = lsp_torrent_games_new(peer, &peer->torrent_games, err);
+	if (r == 0)
 		r = lsp_timer_init(&peer->tick, peer->core, beat, runtime, err);
 	if (r == 0)
 		r = lsp_timer_init(&runtime->liveness_timer, peer->core, ping_beat, runtime, err);
@@ -215,6 +227,8 @@ int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 		r = lsp_swarm_driver_init(peer, err);
 	if (r == 0)
 		peer->choices = lsp_peer_load_json(peer, "choices.json");
+	if (r == 0)
+		peer->torrent_adds = lsp_peer_load_json(peer, "torrent-games.json");
 	return r;
 }
 
@@ -222,6 +236,11 @@ int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 void lsp_runtime_free_core(struct lsp_runtime *runtime)
 {
 	struct lsp_peer *peer = &runtime->peer;
+	lsp_torrents_free(peer->torrents);
+	lsp_torrent_fetch_free_all(peer);
+	lsp_torrent_late_free_all(peer);
+	lsp_torrent_games_free(peer->torrent_games);
+	json_decref(peer->torrent_adds);
 	lsp_download_free_all(peer);
 	lsp_calls_free(peer->calls);
 	lsp_shares_free(peer->shares);

@@ -12,6 +12,7 @@
 #include "peer/serve_disk.h"
 #include "peer/session_private.h"
 #include "peer/share.h"
+#include "peer/torrents.h"
 #include "peer/upload.h"
 
 #include <string.h>
@@ -173,6 +174,14 @@ static void serve_goodbye(
 	lsp_connection_close(session->connection, LSP_CLOSE_GOODBYE, request->goodbye.reason);
 }
 
+static void serve_torrent_port(
+	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
+{
+	lsp_responder_ok(responder);
+	session->torrent_port = (uint16_t)request->torrent_port.port;
+	lsp_torrents_peer_came(session->peer->torrents, session);
+}
+
 static const serve_function functions[LSP_REQUEST_COUNT] = {
 	[LSP_REQUEST_PING] = serve_ping,
 	[LSP_REQUEST_HELLO] = serve_hello,
@@ -193,6 +202,7 @@ static const serve_function functions[LSP_REQUEST_COUNT] = {
 	[LSP_REQUEST_SUGGEST] = serve_suggest,
 	[LSP_REQUEST_CHUNK_REJECTED] = serve_chunk_rejected,
 	[LSP_REQUEST_WITHDRAW] = serve_withdraw,
+	[LSP_REQUEST_TORRENT_PORT] = serve_torrent_port,
 	[LSP_REQUEST_GOODBYE] = serve_goodbye,
 };
 

@@ -13,6 +13,7 @@
 #include "peer/peer.h"
 #include "peer/serve.h"
 #include "peer/session_private.h"
+#include "peer/torrents.h"
 
 #include <string.h>
 
@@ -89,6 +90,16 @@ struct lsp_session *lsp_session_find(const struct lsp_peer *peer, const struct l
 	return NULL;
 }
 
+bool lsp_session_torrent_address(const struct lsp_session *session, char *ret_address)
+{
+	if (!session->torrent_port)
+		return false;
+	struct sockaddr_storage address = *lsp_connection_address(session->connection);
+	lsp_address_set_port(&address, session->torrent_port);
+	lsp_address_format(&address, ret_address);
+	return true;
+}
+
 json_t *lsp_session_json(const struct lsp_session *session)
 {
 	lsp_time now = lsp_peer_now(session->peer);
@@ -133,6 +144,7 @@ void lsp_session_fill_hello(struct lsp_session *session, struct lsp_hello *hello
 	hello->port = lsp_connect_port(peer->connect);
 	hello->revision = lsp_announce_revision(peer->announce);
 	hello->games = lsp_announce_count(peer->announce);
+	hello->torrent_port = lsp_torrents_port(peer->torrents);
 }
 
 static void hello_response(struct lsp_exchange *exchange, struct lsp_response *response)
@@ -276,6 +288,7 @@ static void establish(struct lsp_session *session)
 							 "peer", lsp_session_json(session)));
 	}
 	lsp_session_list_games(session);
+	lsp_torrents_peer_came(peer->torrents, session);
 }
 
 void lsp_session_take_hello(struct lsp_session *session, const struct lsp_hello *hello)
@@ -297,6 +310,7 @@ void lsp_session_take_hello(struct lsp_session *session, const struct lsp_hello 
 	}
 	session->instance = hello->instance;
 	session->version = hello->version;
+	session->torrent_port = (uint16_t)hello->torrent_port;
 	if (hello->name[0])
 		snprintf(session->name, sizeof session->name, "%s", hello->name);
 	if (settle_duplicates(session))

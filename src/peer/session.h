@@ -59,5 +59,11 @@ void lsp_sessions_tell_all(struct lsp_peer *peer, const struct lsp_request *requ
 /* Tells the peer that a chunk from it was rejected, and the user. */
 void lsp_session_reject_chunk(struct lsp_session *session, struct lsp_share *share, uint32_t chunk);
 
+/*
+ * Where its torrent engine listens, as "ADDRESS:PORT" (room for LSP_ADDRESS_TEXT_MAX). False: it
+ * has none.
+ */
+bool lsp_session_torrent_address(const struct lsp_session *session, char *ret_address);
+
 /* The Peer object of docs/api.md. */
 json_t *lsp_session_json(const struct lsp_session *session);

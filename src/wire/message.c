@@ -88,6 +88,10 @@ static const struct lsp_field hello_fields[] = {
 	FIELD(struct lsp_hello, features, "features", WORDS, .max = LSP_MESSAGE_FEATURES_MAX),
 	FIELD(struct lsp_hello, revision, "revision", NUMBER, .max = NUMBER_MAX),
 	FIELD(struct lsp_hello, games, "games", NUMBER, .max = NUMBER_MAX),
+	FIELD(struct lsp_hello, torrent_port, "torrent_port", NUMBER, .max = 65535),
+};
+static const struct lsp_field torrent_port_fields[] = {
+	FIELD(struct lsp_torrent_port, port, "port", NUMBER, REQUIRED, .max = 65535),
 };
 static const struct lsp_field list_games_fields[] = {
 	FIELD(struct lsp_list_games, after, "after", ID),
@@ -210,6 +214,7 @@ const struct lsp_message_type lsp_request_types[LSP_REQUEST_COUNT] = {
 	[LSP_REQUEST_SUGGEST] = TYPE("Suggest", chunk_set_fields, check_some_chunks),
 	[LSP_REQUEST_CHUNK_REJECTED] = TYPE("ChunkRejected", chunk_rejected_fields, NULL),
 	[LSP_REQUEST_WITHDRAW] = TYPE("Withdraw", chunk_set_fields, NULL),
+	[LSP_REQUEST_TORRENT_PORT] = TYPE("TorrentPort", torrent_port_fields, NULL),
 	[LSP_REQUEST_GOODBYE] = TYPE("Goodbye", goodbye_fields, NULL),
 };
 

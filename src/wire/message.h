@@ -120,6 +120,7 @@ enum lsp_request_type {
 	LSP_REQUEST_SUGGEST,
 	LSP_REQUEST_CHUNK_REJECTED,
 	LSP_REQUEST_WITHDRAW,
+	LSP_REQUEST_TORRENT_PORT,
 	LSP_REQUEST_GOODBYE,
 	LSP_REQUEST_COUNT
 };
@@ -146,6 +147,11 @@ struct lsp_hello {
 	struct lsp_text_list features; /* words; unknown ones are ignored */
 	uint64_t revision;             /* of the sender's library; grows within one instance */
 	uint64_t games;                /* how many it would list */
+	uint64_t torrent_port;         /* TCP, where its torrent engine listens; 0: it does not */
+};
+
+struct lsp_torrent_port { /* what Hello said has changed */
+	uint64_t port;
 };
 
 struct lsp_list_games {
@@ -251,6 +257,7 @@ struct lsp_request {
 		struct lsp_haves haves;
 		struct lsp_chunk_set chunk_set;
 		struct lsp_chunk_rejected chunk_rejected;
+		struct lsp_torrent_port torrent_port;
 		struct lsp_goodbye goodbye;
 	};
 };

@@ -19,7 +19,10 @@ static const char *const requests[] = {
 	"\"Ping\"",
 	"{\"Hello\":{\"version\":1,\"peer\":\"" H "\",\"instance\":\"" H
 	"\",\"name\":\"Anna\",\"port\":"
-	"47777,\"features\":[\"lanspread/1\",\"torrent\"],\"revision\":3,\"games\":2}}",
+	"47777,\"features\":[\"lanspread/"
+	"1\",\"torrent\"],\"revision\":3,\"games\":2,\"torrent_port\":6881}}",
+	"{\"TorrentPort\":{\"port\":6881}}",
+	"{\"TorrentPort\":{\"port\":0}}",
 	"\"ListGames\"",
 	"{\"ListGames\":{\"after\":\"doom\",\"limit\":10}}",
 	"{\"GetGame\":{\"id\":\"doom\"}}",

@@ -1,0 +1,340 @@
+#include "peer/torrent_add.h"
+
+#include "base/log.h"
+#include "base/text.h"
+#include "peer/choice.h"
+#include "peer/download.h"
+#include "peer/games.h"
+#include "peer/local.h"
+#include "peer/peer.h"
+#include "peer/torrent_games.h"
+#include "peer/torrent_late.h"
+#include "peer/torrents.h"
+#include "wire/metainfo.h"
+#include "wire/path.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ADDS_FILE "torrent-games.json"
+
+/* ---- A torrent file
+ * --------------------------------------------------------------------------------------- */
+
+/* A torrent on its way to be a game. */
+struct adding {
+	struct lsp_job job;
+	struct lsp_peer *peer;
+	struct lsp_call *call;          /* NULL: nobody waits for the answer */
+	char game[LSP_GAME_ID_MAX + 1]; /* "" until the torrent's name is known */
+	char id[LSP_SHA256_HEX_SIZE];   /* v2 info-hash; "" for v1 */
+	struct lsp_buffer bytes;
+	const struct lsp_manifest *manifest; /* NULL: it is known only once all is here */
+};
+
+static void adding_free(struct adding *adding)
+{
+	lsp_buffer_done(&adding->bytes);
+	lsp_manifest_unref(adding->manifest);
+	free(adding);
+}
+
+static void adding_failed(struct adding *adding, const struct lsp_error *error)
+{
+	if (adding->call)
+		lsp_call_fail(adding->call, error);
+	else
+		lsp_peer_warn(adding->peer, "%s%sdoes not become a game: %s", adding->game,
+			*adding->game ? " " : "the torrent ", error->message);
+}
+
+static void adding_done(struct adding *adding, const char *operation, const char *message)
+{
+	char content[LSP_SHA256_HEX_SIZE] = "";
+	if (!adding->call)
+		return;
+	if (adding->manifest)
+		lsp_hash_to_hex(&adding->manifest->content_id, content);
+	lsp_call_answer(adding->call,
+		json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "operation", operation, "game",
+			adding->game, "content", *content ? content : NULL, "torrent",
+			*adding->id ? adding->id : NULL, "message", message));
+}
+
+static int take_name(
+	struct adding *adding, const struct lsp_metainfo *metainfo, struct lsp_error *err)
+{
+	if (!adding->game[0]) {
+		if (lsp_game_id_check(metainfo->name, strlen(metainfo->name), NULL) < 0)
+			return lsp_error_set(err, "torrent", LSP_E_INVALID,
+				"the torrent's name is no game id: give one with --set game=ID");
+		snprintf(adding->game, sizeof adding->game, "%s", metainfo->name);
+	}
+	if (metainfo->single || !lsp_metainfo_find(metainfo, "version.ini"))
+		return lsp_error_set(err, "torrent", LSP_E_INVALID,
+			"\"%s\" carries no version.ini, so it is no game: add it without --as-game",
+			metainfo->name);
+	return 0;
+}
+
+static void parse(struct lsp_job *job)
+{
+	struct adding *adding = lsp_container_of(job, struct adding, job);
+	_cleanup_metainfo_ struct lsp_metainfo *metainfo = NULL;
+	job->result =
+		lsp_metainfo_parse(adding->bytes.data, adding->bytes.size, &metainfo, &job->error);
+	if (job->result == 0)
+		job->result = take_name(adding, metainfo, &job->error);
+	if (job->result < 0)
+		return;
+	if (metainfo->v2)
+		lsp_hash_to_hex(&metainfo->info_v2, adding->id);
+	job->result = lsp_metainfo_manifest(metainfo, adding->game, &adding->manifest, &job->error);
+	if (job->result == -LSP_E_UNSUPPORTED)
+		job->result = 0;
+}
+
+/* What is in the way of a download of this content. */
+static int check_free(struct adding *adding, struct lsp_error *err)
+{
+	const struct lsp_library_game *local = lsp_local_find(adding->peer, adding->game);
+	if (local && local->availability != LSP_AVAILABILITY_NONE &&
+		local->availability != LSP_AVAILABILITY_LOCAL_ONLY)
+		return lsp_error_set(err, "torrent", LSP_E_EXISTS,
+			"there is a game \"%s\" here with another content: `lanspread remove %s` "
+			"first, or give another id with --set game=ID",
+			adding->game, adding->game);
+	return 0;
+}
+
+static bool is_content_of(const struct adding *adding, const struct lsp_hash *content)
+{
+	return content && lsp_hash_equal(content, &adding->manifest->content_id);
+}
+
+/* Its content is known: a download like any other, by the torrent engine. */
+static int begin(struct adding *adding, struct lsp_error *err)
+{
+	struct lsp_peer *peer = adding->peer;
+	const struct lsp_library_game *local = lsp_local_find(peer, adding->game);
+	struct lsp_download *running = lsp_download_find(peer, adding->game);
+	bool here = local && local->state == LSP_LIBRARY_READY &&
+		    is_content_of(adding, &local->content);
+	bool comes = running && is_content_of(adding, lsp_download_content(running));
+	int r = here || comes ? 0 : check_free(adding, err);
+	if (r == 0)
+		r = lsp_torrent_games_add_alias(peer, adding->game, &adding->manifest->content_id,
+			adding->id, &adding->bytes, err);
+	if (r < 0)
+		return r;
+	if (here) {
+		lsp_torrent_games_ready(peer, adding->game);
+		adding_done(adding, "none", "it is here already, and is seeded now");
+		return 0;
+	}
+	if (comes) {
+		lsp_download_set_engine(running, LSP_ENGINE_SWARM);
+		adding_done(adding, "downloading", "it was on its way already");
+		return 0;
+	}
+	struct lsp_download_options options = {
+		.content = &adding->manifest->content_id,
+		.purpose = LSP_DOWNLOAD_ONLY,
+		.engine = LSP_ENGINE_SWARM,
+		.manifest = adding->manifest,
+	};
+	r = lsp_download_start(peer, adding->game, &options, NULL, err);
+	if (r < 0) {
+		(void)lsp_torrent_games_forget(peer, adding->id);
+		return r;
+	}
+	lsp_choice_remember(peer, adding->game, &adding->manifest->content_id);
+	adding_done(adding, "downloading", NULL);
+	return 0;
+}
+
+static void parsed(struct lsp_job *job)
+{
+	struct adding *adding = lsp_container_of(job, struct adding, job);
+	int r = job->result;
+	if (adding->peer->stopping) {
+		adding_free(adding);
+		return;
+	}
+	if (r == 0 && adding->manifest)
+		r = begin(adding, &job->error);
+	else if (r == 0)
+		r = check_free(adding, &job->error);
+	if (r == 0 && !adding->manifest) {
+		r = lsp_torrent_late_start(adding->peer, adding->game, &adding->bytes, &job->error);
+		if (r == 0)
+			adding_done(adding, "downloading",
+				"its content is known once all of it is here");
+	}
+	if (r < 0)
+		adding_failed(adding, &job->error);
+	adding_free(adding);
+}
+
+int lsp_torrent_add_game(struct lsp_peer *peer, struct lsp_call *call, const char *game,
+	struct lsp_buffer *metainfo, struct lsp_error *err)
+{
+	struct adding *adding = calloc(1, sizeof *adding);
+	if (!adding)
+		return lsp_error_no_memory(err, "peer");
+	adding->peer = peer;
+	adding->call = call;
+	adding->bytes = *metainfo;
+	*metainfo = (struct lsp_buffer){0};
+	if (game)
+		snprintf(adding->game, sizeof adding->game, "%s", game);
+	adding->job.work = parse;
+	adding->job.done = parsed;
+	int r = lsp_pool_submit(peer->disk, peer->core, &adding->job, err);
+	if (r < 0)
+		adding_free(adding);
+	return r;
+}
+
+/* ---- A magnet link
+ * -------------------------------------------------------------------------------------------- */
+
+/* One whose metadata is fetched, on one of its steps. */
+struct magnet {
+	struct lsp_peer *peer;
+	struct lsp_call *call;
+	char game[LSP_GAME_ID_MAX + 1];
+	char id[LSP_SHA256_HEX_SIZE];
+	struct lsp_buffer bytes;
+};
+
+static void magnet_free(struct magnet *magnet)
+{
+	lsp_buffer_done(&magnet->bytes);
+	free(magnet);
+}
+
+static void save(struct lsp_peer *peer)
+{
+	lsp_peer_save_json(peer, ADDS_FILE, json_incref(peer->torrent_adds));
+}
+
+static struct magnet *magnet_new(struct lsp_peer *peer, const char *game, const char *id)
+{
+	struct magnet *magnet = calloc(1, sizeof *magnet);
+	if (!magnet)
+		return NULL;
+	magnet->peer = peer;
+	snprintf(magnet->game, sizeof magnet->game, "%s", game ? game : "");
+	snprintf(magnet->id, sizeof magnet->id, "%s", id ? id : "");
+	return magnet;
+}
+
+static void magnet_added(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct magnet *magnet = argument;
+	if (!answer) {
+		magnet_free(magnet);
+		return;
+	}
+	if (answer->result < 0) {
+		lsp_call_fail(magnet->call, &answer->error);
+	} else {
+		const char *id = json_string_value(json_object_get(answer->value, "id"));
+		json_object_set_new(
+			magnet->peer->torrent_adds, id ? id : "", json_string(magnet->game));
+		save(magnet->peer);
+		lsp_call_answer(
+			magnet->call, json_pack("{s:s, s:s, s:s*, s:s}", "operation",
+					      "fetching_metadata", "torrent", id ? id : "", "game",
+					      *magnet->game ? magnet->game : NULL, "message",
+					      "it becomes a game once its metadata is here"));
+	}
+	magnet_free(magnet);
+}
+
+int lsp_torrent_add_magnet(struct lsp_peer *peer, struct lsp_call *call, const char *game,
+	const char *link, struct lsp_error *err)
+{
+	struct magnet *magnet = magnet_new(peer, game, NULL);
+	_cleanup_free_ char *folder = lsp_text_format("%s/torrents", peer->state_dir);
+	if (!magnet || !folder) {
+		free(magnet);
+		return lsp_error_no_memory(err, "peer");
+	}
+	magnet->call = call;
+	struct lsp_torrent_call through = {
+		.command = LSP_TORRENT_ADD,
+		.arguments = json_pack("{s:s, s:s, s:[s], s:o, s:s}", "magnet", link, "save_path",
+			folder, "exclude", "**", "peers", lsp_torrents_lan_peers(peer), "game",
+			game ? game : ""),
+		.done = magnet_added,
+		.argument = magnet,
+	};
+	int r = lsp_torrents_call(peer, &through, err);
+	if (r < 0)
+		magnet_free(magnet);
+	return r;
+}
+
+static void magnet_removed(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct magnet *magnet = argument;
+	struct lsp_error err = {0};
+	if (answer) {
+		json_object_del(magnet->peer->torrent_adds, magnet->id);
+		save(magnet->peer);
+		if (lsp_torrent_add_game(magnet->peer, NULL, *magnet->game ? magnet->game : NULL,
+			    &magnet->bytes, &err) < 0)
+			lsp_peer_warn(magnet->peer, "the torrent %s does not become a game: %s",
+				magnet->id, err.message);
+	}
+	magnet_free(magnet);
+}
+
+/* The metadata is here: the torrent has done its part. */
+static void exported(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct magnet *magnet = argument;
+	if (!answer || answer->result < 0 || !answer->bytes.size ||
+		!json_object_get(magnet->peer->torrent_adds, magnet->id)) {
+		magnet_free(magnet);
+		return;
+	}
+	magnet->bytes = answer->bytes;
+	answer->bytes = (struct lsp_buffer){0};
+	struct lsp_torrent_call through = {
+		.command = LSP_TORRENT_REMOVE,
+		.arguments = json_pack("{s:s}", "torrent", magnet->id),
+		.done = magnet_removed,
+		.argument = magnet,
+	};
+	if (lsp_torrents_call(magnet->peer, &through, NULL) < 0)
+		magnet_free(magnet); /* at the next start again */
+}
+
+void lsp_torrent_add_event(
+	struct lsp_peer *peer, const char *name, const char *id, const json_t *event)
+{
+	lsp_torrent_late_event(peer, name, id, event);
+	const char *game = json_string_value(json_object_get(peer->torrent_adds, id));
+	if (!game)
+		return;
+	if (strcmp(name, "torrent_removed") == 0) {
+		/* By us, and then this is told already; or by the user, who does not want it. */
+		json_object_del(peer->torrent_adds, id);
+		save(peer);
+		return;
+	}
+	if (strcmp(name, "torrent_metadata") != 0 && strcmp(name, "torrent_added") != 0)
+		return;
+	struct magnet *magnet = magnet_new(peer, game, id);
+	struct lsp_torrent_call through = {
+		.command = LSP_TORRENT_EXPORT,
+		.arguments = json_pack("{s:s}", "torrent", id),
+		.done = exported,
+		.argument = magnet,
+	};
+	if (magnet && lsp_torrents_call(peer, &through, NULL) < 0)
+		magnet_free(magnet);
+}

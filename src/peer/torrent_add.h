@@ -1,0 +1,30 @@
+/*
+ * Making a game of somebody's torrent.
+ *
+ * A torrent that carries a version.ini becomes a game of the library: its files are fetched into
+ * the game's stage by the torrent engine, verified, and committed like those of every download. A
+ * v2 or hybrid torrent tells its content at once, so that it is one game with what the peers here
+ * announce, and its torrent an alias. One that tells it only once all is here (v1, or pieces longer
+ * than a game's) is downloaded into the game's private folder first, hashed there, and then goes
+ * the same way. A magnet link first fetches its metadata and not one byte of payload; that survives
+ * a restart (torrent-games.json).
+ *
+ * On the core loop; files are parsed and hashed on the disk pool.
+ */
+#pragma once
+
+#include "base/buffer.h"
+#include "peer/command.h"
+
+/*
+ * The bytes of a .torrent (taken over): the call is answered later, unless an error is returned.
+ * game NULL: the torrent's name is the id.
+ */
+LSP_MUST_CHECK int lsp_torrent_add_game(struct lsp_peer *peer, struct lsp_call *call,
+	const char *game, struct lsp_buffer *metainfo, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_torrent_add_magnet(struct lsp_peer *peer, struct lsp_call *call,
+	const char *game, const char *magnet, struct lsp_error *err);
+
+/* From torrents.c: every event of the engine. */
+void lsp_torrent_add_event(
+	struct lsp_peer *peer, const char *name, const char *id, const json_t *event);

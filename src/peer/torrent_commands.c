@@ -1,0 +1,345 @@
+/*
+ * Commands of the torrent engine. Most go through as they are; what is more: a torrent file is read
+ * from the disk, a game is not harmed through its torrent, the configuration is kept.
+ */
+#include "base/fs.h"
+#include "base/text.h"
+#include "peer/commands.h"
+#include "peer/local.h"
+#include "peer/peer.h"
+#include "peer/share.h"
+#include "peer/torrent_add.h"
+#include "peer/torrent_fetch.h"
+#include "peer/torrent_games.h"
+#include "peer/torrents.h"
+#include "wire/base64.h"
+#include "wire/path.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
+
+/* ---- Through
+ * --------------------------------------------------------------------------------------------- */
+
+static void set_base64(json_t *object, const char *key, const struct lsp_buffer *bytes)
+{
+	_cleanup_free_ char *text = malloc(lsp_base64_size(bytes->size) + 1);
+	if (!text)
+		return;
+	lsp_base64_encode(bytes->data, bytes->size, text);
+	json_object_set_new(object, key, json_string(text));
+}
+
+/* The engine's answer as the call's. Bytes are the member `bytes`. */
+static void pass_answer(struct lsp_call *call, struct lsp_torrent_answer *answer, const char *bytes)
+{
+	if (answer->result < 0) {
+		json_t *more = answer->value ? json_pack("{s:O}", "status", answer->value) : NULL;
+		lsp_call_fail_with(call, &answer->error, more);
+		return;
+	}
+	json_t *value = answer->value ? TAKE_PTR(answer->value) : json_object();
+	if (value && bytes && answer->bytes.size)
+		set_base64(value, bytes, &answer->bytes);
+	lsp_call_answer(call, value);
+}
+
+static void answered(void *argument, struct lsp_torrent_answer *answer)
+{
+	if (answer)
+		pass_answer(argument, answer, NULL);
+}
+
+static void have_answered(void *argument, struct lsp_torrent_answer *answer)
+{
+	if (answer)
+		pass_answer(argument, answer, "bits");
+}
+
+static void metainfo_answered(void *argument, struct lsp_torrent_answer *answer)
+{
+	if (answer)
+		pass_answer(argument, answer, "metainfo");
+}
+
+/* The command's arguments without its name, for the engine. */
+static json_t *arguments_of(const struct lsp_call *call)
+{
+	json_t *arguments = json_copy(lsp_call_document(call));
+	json_object_del(arguments, "command");
+	return arguments;
+}
+
+static enum lsp_torrent_command command_of(const struct lsp_call *call)
+{
+	return lsp_torrent_command_from_name(lsp_call_command(call) + strlen("torrent_"));
+}
+
+/* What would take a game's files from under it is refused. */
+static int spare_games(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	enum lsp_torrent_command command = command_of(call);
+	const char *torrent = lsp_call_text(call, "torrent"), *id = NULL;
+	bool harms = command == LSP_TORRENT_MOVE ||
+		     (command == LSP_TORRENT_REMOVE && lsp_call_flag(call, "data"));
+	if (!torrent || !(id = lsp_torrents_resolve(peer->torrents, torrent)))
+		return 0;
+	const char *game = lsp_torrent_fetch_game(peer, id);
+	if (game && (harms || command == LSP_TORRENT_REMOVE || command == LSP_TORRENT_SELECT))
+		return lsp_error_set(err, "torrent", LSP_E_BUSY,
+			"it is the download of %s: `lanspread cancel %s` stops it", game, game);
+	game = lsp_torrent_games_seeded(peer, id);
+	if (game && harms)
+		return lsp_error_set(err, "torrent", LSP_E_DENIED,
+			"its files are those of the game %s: `lanspread remove %s` deletes them",
+			game, game);
+	return 0;
+}
+
+int lsp_command_torrent(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	struct lsp_torrent_call through = {
+		.command = command_of(call), .done = answered, .argument = call};
+	int r = spare_games(peer, call, err);
+	if (r < 0)
+		return r;
+	if (through.command == LSP_TORRENT_HAVE)
+		through.done = have_answered;
+	else if (through.command == LSP_TORRENT_EXPORT)
+		through.done = metainfo_answered;
+	through.arguments = arguments_of(call);
+	return lsp_torrents_call(peer, &through, err);
+}
+
+/* Listing does not start what nobody asked for: the page does it every second. */
+int lsp_command_torrent_list(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	if (!lsp_torrents_are_running(peer->torrents))
+		return lsp_error_set(err, "torrent", LSP_E_CLOSED,
+			"the torrent engine is off: `lanspread config swarm lan` (or internet) "
+			"turns it on, and so does adding a torrent");
+	return lsp_command_torrent(peer, call, err);
+}
+
+/* ---- Adding
+ * ---------------------------------------------------------------------------------------------- */
+
+/* A torrent file on its way from the disk. */
+struct reading {
+	struct lsp_job job;
+	struct lsp_peer *peer;
+	struct lsp_call *call;
+	char *path;
+	struct lsp_buffer bytes;
+};
+
+static void reading_free(struct reading *reading)
+{
+	lsp_buffer_done(&reading->bytes);
+	free(reading->path);
+	free(reading);
+}
+
+/* $XDG_DOWNLOAD_DIR, else ~/Downloads. */
+static char *download_folder(void)
+{
+	const char *told = getenv("XDG_DOWNLOAD_DIR"), *home = getenv("HOME");
+	if (told && told[0] == '/')
+		return strdup(told);
+	return lsp_text_format("%s/Downloads", home && *home ? home : "/root");
+}
+
+static bool is_below(const char *path, const char *folder)
+{
+	size_t size = strlen(folder);
+	return strncmp(path, folder, size) == 0 && (!path[size] || path[size] == '/');
+}
+
+static int set_save_path(struct lsp_peer *peer, json_t *arguments, struct lsp_error *err)
+{
+	const char *given = json_string_value(json_object_get(arguments, "save_path"));
+	_cleanup_free_ char *path = given ? strdup(given) : download_folder();
+	if (!path)
+		return lsp_error_no_memory(err, "peer");
+	if (path[0] != '/')
+		return lsp_error_set(
+			err, "torrent", LSP_E_INVALID, "\"%s\" is not an absolute path", path);
+	if (is_below(path, lsp_local_games_dir(peer)))
+		return lsp_error_set(err, "torrent", LSP_E_INVALID,
+			"torrents are not downloaded into the games folder: --as-game makes a game "
+			"of one, or take another folder");
+	json_object_set_new(arguments, "save_path", json_string(path));
+	return 0;
+}
+
+/* Takes the bytes over (NULL: a magnet). */
+static int add_plain(struct lsp_peer *peer, struct lsp_call *call, const char *magnet,
+	struct lsp_buffer *bytes, struct lsp_error *err)
+{
+	struct lsp_torrent_call through = {
+		.command = LSP_TORRENT_ADD, .done = answered, .argument = call};
+	json_t *arguments = arguments_of(call);
+	static const char *const ours[] = {"source", "metainfo", "as_game"};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(ours); i++)
+		json_object_del(arguments, ours[i]);
+	int r = set_save_path(peer, arguments, err);
+	if (r < 0) {
+		json_decref(arguments);
+		return r;
+	}
+	if (magnet)
+		json_object_set_new(arguments, "magnet", json_string(magnet));
+	if (!json_object_get(arguments, "peers"))
+		json_object_set_new(arguments, "peers", lsp_torrents_lan_peers(peer));
+	through.arguments = arguments;
+	if (bytes) {
+		through.metainfo = *bytes;
+		*bytes = (struct lsp_buffer){0};
+	}
+	return lsp_torrents_call(peer, &through, err);
+}
+
+static int add_bytes(struct lsp_peer *peer, struct lsp_call *call, struct lsp_buffer *bytes,
+	struct lsp_error *err)
+{
+	if (lsp_call_flag(call, "as_game"))
+		return lsp_torrent_add_game(peer, call, lsp_call_text(call, "game"), bytes, err);
+	return add_plain(peer, call, NULL, bytes, err);
+}
+
+static void read_file(struct lsp_job *job)
+{
+	struct reading *reading = lsp_container_of(job, struct reading, job);
+	job->result = lsp_fs_read_file(reading->path, TORRENT_MAX, &reading->bytes, &job->error);
+}
+
+static void file_read(struct lsp_job *job)
+{
+	struct reading *reading = lsp_container_of(job, struct reading, job);
+	if (reading->peer->stopping) {
+		reading_free(reading);
+		return;
+	}
+	int r = job->result;
+	if (r == 0)
+		r = add_bytes(reading->peer, reading->call, &reading->bytes, &job->error);
+	if (r < 0)
+		lsp_call_fail(reading->call, &job->error);
+	reading_free(reading);
+}
+
+static int add_file(
+	struct lsp_peer *peer, struct lsp_call *call, const char *path, struct lsp_error *err)
+{
+	if (path[0] != '/')
+		return lsp_error_set(err, "torrent", LSP_E_INVALID,
+			"\"%s\" is neither a magnet link nor the path of a file", path);
+	struct reading *reading = calloc(1, sizeof *reading);
+	if (!reading || !(reading->path = strdup(path))) {
+		free(reading);
+		return lsp_error_no_memory(err, "peer");
+	}
+	reading->peer = peer;
+	reading->call = call;
+	reading->job.work = read_file;
+	reading->job.done = file_read;
+	int r = lsp_pool_submit(peer->disk, peer->core, &reading->job, err);
+	if (r < 0)
+		reading_free(reading);
+	return r;
+}
+
+/* As the page sends a file. */
+static int add_text(
+	struct lsp_peer *peer, struct lsp_call *call, const char *text, struct lsp_error *err)
+{
+	_cleanup_buffer_ struct lsp_buffer bytes = {0};
+	size_t size = strlen(text), padding = 0;
+	while (padding < 2 && padding < size && text[size - 1 - padding] == '=')
+		padding++;
+	size_t decoded = size / 4 * 3 - padding;
+	int r = size % 4 == 0 && size ? lsp_buffer_reserve(&bytes, decoded, err)
+				      : lsp_error_set(err, "torrent", LSP_E_INVALID,
+						"\"metainfo\" must be a torrent file in base64");
+	if (r == 0)
+		r = lsp_base64_decode(text, size, bytes.data, decoded, err);
+	if (r < 0)
+		return r;
+	bytes.size = decoded;
+	return add_bytes(peer, call, &bytes, err);
+}
+
+int lsp_command_torrent_add(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	const char *source = lsp_call_text(call, "source");
+	const char *metainfo = lsp_call_text(call, "metainfo");
+	const char *game = lsp_call_text(call, "game");
+	if (!source == !metainfo)
+		return lsp_error_set(err, "torrent", LSP_E_INVALID,
+			"a torrent is added by a magnet link, a path or its bytes: give one of "
+			"them");
+	if (game && lsp_game_id_check(game, strlen(game), err) < 0)
+		return -err->code;
+	if (metainfo)
+		return add_text(peer, call, metainfo, err);
+	if (strncasecmp(source, "magnet:", 7) != 0)
+		return add_file(peer, call, source, err);
+	if (lsp_call_flag(call, "as_game"))
+		return lsp_torrent_add_magnet(peer, call, game, source, err);
+	return add_plain(peer, call, source, NULL, err);
+}
+
+/* ---- Making, removing, configuring
+ * ----------------------------------------------------------------------------- */
+
+int lsp_command_torrent_create(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	struct lsp_torrent_call through = {
+		.command = LSP_TORRENT_CREATE, .done = metainfo_answered, .argument = call};
+	if (!game == !lsp_call_text(call, "path"))
+		return lsp_error_set(err, "torrent", LSP_E_INVALID,
+			"a torrent is made of a path or of a game: give one of them");
+	struct lsp_share *share = game ? lsp_shares_find_game(peer->shares, game) : NULL;
+	if (game && !share)
+		return lsp_error_set(
+			err, "torrent", LSP_E_NOT_FOUND, "%s is not here, or not hashed yet", game);
+	through.arguments = arguments_of(call);
+	if (share) {
+		_cleanup_free_ char *folder =
+			lsp_text_format("%s/%s", lsp_local_games_dir(peer), game);
+		through.manifest = lsp_manifest_ref(lsp_share_manifest(share));
+		json_object_del(through.arguments, "game");
+		json_object_set_new(through.arguments, "path", json_string(folder ? folder : ""));
+	}
+	return lsp_torrents_call(peer, &through, err);
+}
+
+int lsp_command_torrent_remove(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	char id[LSP_SHA256_HEX_SIZE] = "";
+	const char *known = lsp_torrents_resolve(peer->torrents, lsp_call_text(call, "torrent"));
+	if (known)
+		snprintf(id, sizeof id, "%s", known);
+	int r = lsp_command_torrent(peer, call, err);
+	if (r == 0 && *id)
+		(void)lsp_torrent_games_forget(peer, id);
+	return r;
+}
+
+int lsp_command_torrent_configure(
+	struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	json_t *configuration = lsp_call_json(call, "configuration");
+	if (!configuration) {
+		lsp_call_answer(call, json_pack("{s:O}", "configuration",
+					      lsp_torrents_configuration(peer->torrents)));
+		return 0;
+	}
+	if (!json_is_object(configuration))
+		return lsp_error_set(
+			err, "torrent", LSP_E_INVALID, "\"configuration\" must be an object");
+	return lsp_torrents_configure(peer->torrents, configuration, answered, call, err);
+}

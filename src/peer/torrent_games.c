@@ -1,0 +1,472 @@
+#include "peer/torrent_games.h"
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "peer/games.h"
+#include "peer/local.h"
+#include "peer/peer.h"
+#include "peer/share.h"
+#include "peer/torrents.h"
+#include "wire/path.h"
+
+#include <string.h>
+
+#define RECORDS_FILE "swarm.json"
+#define TORRENTS_FOLDER "torrents"
+#define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
+
+struct lsp_torrent_games {
+	struct lsp_peer *peer;
+	json_t *records; /* game → {"content", "shared", "trackers", "aliases": [id]} */
+	json_t *seeds;   /* torrent → game: what the engine was told to seed */
+};
+
+int lsp_torrent_games_new(
+	struct lsp_peer *peer, struct lsp_torrent_games **ret_games, struct lsp_error *err)
+{
+	struct lsp_torrent_games *games = calloc(1, sizeof *games);
+	if (!games || !(games->seeds = json_object())) {
+		free(games);
+		return lsp_error_no_memory(err, "peer");
+	}
+	games->peer = peer;
+	games->records = lsp_peer_load_json(peer, RECORDS_FILE);
+	*ret_games = games;
+	return 0;
+}
+
+void lsp_torrent_games_free(struct lsp_torrent_games *games)
+{
+	if (!games)
+		return;
+	json_decref(games->records);
+	json_decref(games->seeds);
+	free(games);
+}
+
+/* ---- Records
+ * --------------------------------------------------------------------------------------------- */
+
+static bool has_text(const json_t *object, const char *key, const char *text)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+	return value && strcmp(value, text) == 0;
+}
+
+/* The record of a game, of that content (NULL: of any). */
+static json_t *record_of(
+	const struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
+{
+	json_t *record = json_object_get(peer->torrent_games->records, game);
+	char hex[LSP_SHA256_HEX_SIZE];
+	if (content)
+		lsp_hash_to_hex(content, hex);
+	return !content || has_text(record, "content", hex) ? record : NULL;
+}
+
+static void save(struct lsp_peer *peer)
+{
+	lsp_peer_save_json(peer, RECORDS_FILE, json_incref(peer->torrent_games->records));
+}
+
+/* A fresh one where there was none, or one of another content. */
+static json_t *want_record(struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
+{
+	json_t *record = record_of(peer, game, content);
+	char hex[LSP_SHA256_HEX_SIZE];
+	if (record)
+		return record;
+	lsp_hash_to_hex(content, hex);
+	record = json_pack("{s:s, s:b, s:[]}", "content", hex, "shared", 0, "aliases");
+	if (record && json_object_set_new(peer->torrent_games->records, game, record) < 0)
+		record = NULL;
+	return record;
+}
+
+bool lsp_torrent_games_content(
+	const struct lsp_peer *peer, const char *game, struct lsp_hash *ret_content)
+{
+	json_t *record = record_of(peer, game, NULL);
+	const char *hex = json_string_value(json_object_get(record, "content"));
+	return json_array_size(json_object_get(record, "aliases")) && hex &&
+	       lsp_hash_from_hex(hex, ret_content, NULL) == 0;
+}
+
+json_t *lsp_torrent_games_trackers(const struct lsp_peer *peer, const char *game)
+{
+	return json_object_get(record_of(peer, game, NULL), "trackers");
+}
+
+static char *alias_path(const struct lsp_peer *peer, const char *id)
+{
+	return lsp_text_format("%s/" TORRENTS_FOLDER "/%s.torrent", peer->state_dir, id);
+}
+
+/* Ids come from a file that may have been edited: nothing but digits leads to a path. */
+static bool is_id(const char *id)
+{
+	return id && id[0] && strspn(id, "0123456789abcdef") == strlen(id) && strlen(id) <= 64;
+}
+
+const char *lsp_torrent_games_alias(const struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, char **ret_path)
+{
+	json_t *aliases = json_object_get(record_of(peer, game, content), "aliases");
+	size_t count = json_array_size(aliases);
+	const char *id = count ? json_string_value(json_array_get(aliases, count - 1)) : NULL;
+	if (!is_id(id) || !(*ret_path = alias_path(peer, id)))
+		return NULL;
+	return id;
+}
+
+/* A .torrent on its way to the disk. */
+struct keeping {
+	struct lsp_job job;
+	char *folder, *path;
+	struct lsp_buffer bytes;
+};
+
+static void keep(struct lsp_job *job)
+{
+	struct keeping *keeping = lsp_container_of(job, struct keeping, job);
+	job->result = lsp_fs_make_dirs(keeping->folder, true, &job->error);
+	if (job->result == 0)
+		job->result = lsp_fs_write_file(
+			keeping->path, keeping->bytes.data, keeping->bytes.size, 0600, &job->error);
+}
+
+static void keeping_free(struct keeping *keeping)
+{
+	if (!keeping)
+		return;
+	lsp_buffer_done(&keeping->bytes);
+	free(keeping->folder);
+	free(keeping->path);
+	free(keeping);
+}
+
+static void kept(struct lsp_job *job)
+{
+	if (job->result < 0)
+		lsp_log_error("torrent", "%s", job->error.message);
+	keeping_free(lsp_container_of(job, struct keeping, job));
+}
+
+static int keep_torrent(struct lsp_peer *peer, const char *id, const struct lsp_buffer *metainfo,
+	struct lsp_error *err)
+{
+	struct keeping *keeping = calloc(1, sizeof *keeping);
+	if (!keeping)
+		return lsp_error_no_memory(err, "peer");
+	keeping->folder = lsp_text_format("%s/" TORRENTS_FOLDER, peer->state_dir);
+	keeping->path = alias_path(peer, id);
+	int r = keeping->folder && keeping->path ? 0 : lsp_error_no_memory(err, "peer");
+	if (r == 0)
+		r = lsp_buffer_append(&keeping->bytes, metainfo->data, metainfo->size, err);
+	keeping->job.work = keep;
+	keeping->job.done = kept;
+	/* The pool that saves the records too, one after the other: the file is there first. */
+	if (r == 0)
+		r = lsp_pool_submit(peer->state_pool, peer->core, &keeping->job, err);
+	if (r < 0)
+		keeping_free(keeping);
+	return r;
+}
+
+int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, const char *id, const struct lsp_buffer *metainfo,
+	struct lsp_error *err)
+{
+	if (!is_id(id))
+		return lsp_error_set(err, "peer", LSP_E_INVALID, "\"%s\" is no torrent's id", id);
+	int r = keep_torrent(peer, id, metainfo, err);
+	json_t *record = r == 0 ? want_record(peer, game, content) : NULL;
+	if (r < 0)
+		return r;
+	json_t *aliases = json_object_get(record, "aliases"), *alias;
+	size_t index;
+	json_array_foreach (aliases, index, alias) {
+		if (strcmp(json_string_value(alias), id) == 0)
+			return 0;
+	}
+	if (!aliases || json_array_append_new(aliases, json_string(id)) < 0)
+		return lsp_error_no_memory(err, "peer");
+	save(peer);
+	return 0;
+}
+
+void lsp_torrent_games_share(
+	struct lsp_peer *peer, const char *game, const struct lsp_hash *content, json_t *trackers)
+{
+	json_t *record = want_record(peer, game, content);
+	json_object_set_new(record, "shared", json_true());
+	if (json_array_size(trackers))
+		json_object_set(record, "trackers", trackers);
+	save(peer);
+	lsp_torrent_games_ready(peer, game);
+}
+
+static bool remove_alias(json_t *record, const char *id)
+{
+	json_t *aliases = json_object_get(record, "aliases");
+	for (size_t i = 0; i < json_array_size(aliases); i++) {
+		const char *alias = json_string_value(json_array_get(aliases, i));
+		if (alias && strcmp(alias, id) == 0)
+			return json_array_remove(aliases, i) == 0;
+	}
+	return false;
+}
+
+bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id)
+{
+	struct lsp_torrent_games *games = peer->torrent_games;
+	const char *game;
+	json_t *record;
+	bool found = false;
+	json_object_foreach (games->records, game, record) {
+		bool own = has_text(record, "content", id);
+		if (own)
+			json_object_set_new(record, "shared", json_false());
+		found |= own | remove_alias(record, id);
+	}
+	json_object_del(games->seeds, id);
+	if (found)
+		save(peer);
+	return found;
+}
+
+/* ---- Seeding
+ * --------------------------------------------------------------------------------------------- */
+
+static json_t *seed_arguments(struct lsp_peer *peer, const char *game)
+{
+	json_t *trackers = lsp_torrent_games_trackers(peer, game);
+	json_t *arguments =
+		json_pack("{s:s, s:s, s:s, s:b, s:s}", "save_path", lsp_local_games_dir(peer),
+			"root", game, "have", "all", "transient", 1, "game", game);
+	if (arguments && json_array_size(trackers))
+		json_object_set(arguments, "trackers", trackers);
+	return arguments;
+}
+
+static bool is_seeded(const struct lsp_torrent_games *games, const char *id)
+{
+	return json_object_get(games->seeds, id) != NULL;
+}
+
+static void seed_own(struct lsp_peer *peer, const char *game, const struct lsp_manifest *manifest)
+{
+	char id[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(&manifest->content_id, id);
+	if (is_seeded(peer->torrent_games, id))
+		return;
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_ADD,
+		.arguments = seed_arguments(peer, game),
+		.manifest = lsp_manifest_ref(manifest),
+	};
+	struct lsp_error err = {0};
+	json_object_set_new(peer->torrent_games->seeds, id, json_string(game));
+	if (lsp_torrents_call(peer, &call, &err) < 0) {
+		json_object_del(peer->torrent_games->seeds, id);
+		lsp_log_warning("torrent", "%s is not seeded: %s", game, err.message);
+	}
+}
+
+/* An alias on its way from the disk into the session. */
+struct loading {
+	struct lsp_job job;
+	struct lsp_peer *peer;
+	char game[LSP_GAME_ID_MAX + 1];
+	char id[LSP_SHA256_HEX_SIZE];
+	char *path;
+	struct lsp_buffer bytes;
+};
+
+static void loading_free(struct loading *loading)
+{
+	lsp_buffer_done(&loading->bytes);
+	free(loading->path);
+	free(loading);
+}
+
+static void load(struct lsp_job *job)
+{
+	struct loading *loading = lsp_container_of(job, struct loading, job);
+	job->result = lsp_fs_read_file(loading->path, TORRENT_MAX, &loading->bytes, &job->error);
+}
+
+static void loaded(struct lsp_job *job)
+{
+	struct loading *loading = lsp_container_of(job, struct loading, job);
+	struct lsp_peer *peer = loading->peer;
+	/* It may have been withdrawn meanwhile. */
+	bool wanted = !peer->stopping && is_seeded(peer->torrent_games, loading->id);
+	if (job->result == 0 && wanted) {
+		struct lsp_torrent_call call = {
+			.command = LSP_TORRENT_ADD,
+			.arguments = seed_arguments(peer, loading->game),
+			.metainfo = loading->bytes,
+		};
+		loading->bytes = (struct lsp_buffer){0};
+		job->result = lsp_torrents_call(peer, &call, &job->error);
+	}
+	if (job->result < 0 && wanted) {
+		json_object_del(peer->torrent_games->seeds, loading->id);
+		lsp_log_warning("torrent", "%s is not seeded as %s: %s", loading->game, loading->id,
+			job->error.message);
+	}
+	loading_free(loading);
+}
+
+static void seed_alias(struct lsp_peer *peer, const char *game, const char *id)
+{
+	struct loading *loading;
+	struct lsp_error err = {0};
+	if (!is_id(id) || is_seeded(peer->torrent_games, id) ||
+		!(loading = calloc(1, sizeof *loading)))
+		return;
+	loading->peer = peer;
+	snprintf(loading->game, sizeof loading->game, "%s", game);
+	snprintf(loading->id, sizeof loading->id, "%s", id);
+	loading->path = alias_path(peer, id);
+	loading->job.work = load;
+	loading->job.done = loaded;
+	json_object_set_new(peer->torrent_games->seeds, id, json_string(game));
+	if (!loading->path ||
+		lsp_pool_submit(peer->state_pool, peer->core, &loading->job, &err) < 0) {
+		json_object_del(peer->torrent_games->seeds, id);
+		loading_free(loading);
+	}
+}
+
+void lsp_torrent_games_ready(struct lsp_peer *peer, const char *game)
+{
+	struct lsp_share *share = lsp_shares_find_game(peer->shares, game);
+	if (!share || !lsp_torrents_are_running(peer->torrents) || peer->stopping)
+		return;
+	const struct lsp_manifest *manifest = lsp_share_manifest(share);
+	json_t *record = record_of(peer, game, &manifest->content_id), *alias;
+	size_t index;
+	if (lsp_torrents_seed_all(peer->torrents) ||
+		json_is_true(json_object_get(record, "shared")))
+		seed_own(peer, game, manifest);
+	json_array_foreach (json_object_get(record, "aliases"), index, alias)
+		seed_alias(peer, game, json_string_value(alias));
+}
+
+void lsp_torrent_games_gone(struct lsp_peer *peer, const char *game)
+{
+	struct lsp_torrent_games *games = peer->torrent_games;
+	const char *id;
+	json_t *of;
+	void *next;
+	json_object_foreach_safe(games->seeds, next, id, of)
+	{
+		if (strcmp(json_string_value(of), game) != 0)
+			continue;
+		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", id));
+		json_object_del(games->seeds, id);
+	}
+}
+
+/* What was seeded only because of the setting. */
+static void drop_unasked(struct lsp_peer *peer)
+{
+	struct lsp_torrent_games *games = peer->torrent_games;
+	const char *id;
+	json_t *of;
+	void *next;
+	json_object_foreach_safe(games->seeds, next, id, of)
+	{
+		json_t *record = record_of(peer, json_string_value(of), NULL);
+		bool own = !has_text(record, "content", id) ||
+			   !json_is_true(json_object_get(record, "shared"));
+		json_t *aliases = json_object_get(record, "aliases"), *alias;
+		size_t index;
+		json_array_foreach (aliases, index, alias)
+			own &= strcmp(json_string_value(alias), id) != 0;
+		if (!own)
+			continue;
+		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", id));
+		json_object_del(games->seeds, id);
+	}
+}
+
+void lsp_torrent_games_mode_changed(struct lsp_peer *peer)
+{
+	struct lsp_share *share = NULL;
+	if (!peer->local || !lsp_torrents_are_running(peer->torrents))
+		return;
+	if (!lsp_torrents_seed_all(peer->torrents))
+		drop_unasked(peer);
+	while ((share = lsp_shares_next(peer->shares, share))) {
+		if (lsp_share_has_source(share))
+			lsp_torrent_games_ready(peer, lsp_share_game(share));
+	}
+}
+
+const char *lsp_torrent_games_seeded(const struct lsp_peer *peer, const char *id)
+{
+	return json_string_value(json_object_get(peer->torrent_games->seeds, id));
+}
+
+/* A torrent that left the session without our saying so is not seeded any more. */
+void lsp_torrent_games_event(
+	struct lsp_peer *peer, const char *name, const char *id, const json_t *event)
+{
+	const char *game = lsp_torrent_games_seeded(peer, id);
+	if (!game)
+		return;
+	if (strcmp(name, "torrent_state") == 0 && has_text(event, "state", "failed"))
+		lsp_log_warning("torrent", "%s is not seeded any more (%s)", game, id);
+}
+
+/* ---- The list of games
+ * ---------------------------------------------------------------------------------------- */
+
+static void add_torrent(const struct lsp_peer *peer, json_t *ids, const char *id, json_int_t *peers,
+	json_int_t *seeds)
+{
+	const json_t *known = lsp_torrents_known(peer->torrents, id);
+	json_array_append_new(ids, json_string(id));
+	*peers += json_integer_value(json_object_get(known, "peers"));
+	*seeds += json_integer_value(json_object_get(known, "seeds"));
+}
+
+json_t *lsp_torrent_games_json(const struct lsp_peer *peer, const char *game)
+{
+	json_t *record = record_of(peer, game, NULL), *alias;
+	struct lsp_share *share = lsp_shares_find_game(peer->shares, game);
+	char own[LSP_SHA256_HEX_SIZE] = "";
+	json_int_t peers = 0, seeds = 0;
+	size_t index;
+	if (share)
+		lsp_hash_to_hex(&lsp_share_manifest(share)->content_id, own);
+	else if (json_object_get(record, "content"))
+		snprintf(own, sizeof own, "%s",
+			json_string_value(json_object_get(record, "content")));
+	json_t *ids = json_array();
+	if (*own && lsp_torrents_known(peer->torrents, own))
+		add_torrent(peer, ids, own, &peers, &seeds);
+	json_array_foreach (json_object_get(record, "aliases"), index, alias)
+		add_torrent(peer, ids, json_string_value(alias), &peers, &seeds);
+	if (!json_array_size(ids)) {
+		json_decref(ids);
+		return NULL;
+	}
+	return json_pack("{s:o, s:I, s:I}", "torrents", ids, "peers", peers, "seeds", seeds);
+}
+
+void lsp_torrent_games_each(
+	const struct lsp_peer *peer, void (*call)(void *argument, const char *game), void *argument)
+{
+	const char *game;
+	json_t *record;
+	json_object_foreach (peer->torrent_games->records, game, record) {
+		if (json_array_size(json_object_get(record, "aliases")) &&
+			lsp_game_id_check(game, strlen(game), NULL) == 0)
+			call(argument, game);
+	}
+}

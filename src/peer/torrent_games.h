@@ -1,0 +1,81 @@
+/*
+ * Which torrents are which game, and seeding games in place.
+ *
+ * A game's content id is the info-hash of its own v2 torrent. Other torrents of the same files
+ * (hybrid ones, those of other makers) are its aliases. What a user shared or added is remembered
+ * in swarm.json of the state folder, by game: its content, whether it was shared, trackers, and the
+ * aliases, whose .torrent files lie in torrents/ beside it.
+ *
+ * A game that the library vouches for is seeded where it lies, every piece taken for granted and
+ * none read: all games while the setting `swarm` is lan, else those that were shared or came from
+ * a torrent. Before an operation changes a game's files, and when the library notices a change, its
+ * torrents leave the session; they come back when the content is known again. So seeding is in
+ * nobody's way, and never sends what is not the content.
+ *
+ * On the core loop.
+ */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/sha256.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct lsp_peer;
+struct lsp_torrent_games;
+
+LSP_MUST_CHECK int lsp_torrent_games_new(
+	struct lsp_peer *peer, struct lsp_torrent_games **ret_games, struct lsp_error *err);
+void lsp_torrent_games_free(struct lsp_torrent_games *games);
+
+/* ---- What the library has
+ * ----------------------------------------------------------------------------------- */
+
+/* Its content is here and vouched for (again). Does nothing for what is seeded already. */
+void lsp_torrent_games_ready(struct lsp_peer *peer, const char *game);
+/* Its content is not there any more, or an operation is about to change it. */
+void lsp_torrent_games_gone(struct lsp_peer *peer, const char *game);
+/* The setting changed, or the engine has just been started. */
+void lsp_torrent_games_mode_changed(struct lsp_peer *peer);
+/* From torrents.c: every event of the engine. */
+void lsp_torrent_games_event(
+	struct lsp_peer *peer, const char *name, const char *id, const json_t *event);
+
+/* The game that is seeded by this torrent, or NULL. Borrowed. */
+const char *lsp_torrent_games_seeded(const struct lsp_peer *peer, const char *id);
+
+/* ---- What is remembered
+ * --------------------------------------------------------------------------------------- */
+
+/* The user wants it to be seeded, and told to these trackers ([url], or NULL: as before). */
+void lsp_torrent_games_share(
+	struct lsp_peer *peer, const char *game, const struct lsp_hash *content, json_t *trackers);
+/*
+ * The torrent `id` has the files of this content. Its .torrent is kept. A record of another content
+ * of the game goes.
+ */
+LSP_MUST_CHECK int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, const char *id, const struct lsp_buffer *metainfo,
+	struct lsp_error *err);
+/* A torrent that the user removed: it is not seeded again. True if it was a game's. */
+bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id);
+
+/* The content that a torrent which the user added says the game has. */
+bool lsp_torrent_games_content(
+	const struct lsp_peer *peer, const char *game, struct lsp_hash *ret_content);
+/*
+ * The torrent to fetch that content by, and the path of its .torrent file: the alias that was added
+ * last. NULL: there is none, its own v2 torrent is it. The caller frees *ret_path.
+ */
+const char *lsp_torrent_games_alias(const struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, char **ret_path);
+/* Trackers of it, or NULL. Borrowed. */
+json_t *lsp_torrent_games_trackers(const struct lsp_peer *peer, const char *game);
+
+/* {"torrents": [id], "peers", "seeds"} for the Game object; NULL: no torrent is it. A new
+ * reference. */
+json_t *lsp_torrent_games_json(const struct lsp_peer *peer, const char *game);
+/* The games that torrents say there are: calls for each id. */
+void lsp_torrent_games_each(const struct lsp_peer *peer,
+	void (*call)(void *argument, const char *game), void *argument);

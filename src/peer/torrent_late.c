@@ -1,0 +1,334 @@
+#include "peer/torrent_late.h"
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "content/hasher.h"
+#include "content/redo.h"
+#include "content/stage.h"
+#include "peer/download.h"
+#include "peer/events.h"
+#include "peer/games.h"
+#include "peer/local.h"
+#include "peer/peer.h"
+#include "peer/torrent_games.h"
+#include "peer/torrents.h"
+#include "task/operation.h"
+#include "wire/path.h"
+
+#include <string.h>
+
+#include <utlist.h>
+
+#define FOLDER LSP_REDO_PRIVATE "/torrent"
+#define FILES FOLDER "/files"
+
+struct lsp_torrent_late {
+	struct lsp_torrent_late *prev, *next;
+	struct lsp_peer *peer;
+	char game[LSP_GAME_ID_MAX + 1];
+	char id[LSP_SHA256_HEX_SIZE]; /* "" until the engine has it */
+	struct lsp_operation *guard;
+	bool whole;  /* it has left the session, or is about to */
+	bool ending; /* cancelled, or failed: told already */
+	struct lsp_buffer metainfo;
+
+	/* The job that makes a stage of it. */
+	struct lsp_job job;
+	char *games_dir;
+	const struct lsp_manifest *manifest;
+};
+
+static void late_free(struct lsp_torrent_late *late)
+{
+	lsp_operation_unref(late->guard);
+	lsp_buffer_done(&late->metainfo);
+	lsp_manifest_unref(late->manifest);
+	free(late->games_dir);
+	free(late);
+}
+
+void lsp_torrent_late_free_all(struct lsp_peer *peer)
+{
+	struct lsp_torrent_late *late, *next;
+	DL_FOREACH_SAFE(peer->torrent_lates, late, next)
+	{
+		DL_DELETE(peer->torrent_lates, late);
+		late_free(late);
+	}
+}
+
+static void publish(struct lsp_torrent_late *late, const char *what, json_t *members)
+{
+	json_t *event = json_pack("{s:s, s:s}", "event", what, "game", late->game);
+	if (event && members)
+		json_object_update(event, members);
+	json_decref(members);
+	lsp_events_publish(late->peer->events, event);
+}
+
+/* The game is free again; whoever waits learns why. */
+static void finish(struct lsp_torrent_late *late, const struct lsp_error *error)
+{
+	struct lsp_peer *peer = late->peer;
+	DL_DELETE(peer->torrent_lates, late);
+	lsp_operation_unref(TAKE_PTR(late->guard));
+	lsp_games_publish_local(peer);
+	if (error)
+		publish(late, "download_failed",
+			json_pack("{s:o}", "error", lsp_error_to_json(error)));
+	late_free(late);
+}
+
+static int late_new(struct lsp_peer *peer, const char *game, struct lsp_torrent_late **ret_late,
+	struct lsp_error *err)
+{
+	struct lsp_torrent_late *late = calloc(1, sizeof *late);
+	if (!late || !(late->games_dir = strdup(lsp_local_games_dir(peer)))) {
+		free(late);
+		return lsp_error_no_memory(err, "peer");
+	}
+	late->peer = peer;
+	snprintf(late->game, sizeof late->game, "%s", game);
+	int r = lsp_operation_begin(
+		peer->operations, game, LSP_OPERATION_DOWNLOADING, peer->root, &late->guard, err);
+	if (r < 0) {
+		late_free(late);
+		return r;
+	}
+	DL_APPEND(peer->torrent_lates, late);
+	*ret_late = late;
+	return 0;
+}
+
+/* ---- Beginning
+ * -------------------------------------------------------------------------------------------- */
+
+static void added(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct lsp_torrent_late *late = argument;
+	if (!answer)
+		return;
+	const char *id = json_string_value(json_object_get(answer->value, "id"));
+	if (answer->result == 0 && id)
+		snprintf(late->id, sizeof late->id, "%s", id);
+	else
+		finish(late, &answer->error);
+}
+
+int lsp_torrent_late_start(
+	struct lsp_peer *peer, const char *game, struct lsp_buffer *metainfo, struct lsp_error *err)
+{
+	struct lsp_torrent_late *late;
+	int r = late_new(peer, game, &late, err);
+	if (r < 0)
+		return r;
+	_cleanup_free_ char *folder =
+		lsp_text_format("%s/%s/" FOLDER, lsp_local_games_dir(peer), game);
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_ADD,
+		.arguments = json_pack("{s:s, s:s, s:s, s:o}", "save_path", folder ? folder : "",
+			"root", "files", "game", game, "peers", lsp_torrents_lan_peers(peer)),
+		.metainfo = *metainfo,
+		.done = added,
+		.argument = late,
+	};
+	*metainfo = (struct lsp_buffer){0};
+	r = lsp_torrents_call(peer, &call, err);
+	if (r < 0)
+		finish(late, NULL);
+	else
+		publish(late, "download_begin", NULL);
+	return r;
+}
+
+/* A stored torrent that the engine brought back, if it is one of these. */
+static void adopt(struct lsp_peer *peer, const char *id, const json_t *status)
+{
+	const char *game = json_string_value(json_object_get(status, "game"));
+	const char *path = json_string_value(json_object_get(status, "save_path"));
+	struct lsp_torrent_late *late;
+	struct lsp_error err = {0};
+	if (!game || !path || lsp_game_id_check(game, strlen(game), NULL) < 0)
+		return;
+	_cleanup_free_ char *folder =
+		lsp_text_format("%s/%s/" FOLDER, lsp_local_games_dir(peer), game);
+	if (!folder || strcmp(folder, path) != 0)
+		return;
+	DL_FOREACH(peer->torrent_lates, late)
+	{
+		if (strcmp(late->game, game) == 0)
+			return;
+	}
+	if (late_new(peer, game, &late, &err) < 0)
+		lsp_log_warning("torrent", "%s: %s", game, err.message);
+	else
+		snprintf(late->id, sizeof late->id, "%s", id);
+}
+
+/* ---- All of it is here
+ * ----------------------------------------------------------------------------------------- */
+
+static int replace_stage(int game, const struct lsp_manifest *manifest, struct lsp_error *err)
+{
+	_cleanup_stage_ struct lsp_stage *stage = NULL;
+	int r = lsp_stage_remove(game, err);
+	if (r == 0)
+		r = lsp_stage_open(game, manifest, &stage, err);
+	if (r == 0)
+		r = lsp_fs_remove_tree_below(game, LSP_STAGE_FOLDER "/files", err);
+	if (r == 0)
+		r = lsp_fs_rename_below(game, FILES, game, LSP_STAGE_FOLDER "/files", err);
+	if (r == 0)
+		(void)!lsp_fs_remove_tree_below(game, FOLDER, NULL);
+	return r;
+}
+
+static void make_stage(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	_cleanup_hashed_ struct lsp_hashed hashed = {0};
+	_cleanup_free_ char *path = lsp_text_format("%s/%s", late->games_dir, late->game);
+	_cleanup_close_ int game = -1, files = -1;
+	struct lsp_error *err = &job->error;
+	struct lsp_hasher_options options = {0};
+	int r = path ? lsp_fs_open_dir(path, &game, err) : lsp_error_no_memory(err, "peer");
+	if (r == 0)
+		r = lsp_fs_open_dir_below(game, FILES, &files, err);
+	if (r == 0)
+		r = lsp_hasher_run(files, late->game, &options, job->token, &hashed, err);
+	if (r == 0)
+		r = replace_stage(game, hashed.manifest, err);
+	if (r == 0)
+		late->manifest = lsp_manifest_ref(hashed.manifest);
+	job->result = r;
+}
+
+/* The download that commits what is there. */
+static void stage_made(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	struct lsp_peer *peer = late->peer;
+	struct lsp_error err = job->error;
+	int r = job->result;
+	if (peer->stopping)
+		return;
+	if (r == 0)
+		r = lsp_torrent_games_add_alias(peer, late->game, &late->manifest->content_id,
+			late->id, &late->metainfo, &err);
+	if (r < 0) {
+		lsp_log_warning("torrent", "%s: %s", late->game, err.message);
+		finish(late, &err);
+		return;
+	}
+	struct lsp_download_options options = {
+		.content = &late->manifest->content_id,
+		.purpose = LSP_DOWNLOAD_ONLY,
+		.engine = LSP_ENGINE_SWARM,
+		.manifest = late->manifest,
+	};
+	lsp_operation_end(late->guard);
+	r = lsp_download_start(peer, late->game, &options, NULL, &err);
+	finish(late, r < 0 ? &err : NULL);
+}
+
+static void removed(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct lsp_torrent_late *late = argument;
+	struct lsp_error err = {0};
+	if (!answer)
+		return;
+	late->job = (struct lsp_job){
+		.work = make_stage, .done = stage_made, .token = lsp_operation_token(late->guard)};
+	if (lsp_pool_submit(late->peer->disk, late->peer->core, &late->job, &err) < 0)
+		finish(late, &err);
+}
+
+static void exported(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct lsp_torrent_late *late = argument;
+	struct lsp_error err = {0};
+	if (!answer)
+		return;
+	if (answer->result < 0) {
+		finish(late, &answer->error);
+		return;
+	}
+	late->metainfo = answer->bytes;
+	answer->bytes = (struct lsp_buffer){0};
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_REMOVE,
+		.arguments = json_pack("{s:s}", "torrent", late->id),
+		.done = removed,
+		.argument = late,
+	};
+	if (lsp_torrents_call(late->peer, &call, &err) < 0)
+		finish(late, &err);
+}
+
+static void take_over(struct lsp_torrent_late *late)
+{
+	struct lsp_error err = {0};
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_EXPORT,
+		.arguments = json_pack("{s:s}", "torrent", late->id),
+		.done = exported,
+		.argument = late,
+	};
+	late->whole = true;
+	if (lsp_torrents_call(late->peer, &call, &err) < 0)
+		finish(late, &err);
+}
+
+/* ---- Events, and the user's cancel
+ * --------------------------------------------------------------------------------- */
+
+static void progress(struct lsp_torrent_late *late, const json_t *event)
+{
+	json_t *rate = json_object_get(event, "download_rate");
+	publish(late, "download_progress",
+		json_pack("{s:O?, s:O?, s:O?, s:O?, s:O?, s:s, s:s}", "done",
+			json_object_get(event, "done"), "total", json_object_get(event, "total"),
+			"rate", rate, "eta_s", json_object_get(event, "eta_s"), "sources",
+			json_object_get(event, "peers"), "phase", "downloading", "engine",
+			"swarm"));
+}
+
+void lsp_torrent_late_event(
+	struct lsp_peer *peer, const char *name, const char *id, const json_t *event)
+{
+	struct lsp_torrent_late *late;
+	if (strcmp(name, "torrent_added") == 0)
+		adopt(peer, id, json_object_get(event, "status"));
+	DL_FOREACH(peer->torrent_lates, late)
+	{
+		if (*id && strcmp(late->id, id) == 0)
+			break;
+	}
+	if (!late || late->whole || late->ending)
+		return;
+	const char *state = json_string_value(json_object_get(event, "state"));
+	bool seeds = strcmp(name, "torrent_state") == 0 && state &&
+		     (strcmp(state, "seeding") == 0 || strcmp(state, "completed") == 0);
+	if (strcmp(name, "torrent_progress") == 0)
+		progress(late, event);
+	else if (seeds || strcmp(name, "torrent_completed") == 0)
+		take_over(late);
+}
+
+void lsp_torrent_late_tick(struct lsp_peer *peer)
+{
+	struct lsp_torrent_late *late, *next;
+	struct lsp_error err = {0};
+	DL_FOREACH_SAFE(peer->torrent_lates, late, next)
+	{
+		if (!late->id[0] || late->whole || late->ending ||
+			!lsp_cancel_requested(lsp_operation_token(late->guard)))
+			continue;
+		late->ending = true;
+		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE,
+			json_pack("{s:s, s:b}", "torrent", late->id, "data", 1));
+		lsp_error_set(&err, "peer", LSP_E_CANCELLED, "cancelled");
+		finish(late, &err);
+	}
+}

@@ -1,0 +1,30 @@
+/*
+ * A game whose content is known only once all of it is here: it comes by a v1 torrent, or by one
+ * with pieces longer than a game's.
+ *
+ * The torrent engine downloads it into `<game>/.lanspread/torrent/files`, as one of its own stored
+ * torrents, so that it goes on after a restart by itself; the game is *downloading* meanwhile.
+ * When it is whole, the torrent leaves the session, the files are hashed into a manifest, they
+ * become the game's stage, and a download of that content finds every chunk there and commits.
+ *
+ * On the core loop; hashing is a task of its own.
+ */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+#include <jansson.h>
+
+struct lsp_peer;
+
+/* The bytes of the .torrent are taken over. */
+LSP_MUST_CHECK int lsp_torrent_late_start(struct lsp_peer *peer, const char *game,
+	struct lsp_buffer *metainfo, struct lsp_error *err);
+/* From torrent_add.c: every event of the engine. */
+void lsp_torrent_late_event(
+	struct lsp_peer *peer, const char *name, const char *id, const json_t *event);
+/* Once a second: has the user cancelled one? */
+void lsp_torrent_late_tick(struct lsp_peer *peer);
+/* After the loop has ended. */
+void lsp_torrent_late_free_all(struct lsp_peer *peer);

@@ -1,0 +1,575 @@
+#include "peer/torrents.h"
+
+#include "base/log.h"
+#include "base/text.h"
+#include "net/address.h"
+#include "peer/events.h"
+#include "peer/peer.h"
+#include "peer/runtime.h"
+#include "peer/session.h"
+#include "peer/torrent_add.h"
+#include "peer/torrent_fetch.h"
+#include "peer/torrent_games.h"
+#include "peer/torrent_late.h"
+#include "store/config.h"
+#include "wire/message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#define CONFIGURATION_FILE "torrent.json"
+#define RESUME_FOLDER "torrent"
+
+/* A call on its way through the engine, and back to the loop. */
+struct box {
+	struct box *prev, *next; /* of the open ones */
+	struct lsp_torrents *owner;
+	struct lsp_torrent_answer answer;
+	void (*done)(void *argument, struct lsp_torrent_answer *answer);
+	void *argument;
+	struct lsp_post post;
+};
+
+struct lsp_torrents {
+	struct lsp_peer *peer;
+	struct lsp_torrent_engine *engine; /* NULL: not started */
+	struct box *open;
+	json_t *configuration; /* the user's */
+	json_t *known;         /* torrent → what its events said */
+	char mode[16];         /* that the engine was told of */
+	uint64_t limit_up, limit_down;
+	bool pause_uploads, asked_port;
+	uint16_t port;
+	uint64_t sessions; /* that were open when `port` was asked for */
+};
+
+int lsp_torrents_new(
+	struct lsp_peer *peer, struct lsp_torrents **ret_torrents, struct lsp_error *err)
+{
+	struct lsp_torrents *torrents = calloc(1, sizeof *torrents);
+	if (!torrents || !(torrents->known = json_object())) {
+		free(torrents);
+		return lsp_error_no_memory(err, "peer");
+	}
+	torrents->peer = peer;
+	torrents->configuration = lsp_peer_load_json(peer, CONFIGURATION_FILE);
+	*ret_torrents = torrents;
+	return 0;
+}
+
+static void box_free(struct box *box)
+{
+	json_decref(box->answer.value);
+	lsp_buffer_done(&box->answer.bytes);
+	free(box);
+}
+
+void lsp_torrents_free(struct lsp_torrents *torrents)
+{
+	if (!torrents)
+		return;
+	lsp_torrent_engine_free(torrents->engine);
+	struct box *box, *next;
+	DL_FOREACH_SAFE(torrents->open, box, next)
+	{
+		DL_DELETE(torrents->open, box);
+		if (box->done)
+			box->done(box->argument, NULL);
+		box_free(box);
+	}
+	json_decref(torrents->configuration);
+	json_decref(torrents->known);
+	free(torrents);
+}
+
+/* ---- Events
+ * --------------------------------------------------------------------------------------------- */
+
+/* An event on its way from the engine's thread. */
+struct news {
+	struct lsp_peer *peer;
+	json_t *event;
+	struct lsp_post post;
+};
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "";
+}
+
+/* Members of an event that are kept for whoever asks. */
+static void remember(struct lsp_torrents *torrents, const char *id, const json_t *from)
+{
+	static const char *const keys[] = {"state", "peers", "seeds", "download_rate",
+		"upload_rate", "game", "name", "error", "done", "total"};
+	json_t *known = json_object_get(torrents->known, id);
+	if (!known) {
+		known = json_object();
+		json_object_set_new(torrents->known, id, known);
+	}
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(keys); i++) {
+		json_t *value = json_object_get(from, keys[i]);
+		if (value)
+			json_object_set(known, keys[i], value);
+	}
+}
+
+static bool is_lasting(const char *name)
+{
+	static const char *const lasting[] = {"torrent_added", "torrent_removed", "torrent_state",
+		"torrent_completed", "torrent_error", "torrent_session_error"};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(lasting); i++) {
+		if (strcmp(lasting[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void take_event(void *argument)
+{
+	struct news *news = argument;
+	struct lsp_peer *peer = news->peer;
+	json_t *event = news->event;
+	free(news);
+	if (peer->stopping) {
+		json_decref(event);
+		return;
+	}
+	struct lsp_torrents *torrents = peer->torrents;
+	const char *name = text_of(event, "event"), *id = text_of(event, "torrent");
+	if (*id && strcmp(name, "torrent_removed") == 0)
+		json_object_del(torrents->known, id);
+	else if (*id && strcmp(name, "torrent_added") == 0)
+		remember(torrents, id, json_object_get(event, "status"));
+	else if (*id)
+		remember(torrents, id, event);
+	lsp_torrent_fetch_event(peer, name, id, event);
+	lsp_torrent_games_event(peer, name, id, event);
+	lsp_torrent_add_event(peer, name, id, event);
+	if (is_lasting(name))
+		lsp_events_publish_final(peer->events, event);
+	else
+		lsp_events_publish(peer->events, event);
+}
+
+/* On the engine's thread. */
+static void event_came(void *argument, json_t *event)
+{
+	struct lsp_peer *peer = argument;
+	struct news *news = calloc(1, sizeof *news);
+	if (!news) {
+		json_decref(event);
+		return;
+	}
+	news->peer = peer;
+	news->event = event;
+	if (lsp_loop_post_node(peer->core, &news->post, take_event, news, NULL) < 0) {
+		json_decref(event);
+		free(news);
+	}
+}
+
+const json_t *lsp_torrents_known(const struct lsp_torrents *torrents, const char *id)
+{
+	return json_object_get(torrents->known, id);
+}
+
+const char *lsp_torrents_resolve(const struct lsp_torrents *torrents, const char *prefix)
+{
+	const char *id, *found = NULL;
+	json_t *known;
+	size_t size = strlen(prefix);
+	if (size < 6)
+		return NULL;
+	json_object_foreach (torrents->known, id, known) {
+		if (strncasecmp(id, prefix, size) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = id;
+	}
+	return found;
+}
+
+/* ---- Calls
+ * ---------------------------------------------------------------------------------------------- */
+
+static void deliver(void *argument)
+{
+	struct box *box = argument;
+	struct lsp_torrents *torrents = box->owner;
+	if (torrents->peer->stopping)
+		return; /* lsp_torrents_free ends it */
+	DL_DELETE(torrents->open, box);
+	if (box->done)
+		box->done(box->argument, &box->answer);
+	else if (box->answer.result < 0 && box->answer.result != -LSP_E_NOT_FOUND)
+		lsp_log_warning("torrent", "%s", box->answer.error.message);
+	box_free(box);
+}
+
+/* On the engine's thread. */
+static void answered(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct box *box = argument;
+	box->answer = *answer;
+	answer->value = NULL;
+	answer->bytes = (struct lsp_buffer){0};
+	/* Refused: the loop has ended, and lsp_torrents_free finds the box among the open ones. */
+	(void)!lsp_loop_post_node(box->owner->peer->core, &box->post, deliver, box, NULL);
+}
+
+static void call_done(struct lsp_torrent_call *call)
+{
+	json_decref(call->arguments);
+	lsp_manifest_unref(call->manifest);
+	lsp_buffer_done(&call->metainfo);
+	lsp_bitmap_done(&call->have);
+	*call = (struct lsp_torrent_call){0};
+}
+
+static struct lsp_config *config_of(const struct lsp_torrents *torrents)
+{
+	return lsp_runtime_config(torrents->peer->runtime);
+}
+
+static const char *mode_of(const struct lsp_torrents *torrents)
+{
+	return lsp_config_text(config_of(torrents), LSP_SETTING_SWARM);
+}
+
+json_t *lsp_torrents_effective(const char *mode, json_t *user)
+{
+	json_t *effective = json_pack("{s:s}", "mode", mode);
+	if (effective && user)
+		json_object_update(effective, user);
+	return effective;
+}
+
+static void tell_limits(struct lsp_torrents *torrents);
+
+static int start(struct lsp_torrents *torrents, struct lsp_error *err)
+{
+	struct lsp_peer *peer = torrents->peer;
+	if (torrents->engine)
+		return 0;
+	if (peer->stopping)
+		return lsp_error_set(err, "torrent", LSP_E_CLOSED, "the peer is stopping");
+	_cleanup_free_ char *folder = lsp_text_format("%s/" RESUME_FOLDER, peer->state_dir);
+	json_t *configuration = lsp_torrents_effective(mode_of(torrents), torrents->configuration);
+	struct lsp_torrent_options options = {
+		.tasks = peer->tasks,
+		.supervisor = lsp_runtime_supervisor(peer->runtime),
+		.resume_dir = folder,
+		.configuration = configuration,
+		.event = event_came,
+		.event_argument = peer,
+	};
+	int r = folder && configuration ? lsp_torrent_engine_start(&options, &torrents->engine, err)
+					: lsp_error_no_memory(err, "peer");
+	json_decref(configuration);
+	if (r < 0)
+		return r;
+	snprintf(torrents->mode, sizeof torrents->mode, "%s", mode_of(torrents));
+	lsp_log_info("torrent", "the torrent engine runs (%s)", torrents->mode);
+	tell_limits(torrents);
+	lsp_torrent_games_mode_changed(peer);
+	return 0;
+}
+
+int lsp_torrents_call(struct lsp_peer *peer, struct lsp_torrent_call *call, struct lsp_error *err)
+{
+	struct lsp_torrents *torrents = peer->torrents;
+	struct box *box = calloc(1, sizeof *box);
+	int r = box ? start(torrents, err) : lsp_error_no_memory(err, "peer");
+	if (r < 0) {
+		free(box);
+		call_done(call);
+		return r;
+	}
+	box->owner = torrents;
+	box->done = call->done;
+	box->argument = call->argument;
+	call->done = answered;
+	call->argument = box;
+	/* Before the call: its completion may be quicker than we are. */
+	DL_APPEND(torrents->open, box);
+	r = lsp_torrent_call(torrents->engine, call, err);
+	if (r < 0) {
+		DL_DELETE(torrents->open, box);
+		free(box);
+	}
+	return r;
+}
+
+void lsp_torrents_tell(struct lsp_peer *peer, enum lsp_torrent_command command, json_t *arguments)
+{
+	struct lsp_torrent_call call = {.command = command, .arguments = arguments};
+	struct lsp_error err = {0};
+	if (lsp_torrents_call(peer, &call, &err) < 0)
+		lsp_log_warning("torrent", "%s", err.message);
+}
+
+int lsp_torrents_ensure(struct lsp_torrents *torrents, struct lsp_error *err)
+{
+	return start(torrents, err);
+}
+
+bool lsp_torrents_are_running(const struct lsp_torrents *torrents)
+{
+	return torrents->engine != NULL;
+}
+
+bool lsp_torrents_seed_all(const struct lsp_torrents *torrents)
+{
+	return strcmp(mode_of(torrents), "lan") == 0;
+}
+
+uint16_t lsp_torrents_port(const struct lsp_torrents *torrents)
+{
+	return torrents ? torrents->port : 0;
+}
+
+/* ---- Settings
+ * ------------------------------------------------------------------------------------------- */
+
+static void tell_configuration(struct lsp_torrents *torrents)
+{
+	snprintf(torrents->mode, sizeof torrents->mode, "%s", mode_of(torrents));
+	lsp_torrents_tell(torrents->peer, LSP_TORRENT_CONFIGURE,
+		json_pack("{s:o}", "configuration",
+			lsp_torrents_effective(torrents->mode, torrents->configuration)));
+	torrents->sessions = 0; /* it may listen elsewhere now */
+}
+
+/* The limits of this peer hold for each engine by itself. */
+static void tell_limits(struct lsp_torrents *torrents)
+{
+	struct lsp_config *config = config_of(torrents);
+	uint64_t up = lsp_config_number(config, LSP_SETTING_LIMIT_UP);
+	uint64_t down = lsp_config_number(config, LSP_SETTING_LIMIT_DOWN);
+	bool pause = lsp_config_switch(config, LSP_SETTING_PAUSE_UPLOADS);
+	if (up == torrents->limit_up && down == torrents->limit_down &&
+		pause == torrents->pause_uploads)
+		return;
+	torrents->limit_up = up;
+	torrents->limit_down = down;
+	torrents->pause_uploads = pause;
+	/* Nothing at all cannot be said: one byte a second is as near as it gets. */
+	lsp_torrents_tell(torrents->peer, LSP_TORRENT_LIMITS,
+		json_pack("{s:I, s:I}", "max_upload",
+			(json_int_t)(pause ? 1 : LSP_MIN(up, (uint64_t)INT32_MAX)), "max_download",
+			(json_int_t)LSP_MIN(down, (uint64_t)INT32_MAX)));
+}
+
+void lsp_torrents_apply(struct lsp_torrents *torrents)
+{
+	struct lsp_error err = {0};
+	bool wanted = strcmp(mode_of(torrents), "off") != 0;
+	if (wanted && !torrents->engine && start(torrents, &err) < 0) {
+		lsp_peer_warn(torrents->peer, "the torrent engine does not start: %s", err.message);
+		return;
+	}
+	if (!torrents->engine)
+		return;
+	if (strcmp(torrents->mode, mode_of(torrents)) != 0)
+		tell_configuration(torrents);
+	tell_limits(torrents);
+	lsp_torrent_games_mode_changed(torrents->peer);
+}
+
+json_t *lsp_torrents_configuration(const struct lsp_torrents *torrents)
+{
+	return torrents->configuration;
+}
+
+int lsp_torrents_configure(struct lsp_torrents *torrents, json_t *configuration,
+	void (*done)(void *argument, struct lsp_torrent_answer *answer), void *argument,
+	struct lsp_error *err)
+{
+	json_t *effective = lsp_torrents_effective(mode_of(torrents), configuration);
+	int r = effective ? lsp_torrent_configuration_check(effective, err)
+			  : lsp_error_no_memory(err, "peer");
+	if (r < 0) {
+		json_decref(effective);
+		return r;
+	}
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_CONFIGURE,
+		.arguments = json_pack("{s:o}", "configuration", effective),
+		.done = done,
+		.argument = argument,
+	};
+	r = lsp_torrents_call(torrents->peer, &call, err);
+	if (r < 0)
+		return r;
+	json_decref(torrents->configuration);
+	torrents->configuration = json_incref(configuration);
+	torrents->sessions = 0;
+	lsp_peer_save_json(torrents->peer, CONFIGURATION_FILE, json_incref(configuration));
+	return 0;
+}
+
+/* ---- The port, and who has one
+ * --------------------------------------------------------------------------------- */
+
+/* The port of "address:port"; 0 where there is none. */
+static uint16_t port_in(const char *text)
+{
+	const char *colon = text ? strrchr(text, ':') : NULL;
+	unsigned long port = colon ? strtoul(colon + 1, NULL, 10) : 0;
+	return port <= UINT16_MAX ? (uint16_t)port : 0;
+}
+
+static void tell_port(struct lsp_torrents *torrents, uint16_t port)
+{
+	if (torrents->port == port)
+		return;
+	torrents->port = port;
+	struct lsp_request request = {.type = LSP_REQUEST_TORRENT_PORT};
+	request.torrent_port.port = port;
+	lsp_sessions_tell_all(torrents->peer, &request);
+}
+
+static void inspected(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct lsp_torrents *torrents = argument;
+	if (!answer)
+		return;
+	torrents->asked_port = false;
+	json_t *listen = json_object_get(answer->value, "listen"), *address;
+	uint16_t port = 0;
+	size_t index;
+	json_array_foreach (listen, index, address) {
+		if (!port)
+			port = port_in(json_string_value(address));
+	}
+	if (answer->result == 0)
+		tell_port(torrents, port);
+	if (!port)
+		torrents->sessions = 0; /* not yet: ask again */
+}
+
+static void ask_port(struct lsp_torrents *torrents)
+{
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_INSPECT, .done = inspected, .argument = torrents};
+	torrents->asked_port = lsp_torrents_call(torrents->peer, &call, NULL) == 0;
+}
+
+void lsp_torrents_tick(struct lsp_torrents *torrents)
+{
+	struct lsp_torrent_counters counters = {0};
+	if (!torrents->engine)
+		return;
+	lsp_torrent_counters(torrents->engine, &counters);
+	if (!counters.session_open) {
+		torrents->sessions = 0;
+		tell_port(torrents, 0);
+	} else if (torrents->sessions != counters.sessions && !torrents->asked_port) {
+		torrents->sessions = counters.sessions;
+		ask_port(torrents);
+	}
+	lsp_torrent_fetch_tick(torrents->peer);
+	lsp_torrent_late_tick(torrents->peer);
+}
+
+json_t *lsp_torrents_lan_peers(struct lsp_peer *peer)
+{
+	char address[LSP_ADDRESS_TEXT_MAX];
+	json_t *list = json_array();
+	for (struct lsp_session *s = peer->sessions; s; s = lsp_session_next(s)) {
+		if (lsp_session_is_established(s) && lsp_session_torrent_address(s, address))
+			json_array_append_new(list, json_string(address));
+	}
+	return list;
+}
+
+/* Only who downloads has to dial: the others wait to be found. */
+static bool wants_peers(const json_t *known)
+{
+	const char *state = text_of(known, "state");
+	return strcmp(state, "downloading") == 0 || strcmp(state, "fetching_metadata") == 0;
+}
+
+void lsp_torrents_peer_came(struct lsp_torrents *torrents, struct lsp_session *session)
+{
+	char address[LSP_ADDRESS_TEXT_MAX];
+	const char *id;
+	json_t *known;
+	if (!torrents || !torrents->engine || !lsp_session_torrent_address(session, address))
+		return;
+	json_object_foreach (torrents->known, id, known) {
+		if (wants_peers(known))
+			lsp_torrents_tell(torrents->peer, LSP_TORRENT_ADD_PEERS,
+				json_pack("{s:s, s:[s]}", "torrent", id, "peers", address));
+	}
+}
+
+/* ---- What it looks like
+ * --------------------------------------------------------------------------------------- */
+
+void lsp_torrents_add_degraded(const struct lsp_torrents *torrents, json_t *degraded)
+{
+	uint32_t bits = torrents->engine ? lsp_torrent_health(torrents->engine) : 0;
+	for (int i = 0; i < LSP_TORRENT_COMPONENT_COUNT; i++) {
+		if (bits & UINT32_C(1) << i)
+			json_array_append_new(degraded,
+				json_sprintf("torrent_%s",
+					lsp_torrent_component_name((enum lsp_torrent_component)i)));
+	}
+}
+
+static json_t *health_json(const struct lsp_torrents *torrents)
+{
+	uint32_t bits = lsp_torrent_health(torrents->engine);
+	json_t *list = json_array();
+	for (int i = 0; i < LSP_TORRENT_COMPONENT_COUNT; i++) {
+		if (bits & UINT32_C(1) << i)
+			json_array_append_new(list, json_string(lsp_torrent_component_name(
+							    (enum lsp_torrent_component)i)));
+	}
+	return json_pack("{s:s, s:o}", "state", bits ? "degraded" : "ok", "degraded", list);
+}
+
+json_t *lsp_torrents_status_json(const struct lsp_torrents *torrents)
+{
+	struct lsp_torrent_counters c = {0};
+	if (!torrents->engine)
+		return json_null();
+	lsp_torrent_counters(torrents->engine, &c);
+	json_t *status =
+		json_pack("{s:s, s:b, s:i, s:o}", "mode", mode_of(torrents), "session_open",
+			c.session_open, "port", torrents->port, "health", health_json(torrents));
+	const struct {
+		const char *key;
+		uint64_t value;
+	} numbers[] = {
+		{"torrents", c.torrents},
+		{"downloading", c.downloading},
+		{"seeding", c.seeding},
+		{"failed", c.failed},
+		{"peers", c.peers},
+		{"sent", c.sent},
+		{"received", c.received},
+		{"upload_rate", c.upload_rate},
+		{"download_rate", c.download_rate},
+		{"alerts", c.alerts},
+		{"alerts_dropped", c.alerts_dropped},
+		{"commands", c.commands},
+		{"samples", c.samples},
+		{"samples_coalesced", c.samples_coalesced},
+		{"resume_saved", c.resume_saved},
+		{"resume_failed", c.resume_failed},
+		{"quarantined", c.quarantined},
+		{"restored", c.restored},
+		{"sessions", c.sessions},
+	};
+	for (size_t i = 0; status && i < LSP_ARRAY_SIZE(numbers); i++)
+		json_object_set_new(
+			status, numbers[i].key, json_integer((json_int_t)numbers[i].value));
+	return status;
+}
