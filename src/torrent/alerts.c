@@ -23,9 +23,9 @@ static void take_status(struct lsp_torrent_engine *engine, struct lsp_torrent *t
 	bool lacks =
 		status->state == LSP_SHIM_STATE_DOWNLOADING && !(status->flags & LSP_SHIM_FINISHED);
 	if (lacks && torrent->record.completed &&
-		lsp_record_set(&torrent->record, "completed", NULL, NULL) == 0)
+		lsp_torrent_record_set(&torrent->record, "completed", NULL, NULL) == 0)
 		torrent->record_dirty = true; /* a new run of the download */
-	lsp_limits_count(engine, torrent);
+	lsp_torrent_limits_count(engine, torrent);
 	lsp_report_status_taken(engine, torrent);
 }
 
@@ -109,7 +109,7 @@ static void on_finished(struct lsp_torrent_engine *engine, struct lsp_torrent *t
 	if (torrent->record.completed || torrent->removing || !is_done)
 		return;
 	json_t *now = json_integer((json_int_t)(lsp_wall(engine->clock) / LSP_SECOND));
-	if (lsp_record_set(&torrent->record, "completed", now, NULL) < 0)
+	if (lsp_torrent_record_set(&torrent->record, "completed", now, NULL) < 0)
 		return;
 	lsp_engine_emit(engine,
 		json_pack("{s:s, s:s, s:s, s:o, s:o}", "event", "torrent_completed", "torrent",
@@ -158,7 +158,7 @@ static void on_moved(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 {
 	json_t *path = lsp_translate_text(alert->text);
 	struct lsp_error err = {0};
-	if (lsp_record_set(&torrent->record, "save_path", path, &err) < 0)
+	if (lsp_torrent_record_set(&torrent->record, "save_path", path, &err) < 0)
 		lsp_log_warning(DOMAIN, "where a torrent is cannot be kept: %s", err.message);
 	lsp_session_write_record(engine, torrent);
 	lsp_session_save(engine, torrent);

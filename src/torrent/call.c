@@ -7,7 +7,7 @@
 #define DOMAIN LSP_TORRENT_DOMAIN
 
 static const struct {
-	lsp_call_handler handler;
+	lsp_torrent_call_handler handler;
 	bool needs_session;
 } commands[LSP_TORRENT_COMMAND_COUNT] = {
 	[LSP_TORRENT_ADD] = {lsp_torrent_command_add, true},
@@ -52,7 +52,7 @@ static int need_session(
 		"the torrent engine is not available: %.300s", why.message);
 }
 
-void lsp_call_begin(struct lsp_torrent_engine *engine, struct lsp_call *call)
+void lsp_torrent_call_begin(struct lsp_torrent_engine *engine, struct lsp_call *call)
 {
 	struct lsp_error err = {0};
 	enum lsp_torrent_command command = call->call.command;
@@ -60,12 +60,12 @@ void lsp_call_begin(struct lsp_torrent_engine *engine, struct lsp_call *call)
 	if (r == 0)
 		r = commands[command].handler(engine, call, &err);
 	if (r <= 0)
-		lsp_call_end(engine, call, r, &err);
+		lsp_torrent_call_end(engine, call, r, &err);
 }
 
 /* ---- Waiting ----------------------------------------------------------------------------- */
 
-int lsp_call_wait_for(struct lsp_torrent_engine *engine, struct lsp_call *call,
+int lsp_torrent_call_wait_for(struct lsp_torrent_engine *engine, struct lsp_call *call,
 	const struct lsp_torrent *torrent, uint64_t alerts)
 {
 	call->number = torrent->number;
@@ -122,7 +122,7 @@ void lsp_calls_on_alert(struct lsp_torrent_engine *engine, const struct lsp_shim
 		next = call->next;
 		if (r == 0 && torrent && call->call.command != LSP_TORRENT_REMOVE)
 			call->answer.value = lsp_report_status(engine, torrent);
-		lsp_call_end(engine, call, r, &err);
+		lsp_torrent_call_end(engine, call, r, &err);
 	}
 }
 
@@ -144,7 +144,7 @@ static void end_waiting(
 	for (struct lsp_call *call = ended, *next; call; call = next) {
 		struct lsp_error err = *error;
 		next = call->next;
-		lsp_call_end(engine, call, -err.code, &err);
+		lsp_torrent_call_end(engine, call, -err.code, &err);
 	}
 }
 
@@ -162,7 +162,7 @@ void lsp_calls_fail_all(struct lsp_torrent_engine *engine, const struct lsp_erro
 	for (struct lsp_call *call = lsp_engine_take_calls(engine), *next; call; call = next) {
 		struct lsp_error err = *error;
 		next = call->next;
-		lsp_call_end(engine, call, -err.code, &err);
+		lsp_torrent_call_end(engine, call, -err.code, &err);
 	}
 }
 
@@ -174,8 +174,8 @@ static const json_t *argument(const struct lsp_call *call, const char *key)
 	return value && !json_is_null(value) ? value : NULL;
 }
 
-int lsp_call_text(const struct lsp_call *call, const char *key, bool required, const char **value,
-	struct lsp_error *err)
+int lsp_torrent_call_text(const struct lsp_call *call, const char *key, bool required,
+	const char **value, struct lsp_error *err)
 {
 	const json_t *given = argument(call, key);
 	const char *text = json_string_value(given);
@@ -190,7 +190,7 @@ int lsp_call_text(const struct lsp_call *call, const char *key, bool required, c
 	return 0;
 }
 
-int lsp_call_switch(
+int lsp_torrent_call_switch(
 	const struct lsp_call *call, const char *key, bool *value, struct lsp_error *err)
 {
 	const json_t *given = argument(call, key);
@@ -201,8 +201,8 @@ int lsp_call_switch(
 	return 0;
 }
 
-int lsp_call_number(const struct lsp_call *call, const char *key, uint64_t max, uint64_t *value,
-	bool *ret_given, struct lsp_error *err)
+int lsp_torrent_call_number(const struct lsp_call *call, const char *key, uint64_t max,
+	uint64_t *value, bool *ret_given, struct lsp_error *err)
 {
 	const json_t *given = argument(call, key);
 	json_int_t number = json_integer_value(given);
@@ -215,11 +215,11 @@ int lsp_call_number(const struct lsp_call *call, const char *key, uint64_t max, 
 	return 0;
 }
 
-int lsp_call_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
+int lsp_torrent_call_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
 	struct lsp_torrent **ret_torrent, struct lsp_error *err)
 {
 	const char *name = NULL;
-	int r = lsp_call_text(call, "torrent", true, &name, err);
+	int r = lsp_torrent_call_text(call, "torrent", true, &name, err);
 	if (r == 0)
 		r = lsp_torrent_find(engine, name, ret_torrent, err);
 	if (r == 0 && !(*ret_torrent)->added)

@@ -11,7 +11,7 @@
 static int keep_switch(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const char *key, bool on, struct lsp_error *err)
 {
-	int r = lsp_record_set(&torrent->record, key, json_boolean(on), err);
+	int r = lsp_torrent_record_set(&torrent->record, key, json_boolean(on), err);
 	if (r == 0)
 		lsp_session_write_record(engine, torrent);
 	return r;
@@ -20,7 +20,7 @@ static int keep_switch(struct lsp_torrent_engine *engine, struct lsp_torrent *to
 LSP_COMMAND(pause)
 {
 	struct lsp_torrent *torrent = NULL;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r < 0)
 		return r;
 	lsp_torrent_refresh(engine, torrent);
@@ -31,7 +31,7 @@ LSP_COMMAND(pause)
 	if (r < 0)
 		return r;
 	if (!stands)
-		return lsp_call_wait_for(engine, call, torrent,
+		return lsp_torrent_call_wait_for(engine, call, torrent,
 			ALERT(PAUSED) | ALERT(REMOVED) | ALERT(TORRENT_ERROR));
 	lsp_torrent_refresh(engine, torrent);
 	lsp_session_save(engine, torrent);
@@ -48,7 +48,7 @@ static int waive_goal(struct lsp_torrent *torrent, struct lsp_error *err)
 	json_t *changes = json_pack("{s:n, s:n, s:n}", keys[0], keys[1], keys[2]);
 	if (!changes)
 		return lsp_error_no_memory(err, DOMAIN);
-	int r = lsp_record_merge(&torrent->record, changes, keys, err);
+	int r = lsp_torrent_record_merge(&torrent->record, changes, keys, err);
 	json_decref(changes);
 	return r;
 }
@@ -56,7 +56,7 @@ static int waive_goal(struct lsp_torrent *torrent, struct lsp_error *err)
 LSP_COMMAND(resume)
 {
 	struct lsp_torrent *torrent = NULL;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
 		r = waive_goal(torrent, err);
 	if (r == 0)
@@ -90,14 +90,14 @@ LSP_COMMAND(remove)
 {
 	struct lsp_torrent *torrent = NULL;
 	bool data = false;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
-		r = lsp_call_switch(call, "data", &data, err);
+		r = lsp_torrent_call_switch(call, "data", &data, err);
 	if (r == 0)
 		r = lsp_remove_begin(engine, torrent, data, err);
 	if (r < 0)
 		return r;
-	return lsp_call_wait_for(engine, call, torrent,
+	return lsp_torrent_call_wait_for(engine, call, torrent,
 		data ? ALERT(DELETED) | ALERT(DELETE_FAILED) : ALERT(REMOVED));
 }
 
@@ -105,11 +105,11 @@ LSP_COMMAND(sequential)
 {
 	struct lsp_torrent *torrent = NULL;
 	bool on = true;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0 && !json_object_get(call->call.arguments, "on"))
 		return lsp_error_set(err, DOMAIN, LSP_E_INVALID, "on is missing");
 	if (r == 0)
-		r = lsp_call_switch(call, "on", &on, err);
+		r = lsp_torrent_call_switch(call, "on", &on, err);
 	if (r == 0)
 		r = keep_switch(engine, torrent, "sequential", on, err);
 	if (r == 0)
@@ -125,14 +125,14 @@ static int limits_for_all(
 {
 	uint64_t download = engine->base_download, upload = engine->base_upload;
 	bool given;
-	int r = lsp_call_number(call, "max_download", INT32_MAX, &download, &given, err);
+	int r = lsp_torrent_call_number(call, "max_download", INT32_MAX, &download, &given, err);
 	if (r == 0)
-		r = lsp_call_number(call, "max_upload", INT32_MAX, &upload, &given, err);
+		r = lsp_torrent_call_number(call, "max_upload", INT32_MAX, &upload, &given, err);
 	if (r < 0)
 		return r;
 	engine->base_download = (uint32_t)download;
 	engine->base_upload = (uint32_t)upload;
-	lsp_limits_apply(engine, true);
+	lsp_torrent_limits_apply(engine, true);
 	if (engine->shim && lsp_faults_has(&engine->faults, LSP_TORRENT_HEALTH_LIMITS, "settings"))
 		return lsp_error_set(
 			err, DOMAIN, LSP_E_FAILED, "the session did not take the limits");
@@ -147,13 +147,13 @@ LSP_COMMAND(limits)
 	struct lsp_torrent *torrent = NULL;
 	if (!json_object_get(call->call.arguments, "torrent"))
 		return limits_for_all(engine, call, err);
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
-		r = lsp_record_merge(&torrent->record, call->call.arguments, keys, err);
+		r = lsp_torrent_record_merge(&torrent->record, call->call.arguments, keys, err);
 	if (r < 0)
 		return r;
 	lsp_session_write_record(engine, torrent);
-	r = lsp_limits_of_torrent(engine, torrent, err);
+	r = lsp_torrent_limits_of_torrent(engine, torrent, err);
 	if (r == 0)
 		call->answer.value = json_pack("{s:I, s:I}", "max_download",
 			(json_int_t)torrent->record.max_download, "max_upload",
@@ -167,9 +167,9 @@ LSP_COMMAND(select)
 {
 	static const char *const keys[] = {"include", "exclude", "skip_fluff", "priorities", NULL};
 	struct lsp_torrent *torrent = NULL;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
-		r = lsp_record_merge(&torrent->record, call->call.arguments, keys, err);
+		r = lsp_torrent_record_merge(&torrent->record, call->call.arguments, keys, err);
 	if (r < 0)
 		return r;
 	lsp_session_write_record(engine, torrent);
@@ -205,12 +205,12 @@ LSP_COMMAND(options)
 	struct lsp_torrent *torrent = NULL;
 	uint64_t position = 0;
 	bool has_position = false;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
-		r = lsp_call_number(
+		r = lsp_torrent_call_number(
 			call, "queue_position", INT32_MAX, &position, &has_position, err);
 	if (r == 0)
-		r = lsp_record_merge(&torrent->record, call->call.arguments, keys, err);
+		r = lsp_torrent_record_merge(&torrent->record, call->call.arguments, keys, err);
 	if (r < 0)
 		return r;
 	lsp_session_write_record(engine, torrent);
@@ -238,14 +238,14 @@ LSP_COMMAND(options)
 LSP_COMMAND(reannounce)
 {
 	struct lsp_torrent *torrent = NULL;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	return r < 0 ? r : engine->shim_functions->reannounce(engine->shim, torrent->number, err);
 }
 
 LSP_COMMAND(recheck)
 {
 	struct lsp_torrent *torrent = NULL;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0 && !torrent->has_metadata)
 		return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
 			"the torrent has no metadata yet: there is nothing to check");
@@ -260,9 +260,9 @@ LSP_COMMAND(move)
 {
 	struct lsp_torrent *torrent = NULL;
 	const char *path = NULL;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
-		r = lsp_call_text(call, "save_path", true, &path, err);
+		r = lsp_torrent_call_text(call, "save_path", true, &path, err);
 	if (r == 0 && path[0] != '/')
 		return lsp_error_set(
 			err, DOMAIN, LSP_E_INVALID, "save_path must be an absolute path");
@@ -270,7 +270,7 @@ LSP_COMMAND(move)
 		r = engine->shim_functions->move(engine->shim, torrent->number, path, err);
 	if (r < 0)
 		return r;
-	return lsp_call_wait_for(
+	return lsp_torrent_call_wait_for(
 		engine, call, torrent, ALERT(MOVED) | ALERT(MOVE_FAILED) | ALERT(REMOVED));
 }
 
@@ -279,13 +279,14 @@ LSP_COMMAND(deadline)
 	struct lsp_torrent *torrent = NULL;
 	uint64_t piece = 0, milliseconds = 0;
 	bool has_piece = false, has_time = false;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
-		r = lsp_call_number(call, "piece", UINT32_MAX, &piece, &has_piece, err);
+		r = lsp_torrent_call_number(call, "piece", UINT32_MAX, &piece, &has_piece, err);
 	if (r == 0 && !has_piece)
 		return lsp_error_set(err, DOMAIN, LSP_E_INVALID, "piece is missing");
 	if (r == 0)
-		r = lsp_call_number(call, "milliseconds", INT32_MAX, &milliseconds, &has_time, err);
+		r = lsp_torrent_call_number(
+			call, "milliseconds", INT32_MAX, &milliseconds, &has_time, err);
 	if (r < 0)
 		return r;
 	return engine->shim_functions->deadline(engine->shim, torrent->number, (uint32_t)piece,
@@ -314,7 +315,7 @@ LSP_COMMAND(add_peers)
 				"peers must be a list of \"address:port\"");
 	struct lsp_torrent *torrent = NULL;
 	if (json_object_get(call->call.arguments, "torrent")) {
-		int r = lsp_call_torrent(engine, call, &torrent, err);
+		int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 		return r < 0 ? r : offer_peers(engine, torrent, peers, err);
 	}
 	json_decref(engine->lan_peers);

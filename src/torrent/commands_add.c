@@ -53,7 +53,7 @@ static int read_have(const struct lsp_call *call, enum have *ret_have, struct ls
 {
 	static const char *const words[] = {"none", "all", "bitmap", "check", "sample"};
 	const char *word = "none";
-	int r = lsp_call_text(call, "have", false, &word, err);
+	int r = lsp_torrent_call_text(call, "have", false, &word, err);
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < LSP_ARRAY_SIZE(words); i++)
@@ -120,19 +120,20 @@ static int new_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
 		return lsp_error_set(
 			err, DOMAIN, LSP_E_EXISTS, "the torrent %s is here already", id);
 	}
-	int r = lsp_call_text(call, "magnet", false, &magnet, err);
+	int r = lsp_torrent_call_text(call, "magnet", false, &magnet, err);
 	if (r == 0)
-		r = lsp_call_switch(call, "transient", &transient, err);
+		r = lsp_torrent_call_switch(call, "transient", &transient, err);
 	uint64_t now = lsp_wall(engine->clock) / LSP_SECOND;
 	if (r == 0)
-		r = lsp_record_new(id, magnet, call->call.arguments, now, &record, err);
+		r = lsp_torrent_record_new(id, magnet, call->call.arguments, now, &record, err);
 	if (r == 0 && (adding->have == HAVE_ALL || adding->have == HAVE_SAMPLE))
-		r = lsp_record_set(&record, "completed", json_integer((json_int_t)now), err);
+		r = lsp_torrent_record_set(
+			&record, "completed", json_integer((json_int_t)now), err);
 	if (r == 0)
 		r = lsp_torrent_new(engine, &record, adding->source, ret_torrent, err);
 	if (r == 0)
 		(*ret_torrent)->transient = transient;
-	lsp_record_done(&record);
+	lsp_torrent_record_done(&record);
 	return r;
 }
 
@@ -174,7 +175,8 @@ static int add_now(struct lsp_torrent_engine *engine, struct lsp_call *call, str
 		lsp_torrent_drop(engine, torrent);
 		return r;
 	}
-	return lsp_call_wait_for(engine, call, torrent, UINT64_C(1) << LSP_SHIM_ALERT_ADDED);
+	return lsp_torrent_call_wait_for(
+		engine, call, torrent, UINT64_C(1) << LSP_SHIM_ALERT_ADDED);
 }
 
 /* ---- A sample first ---------------------------------------------------------------------- */
@@ -201,9 +203,9 @@ static int sample_first(struct lsp_torrent_engine *engine, struct lsp_call *call
 	struct adding *adding, struct lsp_error *err)
 {
 	const char *path = NULL, *root = NULL;
-	int r = lsp_call_text(call, "save_path", true, &path, err);
+	int r = lsp_torrent_call_text(call, "save_path", true, &path, err);
 	if (r == 0)
-		r = lsp_call_text(call, "root", false, &root, err);
+		r = lsp_torrent_call_text(call, "root", false, &root, err);
 	if (r < 0) {
 		free_adding(adding);
 		return r;
@@ -227,7 +229,7 @@ LSP_COMMAND(add)
 	if (!adding)
 		return lsp_error_no_memory(err, DOMAIN);
 	adding->shim = engine->shim_functions;
-	int r = lsp_call_text(call, "magnet", false, &magnet, err);
+	int r = lsp_torrent_call_text(call, "magnet", false, &magnet, err);
 	if (r == 0)
 		r = read_have(call, &adding->have, err);
 	if (r == 0)

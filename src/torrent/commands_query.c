@@ -31,7 +31,7 @@ LSP_COMMAND(list)
 	if (!list)
 		return lsp_error_no_memory(err, DOMAIN);
 	if (json_object_get(call->call.arguments, "torrent")) {
-		int r = lsp_call_torrent(engine, call, &torrent, err);
+		int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 		if (r < 0) {
 			json_decref(list);
 			return r;
@@ -50,7 +50,7 @@ LSP_COMMAND(list)
 LSP_COMMAND(files)
 {
 	struct lsp_torrent *torrent = NULL;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r < 0)
 		return r;
 	json_t *files =
@@ -69,7 +69,7 @@ LSP_COMMAND(have)
 	struct lsp_shim_source *source = NULL;
 	struct lsp_shim_info info = {0};
 	uint64_t bits = 0, count = 0;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
 		r = shim->have(engine->shim, torrent->number, take_bytes, &taking, &bits, err);
 	if (r == 0)
@@ -96,7 +96,7 @@ LSP_COMMAND(export)
 	struct bytes_of_call bytes = {.buffer = &call->answer.bytes, .err = err};
 	struct bytes_of_call link = {.buffer = &magnet, .err = err};
 	struct lsp_shim_source *source = NULL;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
 		r = shim->source(engine->shim, torrent->number, &source, err);
 	if (r == 0)
@@ -133,7 +133,7 @@ static void add_peer(void *argument, const struct lsp_shim_peer *peer)
 LSP_COMMAND(peers)
 {
 	struct lsp_torrent *torrent = NULL;
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r < 0)
 		return r;
 	json_t *peers = json_array();
@@ -198,7 +198,7 @@ static json_t *edited(const json_t *now, const json_t *add, const json_t *remove
 static int keep_list(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const char *key, json_t *list, struct lsp_error *err)
 {
-	int r = lsp_record_set(&torrent->record, key, list, err);
+	int r = lsp_torrent_record_set(&torrent->record, key, list, err);
 	if (r == 0)
 		lsp_session_write_record(engine, torrent);
 	return r;
@@ -210,7 +210,7 @@ static int set_trackers(struct lsp_torrent_engine *engine, struct lsp_torrent *t
 	_cleanup_free_ const char **urls = NULL;
 	_cleanup_free_ int32_t *numbers = NULL;
 	size_t count = 0;
-	int r = lsp_record_flatten(tiers, &urls, &numbers, &count, err);
+	int r = lsp_torrent_record_flatten(tiers, &urls, &numbers, &count, err);
 	struct lsp_shim_texts texts = {.text = urls, .tier = numbers, .count = count};
 	return r < 0 ? r
 		     : engine->shim_functions->set_trackers(
@@ -237,7 +237,7 @@ LSP_COMMAND(trackers)
 	json_t *set = json_object_get(call->call.arguments, "set");
 	struct lsp_torrent *torrent = NULL;
 	_cleanup_json_ json_t *now = json_array();
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
 		r = check_lists(call->call.arguments, err);
 	if (r == 0)
@@ -246,7 +246,8 @@ LSP_COMMAND(trackers)
 		json_t *tiers = set ? json_deep_copy(set) : edited(now, add, remove);
 		r = keep_list(engine, torrent, "trackers", tiers, err);
 		if (r == 0)
-			r = lsp_record_set(&torrent->record, "trackers_set", json_true(), err);
+			r = lsp_torrent_record_set(
+				&torrent->record, "trackers_set", json_true(), err);
 		if (r == 0)
 			r = set_trackers(engine, torrent, torrent->record.trackers, err);
 		if (r == 0)
@@ -308,7 +309,7 @@ LSP_COMMAND(web_seeds)
 	const struct lsp_shim_functions *shim = engine->shim_functions;
 	struct lsp_torrent *torrent = NULL;
 	_cleanup_json_ json_t *now = json_array();
-	int r = lsp_call_torrent(engine, call, &torrent, err);
+	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
 		r = check_lists(call->call.arguments, err);
 	if (r == 0)
@@ -414,7 +415,7 @@ LSP_COMMAND(configure)
 	lsp_configuration_done(&before);
 	engine->base_download = engine->configuration.max_download;
 	engine->base_upload = engine->configuration.max_upload;
-	lsp_limits_apply(engine, true);
+	lsp_torrent_limits_apply(engine, true);
 	for (struct lsp_torrent *torrent = engine->by_number; torrent && pex_changed;
 		torrent = torrent->by_number.next)
 		if (torrent->added)
@@ -436,7 +437,7 @@ LSP_COMMAND(restart)
 	for (struct lsp_call *next; waiting; waiting = next) {
 		struct lsp_error why = closed;
 		next = waiting->next;
-		lsp_call_end(engine, waiting, -LSP_E_CLOSED, &why);
+		lsp_torrent_call_end(engine, waiting, -LSP_E_CLOSED, &why);
 	}
 	lsp_session_close(engine, lsp_time_add(now, engine->shutdown_deadline));
 	struct lsp_error why = {0};

@@ -142,19 +142,19 @@ static int read_author(
 	uint64_t length = 0;
 	bool given;
 	author->manifest = call->call.manifest;
-	int r = lsp_call_text(call, "path", !author->manifest, &author->path, err);
+	int r = lsp_torrent_call_text(call, "path", !author->manifest, &author->path, err);
 	if (r == 0)
-		r = lsp_call_text(call, "name", false, &author->name, err);
+		r = lsp_torrent_call_text(call, "name", false, &author->name, err);
 	if (r == 0)
-		r = lsp_call_text(call, "source", false, &author->source, err);
+		r = lsp_torrent_call_text(call, "source", false, &author->source, err);
 	if (r == 0)
-		r = lsp_call_text(call, "comment", false, &author->comment, err);
+		r = lsp_torrent_call_text(call, "comment", false, &author->comment, err);
 	if (r == 0)
-		r = lsp_call_switch(call, "hybrid", &author->hybrid, err);
+		r = lsp_torrent_call_switch(call, "hybrid", &author->hybrid, err);
 	if (r == 0)
-		r = lsp_call_switch(call, "private", &author->is_private, err);
+		r = lsp_torrent_call_switch(call, "private", &author->is_private, err);
 	if (r == 0)
-		r = lsp_call_number(call, "piece_length", UINT32_MAX, &length, &given, err);
+		r = lsp_torrent_call_number(call, "piece_length", UINT32_MAX, &length, &given, err);
 	if (r == 0)
 		r = read_list(call, "trackers", &author->trackers, err);
 	if (r == 0)
@@ -173,7 +173,7 @@ LSP_COMMAND(create)
 		return lsp_error_no_memory(err, DOMAIN);
 	int r = read_author(call, &creating->author, err);
 	if (r == 0)
-		r = lsp_call_text(call, "job", false, &name, err);
+		r = lsp_torrent_call_text(call, "job", false, &name, err);
 	if (r < 0) {
 		free_creating(creating);
 		return r;
@@ -188,7 +188,7 @@ LSP_COMMAND(create)
 LSP_COMMAND(cancel)
 {
 	const char *name = NULL;
-	int r = lsp_call_text(call, "job", true, &name, err);
+	int r = lsp_torrent_call_text(call, "job", true, &name, err);
 	if (r < 0)
 		return r;
 	for (struct lsp_torrent_job *job = engine->running_jobs; job; job = job->running_next)

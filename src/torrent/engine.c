@@ -46,7 +46,7 @@ static void drop_call(struct lsp_torrent_call *call)
 	memset(call, 0, sizeof *call);
 }
 
-void lsp_call_end(
+void lsp_torrent_call_end(
 	struct lsp_torrent_engine *engine, struct lsp_call *call, int result, struct lsp_error *err)
 {
 	call->answer.result = result;
@@ -329,11 +329,11 @@ void lsp_torrent_engine_free(struct lsp_torrent_engine *engine)
 	unavailable(&err, "it has stopped");
 	for (struct lsp_call *call = lsp_engine_take_calls(engine), *next; call; call = next) {
 		next = call->next;
-		lsp_call_end(engine, call, -LSP_E_CLOSED, &err);
+		lsp_torrent_call_end(engine, call, -LSP_E_CLOSED, &err);
 	}
 	for (struct lsp_torrent_job *job = lsp_engine_take_jobs(engine), *next; job; job = next) {
 		next = job->next;
-		lsp_call_end(engine, job->call, -LSP_E_CLOSED, &err);
+		lsp_torrent_call_end(engine, job->call, -LSP_E_CLOSED, &err);
 		lsp_job_free(job);
 	}
 	lsp_resume_store_free(engine->store);

@@ -148,7 +148,7 @@ void lsp_engine_fail(struct lsp_torrent_engine *engine, enum lsp_torrent_compone
 void lsp_engine_clear(
 	struct lsp_torrent_engine *engine, enum lsp_torrent_component component, const char *key);
 /* Ends the call: exactly once. */
-void lsp_call_end(struct lsp_torrent_engine *engine, struct lsp_call *call, int result,
+void lsp_torrent_call_end(struct lsp_torrent_engine *engine, struct lsp_call *call, int result,
 	struct lsp_error *err);
 /* All that wait in the queue, taken off it. */
 struct lsp_call *lsp_engine_take_calls(struct lsp_torrent_engine *engine);
@@ -224,33 +224,33 @@ void lsp_torrent_refresh(struct lsp_torrent_engine *engine, struct lsp_torrent *
 void lsp_alerts_drain(struct lsp_torrent_engine *engine);
 
 /* limits.c */
-void lsp_limits_apply(struct lsp_torrent_engine *engine, bool again);
-void lsp_limits_look(struct lsp_torrent_engine *engine, lsp_time now);
+void lsp_torrent_limits_apply(struct lsp_torrent_engine *engine, bool again);
+void lsp_torrent_limits_look(struct lsp_torrent_engine *engine, lsp_time now);
 void lsp_goals_look(struct lsp_torrent_engine *engine, lsp_time now);
-void lsp_limits_count(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
-int lsp_limits_of_torrent(
+void lsp_torrent_limits_count(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+int lsp_torrent_limits_of_torrent(
 	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_error *err);
 
 /* commands.c and its like: 0 done (the answer is filled in), 1 it waits, or a negative code. */
-typedef int (*lsp_call_handler)(
+typedef int (*lsp_torrent_call_handler)(
 	struct lsp_torrent_engine *engine, struct lsp_call *call, struct lsp_error *err);
-void lsp_call_begin(struct lsp_torrent_engine *engine, struct lsp_call *call);
+void lsp_torrent_call_begin(struct lsp_torrent_engine *engine, struct lsp_call *call);
 /* Ends those that this alert is the end of. */
 void lsp_calls_on_alert(struct lsp_torrent_engine *engine, const struct lsp_shim_alert *alert);
 void lsp_calls_expire(struct lsp_torrent_engine *engine, lsp_time now);
 void lsp_calls_fail_all(struct lsp_torrent_engine *engine, const struct lsp_error *error);
-int lsp_call_wait_for(struct lsp_torrent_engine *engine, struct lsp_call *call,
+int lsp_torrent_call_wait_for(struct lsp_torrent_engine *engine, struct lsp_call *call,
 	const struct lsp_torrent *torrent, uint64_t alerts);
 /* The torrent that the arguments name. */
-int lsp_call_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
+int lsp_torrent_call_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
 	struct lsp_torrent **ret_torrent, struct lsp_error *err);
 /* Arguments: absent leaves *value as it is; wrong is -LSP_E_INVALID, missing too if required. */
-int lsp_call_text(const struct lsp_call *call, const char *key, bool required, const char **value,
-	struct lsp_error *err);
-int lsp_call_switch(
+int lsp_torrent_call_text(const struct lsp_call *call, const char *key, bool required,
+	const char **value, struct lsp_error *err);
+int lsp_torrent_call_switch(
 	const struct lsp_call *call, const char *key, bool *value, struct lsp_error *err);
-int lsp_call_number(const struct lsp_call *call, const char *key, uint64_t max, uint64_t *value,
-	bool *ret_given, struct lsp_error *err);
+int lsp_torrent_call_number(const struct lsp_call *call, const char *key, uint64_t max,
+	uint64_t *value, bool *ret_given, struct lsp_error *err);
 int lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *call, const char *name,
 	int (*work)(struct lsp_torrent_job *, struct lsp_cancel *, struct lsp_error *),
 	int (*finish)(struct lsp_torrent_job *, struct lsp_error *), void *argument,

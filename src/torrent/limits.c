@@ -30,7 +30,7 @@ static void read_back(struct lsp_torrent_engine *engine)
 			"the session does not have the limits that were set");
 }
 
-void lsp_limits_apply(struct lsp_torrent_engine *engine, bool again)
+void lsp_torrent_limits_apply(struct lsp_torrent_engine *engine, bool again)
 {
 	struct lsp_configuration now = engine->configuration;
 	uint32_t download, upload;
@@ -59,7 +59,7 @@ void lsp_limits_apply(struct lsp_torrent_engine *engine, bool again)
 	read_back(engine);
 }
 
-int lsp_limits_of_torrent(
+int lsp_torrent_limits_of_torrent(
 	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_error *err)
 {
 	const struct lsp_shim_functions *shim = engine->shim_functions;
@@ -94,7 +94,7 @@ static uint64_t grown(int64_t now, int64_t *counted)
 	return (uint64_t)more;
 }
 
-void lsp_limits_count(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+void lsp_torrent_limits_count(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
 {
 	engine->tally.received +=
 		grown(torrent->status.session_downloaded, &torrent->counted_download);
@@ -129,7 +129,7 @@ static void look_at_torrent(
 		key, "upload of a torrent");
 }
 
-void lsp_limits_look(struct lsp_torrent_engine *engine, lsp_time now)
+void lsp_torrent_limits_look(struct lsp_torrent_engine *engine, lsp_time now)
 {
 	struct lsp_torrent_counters *tally = &engine->tally;
 	const struct lsp_torrent *other;
@@ -180,7 +180,7 @@ static void meet_goal(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 	if (torrent->record.seed_remove) {
 		r = lsp_remove_begin(engine, torrent, torrent->record.seed_remove_data, &err);
 	} else {
-		r = lsp_record_set(&torrent->record, "goal_met", json_true(), &err);
+		r = lsp_torrent_record_set(&torrent->record, "goal_met", json_true(), &err);
 		if (r == 0)
 			r = engine->shim_functions->pause(engine->shim, torrent->number, &err);
 		lsp_session_write_record(engine, torrent);

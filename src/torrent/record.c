@@ -205,7 +205,7 @@ static int get_numbers(const json_t *json, struct lsp_record *record, struct lsp
 	return r;
 }
 
-int lsp_record_parse(json_t *json, struct lsp_record *ret_record, struct lsp_error *err)
+int lsp_torrent_record_parse(json_t *json, struct lsp_record *ret_record, struct lsp_error *err)
 {
 	struct lsp_record record = {.json = json};
 	if (!json_is_object(json))
@@ -241,14 +241,14 @@ static const struct lsp_json_limits limits = {.size = LSP_RECORD_SIZE_MAX,
 	.containers = 4096,
 	.depth = 8};
 
-int lsp_record_decode(const void *data, size_t size, const char *id, struct lsp_record *ret_record,
-	struct lsp_error *err)
+int lsp_torrent_record_decode(const void *data, size_t size, const char *id,
+	struct lsp_record *ret_record, struct lsp_error *err)
 {
 	_cleanup_json_ json_t *json = NULL;
 	struct lsp_record record;
 	int r = lsp_json_parse(data, size, &limits, &json, err);
 	if (r == 0)
-		r = lsp_record_parse(json, &record, err);
+		r = lsp_torrent_record_parse(json, &record, err);
 	if (r == -LSP_E_NO_MEMORY)
 		return r;
 	if (r == 0 && strcmp(record.id, id) != 0)
@@ -264,13 +264,13 @@ int lsp_record_decode(const void *data, size_t size, const char *id, struct lsp_
 	return 0;
 }
 
-void lsp_record_done(struct lsp_record *record)
+void lsp_torrent_record_done(struct lsp_record *record)
 {
 	json_decref(record->json);
 	memset(record, 0, sizeof *record);
 }
 
-int lsp_record_encode(
+int lsp_torrent_record_encode(
 	const struct lsp_record *record, struct lsp_buffer *buffer, struct lsp_error *err)
 {
 	int r = lsp_json_append(record->json, buffer, err);
@@ -304,7 +304,7 @@ static int copy_fields(json_t *json, const json_t *from, const char *const *keys
 static int replace(struct lsp_record *record, json_t *json, struct lsp_error *err)
 {
 	struct lsp_record changed;
-	int r = lsp_record_parse(json, &changed, err);
+	int r = lsp_torrent_record_parse(json, &changed, err);
 	if (r < 0) {
 		json_decref(json);
 		return r;
@@ -314,8 +314,8 @@ static int replace(struct lsp_record *record, json_t *json, struct lsp_error *er
 	return 0;
 }
 
-int lsp_record_new(const char *id, const char *magnet, const json_t *arguments, uint64_t added,
-	struct lsp_record *ret_record, struct lsp_error *err)
+int lsp_torrent_record_new(const char *id, const char *magnet, const json_t *arguments,
+	uint64_t added, struct lsp_record *ret_record, struct lsp_error *err)
 {
 	struct lsp_record record = {0};
 	json_t *json = json_pack("{s:i, s:s, s:s*, s:I}", "version", LSP_RECORD_VERSION, "id", id,
@@ -331,8 +331,8 @@ int lsp_record_new(const char *id, const char *magnet, const json_t *arguments, 
 	return r;
 }
 
-int lsp_record_merge(struct lsp_record *record, const json_t *changes, const char *const *keys,
-	struct lsp_error *err)
+int lsp_torrent_record_merge(struct lsp_record *record, const json_t *changes,
+	const char *const *keys, struct lsp_error *err)
 {
 	json_t *json = json_copy(record->json);
 	if (!json || copy_fields(json, changes, keys) < 0) {
@@ -342,7 +342,8 @@ int lsp_record_merge(struct lsp_record *record, const json_t *changes, const cha
 	return replace(record, json, err);
 }
 
-int lsp_record_set(struct lsp_record *record, const char *key, json_t *value, struct lsp_error *err)
+int lsp_torrent_record_set(
+	struct lsp_record *record, const char *key, json_t *value, struct lsp_error *err)
 {
 	json_t *json = json_copy(record->json);
 	if (json && !value)
@@ -356,7 +357,7 @@ int lsp_record_set(struct lsp_record *record, const char *key, json_t *value, st
 
 /* ---- Trackers ---------------------------------------------------------------------------- */
 
-int lsp_record_flatten(const json_t *trackers, const char ***ret_urls, int32_t **ret_tiers,
+int lsp_torrent_record_flatten(const json_t *trackers, const char ***ret_urls, int32_t **ret_tiers,
 	size_t *ret_count, struct lsp_error *err)
 {
 	const char **urls = calloc(LSP_RECORD_LIST_MAX, sizeof *urls);

@@ -3,8 +3,8 @@
  *
  * A record is a JSON object (docs/torrent.md, "What is stored"), checked as a whole, with its
  * fields beside it for reading: they point into the object and change only with it. Nothing in a
- * record is taken on trust, since a file may have been edited or damaged: whatever lsp_record_parse
- * accepted can be used.
+ * record is taken on trust, since a file may have been edited or damaged: whatever
+ * lsp_torrent_record_parse accepted can be used.
  *
  * Pure. One owner, one thread.
  */
@@ -45,35 +45,36 @@ struct lsp_record {
 };
 
 /* Takes over `json` on success. -LSP_E_INVALID names the field and what it wants. */
-LSP_MUST_CHECK int lsp_record_parse(
+LSP_MUST_CHECK int lsp_torrent_record_parse(
 	json_t *json, struct lsp_record *ret_record, struct lsp_error *err);
 /* From a file's bytes, with limits. id: whose it must be. -LSP_E_PROTOCOL: it is none. */
-LSP_MUST_CHECK int lsp_record_decode(const void *data, size_t size, const char *id,
+LSP_MUST_CHECK int lsp_torrent_record_decode(const void *data, size_t size, const char *id,
 	struct lsp_record *ret_record, struct lsp_error *err);
-LSP_MUST_CHECK int lsp_record_encode(
+LSP_MUST_CHECK int lsp_torrent_record_encode(
 	const struct lsp_record *record, struct lsp_buffer *buffer, struct lsp_error *err);
-void lsp_record_done(struct lsp_record *record);
+void lsp_torrent_record_done(struct lsp_record *record);
 
 /*
  * A new record: id and source (magnet NULL: a .torrent), and of `arguments` what a record has.
  */
-LSP_MUST_CHECK int lsp_record_new(const char *id, const char *magnet, const json_t *arguments,
-	uint64_t added, struct lsp_record *ret_record, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_torrent_record_new(const char *id, const char *magnet,
+	const json_t *arguments, uint64_t added, struct lsp_record *ret_record,
+	struct lsp_error *err);
 /*
  * Takes over from `changes` every field of `keys` (ended by NULL) that it has; null removes one. As
  * before on an error.
  */
-LSP_MUST_CHECK int lsp_record_merge(struct lsp_record *record, const json_t *changes,
+LSP_MUST_CHECK int lsp_torrent_record_merge(struct lsp_record *record, const json_t *changes,
 	const char *const *keys, struct lsp_error *err);
 /* One field; value is taken over, NULL removes it. */
-LSP_MUST_CHECK int lsp_record_set(
+LSP_MUST_CHECK int lsp_torrent_record_set(
 	struct lsp_record *record, const char *key, json_t *value, struct lsp_error *err);
 
 /*
  * [url or [url, …]] as flat arrays that the caller frees (the texts are the JSON's): a list within
  * the list is one tier. Both are NULL for no trackers.
  */
-LSP_MUST_CHECK int lsp_record_flatten(const json_t *trackers, const char ***ret_urls,
+LSP_MUST_CHECK int lsp_torrent_record_flatten(const json_t *trackers, const char ***ret_urls,
 	int32_t **ret_tiers, size_t *ret_count, struct lsp_error *err);
 
 /* Is it 40 or 64 lower-case hexadecimal digits? */

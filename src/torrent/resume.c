@@ -158,13 +158,13 @@ static void look_at_order(struct lsp_resume_store *store, struct listed *listed)
 	listed->order = listed->added = UINT64_MAX;
 	name_of(name, listed->id, LSP_RESUME_RECORD);
 	if (lsp_fs_read_file_below(store->dir_fd, name, LSP_RECORD_SIZE_MAX, &text, NULL) < 0 ||
-		lsp_record_decode(text.data, text.size, listed->id, &record, NULL) < 0)
+		lsp_torrent_record_decode(text.data, text.size, listed->id, &record, NULL) < 0)
 		return;
 	const json_t *order = json_object_get(record.json, "queue");
 	if (json_is_integer(order) && json_integer_value(order) >= 0)
 		listed->order = (uint64_t)json_integer_value(order);
 	listed->added = record.added;
-	lsp_record_done(&record);
+	lsp_torrent_record_done(&record);
 }
 
 int lsp_resume_store_list(
@@ -247,7 +247,7 @@ static int load_record(
 		&entry->record_damaged, err);
 	if (r <= 0)
 		return r;
-	r = lsp_record_decode(text.data, text.size, entry->id, &entry->record, &why);
+	r = lsp_torrent_record_decode(text.data, text.size, entry->id, &entry->record, &why);
 	if (r == -LSP_E_NO_MEMORY) {
 		if (err)
 			*err = why;
@@ -283,7 +283,7 @@ int lsp_resume_store_load(struct lsp_resume_store *store, const char *id,
 
 void lsp_resume_entry_done(struct lsp_resume_entry *entry)
 {
-	lsp_record_done(&entry->record);
+	lsp_torrent_record_done(&entry->record);
 	lsp_buffer_done(&entry->blob);
 	lsp_buffer_done(&entry->metainfo);
 }
@@ -302,7 +302,7 @@ int lsp_resume_store_write_record(
 	struct lsp_resume_store *store, const struct lsp_record *record, struct lsp_error *err)
 {
 	_cleanup_buffer_ struct lsp_buffer text = {0};
-	int r = lsp_record_encode(record, &text, err);
+	int r = lsp_torrent_record_encode(record, &text, err);
 	return r < 0 ? r
 		     : lsp_resume_store_write(
 			       store, record->id, LSP_RESUME_RECORD, text.data, text.size, err);

@@ -59,7 +59,7 @@ int lsp_session_add(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 	size_t count = 0, priority_count = 0;
 	bool everything = lsp_selection_is_everything(record->json);
 	fill_add(engine, torrent, &add);
-	int r = lsp_record_flatten(record->trackers, &urls, &tiers, &count, err);
+	int r = lsp_torrent_record_flatten(record->trackers, &urls, &tiers, &count, err);
 	if (r == 0 && torrent->has_metadata && !everything && !add.priorities)
 		r = lsp_torrent_priorities(
 			engine, torrent, source, &priorities, &priority_count, err);
@@ -201,8 +201,8 @@ static int default_record(struct lsp_torrent_engine *engine, struct lsp_resume_e
 	struct lsp_shim_info info;
 	engine->shim_functions->source_info(source, &info);
 	json_t *arguments = json_pack("{s:s}", "save_path", info.save_path);
-	int r = lsp_record_new(entry->id, NULL, arguments, lsp_wall(engine->clock) / LSP_SECOND,
-		&entry->record, err);
+	int r = lsp_torrent_record_new(entry->id, NULL, arguments,
+		lsp_wall(engine->clock) / LSP_SECOND, &entry->record, err);
 	json_decref(arguments);
 	return r;
 }
@@ -322,7 +322,7 @@ int lsp_session_configure(struct lsp_torrent_engine *engine, struct lsp_error *e
 	if (r == 0)
 		r = configure_rest(engine, err);
 	if (r == 0)
-		lsp_limits_apply(engine, true);
+		lsp_torrent_limits_apply(engine, true);
 	return r;
 }
 
@@ -342,7 +342,7 @@ int lsp_session_open(struct lsp_torrent_engine *engine, struct lsp_error *err)
 	engine->tally.sessions++;
 	engine->tally.session_open = true;
 	engine->next_tick = engine->next_second = lsp_now(engine->clock);
-	lsp_limits_apply(engine, true);
+	lsp_torrent_limits_apply(engine, true);
 	lsp_engine_clear(engine, LSP_TORRENT_HEALTH_SESSION, "session");
 	restore_all(engine);
 	lsp_engine_publish(engine);
@@ -426,7 +426,7 @@ static void note_queue(struct lsp_torrent_engine *engine, struct lsp_torrent *to
 	json_t *place = torrent->status.queue_position >= 0
 				? json_integer(torrent->status.queue_position)
 				: NULL;
-	if (lsp_record_set(&torrent->record, "queue", place, NULL) == 0)
+	if (lsp_torrent_record_set(&torrent->record, "queue", place, NULL) == 0)
 		torrent->record_dirty = true;
 }
 

@@ -61,7 +61,7 @@ void lsp_torrent_drop(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 	HASH_DELETE(by_number, engine->by_number, torrent);
 	HASH_DELETE(by_id, engine->by_id, torrent);
 	lsp_faults_clear_prefix(&engine->faults, torrent->record.id);
-	lsp_record_done(&torrent->record);
+	lsp_torrent_record_done(&torrent->record);
 	free(torrent->title);
 	free(torrent);
 }

@@ -29,7 +29,7 @@ static void finish_jobs(struct lsp_torrent_engine *engine)
 		struct lsp_error err = job->error;
 		int r = job->result < 0 ? job->result : job->finish(job, &err);
 		if (r <= 0)
-			lsp_call_end(engine, job->call, r, &err);
+			lsp_torrent_call_end(engine, job->call, r, &err);
 		lsp_job_free(job);
 	}
 }
@@ -39,7 +39,7 @@ static void begin_calls(struct lsp_torrent_engine *engine)
 	for (struct lsp_call *call = lsp_engine_take_calls(engine), *next; call; call = next) {
 		next = call->next;
 		call->next = NULL;
-		lsp_call_begin(engine, call);
+		lsp_torrent_call_begin(engine, call);
 	}
 }
 
@@ -67,8 +67,8 @@ static void tick(struct lsp_torrent_engine *engine, lsp_time now)
 		lsp_report_progress(engine, torrent, now);
 	if (now >= engine->next_second) {
 		engine->next_second = lsp_time_add(now, LSP_SECOND);
-		lsp_limits_apply(engine, false);
-		lsp_limits_look(engine, now);
+		lsp_torrent_limits_apply(engine, false);
+		lsp_torrent_limits_look(engine, now);
 		lsp_goals_look(engine, now);
 		lsp_session_save_due(engine, now);
 		lsp_calls_expire(engine, now);
