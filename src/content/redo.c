@@ -203,7 +203,7 @@ static int decode(
 		char letter = *at++;
 		const char *from = take_text(&at, end);
 		const char *to = from ? take_text(&at, end) : NULL;
-		if (!to || !strchr("APMDB", letter))
+		if (!to || !letter || !strchr("APMDB", letter))
 			return torn(err);
 		r = append(redo, (enum kind)letter, from, to, err);
 	}

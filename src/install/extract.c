@@ -444,6 +444,30 @@ static int handle_entry(struct run *run, struct archive_entry *entry)
 	return 0;
 }
 
+/*
+ * A tar that was cut between two entries ends like a whole one, but for the blocks of zeros at its
+ * end. A compressed one says by itself that it was cut.
+ */
+static int check_end_of_tar(struct run *run)
+{
+	static const char zeros[512];
+	char last[sizeof zeros];
+	struct archive *a = run->archive;
+	const struct lsp_extract *e = run->extract;
+	const struct lsp_extract_volume *volume = &e->volumes[e->volume_count - 1];
+	int64_t end = archive_filter_bytes(a, 0);
+	size_t got = 0;
+	if ((archive_format(a) & ARCHIVE_FORMAT_BASE_MASK) != ARCHIVE_FORMAT_TAR ||
+		archive_filter_count(a) > 1 || e->volume_count > 1 || end < (int64_t)sizeof last)
+		return 0;
+	int r = lsp_fs_read_at(
+		volume->fd, last, sizeof last, (uint64_t)end - sizeof last, &got, run->err);
+	if (r < 0 || (got == sizeof last && memcmp(last, zeros, sizeof last) == 0))
+		return r;
+	return lsp_error_set(run->err, DOMAIN, LSP_E_CORRUPT,
+		"archive \"%s\": it is cut off, its end is missing", volume->name);
+}
+
 static int handle_entries(struct run *run)
 {
 	for (;;) {
@@ -467,7 +491,8 @@ static int handle_entries(struct run *run)
 		}
 	}
 	forget_parent(run);
-	return make_links(run);
+	int r = check_end_of_tar(run);
+	return r < 0 ? r : make_links(run);
 }
 
 /* ---- Opening
@@ -485,6 +510,10 @@ static int check_rar(struct run *run, size_t index)
 			"archive \"%s\"%s%s%s: it is encrypted, and there is no password for it",
 			volume->name, *facts.encrypted_name ? ", entry \"" : "",
 			facts.encrypted_name, *facts.encrypted_name ? "\"" : "");
+	if (facts.incomplete)
+		return lsp_error_set(run->err, DOMAIN, LSP_E_CORRUPT,
+			"archive \"%s\": it is cut off or damaged, its end is missing",
+			volume->name);
 	if (index == 0 && facts.later_volume)
 		return lsp_error_set(run->err, DOMAIN, LSP_E_NOT_FOUND,
 			"archive \"%s\" is a later part of an archive whose first part is missing",

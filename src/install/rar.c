@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define HEADER_MAX 65536 /* a longer header is looked at up to here */
 
@@ -105,6 +106,7 @@ static void look_at_rar5(
 {
 	uint64_t at = 8;
 	for (uint64_t i = 0; i < blocks && !facts->encrypted; i++) {
+		facts->incomplete = true; /* until an end is found: this format always has one */
 		if (!load(fd, at + 4, 10, header))
 			return;
 		uint64_t size = take_number(header);
@@ -126,10 +128,12 @@ static void look_at_rar5(
 			facts->later_volume = (archive_flags & 3) == 3;
 		} else if (type == RAR5_END) {
 			facts->more_volumes = take_number(header) & 1;
+			facts->incomplete = header->bad;
 			return;
 		}
 		at = start + size + data;
 	}
+	facts->incomplete = false;
 }
 
 /* ---- RAR 4
@@ -137,11 +141,18 @@ static void look_at_rar5(
 
 enum { RAR4_MAIN = 0x73, RAR4_FILE = 0x74, RAR4_END = 0x7b };
 
+static uint64_t file_size(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
 static void look_at_rar4(
 	int fd, uint64_t blocks, struct header *header, struct lsp_rar_facts *facts)
 {
-	uint64_t at = 7;
+	uint64_t at = 7, end = file_size(fd);
 	for (uint64_t i = 0; i < blocks && !facts->encrypted; i++) {
+		facts->incomplete = at != end; /* an end mark may have been left out */
 		if (!load(fd, at, 1024, header))
 			return;
 		take(header, 2); /* checksum */
@@ -164,12 +175,14 @@ static void look_at_rar4(
 				take_name(header, name, facts);
 		} else if (type == RAR4_END) {
 			facts->more_volumes = flags & 1;
+			facts->incomplete = false;
 			return;
 		}
 		if (data > INT64_MAX / 2)
 			return;
 		at += size + data;
 	}
+	facts->incomplete = false;
 }
 
 void lsp_rar_look(int fd, uint64_t blocks, struct lsp_rar_facts *ret_facts)

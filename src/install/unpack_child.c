@@ -304,25 +304,16 @@ static json_t *tool_argv(const char *tool, bool is_unrar, const char *file)
 		"-output-directory", ".", "--", file);
 }
 
-/* -LSP_E_NOT_FOUND: neither is installed. */
 static int run_tool(const struct lsp_unpacker *unpacker, const struct lsp_unpack_request *request,
-	struct lsp_unpack_stats *ret_stats, struct lsp_error *err)
+	const char *tool, bool is_unrar, struct lsp_unpack_stats *ret_stats, struct lsp_error *err)
 {
-	const char *path =
-		unpacker->fallback_path ? unpacker->fallback_path : "/usr/bin:/usr/local/bin";
-	bool rar = request->archive->format == LSP_ARCHIVE_RAR4 ||
-		   request->archive->format == LSP_ARCHIVE_RAR5;
-	_cleanup_free_ char *unrar = rar ? find_tool(path, "unrar") : NULL;
-	_cleanup_free_ char *tool = unrar ? strdup(unrar) : find_tool(path, "unar");
 	_cleanup_free_ char *file = NULL;
 	_cleanup_free_ char *folder = NULL;
-	if (!tool)
-		return -LSP_E_NOT_FOUND;
 	int r = volume_path(request, &file, &folder, err);
 	if (r < 0)
 		return r;
 	struct talk talk = {.unpacker = unpacker, .request = request};
-	r = start(&talk, "run", tool_argv(tool, unrar != NULL, file), folder, err);
+	r = start(&talk, "run", tool_argv(tool, is_unrar, file), folder, err);
 	if (r == 0)
 		r = watch_tool(&talk, err);
 	lsp_child_free(talk.child);
@@ -331,6 +322,33 @@ static int run_tool(const struct lsp_unpacker *unpacker, const struct lsp_unpack
 	if (r != -LSP_E_CANCELLED && r != -LSP_E_TIMEOUT && r != -LSP_E_TOO_LARGE)
 		lsp_error_prefix(err, "\"%s\" could not unpack \"%s\"", tool,
 			archive_name(request->archive));
+	return r;
+}
+
+static bool is_final(int code)
+{
+	return code == 0 || code == -LSP_E_CANCELLED || code == -LSP_E_TIMEOUT ||
+	       code == -LSP_E_TOO_LARGE || code == -LSP_E_DENIED;
+}
+
+/*
+ * One after the other, for what is called unrar may be the free one, which cannot do more than we.
+ * -LSP_E_NOT_FOUND: none is installed.
+ */
+static int run_tools(const struct lsp_unpacker *unpacker, const struct lsp_unpack_request *request,
+	struct lsp_unpack_stats *ret_stats, struct lsp_error *err)
+{
+	const char *path =
+		unpacker->fallback_path ? unpacker->fallback_path : "/usr/bin:/usr/local/bin";
+	bool rar = request->archive->format == LSP_ARCHIVE_RAR4 ||
+		   request->archive->format == LSP_ARCHIVE_RAR5;
+	_cleanup_free_ char *unrar = rar ? find_tool(path, "unrar") : NULL;
+	_cleanup_free_ char *unar = find_tool(path, "unar");
+	int r = -LSP_E_NOT_FOUND;
+	if (unrar)
+		r = run_tool(unpacker, request, unrar, true, ret_stats, err);
+	if (unar && !is_final(r))
+		r = run_tool(unpacker, request, unar, false, ret_stats, err);
 	return r;
 }
 
@@ -351,7 +369,7 @@ static int unpack(const struct lsp_unpacker *unpacker, const struct lsp_unpack_r
 			: converse(unpacker, &request, "unpack", ret_stats, &local);
 	if (r == -LSP_E_UNSUPPORTED && !unpacker->no_fallback) {
 		struct lsp_error tool_error = {0};
-		int tool = run_tool(unpacker, &request, ret_stats, &tool_error);
+		int tool = run_tools(unpacker, &request, ret_stats, &tool_error);
 		if (tool == 0)
 			return 0;
 		if (tool != -LSP_E_NOT_FOUND) {

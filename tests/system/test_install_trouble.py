@@ -84,7 +84,7 @@ class Victim:
         assert "attached" in tracer.stderr.readline()
         command = self.ben.start_cli(self.operation, "quake")
         _, error = command.communicate(timeout=60)
-        if re.search("peer (has )?stopped", error):
+        if re.search("peer (has )?stopped|no peer is running", error):
             self.ben.process.wait(10)
         else:  # it is over, or its unpacker was hit
             assert command.returncode == 0 or "was killed by signal 9" in error, error

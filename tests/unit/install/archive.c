@@ -315,6 +315,15 @@ static void encrypted_truncated_and_garbage_say_so(void **state)
 		assert_int_equal(unpack(world, &err), -LSP_E_CORRUPT);
 		assert_non_null(strstr(err.message, "g.eti"));
 	}
+	/* A tar that ends between two entries. */
+	_cleanup_close_ int fd = -1;
+	write_archive(world->game_fd, "g.eti", ARCHIVE_FORMAT_TAR_USTAR, ARCHIVE_FILTER_NONE, NULL,
+		NULL, usual + 1, 3);
+	assert_int_equal(lsp_fs_open_below(world->game_fd, "g.eti", O_RDWR, 0, &fd, NULL), 0);
+	assert_int_equal(lsp_fs_truncate(fd, 2 * 1024, "g.eti", NULL), 0);
+	err = (struct lsp_error){0};
+	assert_int_equal(unpack(world, &err), -LSP_E_CORRUPT);
+	assert_non_null(strstr(err.message, "g.eti"));
 	put(world->game_fd, "g.eti", "this is no archive");
 	assert_int_equal(unpack(world, &err), -LSP_E_PROTOCOL);
 	assert_non_null(strstr(err.message, "g.eti"));

@@ -157,7 +157,7 @@ void write_archive(int dir_fd, const char *name, int format, int filter, const c
  * RAR 5 as its author describes it (technote.txt of the RAR program): blocks of CRC-32, length,
  * type and flags, numbers in seven-bit groups, lowest first.
  */
-static uint32_t crc32_of(const uint8_t *data, size_t size)
+uint32_t crc32_of(const uint8_t *data, size_t size)
 {
 	uint32_t crc = 0xffffffff;
 	for (size_t i = 0; i < size; i++) {

@@ -49,6 +49,8 @@ struct item {
 void write_archive(int dir_fd, const char *name, int format, int filter, const char *options,
 	const char *passphrase, const struct item *items, size_t count);
 
+uint32_t crc32_of(const uint8_t *data, size_t size);
+
 /* RAR 5, stored. dictionary: 0 is 128 KiB, each more doubles. more: its end says that another
  * volume follows. */
 void write_rar5(int dir_fd, const char *name, unsigned dictionary, const struct item *items,
