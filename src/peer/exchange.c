@@ -370,6 +370,15 @@ void lsp_responder_fail(struct lsp_responder *responder, const struct lsp_error 
 	lsp_responder_send(responder, &response);
 }
 
+void lsp_responder_put_off(struct lsp_responder *responder)
+{
+	struct lsp_response response = {.type = LSP_RESPONSE_ERROR};
+	response.error.code = LSP_E_BUSY;
+	response.error.retry_ms = 1000;
+	snprintf(response.error.message, sizeof response.error.message, "too much at a time");
+	lsp_responder_send(responder, &response);
+}
+
 void lsp_responder_begin_bytes(struct lsp_responder *responder, const struct lsp_response *response)
 {
 	struct lsp_stream *stream = responder->stream;

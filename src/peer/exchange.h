@@ -85,6 +85,8 @@ void lsp_responder_start(struct lsp_stream *stream, const struct lsp_responder_h
 void lsp_responder_send(struct lsp_responder *responder, const struct lsp_response *response);
 void lsp_responder_ok(struct lsp_responder *responder);
 void lsp_responder_fail(struct lsp_responder *responder, const struct lsp_error *failure);
+/* Busy: too much is under way for this peer, or for all; to be asked again in a second. */
+void lsp_responder_put_off(struct lsp_responder *responder);
 
 /*
  * For an answer that is not given at once: `gone` is called when the stream has ended, whether all

@@ -345,11 +345,11 @@ static void response_came(struct lsp_exchange *exchange, struct lsp_response *re
 
 static void bounced(struct lsp_fetch *fetch, const struct lsp_error_response *refusal)
 {
-	enum lsp_swarm_bounce reason = LSP_SWARM_ELSEWHERE;
+	enum lsp_swarm_bounce reason = LSP_SWARM_BUSY;
 	if (strcmp(refusal->bounce, "paused") == 0)
 		reason = LSP_SWARM_PAUSED;
-	else if (strcmp(refusal->bounce, "queue") == 0)
-		reason = LSP_SWARM_BUSY;
+	else if (strcmp(refusal->bounce, "elsewhere") == 0)
+		reason = LSP_SWARM_ELSEWHERE;
 	uint32_t hint = refusal->has_hint ? (uint32_t)refusal->hint : LSP_SWARM_NO_HINT;
 	lsp_swarm_bounced(fetch->peer->swarm, fetch->id, reason, hint, lsp_peer_now(fetch->peer));
 	lsp_peer_kick(fetch->peer);
@@ -362,7 +362,7 @@ static void answer_ended(struct lsp_exchange *exchange, const struct lsp_error *
 	struct lsp_fetch *fetch = lsp_exchange_argument(exchange);
 	const struct lsp_error_response *refusal = lsp_exchange_refusal(exchange);
 	fetch->exchange = NULL;
-	if (refusal && refusal->bounce[0]) {
+	if (refusal && refusal->code == LSP_E_BUSY) {
 		bounced(fetch, refusal);
 	} else if (error) {
 		lsp_log_debug("peer", "chunks %u+%u of %s from %s: %s", fetch->first, fetch->count,

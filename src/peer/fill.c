@@ -204,12 +204,27 @@ static void leaves_written(struct lsp_job *job)
 	stop(fill);
 }
 
+/* No answer: the chunk is not there, it is to be asked for later, or the peer is at fault. */
+static void refused(struct lsp_fill *fill, const struct lsp_error *error)
+{
+	struct lsp_peer *peer = fill->peer;
+	if (error->code == LSP_E_BUSY) {
+		lsp_swarm_bounced(peer->swarm, fill->id, LSP_SWARM_BUSY, LSP_SWARM_NO_HINT,
+			lsp_peer_now(peer));
+		lsp_peer_kick(peer);
+		fill->over = true;
+		stop(fill);
+	} else {
+		fail(fill, error->code == LSP_E_NOT_FOUND ? LSP_SWARM_MISSING : LSP_SWARM_BROKEN);
+	}
+}
+
 static void leaves_came(struct lsp_exchange *exchange, const struct lsp_error *error)
 {
 	struct lsp_fill *fill = lsp_exchange_argument(exchange);
 	fill->exchange = NULL;
 	if (error)
-		fail(fill, LSP_SWARM_BROKEN);
+		refused(fill, error);
 	else
 		submit(fill, write_leaves, leaves_written);
 }
@@ -276,7 +291,7 @@ static void hashes_came(struct lsp_exchange *exchange, const struct lsp_error *e
 	struct lsp_fill *fill = lsp_exchange_argument(exchange);
 	fill->exchange = NULL;
 	if (error)
-		fail(fill, LSP_SWARM_BROKEN);
+		refused(fill, error);
 	else
 		submit(fill, begin_fill, fill_begun);
 }

@@ -92,6 +92,9 @@ struct lsp_peer {
 	json_t *health;  /* as it was last told */
 	json_t *choices; /* game id → content id, as the user chose */
 
+	size_t answer_bytes;   /* in memory for answers of serve_disk.c */
+	unsigned file_uploads; /* that run beside the swarm */
+
 	uint64_t sent, received; /* payload bytes since the start */
 	struct lsp_rate up_rate, down_rate;
 };

@@ -7,7 +7,13 @@
 #include "peer/peer.h"
 #include "peer/session_private.h"
 
+#include <stdatomic.h>
 #include <string.h>
+
+/* Bytes of answers in memory, of all peers and of one; one answer alone may be larger. */
+#define ANSWER_BYTES_MAX ((size_t)256 << 20)
+#define PEER_ANSWER_BYTES_MAX ((size_t)96 << 20)
+#define PEER_ANSWERS_MAX 64
 
 #define RECHECK_PAUSE (60 * LSP_SECOND) /* before the next look at the same content */
 
@@ -15,7 +21,10 @@
 struct answer {
 	struct lsp_job job;
 	struct lsp_peer *peer;
-	struct lsp_responder *responder; /* NULL: its stream has ended */
+	struct lsp_session *session;     /* NULL: its stream has ended */
+	struct lsp_responder *responder; /* NULL likewise */
+	atomic_bool unwanted;            /* likewise, for the disk thread */
+	size_t size;                     /* what it will take in memory, at most */
 	int (*make)(struct answer *answer, struct lsp_error *err);
 	struct lsp_share *share;
 	struct lsp_share_reader reader;
@@ -31,6 +40,7 @@ struct answer {
 
 static void answer_free(struct answer *answer)
 {
+	answer->peer->answer_bytes -= answer->size;
 	lsp_share_reader_done(&answer->reader);
 	lsp_share_unref(answer->share);
 	lsp_manifest_unref(answer->manifest);
@@ -42,7 +52,11 @@ static void answer_free(struct answer *answer)
 static void gone(void *argument)
 {
 	struct answer *answer = argument;
+	answer->session->answers--;
+	answer->session->answer_bytes -= answer->size;
+	answer->session = NULL;
 	answer->responder = NULL;
+	atomic_store(&answer->unwanted, true);
 	if (!answer->working)
 		answer_free(answer);
 }
@@ -78,11 +92,22 @@ static void done(struct lsp_job *job)
 			nothing, NULL); /* the bytes live until `gone` */
 }
 
+static bool has_room(const struct lsp_session *session, size_t size)
+{
+	size_t all = session->peer->answer_bytes, its = session->answer_bytes;
+	return session->answers < PEER_ANSWERS_MAX && (!all || all + size <= ANSWER_BYTES_MAX) &&
+	       (!its || its + size <= PEER_ANSWER_BYTES_MAX);
+}
+
 static void start(struct lsp_session *session, struct lsp_responder *responder,
 	struct lsp_share *share, const struct answer *wanted)
 {
 	struct lsp_peer *peer = session->peer;
 	struct lsp_error err = {0};
+	if (!has_room(session, wanted->size)) {
+		lsp_responder_put_off(responder);
+		return;
+	}
 	struct answer *answer = malloc(sizeof *answer);
 	if (!answer) {
 		lsp_error_no_memory(&err, "peer");
@@ -91,6 +116,7 @@ static void start(struct lsp_session *session, struct lsp_responder *responder,
 	}
 	*answer = *wanted;
 	answer->peer = peer;
+	peer->answer_bytes += answer->size;
 	if (share) {
 		answer->share = lsp_share_ref(share);
 		answer->manifest = lsp_manifest_ref(lsp_share_manifest(share));
@@ -104,7 +130,10 @@ static void start(struct lsp_session *session, struct lsp_responder *responder,
 		return;
 	}
 	answer->working = true;
+	answer->session = session;
 	answer->responder = responder;
+	session->answers++;
+	session->answer_bytes += answer->size;
 	lsp_responder_own(
 		responder, &(struct lsp_responder_owner){.gone = gone, .argument = answer});
 }
@@ -134,8 +163,11 @@ void lsp_serve_manifest(
 	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
 	struct lsp_share *share = find(session, responder, &request->get_content.content);
-	if (share)
-		start(session, responder, share, &(struct answer){.make = make_manifest});
+	if (!share)
+		return;
+	const struct lsp_manifest *manifest = lsp_share_manifest(share);
+	size_t size = manifest->info_size + (size_t)manifest->chunk_count * LSP_SHA256_SIZE;
+	start(session, responder, share, &(struct answer){.make = make_manifest, .size = size});
 }
 
 /* ---- Leaves and their hashes
@@ -160,6 +192,8 @@ static int make_hashes(struct answer *answer, struct lsp_error *err)
 {
 	_cleanup_buffer_ struct lsp_buffer bytes = {0};
 	for (uint32_t i = 0; i < answer->count; i++) {
+		if (atomic_load(&answer->unwanted))
+			return lsp_error_set(err, "peer", LSP_E_CANCELLED, "nobody waits for it");
 		int r = read_chunk(answer, answer->first + i, &bytes, err);
 		for (size_t at = 0; r == 0 && at < bytes.size; at += LSP_LEAF_SIZE) {
 			struct lsp_hash leaf;
@@ -190,13 +224,21 @@ void lsp_serve_hashes(
 	const struct lsp_manifest *manifest = lsp_share_manifest(share);
 	uint64_t leaves = manifest->piece_length / LSP_LEAF_SIZE;
 	if (get->first >= manifest->chunk_count ||
-		get->count > manifest->chunk_count - get->first ||
-		get->count * leaves * LSP_SHA256_SIZE > LSP_MESSAGE_HASHES_MAX) {
+		get->count > manifest->chunk_count - get->first) {
 		refuse_range(responder);
+		return;
+	}
+	uint64_t size = get->count * leaves * LSP_SHA256_SIZE;
+	if (size > LSP_MESSAGE_HASHES_MAX ||
+		(get->count > 1 && get->count * manifest->piece_length > LSP_MESSAGE_BYTES_MAX)) {
+		struct lsp_error err = {0};
+		lsp_error_set(&err, "peer", LSP_E_TOO_LARGE, "too many hashes for one request");
+		lsp_responder_fail(responder, &err);
 		return;
 	}
 	start(session, responder, share,
 		&(struct answer){.make = make_hashes,
+			.size = (size_t)size + manifest->piece_length, /* it reads a chunk */
 			.first = (uint32_t)get->first,
 			.count = (uint32_t)get->count});
 }
@@ -206,6 +248,8 @@ static int make_blocks(struct answer *answer, struct lsp_error *err)
 	for (size_t i = 0; i < answer->run_count; i++) {
 		const struct lsp_block_run *run = &answer->runs[i];
 		struct lsp_chunk chunk;
+		if (atomic_load(&answer->unwanted))
+			return lsp_error_set(err, "peer", LSP_E_CANCELLED, "nobody waits for it");
 		lsp_manifest_chunk(answer->manifest, run->chunk, &chunk);
 		uint64_t begin = (uint64_t)run->first * LSP_LEAF_SIZE;
 		uint64_t end = begin + (uint64_t)run->count * LSP_LEAF_SIZE;
@@ -221,8 +265,10 @@ static int make_blocks(struct answer *answer, struct lsp_error *err)
 	return 0;
 }
 
-static bool runs_fit(const struct lsp_manifest *manifest, const struct lsp_get_blocks *get)
+static bool runs_fit(
+	const struct lsp_manifest *manifest, const struct lsp_get_blocks *get, size_t *ret_leaves)
 {
+	size_t leaves = 0;
 	for (size_t i = 0; i < get->run_count; i++) {
 		const struct lsp_block_run *run = &get->runs[i];
 		struct lsp_chunk chunk;
@@ -231,7 +277,9 @@ static bool runs_fit(const struct lsp_manifest *manifest, const struct lsp_get_b
 		lsp_manifest_chunk(manifest, run->chunk, &chunk);
 		if (run->first >= chunk.leaf_count || run->count > chunk.leaf_count - run->first)
 			return false;
+		leaves += run->count;
 	}
+	*ret_leaves = leaves;
 	return true;
 }
 
@@ -242,12 +290,14 @@ void lsp_serve_blocks(
 	struct lsp_share *share = find(session, responder, &get->content);
 	if (!share)
 		return;
-	if (!runs_fit(lsp_share_manifest(share), get)) {
+	size_t leaves;
+	if (!runs_fit(lsp_share_manifest(share), get, &leaves)) {
 		refuse_range(responder);
 		return;
 	}
 	start(session, responder, share,
 		&(struct answer){.make = make_blocks,
+			.size = leaves * LSP_LEAF_SIZE,
 			.runs = TAKE_PTR(get->runs),
 			.run_count = get->run_count});
 	get->run_count = 0;
@@ -266,7 +316,7 @@ static int make_cover(struct answer *answer, struct lsp_error *err)
 void lsp_serve_cover(
 	struct lsp_session *session, struct lsp_responder *responder, struct lsp_request *request)
 {
-	struct answer wanted = {.make = make_cover};
+	struct answer wanted = {.make = make_cover, .size = LSP_MESSAGE_COVER_MAX};
 	snprintf(wanted.game, sizeof wanted.game, "%s", request->get_game.id);
 	start(session, responder, NULL, &wanted);
 }

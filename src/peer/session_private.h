@@ -57,6 +57,10 @@ struct lsp_session {
 	struct lsp_text_list listed; /* ids seen in this listing */
 	char list_after[LSP_GAME_ID_MAX + 1];
 
+	/* What it was given and has not taken yet: serve_disk.c, upload.c. */
+	size_t answer_bytes;
+	unsigned answers, file_uploads;
+
 	/* What it follows here. */
 	struct lsp_follow *follows;
 	size_t follow_count;

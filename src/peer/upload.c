@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "peer/block.h"
 #include "peer/peer.h"
-#include "peer/session.h"
+#include "peer/session_private.h"
 #include "peer/share.h"
 
 #include <assert.h>
@@ -11,6 +11,10 @@
 
 /* Bytes of an upload that may wait in its stream; beyond, reading pauses. */
 #define QUEUED_MAX (2u * LSP_BLOCK_SIZE)
+
+/* Uploads of files, which no queue bounds: of one peer, of all. */
+#define PEER_FILES_MAX 16
+#define FILES_MAX 64
 
 struct lsp_upload {
 	struct lsp_peer *peer;
@@ -59,6 +63,10 @@ static void leave_swarm(struct lsp_upload *upload, bool complete)
 static void gone(void *argument)
 {
 	struct lsp_upload *upload = argument;
+	if (upload->by_file) {
+		upload->session->file_uploads--;
+		upload->peer->file_uploads--;
+	}
 	upload->responder = NULL;
 	upload->session = NULL;
 	leave_swarm(upload, upload->left == 0);
@@ -371,11 +379,17 @@ void lsp_upload_file(struct lsp_session *session, struct lsp_responder *responde
 		return;
 	}
 	struct lsp_upload *upload;
+	if (session->file_uploads >= PEER_FILES_MAX || peer->file_uploads >= FILES_MAX) {
+		lsp_responder_put_off(responder);
+		return;
+	}
 	if (upload_new(session, share, &upload, &err) < 0) {
 		lsp_responder_fail(responder, &err);
 		return;
 	}
 	upload->by_file = true;
+	session->file_uploads++;
+	peer->file_uploads++;
 	upload->file = (uint32_t)(file - manifest->files);
 	upload->offset = offset;
 	upload->left = length;

@@ -147,6 +147,88 @@ static void test_chunks_that_do_not_exist(void **state)
 	expect_refusal(other, LSP_CLOSE_PROTOCOL);
 }
 
+/* ---- Greed ----------------------------------------------------------------------------------- */
+
+struct greed {
+	unsigned begun, busy, ended;
+};
+
+static void greed_response(struct lsp_exchange *exchange, struct lsp_response *response)
+{
+	struct greed *greed = lsp_exchange_argument(exchange);
+	greed->begun++;
+}
+
+/* Takes nothing: what comes is never given back to the window. */
+static void greed_bytes(struct lsp_exchange *exchange, const uint8_t *data, size_t size)
+{
+}
+
+static void greed_done(struct lsp_exchange *exchange, const struct lsp_error *error)
+{
+	struct greed *greed = lsp_exchange_argument(exchange);
+	if (error && error->code == LSP_E_BUSY)
+		greed->busy++;
+	else
+		greed->ended++;
+}
+
+static void be_greedy(
+	struct other *other, const struct lsp_request *request, unsigned times, struct greed *greed)
+{
+	static const struct lsp_exchange_callbacks callbacks = {
+		.response = greed_response, .bytes = greed_bytes, .done = greed_done};
+	for (unsigned i = 0; i < times; i++) {
+		struct lsp_exchange *exchange;
+		assert_int_equal(lsp_exchange_start(other->side.connection, request, &callbacks,
+					 greed, &exchange, NULL),
+			0);
+	}
+}
+
+/* Many answers asked for and none read: some are served, the rest is to come again later. */
+static void test_many_leaves_at_once(void **state)
+{
+	struct other *other = *state;
+	struct greed greed = {0};
+	struct lsp_block_run runs[256];
+	struct lsp_request request = {.type = LSP_REQUEST_GET_BLOCKS};
+	request.get_blocks.content = put_game(other, "quake", 16 << 20);
+	request.get_blocks.runs = runs;
+	request.get_blocks.run_count = LSP_ARRAY_SIZE(runs);
+	for (uint32_t i = 0; i < LSP_ARRAY_SIZE(runs); i++)
+		runs[i] = (struct lsp_block_run){i % 128, 0, 8}; /* 32 MiB in all */
+	other_connect(other);
+	be_greedy(other, &request, 20, &greed);
+	RUN_UNTIL(&other->loop, greed.busy >= 17);
+	assert_true(greed.begun + greed.ended <= 3);
+}
+
+static void test_many_files_at_once(void **state)
+{
+	struct other *other = *state;
+	struct greed greed = {0};
+	struct lsp_request request = {.type = LSP_REQUEST_GET_GAME_FILE_DATA};
+	request.get_file.content = put_game(other, "quake", 16 << 20);
+	request.get_file.path = (char *)(uintptr_t) "pak0.pak";
+	other_connect(other);
+	be_greedy(other, &request, 100, &greed);
+	RUN_UNTIL(&other->loop, greed.busy >= 84);
+}
+
+static void test_hashes_of_too_much(void **state)
+{
+	struct other *other = *state;
+	struct greed greed = {0};
+	struct lsp_request request = {.type = LSP_REQUEST_GET_HASHES};
+	request.get_hashes.content = put_game(other, "quake", 80 << 20);
+	request.get_hashes.count = 600; /* of 128 KiB */
+	other_connect(other);
+	be_greedy(other, &request, 1, &greed);
+	RUN_UNTIL(&other->loop, greed.ended == 1);
+	assert_int_equal(greed.begun, 0);
+}
+
 /* ---- Downloads ------------------------------------------------------------------------------- */
 
 static bool refuse_manifest(
@@ -274,6 +356,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_crying_wolf, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_chunks_that_do_not_exist, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_many_leaves_at_once, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_many_files_at_once, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_hashes_of_too_much, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_manifest_is_asked_for_again, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
