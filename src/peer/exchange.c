@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
 /* ---- Asking
  * ---------------------------------------------------------------------------------------- */
 
@@ -223,18 +225,22 @@ void lsp_exchange_tell(struct lsp_connection *connection, const struct lsp_reque
  * ---------------------------------------------------------------------------------------- */
 
 struct lsp_responder {
+	struct lsp_responder *prev, *next;
 	struct lsp_stream *stream;
 	struct lsp_responder_hooks hooks;
 	struct lsp_responder_owner owner;
 	struct lsp_frame_decoder decoder;
-	bool asked, answered, in_bytes;
-	uint64_t left; /* raw bytes still to be given */
+	bool asked, answered, in_bytes, reset;
+	uint64_t left;  /* raw bytes still to be given */
+	uint64_t given; /* bytes of the answer that were written */
+	uint64_t taken; /* of those, when it was last looked at */
+	lsp_time since; /* opened, or the last time that something was taken */
 };
 
 static void responder_abort(struct lsp_responder *responder, uint64_t code)
 {
-	if (responder->stream)
-		lsp_stream_reset(responder->stream, code); /* `closed` follows, later */
+	responder->reset = true;
+	lsp_stream_reset(responder->stream, code); /* `closed` follows, later */
 }
 
 static void breach(struct lsp_responder *responder, const struct lsp_error *error)
@@ -252,7 +258,7 @@ static void take_request(struct lsp_responder *responder, const char *payload, s
 	int r = lsp_request_decode(payload, size, &request, &err);
 	if (r == 0)
 		responder->hooks.request(responder->hooks.argument, responder, &request);
-	else if (r == -LSP_E_UNSUPPORTED)
+	else if (r == -LSP_E_UNSUPPORTED || r == -LSP_E_NO_MEMORY)
 		lsp_responder_fail(responder, &err);
 	else
 		breach(responder, &err);
@@ -302,6 +308,8 @@ static void responder_closed(struct lsp_stream *stream, uint64_t code, void *arg
 {
 	struct lsp_responder *responder = argument;
 	struct lsp_responder_owner owner = responder->owner;
+	if (responder->hooks.all)
+		DL_DELETE(*responder->hooks.all, responder);
 	lsp_frame_decoder_done(&responder->decoder);
 	free(responder);
 	if (owner.gone)
@@ -322,8 +330,44 @@ void lsp_responder_start(struct lsp_stream *stream, const struct lsp_responder_h
 	}
 	responder->stream = stream;
 	responder->hooks = *hooks;
+	if (hooks->all) {
+		DL_APPEND(*hooks->all, responder);
+		responder->since = lsp_now(hooks->clock);
+	}
 	lsp_frame_decoder_init(&responder->decoder, LSP_FRAME_MAX);
 	lsp_stream_set_callbacks(stream, &callbacks, responder);
+}
+
+/* Has the other side had nothing to take since the last look, or taken some of it? */
+static bool moves_on(struct lsp_responder *responder)
+{
+	uint64_t taken = responder->given - lsp_stream_queued(responder->stream);
+	bool took = taken != responder->taken;
+	bool ours = !responder->answered || (responder->left && taken == responder->given);
+	responder->taken = taken;
+	return took || ours;
+}
+
+unsigned lsp_responders_tick(struct lsp_responder *all, lsp_time now)
+{
+	unsigned late = 0;
+	struct lsp_responder *responder;
+	DL_FOREACH(all, responder)
+	{
+		if (responder->reset)
+			continue;
+		if (!responder->asked) {
+			if (now < lsp_time_add(responder->since, LSP_REQUEST_DEADLINE))
+				continue;
+			responder_abort(responder, LSP_STREAM_BUSY);
+			late++;
+		} else if (moves_on(responder)) {
+			responder->since = now;
+		} else if (now >= lsp_time_add(responder->since, LSP_ANSWER_DEADLINE)) {
+			responder_abort(responder, LSP_STREAM_CANCELLED);
+		}
+	}
+	return late;
 }
 
 void lsp_responder_own(struct lsp_responder *responder, const struct lsp_responder_owner *owner)
@@ -341,6 +385,7 @@ static bool send_frame(struct lsp_responder *responder, const struct lsp_respons
 	int r = lsp_response_append(response, &frame, &err);
 	if (r == 0)
 		r = lsp_stream_write(responder->stream, frame.data, frame.size, &err);
+	responder->given += frame.size;
 	if (r < 0) {
 		lsp_log_warning("peer", "cannot answer: %s", err.message);
 		responder_abort(responder, LSP_STREAM_FAILED);
@@ -394,6 +439,7 @@ void lsp_responder_bytes(struct lsp_responder *responder, const uint8_t *data, s
 	struct lsp_stream *stream = responder->stream;
 	struct lsp_error err = {0};
 	responder->left -= LSP_MIN((uint64_t)size, responder->left);
+	responder->given += size;
 	bool last = responder->left == 0;
 	if (lsp_stream_write_owned(stream, data, size, release, argument, &err) < 0) {
 		release(argument);

@@ -21,7 +21,8 @@
 
 #include <stdbool.h>
 
-#define LSP_EXCHANGE_FRAME_SECONDS 10 /* for a frame to arrive whole */
+#define LSP_REQUEST_DEADLINE (10 * LSP_SECOND) /* from the opening of a stream to its request */
+#define LSP_ANSWER_DEADLINE (30 * LSP_SECOND)  /* without a byte of an answer taken */
 
 /* ---- Asking ------------------------------------------------------------------------------------
  */
@@ -76,7 +77,17 @@ struct lsp_responder_hooks {
 	lsp_responder_handler request;
 	lsp_responder_breach breach;
 	void *argument;
+	struct lsp_responder *
+		*all; /* a list for lsp_responders_tick, empty at first; may be NULL */
+	const struct lsp_clock *clock;
 };
+
+/*
+ * Resets the streams of the list whose request does not come whole in time (code BUSY), and those
+ * whose answer the other side does not take (CANCELLED); the time that an answer takes us does not
+ * count. Returns how many requests were late.
+ */
+unsigned lsp_responders_tick(struct lsp_responder *all, lsp_time now);
 
 /* For a stream that the peer opened. It lives until its answer is sent or the stream ends. */
 void lsp_responder_start(struct lsp_stream *stream, const struct lsp_responder_hooks *hooks);

@@ -12,6 +12,7 @@
 #include <utlist.h>
 
 #define ASK_AT_MOST 512 /* holders, before it is given up: as many as there are connections */
+#define SILENCE (10 * LSP_SECOND) /* of a holder, then the next one is asked */
 
 struct lsp_manifest_query {
 	struct lsp_peer *peer;
@@ -23,6 +24,7 @@ struct lsp_manifest_query {
 	struct lsp_hash asked[ASK_AT_MOST];
 	size_t asked_count;
 	struct lsp_exchange *exchange;
+	struct lsp_timer silence; /* of the holder that is being asked */
 	struct lsp_buffer bytes;
 	struct lsp_error error; /* of the last holder */
 
@@ -35,6 +37,7 @@ static void ask_next(struct lsp_manifest_query *query);
 
 static void query_free(struct lsp_manifest_query *query)
 {
+	lsp_timer_done(&query->silence);
 	lsp_buffer_done(&query->bytes);
 	lsp_manifest_unref(query->manifest);
 	free(query);
@@ -94,27 +97,44 @@ static void parsed(struct lsp_job *job)
 /* ---- Asking
  * -------------------------------------------------------------------------------------------- */
 
+static void give_up_holder(struct lsp_manifest_query *query)
+{
+	lsp_exchange_abort(TAKE_PTR(query->exchange));
+	ask_next(query);
+}
+
+static void keep_waiting(struct lsp_manifest_query *query)
+{
+	lsp_timer_start(&query->silence, lsp_peer_now(query->peer) + SILENCE);
+}
+
+static void holder_is_silent(void *argument)
+{
+	struct lsp_manifest_query *query = argument;
+	if (!query->exchange)
+		return;
+	lsp_error_set(&query->error, "peer", LSP_E_TIMEOUT, "the manifest did not come in time");
+	give_up_holder(query);
+}
+
 static void response_came(struct lsp_exchange *exchange, struct lsp_response *response)
 {
 	struct lsp_manifest_query *query = lsp_exchange_argument(exchange);
 	uint64_t most = LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX + 8;
+	keep_waiting(query);
 	if (response->type == LSP_RESPONSE_BYTES && response->bytes.length <= most)
 		return;
 	lsp_error_set(&query->error, "peer", LSP_E_PROTOCOL, "no manifest came");
-	query->exchange = NULL;
-	lsp_exchange_abort(exchange);
-	ask_next(query);
+	give_up_holder(query);
 }
 
 static void bytes_came(struct lsp_exchange *exchange, const uint8_t *data, size_t size)
 {
 	struct lsp_manifest_query *query = lsp_exchange_argument(exchange);
 	lsp_exchange_consume(exchange, size);
-	if (lsp_buffer_append(&query->bytes, data, size, &query->error) == 0)
-		return;
-	query->exchange = NULL;
-	lsp_exchange_abort(exchange);
-	ask_next(query);
+	keep_waiting(query);
+	if (lsp_buffer_append(&query->bytes, data, size, &query->error) < 0)
+		give_up_holder(query);
 }
 
 static void answer_ended(struct lsp_exchange *exchange, const struct lsp_error *error)
@@ -180,8 +200,10 @@ static bool ask(struct lsp_manifest_query *query)
 		struct lsp_request request = {.type = LSP_REQUEST_GET_MANIFEST};
 		request.get_content.content = query->content;
 		if (lsp_exchange_start(lsp_session_connection(holder->session), &request,
-			    &callbacks, query, &query->exchange, &query->error) == 0)
+			    &callbacks, query, &query->exchange, &query->error) == 0) {
+			keep_waiting(query);
 			return true;
+		}
 	}
 	return false;
 }
@@ -204,6 +226,11 @@ int lsp_manifest_query(struct lsp_peer *peer, const char *game, const struct lsp
 	query->content = *content;
 	query->callback = callback;
 	query->argument = argument;
+	int r = lsp_timer_init(&query->silence, peer->core, holder_is_silent, query, err);
+	if (r < 0) {
+		query_free(query);
+		return r;
+	}
 	lsp_error_set(&query->error, "peer", LSP_E_NOT_FOUND, "nobody here has %s", game);
 	if (!ask(query)) {
 		if (err)

@@ -254,7 +254,9 @@ static void breach(void *argument, const struct lsp_error *error)
 
 void lsp_serve_stream(struct lsp_session *session, struct lsp_stream *stream)
 {
-	lsp_responder_start(
-		stream, &(struct lsp_responder_hooks){
-				.request = serve, .breach = breach, .argument = session});
+	lsp_responder_start(stream, &(struct lsp_responder_hooks){.request = serve,
+					    .breach = breach,
+					    .argument = session,
+					    .all = &session->responders,
+					    .clock = session->peer->clock});
 }

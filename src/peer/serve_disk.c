@@ -99,17 +99,20 @@ static bool has_room(const struct lsp_session *session, size_t size)
 	       (!its || its + size <= PEER_ANSWER_BYTES_MAX);
 }
 
+/* Takes over wanted->runs. */
 static void start(struct lsp_session *session, struct lsp_responder *responder,
 	struct lsp_share *share, const struct answer *wanted)
 {
 	struct lsp_peer *peer = session->peer;
 	struct lsp_error err = {0};
 	if (!has_room(session, wanted->size)) {
+		free(wanted->runs);
 		lsp_responder_put_off(responder);
 		return;
 	}
 	struct answer *answer = malloc(sizeof *answer);
 	if (!answer) {
+		free(wanted->runs);
 		lsp_error_no_memory(&err, "peer");
 		lsp_responder_fail(responder, &err);
 		return;

@@ -22,6 +22,7 @@
 #define PING_INTERVAL (2 * LSP_SECOND)
 #define PING_DEADLINE (4500 * LSP_MILLISECOND) /* a pulled cable is noticed within 5 s */
 #define HELLO_DEADLINE (10 * LSP_SECOND)
+#define LATE_REQUESTS_MAX 16
 
 /* ---- Small questions
  * ----------------------------------------------------------------------------- */
@@ -414,6 +415,11 @@ static void ping(struct lsp_session *session, lsp_time now)
 
 static void tick(struct lsp_session *session, lsp_time now)
 {
+	session->late_requests += lsp_responders_tick(session->responders, now);
+	if (session->late_requests > LATE_REQUESTS_MAX) {
+		lsp_session_refuse(session, LSP_CLOSE_PROTOCOL, "its requests do not come whole");
+		return;
+	}
 	if (session->state == SESSION_GREETING) {
 		if (now > session->since + HELLO_DEADLINE && !session->challenged)
 			lsp_session_refuse(session, LSP_CLOSE_PROTOCOL, "no Hello in time");

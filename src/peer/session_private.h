@@ -8,6 +8,7 @@
 #include <stdarg.h>
 
 struct lsp_exchange;
+struct lsp_responder;
 
 enum session_state {
 	SESSION_GREETING, /* not both have said Hello */
@@ -56,6 +57,9 @@ struct lsp_session {
 	uint64_t listing_revision;
 	struct lsp_text_list listed; /* ids seen in this listing */
 	char list_after[LSP_GAME_ID_MAX + 1];
+
+	struct lsp_responder *responders; /* all of its requests */
+	unsigned late_requests;
 
 	/* What it was given and has not taken yet: serve_disk.c, upload.c. */
 	size_t answer_bytes;

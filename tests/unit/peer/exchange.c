@@ -1,0 +1,153 @@
+/* Requests that do not come whole, and answers that nobody takes. */
+#include "../net/pair.h"
+
+#include "peer/exchange.h"
+
+#include <stdlib.h>
+
+struct answering {
+	struct pair pair;
+	struct lsp_fake_clock clock;
+	struct lsp_responder *all, *asked;
+	unsigned gone;
+	uint64_t code; /* that the asking side's stream was reset with */
+	bool reset;
+};
+
+static struct answering *self;
+
+static void request_came(
+	void *argument, struct lsp_responder *responder, struct lsp_request *request)
+{
+	((struct answering *)argument)->asked = responder;
+}
+
+static void breach(void *argument, const struct lsp_error *error)
+{
+	fail_msg("%s", error->message);
+}
+
+static void stream_came(
+	struct lsp_connection *connection, struct lsp_stream *stream, void *argument)
+{
+	lsp_responder_start(stream, &(struct lsp_responder_hooks){.request = request_came,
+					    .breach = breach,
+					    .argument = self,
+					    .all = &self->all,
+					    .clock = &self->clock.clock});
+}
+
+static void take_none(
+	struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin, void *argument)
+{
+}
+
+static void was_reset(struct lsp_stream *stream, uint64_t code, void *argument)
+{
+	self->code = code;
+	self->reset = true;
+}
+
+static const struct lsp_stream_callbacks asking = {.data = take_none, .closed = was_reset};
+
+static int set_up(void **state)
+{
+	static struct lsp_endpoint_callbacks callbacks;
+	self = calloc(1, sizeof *self);
+	lsp_fake_clock_init(&self->clock);
+	pair_open(&self->pair);
+	side_close(&self->pair.b, &self->pair.loop);
+	callbacks = side_callbacks;
+	callbacks.stream = stream_came;
+	assert_int_equal(lsp_identity_new(&self->pair.b.identity, NULL), 0);
+	struct lsp_endpoint_options options = {.loop = &self->pair.loop,
+		.identity = self->pair.b.identity,
+		.callbacks = &callbacks,
+		.argument = &self->pair.b};
+	assert_int_equal(lsp_endpoint_new(&options, &self->pair.b.endpoint, NULL), 0);
+	pair_connect(&self->pair, AF_INET);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	pair_close(&self->pair);
+	assert_null(self->all);
+	free(self);
+	return 0;
+}
+
+static struct lsp_stream *open_stream(const void *bytes, size_t size)
+{
+	struct lsp_stream *stream;
+	assert_int_equal(
+		lsp_connection_open_stream(self->pair.a.connection, &asking, self, &stream, NULL),
+		0);
+	assert_int_equal(lsp_stream_write(stream, bytes, size, NULL), 0);
+	return stream;
+}
+
+static unsigned tick_after(uint64_t nanoseconds)
+{
+	lsp_fake_clock_advance(&self->clock, nanoseconds);
+	return lsp_responders_tick(self->all, lsp_now(&self->clock.clock));
+}
+
+static void test_half_a_request(void **state)
+{
+	(void)open_stream("\0\0", 2);
+	RUN_UNTIL(&self->pair.loop, self->all);
+	assert_int_equal(tick_after(9 * LSP_SECOND), 0);
+	assert_int_equal(tick_after(LSP_SECOND), 1);
+	assert_int_equal(tick_after(LSP_SECOND), 0);
+	RUN_UNTIL(&self->pair.loop, self->reset);
+	assert_int_equal(self->code, LSP_STREAM_BUSY);
+}
+
+static void ask(void)
+{
+	static const char frame[] = "\0\0\0\6\"Ping\"";
+	lsp_stream_finish(open_stream(frame, sizeof frame - 1));
+	RUN_UNTIL(&self->pair.loop, self->asked);
+}
+
+static void gone(void *argument)
+{
+	self->gone++;
+}
+
+static void nothing(void *argument)
+{
+}
+
+static void test_an_answer_that_nobody_takes(void **state)
+{
+	size_t size = 8 << 20; /* more than the window */
+	uint8_t *bytes = calloc(1, size);
+	struct lsp_response response = {.type = LSP_RESPONSE_BYTES};
+	response.bytes.length = size;
+	ask();
+	lsp_responder_own(self->asked, &(struct lsp_responder_owner){.gone = gone});
+	assert_int_equal(tick_after(1000 * LSP_SECOND), 0); /* that was our own time */
+	lsp_responder_begin_bytes(self->asked, &response);
+	lsp_responder_bytes(self->asked, bytes, size, nothing, NULL);
+	RUN_UNTIL(&self->pair.loop, lsp_responder_queued(self->asked) < size - (2 << 20));
+	(void)tick_after(LSP_SECOND); /* it took some */
+	(void)tick_after(29 * LSP_SECOND);
+	assert_int_equal(self->gone, 0);
+	(void)tick_after(LSP_SECOND);
+	RUN_UNTIL(&self->pair.loop, self->gone);
+	RUN_UNTIL(&self->pair.loop, self->reset);
+	assert_int_equal(self->code, LSP_STREAM_CANCELLED);
+	free(bytes);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_half_a_request, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_an_answer_that_nobody_takes, set_up, tear_down),
+	};
+	return cmocka_run_group_tests_name("exchange", tests, NULL, NULL);
+}
