@@ -233,7 +233,7 @@ void lsp_library_recheck(
  */
 void lsp_library_set_games_dir(struct lsp_library *library, const char *path,
 	void (*done)(void *argument, int result, const struct lsp_error *err), void *argument);
-/* In effect from the next rescan on. */
+/* The next rescan comes by it, unless it is due before that. */
 void lsp_library_set_rescan_interval(struct lsp_library *library, uint64_t nanoseconds);
 
 /* ---- Content: these block on the disk ------------------------------------------------------ */

@@ -96,7 +96,7 @@ struct lsp_library {
 	unsigned jobs_out; /* with the pool or in `finished` */
 	pthread_cond_t job_finished;
 	uint64_t rescan_interval;
-	bool look_at_all;
+	bool look_at_all, interval_changed;
 	bool closed; /* nobody takes requests any more: they are answered at once */
 };
 

@@ -464,6 +464,8 @@ static void take_event(void *argument, uint32_t owner, const char *name)
 	lsp_time now = lsp_library_now(library);
 	if (lsp_text_starts_with(name, ".lanspread"))
 		return;
+	if (owner == ROOT_OWNER && !name[0])
+		library->list_at = now; /* the folder itself was moved, removed or unmounted */
 	struct lsp_local_game *game =
 		owner == ROOT_OWNER ? find_named(library, name) : find_owner(library, owner);
 	if (!game)

@@ -198,8 +198,10 @@ void lsp_library_set_games_dir(struct lsp_library *library, const char *path,
 void lsp_library_set_rescan_interval(struct lsp_library *library, uint64_t nanoseconds)
 {
 	pthread_mutex_lock(&library->lock);
+	library->interval_changed = library->rescan_interval != nanoseconds;
 	library->rescan_interval = nanoseconds;
 	pthread_mutex_unlock(&library->lock);
+	lsp_library_wake(library);
 }
 
 /* ---- Answering ----------------------------------------------------------------------------- */
@@ -278,6 +280,11 @@ static struct lsp_library_request *pop(struct lsp_library *library)
 	if (library->look_at_all) {
 		library->look_at_all = false;
 		library->list_at = 0;
+	}
+	if (library->interval_changed) {
+		library->interval_changed = false;
+		library->list_at = LSP_MIN(library->list_at,
+			lsp_time_add(lsp_library_now(library), library->rescan_interval));
 	}
 	pthread_mutex_unlock(&library->lock);
 	return request;
