@@ -18,6 +18,7 @@
 #include "net/interface.h"
 #include "wire/path.h"
 
+#include <avahi-common/domain.h>
 #include <avahi-common/error.h>
 #include <avahi-common/malloc.h>
 #include <avahi-common/simple-watch.h>
@@ -36,7 +37,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define RESOLVERS_MAX 512 /* questions at a time; more announcements than that are passed over */
+#define RESOLVERS_MAX 512 /* questions at a time; more announcements than that wait */
+#define UNRESOLVED_MAX 512
+#define RESOLVE_TRIES 10 /* for one announcement: packets get lost where many peers speak at once  \
+			  */
 #define HOSTS_MAX 64
 #define CHECK_SECONDS 3 /* between looks at our own addresses */
 #define RESOLVE_SECONDS 30
@@ -44,6 +48,15 @@
 struct seen {
 	char service[64]; /* empty: a free slot */
 	char id[LSP_SHA256_HEX_SIZE];
+};
+
+/* An announcement whose details did not come. The browser tells of it only once. */
+struct unresolved {
+	AvahiIfIndex interface;
+	AvahiProtocol protocol;
+	unsigned tries; /* 0: a free slot */
+	bool asking;
+	char service[AVAHI_LABEL_MAX];
 };
 
 static struct {
@@ -61,6 +74,7 @@ static struct {
 	bool quiet;
 	struct lsp_interfaces interfaces;
 	struct seen seen[1024];
+	struct unresolved unresolved[UNRESOLVED_MAX];
 	unsigned resolvers;
 	const char *hosts[HOSTS_MAX]; /* "HOST PORT" */
 	size_t host_count;
@@ -219,6 +233,37 @@ static void forget(const char *service)
 	}
 }
 
+/* Its slot, or a free one where `make`; NULL: none. */
+static struct unresolved *find_unresolved(
+	AvahiIfIndex interface, AvahiProtocol protocol, const char *service, bool make)
+{
+	struct unresolved *slot = NULL;
+	for (size_t i = 0; i < UNRESOLVED_MAX; i++) {
+		struct unresolved *one = &me.unresolved[i];
+		if (!one->tries)
+			slot = slot ? slot : one;
+		else if (one->interface == interface && one->protocol == protocol &&
+			 strcmp(one->service, service) == 0)
+			return one;
+	}
+	if (!slot || !make)
+		return NULL;
+	*slot = (struct unresolved){.interface = interface, .protocol = protocol};
+	snprintf(slot->service, sizeof slot->service, "%s", service);
+	return slot;
+}
+
+/* No answer (or no room to ask): it is asked about again at the next look around. */
+static void ask_later(AvahiIfIndex interface, AvahiProtocol protocol, const char *service)
+{
+	struct unresolved *one = find_unresolved(interface, protocol, service, true);
+	if (!one)
+		return;
+	one->asking = false;
+	if (one->tries++ == RESOLVE_TRIES)
+		one->tries = 0;
+}
+
 static void resolved(AvahiSServiceResolver *resolver, AvahiIfIndex interface,
 	AvahiProtocol protocol, AvahiResolverEvent event, const char *name, const char *type,
 	const char *domain, const char *host, const AvahiAddress *address, uint16_t port,
@@ -237,8 +282,32 @@ static void resolved(AvahiSServiceResolver *resolver, AvahiIfIndex interface,
 		say(json_pack("{s:s, s:s, s:s, s:s, s:i}", "event", "found", "id", id, "name",
 			label, "address", text, "port", (int)port));
 	}
+	struct unresolved *late = find_unresolved(interface, protocol, name, false);
+	if (event == AVAHI_RESOLVER_FAILURE)
+		ask_later(interface, protocol, name);
+	else if (late)
+		late->tries = 0;
 	avahi_s_service_resolver_free(resolver);
 	me.resolvers--;
+}
+
+static bool ask(AvahiIfIndex interface, AvahiProtocol protocol, const char *service)
+{
+	if (me.resolvers >= RESOLVERS_MAX ||
+		!avahi_s_service_resolver_new(me.server, interface, protocol, service,
+			LSP_DISCOVERY_SERVICE, "local", AVAHI_PROTO_UNSPEC, 0, resolved, NULL))
+		return false;
+	me.resolvers++;
+	return true;
+}
+
+static void ask_again(void)
+{
+	for (size_t i = 0; i < UNRESOLVED_MAX; i++) {
+		struct unresolved *one = &me.unresolved[i];
+		if (one->tries && !one->asking)
+			one->asking = ask(one->interface, one->protocol, one->service);
+	}
 }
 
 static void browsed(AvahiSServiceBrowser *browser, AvahiIfIndex interface, AvahiProtocol protocol,
@@ -247,14 +316,16 @@ static void browsed(AvahiSServiceBrowser *browser, AvahiIfIndex interface, Avahi
 {
 	switch (event) {
 	case AVAHI_BROWSER_NEW:
-		if (me.resolvers < RESOLVERS_MAX &&
-			avahi_s_service_resolver_new(me.server, interface, protocol, name, type,
-				domain, AVAHI_PROTO_UNSPEC, 0, resolved, NULL))
-			me.resolvers++;
+		if (!ask(interface, protocol, name))
+			ask_later(interface, protocol, name);
 		break;
-	case AVAHI_BROWSER_REMOVE:
+	case AVAHI_BROWSER_REMOVE: {
+		struct unresolved *late = find_unresolved(interface, protocol, name, false);
+		if (late)
+			late->tries = 0;
 		forget(name);
 		break;
+	}
 	case AVAHI_BROWSER_FAILURE:
 		fail("cannot browse", avahi_server_errno(me.server));
 		break;
@@ -341,6 +412,7 @@ static void arm(unsigned seconds)
 static void check_due(AvahiTimeout *timeout, void *data)
 {
 	look_at_interfaces(false);
+	ask_again();
 	arm(CHECK_SECONDS);
 }
 

@@ -450,16 +450,18 @@ void lsp_connect_session_down(struct lsp_connect *connect, struct lsp_session *s
 	enum lsp_close_reason reason, bool was_up)
 {
 	lsp_time now = lsp_peer_now(connect->peer);
-	if (reason == LSP_CLOSE_DUPLICATE || reason == LSP_CLOSE_REPLACED ||
-		lsp_session_find(connect->peer, lsp_session_id(session)))
-		return; /* another connection with it stands */
+	bool outgoing = lsp_connection_is_outgoing(lsp_session_connection(session));
+	bool another = lsp_session_find(connect->peer, lsp_session_id(session)) != NULL;
 	/* Who refuses us, or is refused, is not dialled back for having come. */
-	if (!was_up && !lsp_connection_is_outgoing(lsp_session_connection(session)))
+	if (!was_up && !outgoing)
 		return;
-	/* Greeted and refused: it must not be dialled over and over. */
+	/* Now it is known who is there. Greeted and refused, it must not be dialled over and over.
+	 */
 	if (!was_up)
 		lsp_dialer_connected(connect->dialer, lsp_session_id(session),
 			lsp_connection_address(lsp_session_connection(session)), now);
+	if (another)
+		return;
 	lsp_dialer_disconnected(
 		connect->dialer, lsp_session_id(session), reason == LSP_CLOSE_GOODBYE, now);
 	arm(connect);

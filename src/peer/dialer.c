@@ -17,6 +17,7 @@ struct address {
 struct candidate {
 	uint64_t number;
 	bool has_id, manual, dialing, connected;
+	bool greeting; /* the handshake is done, who it is and whether it stays is not yet known */
 	struct lsp_hash id;
 	struct address addresses[LSP_DIALER_MAX_ADDRESSES];
 	size_t address_count, next_address;
@@ -107,7 +108,7 @@ static void drop(struct lsp_dialer *dialer, struct candidate *candidate)
 
 static bool is_held(const struct candidate *candidate)
 {
-	if (candidate->manual || candidate->connected || candidate->dialing)
+	if (candidate->manual || candidate->connected || candidate->dialing || candidate->greeting)
 		return true;
 	for (size_t i = 0; i < candidate->address_count; i++) {
 		if (candidate->addresses[i].announced)
@@ -263,8 +264,8 @@ void lsp_dialer_manual(struct lsp_dialer *dialer, const struct lsp_hash *id,
 /* A manual candidate without an id is connected when any candidate at its address is. */
 static bool is_due(const struct candidate *candidate, lsp_time now)
 {
-	return !candidate->connected && !candidate->dialing && candidate->address_count &&
-	       candidate->due <= now;
+	return !candidate->connected && !candidate->dialing && !candidate->greeting &&
+	       candidate->address_count && candidate->due <= now;
 }
 
 bool lsp_dialer_next(struct lsp_dialer *dialer, lsp_time now, struct lsp_dial *ret_dial)
@@ -293,7 +294,8 @@ lsp_time lsp_dialer_wake(const struct lsp_dialer *dialer)
 	lsp_time wake = LSP_TIME_NEVER;
 	for (size_t i = 0; i < dialer->count; i++) {
 		const struct candidate *candidate = &dialer->candidates[i];
-		if (!candidate->connected && !candidate->dialing && candidate->address_count)
+		if (!candidate->connected && !candidate->dialing && !candidate->greeting &&
+			candidate->address_count)
 			wake = LSP_MIN(wake, candidate->due);
 	}
 	return wake;
@@ -314,6 +316,7 @@ void lsp_dialer_result(
 	if (!candidate)
 		return;
 	candidate->dialing = false;
+	candidate->greeting = result == LSP_DIAL_CONNECTED && !candidate->connected;
 	if (result == LSP_DIAL_CONNECTED || candidate->connected) {
 		candidate->due = LSP_TIME_NEVER;
 		return;
@@ -366,6 +369,7 @@ void lsp_dialer_connected(struct lsp_dialer *dialer, const struct lsp_hash *id,
 		candidate->id = *id;
 	}
 	candidate->connected = true;
+	candidate->greeting = false;
 	candidate->answered = true;
 	add_address(candidate, address, 50, false); /* one port for both: it may be dialled */
 	candidate->wait = FIRST_WAIT;
@@ -378,7 +382,7 @@ void lsp_dialer_disconnected(
 	struct candidate *candidate = find_id(dialer, id);
 	if (!candidate)
 		return;
-	candidate->connected = false;
+	candidate->connected = candidate->greeting = false;
 	candidate->next_address = 0;
 	candidate->forget = lsp_time_add(now, LSP_DIALER_MEMORY);
 	if (goodbye && !candidate->manual)

@@ -67,8 +67,10 @@ bool lsp_dialer_next(struct lsp_dialer *dialer, lsp_time now, struct lsp_dial *r
 lsp_time lsp_dialer_wake(const struct lsp_dialer *dialer);
 
 enum lsp_dial_result {
-	LSP_DIAL_CONNECTED, /* lsp_dialer_connected is called as well, with the id */
-	LSP_DIAL_FAILED,    /* no answer, or lost on the way */
+	/* The handshake is done. Nothing is dialled until lsp_dialer_connected or _disconnected,
+	 * which comes with the id once both have said Hello, or have not. */
+	LSP_DIAL_CONNECTED,
+	LSP_DIAL_FAILED,  /* no answer, or lost on the way */
 	LSP_DIAL_REFUSED, /* an answer that says no (wrong id, ourselves): not again for a while */
 };
 void lsp_dialer_result(

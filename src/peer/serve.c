@@ -46,6 +46,7 @@ static void serve_list_games(
 {
 	_cleanup_response_ struct lsp_response response = {.type = LSP_RESPONSE_GAMES};
 	struct lsp_error err = {0};
+	session->listed_early = true;
 	if (lsp_announce_page(
 		    session->peer->announce, &request->list_games, &response.games, &err) < 0)
 		lsp_responder_fail(responder, &err);

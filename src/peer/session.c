@@ -245,6 +245,21 @@ static void probe(struct lsp_session *old, struct lsp_session *challenger)
 		lsp_connection_close(old->connection, LSP_CLOSE_REPLACED, "it came again");
 }
 
+/*
+ * It dialled twice, and keeps the connection whose Hello was answered first. We must not choose: we
+ * may have seen the Hellos in another order, and each side would close what the other keeps. The
+ * end of the old session lets this one in.
+ */
+static void wait_for_its_choice(struct lsp_session *old, struct lsp_session *session)
+{
+	if (old->challenger) {
+		lsp_session_refuse(session, LSP_CLOSE_BUSY, "one at a time");
+		return;
+	}
+	old->challenger = session;
+	session->challenged = old;
+}
+
 /* Both have said hello. False: this session does not go on (now). */
 static bool settle_duplicates(struct lsp_session *session)
 {
@@ -255,9 +270,12 @@ static bool settle_duplicates(struct lsp_session *session)
 		probe(old, session);
 		return false;
 	}
-	bool session_stays =
-		old->dialled == session->dialled || session->dialled == ours_stays(session);
-	if (!session_stays) {
+	bool same_way = old->dialled == session->dialled;
+	if (same_way && !session->dialled) {
+		wait_for_its_choice(old, session);
+		return false;
+	}
+	if (same_way || session->dialled != ours_stays(session)) {
 		lsp_connection_close(session->connection, LSP_CLOSE_DUPLICATE, "");
 		return false;
 	}
@@ -379,11 +397,14 @@ void lsp_session_end(struct lsp_session *session, const struct lsp_close *close)
 	DL_DELETE(peer->sessions, session);
 	withdraw(session);
 	lsp_connect_session_down(peer->connect, session, close->reason, was_up);
-	if (was_up && close->reason != LSP_CLOSE_DUPLICATE)
+	bool another = challenger || lsp_session_find(peer, &session->id);
+	if (was_up && !(close->reason == LSP_CLOSE_DUPLICATE && another))
 		tell_gone(session, close);
 	free(session);
-	if (challenger && challenger->state == SESSION_GREETING)
+	if (challenger && challenger->state == SESSION_GREETING) {
+		challenger->took_over = was_up && close->reason == LSP_CLOSE_DUPLICATE;
 		establish(challenger);
+	}
 }
 
 void lsp_session_stream(struct lsp_session *session, struct lsp_stream *stream)
@@ -421,7 +442,10 @@ static void tick(struct lsp_session *session, lsp_time now)
 		return;
 	}
 	if (session->state == SESSION_GREETING) {
-		if (now > session->since + HELLO_DEADLINE && !session->challenged)
+		bool late = now > session->since + HELLO_DEADLINE;
+		if (late && session->challenged && !session->challenged->probe)
+			lsp_connection_close(session->connection, LSP_CLOSE_DUPLICATE, "");
+		else if (late && !session->challenged)
 			lsp_session_refuse(session, LSP_CLOSE_PROTOCOL, "no Hello in time");
 		return;
 	}

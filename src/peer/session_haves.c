@@ -300,7 +300,8 @@ void lsp_sessions_tell_all(struct lsp_peer *peer, const struct lsp_request *requ
 	struct lsp_session *session;
 	DL_FOREACH(peer->sessions, session)
 	{
-		if (session->state == SESSION_ESTABLISHED)
+		if (session->state == SESSION_ESTABLISHED ||
+			(session->state == SESSION_GREETING && session->listed_early))
 			lsp_exchange_tell(session->connection, request);
 	}
 }

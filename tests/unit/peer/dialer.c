@@ -93,6 +93,25 @@ static void one_that_is_connected_is_not_dialled(void **state)
 	assert_int_equal(lsp_dialer_wake(f->dialer), LSP_TIME_NEVER);
 }
 
+static void nothing_is_dialled_between_the_handshake_and_the_hello(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial dial;
+	struct sockaddr_storage a = address("10.0.0.2");
+	found(f, &f->large, "10.0.0.2", 0);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_CONNECTED, f->now);
+	found(f, &f->large, "10.0.0.3", 0); /* its other address is announced just now */
+	assert_false(lsp_dialer_next(f->dialer, f->now + 60 * LSP_SECOND, &dial));
+	assert_int_equal(lsp_dialer_wake(f->dialer), LSP_TIME_NEVER);
+	lsp_dialer_disconnected(f->dialer, &f->large, false, f->now);
+	assert_true(lsp_dialer_next(f->dialer, f->now + 60 * LSP_SECOND, &dial));
+	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_CONNECTED, f->now);
+	lsp_dialer_connected(f->dialer, &f->large, &a, f->now);
+	lsp_dialer_disconnected(f->dialer, &f->large, false, f->now);
+	assert_true(lsp_dialer_next(f->dialer, f->now + 60 * LSP_SECOND, &dial));
+}
+
 static void our_own_id_somewhere_else_is_dialled_since_a_clone_must_be_found_out(void **state)
 {
 	struct fixture *f = *state;
@@ -223,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_smaller_id_dials_at_once_the_larger_after_a_second),
 		TEST(one_that_is_connected_is_not_dialled),
+		TEST(nothing_is_dialled_between_the_handshake_and_the_hello),
 		TEST(our_own_id_somewhere_else_is_dialled_since_a_clone_must_be_found_out),
 		TEST(the_next_address_is_tried_right_after_a_failure_best_rank_first),
 		TEST(failures_back_off_to_fifteen_seconds),
