@@ -388,6 +388,18 @@ static void tell_gone(struct lsp_session *session, const struct lsp_close *close
 			close->message));
 }
 
+/* The other connection with the same peer, which goes on where this one ends as a duplicate. */
+static struct lsp_session *find_heir(const struct lsp_session *session)
+{
+	struct lsp_session *other;
+	DL_FOREACH(session->peer->sessions, other)
+	{
+		if (other != session && lsp_hash_equal(&other->id, &session->id))
+			return other;
+	}
+	return NULL;
+}
+
 void lsp_session_end(struct lsp_session *session, const struct lsp_close *close)
 {
 	struct lsp_peer *peer = session->peer;
@@ -397,14 +409,14 @@ void lsp_session_end(struct lsp_session *session, const struct lsp_close *close)
 	DL_DELETE(peer->sessions, session);
 	withdraw(session);
 	lsp_connect_session_down(peer->connect, session, close->reason, was_up);
-	bool another = challenger || lsp_session_find(peer, &session->id);
-	if (was_up && !(close->reason == LSP_CLOSE_DUPLICATE && another))
+	struct lsp_session *heir = close->reason == LSP_CLOSE_DUPLICATE ? find_heir(session) : NULL;
+	if (heir)
+		heir->took_over |= was_up || session->took_over;
+	else if (was_up || session->took_over)
 		tell_gone(session, close);
 	free(session);
-	if (challenger && challenger->state == SESSION_GREETING) {
-		challenger->took_over = was_up && close->reason == LSP_CLOSE_DUPLICATE;
+	if (challenger && challenger->state == SESSION_GREETING)
 		establish(challenger);
-	}
 }
 
 void lsp_session_stream(struct lsp_session *session, struct lsp_stream *stream)
