@@ -62,7 +62,7 @@ def service(name, peer_id, address, port, target=None, ttl=120):
 
 def aliases(sock):
     """A service whose host is a diamond of aliases that expire while it is being resolved: without a TXT
-    record that goes on for seconds. libavahi-core 0.8 fails an assertion of its own then (its issue 683)."""
+    record that goes on for seconds. libavahi-core 0.8 fails an assertion of its own then (avahi #683)."""
     made = [record(domain(SERVICE), PTR, instance("Trap"), 10),
             record(instance("Trap"), SRV, struct.pack("!HHH", 0, 0, 9) + domain("i.local"), 10, FLUSH),
             record(domain("i.local"), CNAME, domain("i2.local"), 1),
