@@ -24,6 +24,7 @@ const struct lsp_http_route lsp_http_routes[] = {
 	COMMAND("GET", GAME, "get_game", "game"),
 	COMMAND("DELETE", GAME, "remove_game", "game"),
 	COMMAND("GET", GAME "/chunks", "chunk_map", "game"),
+	COMMAND("GET", GAME "/holders", "holders", "game"),
 	COMMAND("POST", GAME "/download", "download_game_files", "game"),
 	COMMAND("POST", GAME "/install", "install_game", "game"),
 	COMMAND("POST", GAME "/update", "update_game", "game"),

@@ -34,6 +34,7 @@ const struct lsp_command lsp_commands[] = {
 	{"chunk_map", lsp_command_chunk_map, TAKES(GAME)},
 	{"play_info", lsp_command_play_info, TAKES(GAME)},
 	{"get_cover", lsp_command_get_cover, TAKES(GAME)},
+	{"holders", lsp_command_holders, TAKES(GAME)},
 
 	/* The library: commands_library.c */
 	{"set_game_dir", lsp_command_set_game_dir, TAKES({"path", LSP_ARGUMENT_TEXT, true})},

@@ -20,6 +20,7 @@ LSP_COMMAND_HANDLER(resume);
 LSP_COMMAND_HANDLER(chunk_map);
 LSP_COMMAND_HANDLER(play_info);
 LSP_COMMAND_HANDLER(get_cover);
+LSP_COMMAND_HANDLER(holders);
 
 LSP_COMMAND_HANDLER(set_game_dir);
 LSP_COMMAND_HANDLER(check_game_dir);

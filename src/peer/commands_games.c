@@ -1,6 +1,7 @@
 /* Commands about games: what there is, getting it, and what becomes of it. */
 #include "peer/choice.h"
 #include "peer/commands.h"
+#include "peer/covers.h"
 #include "peer/database.h"
 #include "peer/download.h"
 #include "peer/games.h"
@@ -9,6 +10,7 @@
 #include "peer/operations.h"
 #include "peer/peer.h"
 #include "peer/play.h"
+#include "peer/session.h"
 #include "peer/share.h"
 #include "peer/torrent_games.h"
 #include "peer/torrents.h"
@@ -17,6 +19,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#include <utlist.h>
 
 int lsp_command_list_games(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
@@ -348,22 +352,39 @@ int lsp_command_resume(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
  * ------------------------------------------------------------------------------------------------
  */
 
+/* What is being downloaded, else what is here. */
 static struct lsp_share *share_of(struct lsp_peer *peer, const char *game)
 {
-	struct lsp_share *share = NULL, *found = lsp_shares_find_game(peer->shares, game);
-	while (!found && (share = lsp_shares_next(peer->shares, share))) {
-		if (strcmp(lsp_share_game(share), game) == 0)
-			found = share;
+	struct lsp_download *download = lsp_download_find(peer, game);
+	const struct lsp_hash *content = download ? lsp_download_content(download) : NULL;
+	struct lsp_share *share = content ? lsp_shares_find(peer->shares, content) : NULL;
+	if (!share)
+		share = lsp_shares_find_game(peer->shares, game);
+	return share;
+}
+
+#define AVAILABILITY_PARTS 256
+
+/* For each 256th how many peers have its rarest chunk. */
+static json_t *availability_json(const struct lsp_peer *peer, lsp_swarm_id game, size_t chunks)
+{
+	json_t *list = json_array();
+	for (size_t part = 0; part < AVAILABILITY_PARTS && chunks; part++) {
+		size_t first = part * chunks / AVAILABILITY_PARTS;
+		size_t after = (part + 1) * chunks / AVAILABILITY_PARTS;
+		size_t count = after > first ? after - first : 1; /* fewer chunks than parts */
+		json_array_append_new(list, json_integer(lsp_swarm_game_availability(peer->swarm,
+						    game, (uint32_t)first, (uint32_t)count)));
 	}
-	return found;
+	return list;
 }
 
 int lsp_command_chunk_map(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
 	const char *game = lsp_call_text(call, "game");
 	struct lsp_share *share = share_of(peer, game);
-	const struct lsp_bitmap *have =
-		share ? lsp_swarm_game_have(peer->swarm, lsp_share_swarm_game(share)) : NULL;
+	lsp_swarm_id id = share ? lsp_share_swarm_game(share) : 0;
+	const struct lsp_bitmap *have = id ? lsp_swarm_game_have(peer->swarm, id) : NULL;
 	if (!have)
 		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND, "no chunk of %s is here", game);
 	char hex[LSP_SHA256_HEX_SIZE];
@@ -372,8 +393,44 @@ int lsp_command_chunk_map(struct lsp_peer *peer, struct lsp_call *call, struct l
 	if (!text)
 		return lsp_error_no_memory(err, "peer");
 	lsp_base64_encode(have->bytes, lsp_bitmap_bytes(have), text);
-	lsp_call_answer(call, json_pack("{s:s, s:i, s:i, s:s}", "content", hex, "chunks",
-				      (int)have->bits, "done", (int)have->set, "have", text));
+	lsp_call_answer(call, json_pack("{s:s, s:i, s:i, s:s, s:o}", "content", hex, "chunks",
+				      (int)have->bits, "done", (int)have->set, "have", text,
+				      "availability", availability_json(peer, id, have->bits)));
+	return 0;
+}
+
+/* ---- Who has it
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static json_t *holder_json(const struct lsp_remote_game *copy)
+{
+	static const char *const states[] = {
+		[LSP_HOLDING_HASHING] = "hashing",
+		[LSP_HOLDING_PARTIAL] = "partial",
+		[LSP_HOLDING_READY] = "ready",
+	};
+	char id[LSP_SHA256_HEX_SIZE], content[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(&copy->peer->id, id);
+	lsp_hash_to_hex(&copy->content, content);
+	bool known = copy->holding != LSP_HOLDING_HASHING;
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:I}", "peer", id, "name",
+		lsp_session_name(copy->peer->session), "state", states[copy->holding], "version",
+		copy->version.text[0] ? json_string(copy->version.text) : json_null(), "content",
+		known ? json_string(content) : json_null(), "size", (json_int_t)copy->size);
+}
+
+int lsp_command_holders(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	if (!lsp_games_known(peer, game))
+		return unknown_game(game, err);
+	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
+	const struct lsp_remote_game *copy;
+	json_t *holders = json_array();
+	DL_FOREACH2((known ? known->holders : NULL), copy, next_holder)
+	json_array_append_new(holders, holder_json(copy));
+	lsp_call_answer(call, json_pack("{s:o}", "holders", holders));
 	return 0;
 }
 

@@ -29,6 +29,7 @@
 
 struct lsp_announce;
 struct lsp_connect;
+struct lsp_cover_query;
 struct lsp_database;
 struct lsp_download;
 struct lsp_events;
@@ -81,6 +82,7 @@ struct lsp_peer {
 	struct lsp_download *downloads;
 	struct lsp_fetch *fetches;
 	struct lsp_fill *fills;
+	struct lsp_cover_query *covers; /* that other peers are asked for */
 	struct lsp_torrents *torrents;
 	struct lsp_torrent_games *torrent_games;
 	struct lsp_torrent_fetch *torrent_fetches;

@@ -6,7 +6,6 @@
 #include "peer/command.h"
 #include "peer/local.h"
 #include "peer/peer.h"
-#include "wire/base64.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,14 +19,11 @@ struct question {
 	char game[LSP_GAME_ID_MAX + 1];
 	json_t *(*answer)(struct question *question);
 	struct lsp_play play;
-	struct lsp_buffer cover;
-	char media[32];
 };
 
 static void question_free(struct question *question)
 {
 	lsp_play_done(&question->play);
-	lsp_buffer_done(&question->cover);
 	free(question->folder);
 	free(question);
 }
@@ -94,31 +90,4 @@ int lsp_play_answer(
 		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
 			"%s is not installed: `lanspread install %s` does that", game, game);
 	return ask(peer, call, game, find_play, play_json, err);
-}
-
-/* ---- Covers
- * -------------------------------------------------------------------------------------------------
- */
-
-static void read_cover(struct lsp_job *job)
-{
-	struct question *question = lsp_container_of(job, struct question, job);
-	job->result = lsp_local_read_cover(question->peer, question->game, &question->cover,
-		question->media, sizeof question->media, &job->error);
-}
-
-static json_t *cover_json(struct question *question)
-{
-	_cleanup_free_ char *text = malloc(lsp_base64_size(question->cover.size) + 1);
-	if (!text)
-		return NULL;
-	lsp_base64_encode(question->cover.data, question->cover.size, text);
-	return json_pack(
-		"{s:s, s:s, s:s}", "type", question->media, "data", text, "source", "local");
-}
-
-int lsp_cover_answer(
-	struct lsp_peer *peer, struct lsp_call *call, const char *game, struct lsp_error *err)
-{
-	return ask(peer, call, game, read_cover, cover_json, err);
 }

@@ -9,6 +9,7 @@
 #include "net/identity.h"
 #include "peer/announce.h"
 #include "peer/connect.h"
+#include "peer/covers.h"
 #include "peer/database.h"
 #include "peer/download.h"
 #include "peer/events.h"
@@ -80,6 +81,7 @@ static void beat(void *argument)
 	lsp_time now = lsp_peer_now(peer);
 	lsp_timer_start(&peer->tick, now + TICK);
 	lsp_download_tick(peer);
+	lsp_covers_tick(peer);
 	lsp_sessions_flush_haves(peer);
 	lsp_announce_flush(peer->announce);
 	lsp_games_flush(peer);

@@ -339,3 +339,15 @@ const struct lsp_bitmap *lsp_swarm_game_have(const struct lsp_swarm *swarm, lsp_
 	const struct game *game = table_get(&swarm->games, id);
 	return game ? &game->have : NULL;
 }
+
+uint32_t lsp_swarm_game_availability(
+	const struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t first, uint32_t count)
+{
+	const struct game *game = table_get(&swarm->games, id);
+	if (!game || first >= game->chunk_count || count > game->chunk_count - first)
+		return 0;
+	uint32_t least = UINT16_MAX;
+	for (uint32_t i = first; i < first + count; i++)
+		least = LSP_MIN(least, game->holders[i]);
+	return count ? least + game->all_count : 0;
+}

@@ -118,6 +118,10 @@ LSP_MUST_CHECK int lsp_swarm_game_status(
 	const struct lsp_swarm *swarm, lsp_swarm_id game, struct lsp_swarm_game_status *ret_status);
 /* The chunks that are here; valid until the game is removed. NULL for an unknown id. */
 const struct lsp_bitmap *lsp_swarm_game_have(const struct lsp_swarm *swarm, lsp_swarm_id game);
+/* How many sources have the rarest of these chunks. 0 for an unknown id or chunks beyond the end.
+ */
+uint32_t lsp_swarm_game_availability(
+	const struct lsp_swarm *swarm, lsp_swarm_id game, uint32_t first, uint32_t count);
 
 /* ---- Peers ----------------------------------------------------------------------------------- */
 

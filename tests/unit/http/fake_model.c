@@ -346,6 +346,25 @@ static json_t *chunk_map(struct fake_model *model, json_t *command)
 		total ? done * 1536 / total : 0, "have", have, "availability", availability));
 }
 
+/* Everybody who is there has the newest version. */
+static json_t *holders(struct fake_model *model, json_t *command)
+{
+	json_t *game = json_object_get(model->games, text_of(command, "game"));
+	json_t *list = json_array(), *peer;
+	size_t i;
+	json_array_foreach (model->peers, i, peer) {
+		if (json_is_true(json_object_get(peer, "connected")))
+			json_array_append_new(
+				list, json_pack("{s:O, s:O, s:s, s:O?, s:s, s:O?}", "peer",
+					      json_object_get(peer, "id"), "name",
+					      json_object_get(peer, "name"), "state",
+					      i % 2 ? "partial" : "ready", "version",
+					      json_object_get(game, "latest_version"), "content",
+					      "aaaa", "size", json_object_get(game, "size")));
+	}
+	return ok(json_pack("{s:o}", "holders", list));
+}
+
 static json_t *config(struct fake_model *model)
 {
 	return ok(json_pack("{s:O, s:[]}", "config", model->config, "fixed"));
@@ -410,6 +429,8 @@ json_t *fake_model_run(struct fake_model *model, const char *name, json_t *comma
 			"background loop", "age_s", 60, "tid", 7));
 	if (strcmp(name, "chunk_map") == 0)
 		return chunk_map(model, command);
+	if (strcmp(name, "holders") == 0)
+		return holders(model, command);
 	if (strcmp(name, "torrent_list") == 0)
 		return ok(json_pack("{s:O}", "torrents", model->torrents));
 	if (strcmp(name, "get_cover") == 0)

@@ -829,6 +829,24 @@ static void what_is_gone_is_ignored(void **state)
 	end(&party);
 }
 
+static void availability_is_that_of_the_rarest_chunk_of_a_range(void **state)
+{
+	struct party party;
+	begin(&party, 0, 3);
+	all(&party, 0);
+	has(&party, 1, 2, 4);
+	has(&party, 2, 4, 2);
+	assert_int_equal(lsp_swarm_game_availability(party.swarm, party.game, 0, 2), 1);
+	assert_int_equal(lsp_swarm_game_availability(party.swarm, party.game, 2, 2), 2);
+	assert_int_equal(lsp_swarm_game_availability(party.swarm, party.game, 4, 2), 3);
+	assert_int_equal(lsp_swarm_game_availability(party.swarm, party.game, 2, 4), 2);
+	assert_int_equal(lsp_swarm_game_availability(party.swarm, party.game, 2, 5), 1);
+	assert_int_equal(lsp_swarm_game_availability(party.swarm, party.game, 2, 0), 0);
+	assert_int_equal(lsp_swarm_game_availability(party.swarm, party.game, CHUNKS - 1, 2), 0);
+	assert_int_equal(lsp_swarm_game_availability(party.swarm, 4711, 0, 1), 0);
+	end(&party);
+}
+
 #define T(name) cmocka_unit_test(name)
 
 int main(void)
@@ -863,6 +881,7 @@ int main(void)
 		T(the_guard_of_a_path_paces_its_grants),
 		T(announcements_that_make_no_sense_are_refused),
 		T(what_is_gone_is_ignored),
+		T(availability_is_that_of_the_rarest_chunk_of_a_range),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
