@@ -140,24 +140,46 @@ static void go_on(struct lsp_http_request *request, const struct cover *cover)
 		lsp_http_reply(request, 0, NULL);
 }
 
-static void title_answered(void *argument, const struct lsp_http_answer *answer)
+/* Draws it; the request is suspended. */
+static void draw(struct lsp_http_request *request, const char *title)
 {
-	struct lsp_http_request *request = argument;
 	struct lsp_http *http = request->http;
 	const char *game = request->parameters[0];
 	_cleanup_buffer_ struct lsp_buffer svg = {0};
-	request->call = NULL;
-	if (!answer->ok) {
-		lsp_http_reply_refusal(request, answer->value);
-		return;
-	}
-	json_t *row = json_object_get(answer->value, "game");
-	const char *title = json_string_value(json_object_get(row, "title"));
 	const struct cover *cover = NULL;
 	if (lsp_http_poster(game, title ? title : game, &svg, NULL) == 0)
 		cover = keep(http->covers, game, "image/svg+xml", svg.data, svg.size,
 			lsp_time_add(lsp_now(http->clock), POSTER_AGE));
 	go_on(request, cover);
+}
+
+/* The game in a list_games answer, or NULL. */
+static json_t *find_game(json_t *answer, const char *id)
+{
+	size_t index;
+	json_t *game;
+	json_array_foreach (json_object_get(answer, "games"), index, game) {
+		const char *own = json_string_value(json_object_get(game, "id"));
+		if (own && strcmp(own, id) == 0)
+			return game;
+	}
+	return NULL;
+}
+
+static void list_answered(void *argument, const struct lsp_http_answer *answer)
+{
+	struct lsp_http_request *request = argument;
+	request->call = NULL;
+	if (!answer->ok) {
+		lsp_http_reply_refusal(request, answer->value);
+		return;
+	}
+	json_t *game = find_game(answer->value, request->parameters[0]);
+	if (game)
+		draw(request, json_string_value(json_object_get(game, "title")));
+	else
+		lsp_http_reply_error(request, MHD_HTTP_NOT_FOUND, "not_found", "path",
+			"no such game is known here");
 }
 
 /* The picture in an answer, if it is one that a browser may be shown. */
@@ -184,8 +206,14 @@ static void picture_answered(void *argument, const struct lsp_http_answer *answe
 				       lsp_time_add(lsp_now(http->clock), PICTURE_AGE)));
 		return;
 	}
-	lsp_http_request_call(request, json_pack("{s:s, s:s}", "command", "get_game", "game", game),
-		title_answered);
+	/* Its title: of the list as it was served last; that may not have it yet. */
+	const struct lsp_http_list *list = lsp_http_games_last(http->games);
+	json_t *known = list ? find_game(list->json, game) : NULL;
+	if (known)
+		draw(request, json_string_value(json_object_get(known, "title")));
+	else
+		lsp_http_request_call(
+			request, json_pack("{s:s}", "command", "list_games"), list_answered);
 }
 
 void lsp_http_run_cover(struct lsp_http_request *request)

@@ -41,6 +41,7 @@ struct lsp_http_route {
 	const char *arguments[LSP_HTTP_MAX_PARAMETERS]; /* the names of the path's parameters */
 	bool is_public;                                 /* needs no token: static files */
 	bool loopback_only;                             /* clients of this machine alone */
+	size_t max_body;                                /* bytes; 0: LSP_HTTP_MAX_BODY */
 };
 
 /* Ends with a NULL method. */

@@ -115,10 +115,16 @@ static bool check_access(struct lsp_http_request *request)
 	return true;
 }
 
+static size_t body_limit(const struct lsp_http_request *request)
+{
+	size_t own = request->route->max_body;
+	return own ? own : LSP_HTTP_MAX_BODY;
+}
+
 static bool refuse_body_size(struct lsp_http_request *request)
 {
 	lsp_http_reply_error(request, lsp_http_status_of_code("too_large"), "too_large", "body",
-		"a body may have %u bytes", LSP_HTTP_MAX_BODY);
+		"a body may have %zu bytes here", body_limit(request));
 	return false;
 }
 
@@ -137,7 +143,7 @@ static bool check_body_headers(struct lsp_http_request *request)
 		return false;
 	}
 	const char *length = header_of(request, "Content-Length");
-	if (length && strtoull(length, NULL, 10) > LSP_HTTP_MAX_BODY)
+	if (length && strtoull(length, NULL, 10) > body_limit(request))
 		return refuse_body_size(request);
 	return true;
 }
@@ -240,7 +246,7 @@ static enum MHD_Result begin(struct lsp_http_request *request, const char *metho
 
 static void take_body(struct lsp_http_request *request, const char *data, size_t size)
 {
-	if (request->body_too_large || request->body.size + size > LSP_HTTP_MAX_BODY ||
+	if (request->body_too_large || request->body.size + size > body_limit(request) ||
 		lsp_buffer_append(&request->body, data, size, NULL) < 0) {
 		request->body_too_large = true;
 		lsp_buffer_done(&request->body);

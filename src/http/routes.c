@@ -8,18 +8,18 @@
 #define TORRENT "/api/torrents/{id}"
 #define COMMAND(method, pattern, command, ...)                                                     \
 	{                                                                                          \
-		method, pattern, lsp_http_run_command, command, {__VA_ARGS__}, false, false        \
+		method, pattern, lsp_http_run_command, command, {__VA_ARGS__}, false, false, 0     \
 	}
 
 const struct lsp_http_route lsp_http_routes[] = {
 	/* The page */
-	{"GET", "/", lsp_http_run_page, NULL, {NULL}, true, false},
-	{"GET", "/assets/{file}", lsp_http_run_asset, NULL, {NULL}, true, false},
-	{"GET", "/icon.svg", lsp_http_run_asset, NULL, {NULL}, true, false},
-	{"GET", "/manifest.webmanifest", lsp_http_run_asset, NULL, {NULL}, true, false},
+	{"GET", "/", lsp_http_run_page, NULL, {NULL}, true, false, 0},
+	{"GET", "/assets/{file}", lsp_http_run_asset, NULL, {NULL}, true, false, 0},
+	{"GET", "/icon.svg", lsp_http_run_asset, NULL, {NULL}, true, false, 0},
+	{"GET", "/manifest.webmanifest", lsp_http_run_asset, NULL, {NULL}, true, false, 0},
 
 	/* Games */
-	{"GET", "/api/games", lsp_http_run_games, "list_games", {NULL}, false, false},
+	{"GET", "/api/games", lsp_http_run_games, "list_games", {NULL}, false, false, 0},
 	COMMAND("POST", "/api/games", "add_game"),
 	COMMAND("GET", GAME, "get_game", "game"),
 	COMMAND("DELETE", GAME, "remove_game", "game"),
@@ -34,8 +34,8 @@ const struct lsp_http_route lsp_http_routes[] = {
 	COMMAND("POST", GAME "/pause", "pause", "game"),
 	COMMAND("POST", GAME "/resume", "resume", "game"),
 	COMMAND("POST", GAME "/share", "share", "game"),
-	{"POST", GAME "/play", lsp_http_run_play, "play_info", {"game"}, false, true},
-	{"GET", "/api/covers/{id}", lsp_http_run_cover, "get_cover", {NULL}, false, false},
+	{"POST", GAME "/play", lsp_http_run_play, "play_info", {"game"}, false, true, 0},
+	{"GET", "/api/covers/{id}", lsp_http_run_cover, "get_cover", {NULL}, false, false, 0},
 
 	/* The party */
 	COMMAND("GET", "/api/peers", "peers"),
@@ -50,20 +50,33 @@ const struct lsp_http_route lsp_http_routes[] = {
 	COMMAND("PUT", "/api/limits", "set_limits"),
 	COMMAND("PUT", "/api/games-dir", "set_game_dir"),
 	COMMAND("POST", "/api/games-dir/check", "check_game_dir"),
-	{"GET", "/api/events", lsp_http_run_events, NULL, {NULL}, false, false},
-	{"GET", "/metrics", lsp_http_run_metrics, "status", {NULL}, false, false},
+	{"GET", "/api/events", lsp_http_run_events, NULL, {NULL}, false, false, 0},
+	{"GET", "/metrics", lsp_http_run_metrics, "status", {NULL}, false, false, 0},
 
 	/* The torrent engine */
 	COMMAND("GET", "/api/torrents", "torrent_list"),
-	COMMAND("POST", "/api/torrents", "torrent_add"),
+	{"POST", "/api/torrents", lsp_http_run_command, "torrent_add", {NULL}, false, false,
+		LSP_HTTP_MAX_TORRENT_BODY},
 	COMMAND("GET", TORRENT, "torrent_list", "torrent"),
 	COMMAND("DELETE", TORRENT, "torrent_remove", "torrent"),
+	COMMAND("GET", TORRENT "/files", "torrent_files", "torrent"),
 	COMMAND("GET", TORRENT "/peers", "torrent_peers", "torrent"),
+	COMMAND("GET", TORRENT "/trackers", "torrent_trackers", "torrent"),
+	COMMAND("GET", TORRENT "/have", "torrent_have", "torrent"),
+	COMMAND("GET", TORRENT "/export", "torrent_export", "torrent"),
 	COMMAND("POST", TORRENT "/pause", "torrent_pause", "torrent"),
 	COMMAND("POST", TORRENT "/resume", "torrent_resume", "torrent"),
 	COMMAND("POST", TORRENT "/recheck", "torrent_recheck", "torrent"),
 	COMMAND("POST", TORRENT "/reannounce", "torrent_reannounce", "torrent"),
+	COMMAND("POST", TORRENT "/move", "torrent_move", "torrent"),
+	COMMAND("PUT", TORRENT "/sequential", "torrent_sequential", "torrent"),
 	COMMAND("PUT", TORRENT "/limits", "torrent_limits", "torrent"),
 	COMMAND("PUT", TORRENT "/selection", "torrent_select", "torrent"),
-	{NULL, NULL, NULL, NULL, {NULL}, false, false},
+	COMMAND("PUT", TORRENT "/options", "torrent_options", "torrent"),
+	COMMAND("PUT", TORRENT "/trackers", "torrent_trackers", "torrent"),
+	COMMAND("GET", "/api/torrent-engine", "torrent_inspect"),
+	COMMAND("POST", "/api/torrent-engine/restart", "torrent_restart"),
+	COMMAND("PUT", "/api/torrent-engine/limits", "torrent_limits"),
+	COMMAND("PUT", "/api/torrent-engine/configuration", "torrent_configure"),
+	{NULL, NULL, NULL, NULL, {NULL}, false, false, 0},
 };

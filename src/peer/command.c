@@ -160,6 +160,10 @@ static int check_value(const struct lsp_argument *argument, json_t *value, struc
 		if (!text || json_string_length(value) > MAX_TEXT)
 			wanted = "a text of at most 64 KiB";
 		break;
+	case LSP_ARGUMENT_DATA:
+		if (!text)
+			wanted = "a text";
+		break;
 	case LSP_ARGUMENT_NUMBER:
 		if (!json_is_integer(value) || json_integer_value(value) < 0 ||
 			json_integer_value(value) > MAX_NUMBER)

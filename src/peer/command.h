@@ -28,6 +28,7 @@ enum lsp_argument_type {
 	LSP_ARGUMENT_END = 0,
 	LSP_ARGUMENT_GAME,   /* a game id by the rules of wire/path.h */
 	LSP_ARGUMENT_TEXT,   /* up to 64 KiB, without NUL */
+	LSP_ARGUMENT_DATA,   /* the same without a bound but the command's */
 	LSP_ARGUMENT_NUMBER, /* a whole number from 0 to 2^53 */
 	LSP_ARGUMENT_BOOLEAN,
 	LSP_ARGUMENT_HASH, /* up to 64 hexadecimal digits: a content or peer id or its beginning */

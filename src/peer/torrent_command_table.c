@@ -45,10 +45,10 @@ const struct lsp_command lsp_torrent_commands[] = {
 
 	/* Coming and going */
 	{"torrent_add", lsp_command_torrent_add,
-		TAKES(TEXT("source"), TEXT("metainfo"), SWITCH("as_game"), TEXT("game"),
-			TEXT("save_path"), TEXT("storage"), SWITCH("sequential"), SWITCH("paused"),
-			ANY("trackers"), ANY("web_seeds"), TEXT("have"), ANY("peers"), OPTIONS,
-			SELECTION, RATES)},
+		TAKES(TEXT("source"), {"metainfo", LSP_ARGUMENT_DATA, false}, SWITCH("as_game"),
+			TEXT("game"), TEXT("save_path"), TEXT("storage"), SWITCH("sequential"),
+			SWITCH("paused"), ANY("trackers"), ANY("web_seeds"), TEXT("have"),
+			ANY("peers"), OPTIONS, SELECTION, RATES)},
 	{"torrent_create", lsp_command_torrent_create,
 		TAKES(TEXT("path"), {"game", LSP_ARGUMENT_GAME, false}, TEXT("name"),
 			SWITCH("hybrid"), NUMBER("piece_length"), ANY("trackers"), ANY("web_seeds"),
