@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { act, type Action } from "./actions";
+import { act, isSection, type Action, type Section } from "./actions";
 import { rate } from "./format";
 import {
   preferredLanguage,
@@ -10,6 +10,7 @@ import {
 } from "./i18n";
 import { startNotifications } from "./notify";
 import { Banners, Toasts } from "./parts/Banners";
+import { Boundary } from "./parts/Boundary";
 import { Icon, type IconName } from "./parts/Icon";
 import { Bar } from "./parts/ProgressBar";
 import { ConfirmDialog, VariantsDialog } from "./parts/Questions";
@@ -135,7 +136,7 @@ interface Question {
 }
 
 function Main({ view, onLanguage }: { view: View; onLanguage: (language: Language) => void }) {
-  const [open, setOpen] = useState<string | null>(null);
+  const [open, setOpen] = useState<{ id: string; section: Section | null } | null>(null);
   const [question, setQuestion] = useState<Question | null>(null);
   const games = useStore((state) => state.games);
   useStatusPolling(view);
@@ -143,6 +144,10 @@ function Main({ view, onLanguage }: { view: View; onLanguage: (language: Languag
   const choose = useCallback((id: string, action: Action) => {
     const game = currentState().games.get(id);
     if (!game) return;
+    if (isSection(action)) {
+      setOpen({ id, section: action });
+      return;
+    }
     if (action === "uninstall" || action === "remove") {
       setQuestion({ game: id, action });
       return;
@@ -152,17 +157,27 @@ function Main({ view, onLanguage }: { view: View; onLanguage: (language: Languag
     });
   }, []);
 
-  const sheet = open === null ? undefined : games.get(open);
+  const openSheet = useCallback((id: string) => setOpen({ id, section: null }), []);
+  const sheet = open === null ? undefined : games.get(open.id);
   const asked = question ? games.get(question.game) : undefined;
   const close = (): void => setQuestion(null);
   return (
     <main id="content" tabIndex={-1}>
-      <Banners />
-      {view === "shelf" && <Shelf onOpen={setOpen} onChoose={choose} />}
-      {view === "party" && <Party />}
-      {view === "torrents" && <Torrents />}
-      {view === "settings" && <Settings onLanguage={onLanguage} />}
-      {sheet && <GameSheet game={sheet} onClose={() => setOpen(null)} onChoose={choose} />}
+      <Banners view={view} />
+      <Boundary key={view}>
+        {view === "shelf" && <Shelf onOpen={openSheet} onChoose={choose} />}
+        {view === "party" && <Party />}
+        {view === "torrents" && <Torrents />}
+        {view === "settings" && <Settings onLanguage={onLanguage} />}
+      </Boundary>
+      {sheet && open && (
+        <GameSheet
+          game={sheet}
+          section={open.section}
+          onClose={() => setOpen(null)}
+          onChoose={choose}
+        />
+      )}
       {asked && question?.variants && (
         <VariantsDialog
           game={asked}

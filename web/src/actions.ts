@@ -19,13 +19,22 @@ export type Action =
   | "remove"
   | "verify"
   | "share"
-  | "copy_folder";
+  | "copy_folder"
+  | Section;
+
+/** What the menu of a card shows of a game's sheet. */
+export type Section = "versions" | "who_has";
+export const isSection = (action: Action): action is Section =>
+  action === "versions" || action === "who_has";
+
+/** Files that are read in the background keep nobody from anything. */
+const isIdle = (game: Game): boolean => game.operation === "none" || game.operation === "hashing";
 
 /** The one big button. */
 export function mainAction(game: Game): Action | null {
   if (game.operation === "downloading" || game.operation === "updating") return "cancel";
   if (game.operation === "installing" || game.operation === "verifying") return "cancel";
-  if (game.operation !== "none") return null;
+  if (!isIdle(game)) return null;
   switch (game.availability) {
     case "remote":
     case "unavailable":
@@ -43,8 +52,8 @@ export function mainAction(game: Game): Action | null {
 export function menuActions(game: Game): Action[] {
   const main = mainAction(game);
   const list: Action[] = [];
-  if (game.operation === "downloading") list.push(game.paused ? "resume" : "pause");
-  if (game.operation === "none") {
+  if (game.operation === "downloading" || game.operation === "updating") list.push(game.paused ? "resume" : "pause");
+  if (isIdle(game)) {
     const installed = game.availability === "installed" || game.availability === "local_only";
     const downloaded = game.availability === "downloaded" || game.availability === "installed";
     if (installed && isLocal) list.push("play");
@@ -55,6 +64,7 @@ export function menuActions(game: Game): Action[] {
     if (downloaded) list.push("remove");
   }
   if (game.local_version !== null) list.push("copy_folder");
+  list.push("versions", "who_has");
   return list.filter((action) => action !== main);
 }
 

@@ -37,7 +37,7 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
 export const get = <T>(path: string): Promise<T> => call<T>("GET", path);
 export const post = <T>(path: string, body?: unknown): Promise<T> => call<T>("POST", path, body);
 export const put = <T>(path: string, body: unknown): Promise<T> => call<T>("PUT", path, body);
-export const remove = <T>(path: string): Promise<T> => call<T>("DELETE", path);
+export const remove = <T>(path: string, body?: unknown): Promise<T> => call<T>("DELETE", path, body);
 
 export const gamePath = (id: string): string => `/api/games/${encodeURIComponent(id)}`;
 export const coverPath = (id: string): string => `/api/covers/${encodeURIComponent(id)}`;

@@ -54,6 +54,13 @@ export function version(value: string | null, locale: string): string {
   return when.toLocaleDateString(locale, { dateStyle: "medium" });
 }
 
+/** A service by what it is for; its own name where there are no words for it. */
+export function serviceName(maybe: (key: string) => string, name: string): string {
+  const key = `service_${name.replaceAll("-", "_")}`;
+  const words = maybe(key);
+  return words === key ? name : words;
+}
+
 /** "250M" and the like, as `lanspread limits` takes them; null for what is none. */
 export function parseRate(value: string): number | null {
   const match = /^\s*(\d+(?:[.,]\d+)?)\s*([kmg]?)b?(?:\/s)?\s*$/i.exec(value);

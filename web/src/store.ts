@@ -116,7 +116,9 @@ export function clearFailure(game: string): void {
 function applyOperations(games: Map<string, Game>, operations: readonly Operation[]): void {
   const running = new Map(operations.map((item) => [item.game, item.operation]));
   for (const game of games.values()) {
-    const operation = running.get(game.id) ?? "none";
+    // Hashing goes on in the background and guards nothing: the game itself says it.
+    const idle = game.operation === "hashing" ? "hashing" : "none";
+    const operation = running.get(game.id) ?? idle;
     if (game.operation !== operation)
       games.set(game.id, {
         ...game,
@@ -263,7 +265,9 @@ function takeEnd(event: PeerEvent, stem: string, failed: boolean): void {
   if (failed && error.code !== "cancelled")
     failures.set(game, { what: stem, code: error.code, message: error.message });
   change({ failures });
-  if (!failed) toast({ kind: "good", key: `${stem}_finished`, game, title });
+  const kept = text(event["kept"]);
+  if (!failed)
+    toast({ kind: "good", key: `${stem}_finished`, game, title, ...(kept ? { text: kept } : {}) });
   else if (error.code !== "cancelled")
     toast({ kind: "bad", key: `${stem}_failed`, game, title, text: error.message });
 }

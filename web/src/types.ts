@@ -63,6 +63,16 @@ export interface Variant {
   holders: number;
 }
 
+/** A connected peer that has a game. */
+export interface Holder {
+  peer: string;
+  name: string;
+  state: "hashing" | "partial" | "ready";
+  version: string | null;
+  content: string | null;
+  size: number;
+}
+
 export interface Peer {
   id: string;
   name: string;
@@ -110,6 +120,7 @@ export interface Status {
   peers: number;
   uptime_s: number;
   limits?: Limits;
+  torrent?: { mode: string; port: number } | null;
 }
 
 export interface Config {
@@ -121,21 +132,38 @@ export interface ChunkMapData {
   chunks: number;
   done: number;
   have: string;
-  availability: number[];
+  availability?: number[];
 }
+
+export type TorrentState =
+  | "queued"
+  | "fetching_metadata"
+  | "checking"
+  | "downloading"
+  | "seeding"
+  | "completed"
+  | "paused"
+  | "failed";
 
 export interface Torrent {
   id: string;
   name: string;
-  state: string;
-  progress?: number;
-  done?: number;
-  total?: number;
-  up_rate?: number;
-  down_rate?: number;
-  ratio?: number;
-  peers?: number;
+  state: TorrentState;
+  done: number;
+  total: number;
+  download_rate: number;
+  upload_rate: number;
+  peers: number;
+  seeds: number;
+  ratio?: number | null;
+  eta_s?: number | null;
+  paused?: boolean;
+  sequential?: boolean;
+  save_path?: string;
+  game?: string | null;
   error?: string | null;
+  max_download?: number;
+  max_upload?: number;
 }
 
 export interface ApiErrorBody {

@@ -1,10 +1,56 @@
+import { useEffect, useState } from "react";
 import { useTranslation } from "../i18n";
+import { serviceName } from "../format";
 import { dismiss, useStore } from "../store";
 import { Icon } from "./Icon";
 
-/** What is wrong with the whole of it, in words, most serious first. */
-export function Banners() {
+const ALONE_AFTER = 6000; // milliseconds: others are found within one or two seconds
+
+let toldAlone = false;
+
+/** Nobody is here: what to do. The party view says so itself. */
+function Alone() {
   const { t } = useTranslation();
+  const alone = useStore((state) => state.connection === "live" && state.status?.peers === 0);
+  const [told, setTold] = useState(false);
+  useEffect(() => {
+    if (!alone || toldAlone) return;
+    const timer = setTimeout(() => setTold(true), ALONE_AFTER);
+    return () => {
+      clearTimeout(timer);
+      setTold(false);
+    };
+  }, [alone]);
+  if (!told) return null;
+  return (
+    <div className="banner">
+      <Icon name="peers" />
+      <p>
+        <b>{t("no_peers")}.</b> {t("no_peers_hint")}
+      </p>
+      <button
+        type="button"
+        className="quiet round"
+        aria-label={t("dismiss")}
+        onClick={() => {
+          toldAlone = true;
+          setTold(false);
+        }}
+      >
+        <Icon name="cancel" />
+      </button>
+    </div>
+  );
+}
+
+/** What is wrong with the whole of it, in words, most serious first. */
+export function Banners({ view }: { view: string }) {
+  const { t, maybe } = useTranslation();
+  const words = (name: string): string => {
+    const key = `degraded_${name.replaceAll("-", "_")}`;
+    const text = maybe(key);
+    return text === key ? name : text;
+  };
   const connection = useStore((state) => state.connection);
   const crash = useStore((state) => state.crash);
   const health = useStore((state) => state.status?.health);
@@ -15,7 +61,7 @@ export function Banners() {
         <div className="banner bad">
           <Icon name="warn" />
           <p>
-            <b>{t("crash", { component: crash.component })}</b> {crash.error} {t("crash_hint")}
+            <b>{t("crash", { component: serviceName(maybe, crash.component) })}</b> {crash.error} {t("crash_hint")}
           </p>
         </div>
       )}
@@ -40,10 +86,11 @@ export function Banners() {
           <Icon name="warn" />
           <p>
             <b>{t(health.state === "failed" ? "health_failed" : "health_degraded")}:</b>{" "}
-            {health.degraded.join(", ")}
+            {health.degraded.map(words).join(" ")}
           </p>
         </div>
       )}
+      {view !== "party" && <Alone />}
       {connection === "live" && paused && (
         <div className="banner">
           <Icon name="pause" />

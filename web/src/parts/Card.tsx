@@ -1,5 +1,5 @@
 import { memo } from "react";
-import { labelOf, mainAction, type Action } from "../actions";
+import { labelOf, mainAction, menuActions, type Action } from "../actions";
 import { isLocal } from "../api";
 import { bytes, hasUpdate } from "../format";
 import { useTranslation, type Key } from "../i18n";
@@ -7,6 +7,7 @@ import { useStore } from "../store";
 import type { Game } from "../types";
 import { Cover } from "./Cover";
 import { Icon, type IconName } from "./Icon";
+import { Menu } from "./Menu";
 import { Bar, partOf, ProgressText } from "./ProgressBar";
 
 export interface CardHandlers {
@@ -64,6 +65,23 @@ export function MainButton({ game, onChoose }: { game: Game } & Pick<CardHandler
   );
 }
 
+/** Everything else. */
+export function GameMenu({ game, onChoose }: { game: Game } & Pick<CardHandlers, "onChoose">) {
+  const { t } = useTranslation();
+  return (
+    <Menu
+      label={t("more", { title: game.title })}
+      items={() =>
+        menuActions(game).map((action) => ({
+          key: action,
+          label: t(labelOf(game, action)),
+          run: () => onChoose(game.id, action),
+        }))
+      }
+    />
+  );
+}
+
 function Running({ game }: { game: Game }) {
   const { t } = useTranslation();
   const progress = useStore((state) => state.progress.get(game.id));
@@ -116,7 +134,10 @@ export const Card = memo(function Card({ game, index, total, onOpen, onChoose }:
       ) : (
         <p className="facts">{facts.filter((fact) => fact !== "–").join(" · ")}</p>
       )}
-      <MainButton game={game} onChoose={onChoose} />
+      <div className="card-actions">
+        <MainButton game={game} onChoose={onChoose} />
+        <GameMenu game={game} onChoose={onChoose} />
+      </div>
     </li>
   );
 });

@@ -33,7 +33,7 @@ function draw(canvas: HTMLCanvasElement, map: ChunkMapData): void {
   const style = getComputedStyle(canvas);
   const color = (name: string): string => style.getPropertyValue(name).trim();
   partsHere(map).forEach((part, cell) => {
-    const holders = map.availability[cell] ?? 0;
+    const holders = map.availability?.[cell] ?? 0;
     const x = (cell % columns) * size;
     const y = Math.floor(cell / columns) * size;
     context.globalAlpha = 1;

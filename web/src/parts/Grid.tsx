@@ -13,7 +13,7 @@ import type { Game } from "../types";
 import { Card, type CardHandlers } from "./Card";
 
 const GAP = 22;
-const TEXT_HEIGHT = 120; // under the cover: title, facts, button, the board
+const TEXT_HEIGHT = 128; // under the cover: title, facts, button, the board
 const OVERSCAN = 1;
 
 interface Layout {

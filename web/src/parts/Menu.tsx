@@ -9,7 +9,7 @@ export interface MenuItem {
 
 interface Props {
   label: string;
-  items: readonly MenuItem[];
+  items: () => readonly MenuItem[]; // made when it opens
 }
 
 /** A menu button (WAI-ARIA's pattern of that name): arrows move, Escape closes. */
@@ -60,7 +60,7 @@ export function Menu({ label, items }: Props) {
       </button>
       {open && (
         <div className="menu-list" role="menu" aria-label={label}>
-          {items.map((item) => (
+          {items().map((item) => (
             <button
               type="button"
               role="menuitem"

@@ -36,7 +36,8 @@ export function ProgressText({ game, progress }: { game: Game; progress: Progres
     if (game.operation === "downloading" && progress.sources !== null)
       words.push(many("sources", progress.sources));
   }
-  return <>{words.join(" · ")}</>;
+  // A line may break between two of them, not within one.
+  return <>{words.map((word) => word.replaceAll(" ", "\u00a0")).join(" · ")}</>;
 }
 
 export function DoneOfTotal({ progress }: { progress: Progress | undefined }) {

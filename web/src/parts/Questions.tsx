@@ -6,6 +6,7 @@ import { bytes, version } from "../format";
 import { useTranslation } from "../i18n";
 import type { Game, Variant } from "../types";
 import { Dialog } from "./Dialog";
+import { useHolders } from "./Holders";
 
 interface VariantsProps {
   game: Game;
@@ -17,6 +18,12 @@ interface VariantsProps {
 export function VariantsDialog({ game, action, variants, onClose }: VariantsProps) {
   const { t, many, language } = useTranslation();
   const most = [...variants].sort((a, b) => b.holders - a.holders);
+  const holders = useHolders(game);
+  const namesOf = (variant: Variant): string =>
+    (holders ?? [])
+      .filter((holder) => holder.content === variant.content)
+      .map((holder) => holder.name)
+      .join(", ");
   return (
     <Dialog title={t("variants_title")} onClose={onClose}>
       <p>{t("variants_text", { title: game.title })}</p>
@@ -26,6 +33,7 @@ export function VariantsDialog({ game, action, variants, onClose }: VariantsProp
             <div>
               <b>{version(variant.version, language)}</b> · {bytes(variant.size, language)} ·{" "}
               {many("holders", variant.holders)}
+              <p className="detail">{namesOf(variant)}</p>
               <code>{variant.content.slice(0, 16)}</code>
             </div>
             <button

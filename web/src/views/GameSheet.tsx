@@ -1,19 +1,20 @@
 import { useEffect, useState } from "react";
-import { labelOf, menuActions, type Action } from "../actions";
+import type { Action, Section } from "../actions";
 import { coverPath, gamePath, get } from "../api";
 import { bytes, hasUpdate, version } from "../format";
 import { useTranslation, type Key } from "../i18n";
-import { MainButton } from "../parts/Card";
+import { GameMenu, MainButton } from "../parts/Card";
 import { ChunkMap } from "../parts/ChunkMap";
 import { Dialog } from "../parts/Dialog";
+import { Holders } from "../parts/Holders";
 import { Icon } from "../parts/Icon";
-import { Menu } from "../parts/Menu";
 import { Bar, DoneOfTotal, partOf, ProgressText } from "../parts/ProgressBar";
 import { clearFailure, useStore } from "../store";
 import type { Game, GameFile } from "../types";
 
 interface Props {
   game: Game;
+  section: Section | null; // what to bring into sight
   onClose: () => void;
   onChoose: (id: string, action: Action) => void;
 }
@@ -46,7 +47,7 @@ export function FailureBox({ game }: { game: Game }) {
 function Versions({ game }: { game: Game }) {
   const { t, language } = useTranslation();
   return (
-    <div className={`versions${hasUpdate(game) ? " differ" : ""}`}>
+    <div id="versions" className={`versions${hasUpdate(game) ? " differ" : ""}`}>
       <div>
         <span>{t("here")}</span>
         <b>{version(game.local_version, language)}</b>
@@ -61,7 +62,7 @@ function Versions({ game }: { game: Game }) {
 }
 
 function Facts({ game }: { game: Game }) {
-  const { t, many, language } = useTranslation();
+  const { t, language } = useTranslation();
   const rows: [Key, string | null | undefined][] = [
     ["size", game.size ? bytes(game.size, language) : null],
     ["players", game.max_players ? t("players_up_to", { n: game.max_players }) : null],
@@ -71,8 +72,6 @@ function Facts({ game }: { game: Game }) {
     ["variants", (game.variants ?? 0) > 1 ? String(game.variants) : null],
     ["content", game.content?.slice(0, 16)],
   ];
-  const holders = { 0: "who_has_zero", 1: "who_has_one" } as const;
-  const who = holders[game.sources as 0 | 1];
   return (
     <>
       <dl className="facts-list">
@@ -86,9 +85,9 @@ function Facts({ game }: { game: Game }) {
             ),
         )}
       </dl>
-      <section>
+      <section id="who_has">
         <h3>{t("who_has")}</h3>
-        <p>{who ? t(who) : many("who_has_text", game.sources)}</p>
+        <Holders game={game} />
       </section>
     </>
   );
@@ -127,8 +126,11 @@ function Files({ game }: { game: Game }) {
   );
 }
 
-export function GameSheet({ game, onClose, onChoose }: Props) {
+export function GameSheet({ game, section, onClose, onChoose }: Props) {
   const { t, language } = useTranslation();
+  useEffect(() => {
+    if (section) document.getElementById(section)?.scrollIntoView({ block: "center" });
+  }, [section]);
   const progress = useStore((state) => state.progress.get(game.id));
   const live = useStore((state) => state.connection === "live");
   const readme = game[`readme_${language}`] ?? game.readme_en ?? game.readme_de;
@@ -153,19 +155,12 @@ export function GameSheet({ game, onClose, onChoose }: Props) {
           )}
           <div className="sheet-actions">
             <MainButton game={game} onChoose={onChoose} />
-            <Menu
-              label={t("more", { title: game.title })}
-              items={menuActions(game).map((action) => ({
-                key: action,
-                label: t(labelOf(game, action)),
-                run: () => onChoose(game.id, action),
-              }))}
-            />
+            <GameMenu game={game} onChoose={onChoose} />
           </div>
         </div>
       </div>
       <FailureBox game={game} />
-      {game.operation === "downloading" && <ChunkMap game={game.id} title={game.title} />}
+      {(game.operation === "downloading" || game.operation === "updating") && <ChunkMap game={game.id} title={game.title} />}
       {readme && <p className="readme">{readme}</p>}
       <Facts game={game} />
       <Files game={game} />

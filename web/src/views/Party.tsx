@@ -2,6 +2,7 @@ import { useEffect } from "react";
 import { remove } from "../api";
 import { bytes, rate } from "../format";
 import { useTranslation } from "../i18n";
+import { Avatar } from "../parts/Avatar";
 import { Chart } from "../parts/Chart";
 import { ChunkMap } from "../parts/ChunkMap";
 import { Icon } from "../parts/Icon";
@@ -17,24 +18,13 @@ function useRefreshingPeers(): void {
   }, []);
 }
 
-/** Two letters and a colour that belong to a peer's id. */
-function Avatar({ peer }: { peer: Peer }) {
-  let hash = 0;
-  for (const letter of peer.id) hash = (hash * 31 + letter.charCodeAt(0)) >>> 0;
-  return (
-    <span className="avatar" aria-hidden="true" style={{ background: `hsl(${hash % 360} 55% 30%)` }}>
-      {peer.name.slice(0, 2).toUpperCase()}
-    </span>
-  );
-}
-
 function PeerRow({ peer }: { peer: Peer }) {
   const { t, language } = useTranslation();
   return (
     <tr className={peer.connected ? "" : "away"}>
       <th scope="row">
         <div>
-          <Avatar peer={peer} />
+          <Avatar id={peer.id} name={peer.name} />
           <span>
             {peer.name}
             <small>

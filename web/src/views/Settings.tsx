@@ -1,6 +1,6 @@
 import { useEffect, useId, useState, type FormEvent, type ReactNode } from "react";
 import { get, post, put } from "../api";
-import { bytes, duration, parseRate, showRate } from "../format";
+import { bytes, duration, parseRate, serviceName, showRate } from "../format";
 import { languages, useTranslation, type Key, type Language } from "../i18n";
 import { Icon } from "../parts/Icon";
 import { refreshStatus, useStore } from "../store";
@@ -100,7 +100,9 @@ function useConfig(): [Config, () => void] {
 function Folder({ config, reload }: { config: Config; reload: () => void }) {
   const { t, language } = useTranslation();
   const busy = useStore((state) =>
-    [...state.games.values()].some((game) => game.operation !== "none"),
+    [...state.games.values()].some(
+      (game) => game.operation !== "none" && game.operation !== "hashing" && !game.waiting,
+    ),
   );
   const current = useStore((state) => state.status?.games_dir) ?? "";
   const check = async (path: string): Promise<string> => {
@@ -253,18 +255,25 @@ function Look({ onLanguage }: { onLanguage: (language: Language) => void }) {
 }
 
 function HealthList() {
-  const { t } = useTranslation();
+  const { t, maybe, many } = useTranslation();
   const status = useStore((state) => state.status);
   if (!status) return null;
+  const stateName = (state: string): string => {
+    const words = maybe(`service_state_${state}`);
+    return words.startsWith("service_state_") ? state : words;
+  };
   return (
     <ul className="services">
       {status.services.map((service) => (
         <li key={service.name} className={service.state === "running" ? "good" : "bad"}>
           <Icon name={service.state === "running" ? "check" : "warn"} />
           <span>
-            {t("service_state", { name: service.name, state: service.state })}
-            {service.restarts > 0 && <small> {t("restarts", { n: service.restarts })}</small>}
-            {service.error && <small className="error"> {service.error}</small>}
+            {t("service_state", {
+              name: serviceName(maybe, service.name),
+              state: stateName(service.state),
+            })}
+            {service.restarts > 0 && <small>{many("restarts", service.restarts)}</small>}
+            {service.error && <small className="error">{service.error}</small>}
           </span>
         </li>
       ))}
