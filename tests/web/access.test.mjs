@@ -21,7 +21,7 @@ for (const colorScheme of ["dark", "light"]) {
     const fake = await fakeWith(party);
     await fake.do({ peers });
     const page = await open(fake.url, { colorScheme });
-    await card(page, "neon-drift").locator("> .main").click();
+    await card(page, "neon-drift").locator(".main").click();
     await page.locator('.card[data-operation="downloading"]').waitFor();
     await fake.advance(7e8);
     for (const view of ["Shelf", "Party", "Torrents", "Settings"]) {

@@ -39,8 +39,7 @@ test("get, install, update, uninstall: the card follows all the way", async () =
   await mainButton(page, "quake").getByText("Update").click();
   await fake.advance(9e9);
   await mainButton(page, "quake").getByText("Play").waitFor();
-  await card(page, "quake").locator(".cover").click();
-  await page.getByRole("button", { name: "More for Quake" }).click();
+  await card(page, "quake").getByRole("button", { name: "More for Quake" }).click();
   await page.getByRole("menuitem", { name: "Uninstall" }).click();
   await page.getByRole("dialog", { name: "Uninstall Quake?" }).getByRole("button", { name: "Uninstall" }).click();
   await page.locator('.card[data-operation="uninstalling"]').waitFor({ state: "attached" });

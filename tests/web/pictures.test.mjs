@@ -10,7 +10,7 @@ import { card, fakeWith, live, open, until } from "./lib/suite.mjs";
 const looks = {
   dark: { colorScheme: "dark" },
   light: { colorScheme: "light" },
-  phone: { colorScheme: "dark", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 },
+  phone: { colorScheme: "dark", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
 };
 
 async function settle(page) {
@@ -31,8 +31,9 @@ for (const [look, options] of Object.entries(looks)) {
       { name: "discovery", state: "restarting", restarts: 2, error: "no usable interface" },
     ] });
     await fake.do({ script: "torrent_list", answer: { ok: true, result: { torrents: [
-      { id: "aa", name: "Neon Drift", state: "downloading", done: 6e8, total: 18e8, down_rate: 21e6, up_rate: 4e6, ratio: 0.4, peers: 7 },
-      { id: "bb", name: "Golden Kingdom", state: "seeding", done: 4e9, total: 4e9, down_rate: 0, up_rate: 12e6, ratio: 3.1, peers: 2 },
+      { id: "aa", name: "Neon Drift", state: "downloading", done: 6e8, total: 18e8, download_rate: 21e6, upload_rate: 4e6, ratio: 0.4, eta_s: 57, peers: 7, seeds: 3, game: "neon-drift", save_path: "/srv/games" },
+      { id: "bb", name: "Golden Kingdom", state: "seeding", done: 4e9, total: 4e9, download_rate: 0, upload_rate: 12e6, ratio: 3.1, peers: 2, seeds: 0, save_path: "/srv/games" },
+      { id: "cc", name: "Old Installer", state: "failed", done: 1e8, total: 7e8, download_rate: 0, upload_rate: 0, ratio: 0, peers: 0, seeds: 0, error: "Old Installer.iso: no space left on the disk" },
     ] } } });
     const page = await open(fake.url, options);
     const shoot = async (name) => {
@@ -42,7 +43,7 @@ for (const [look, options] of Object.entries(looks)) {
       assert.ok(statSync(file).size > 10_000, file);
     };
     await live(page);
-    await card(page, "deep-colony").locator("> .main").click();
+    await card(page, "deep-colony").locator(".main").click();
     await page.locator('.card[data-operation="downloading"]').waitFor();
     await fake.advance(5e9);
     await page.evaluate(() => window.scrollTo(0, 0));
@@ -52,7 +53,7 @@ for (const [look, options] of Object.entries(looks)) {
     await shoot("game");
     await page.keyboard.press("Escape");
     await page.getByRole("searchbox").fill("turbo");
-    await card(page, "turbo-empire").locator("> .main").click();
+    await card(page, "turbo-empire").locator(".main").click();
     await page.getByRole("dialog", { name: "Which one?" }).waitFor();
     await shoot("variants");
     await page.keyboard.press("Escape");

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { game } from "./lib/fake.mjs";
 import { Proxy } from "./lib/proxy.mjs";
+import { isSubsequence, numbers, record } from "./lib/record.mjs";
 import { card, fakeWith, keep, live, mainButton, open, shown, until } from "./lib/suite.mjs";
 
 for (const [operation, start] of Object.entries({
@@ -37,37 +38,6 @@ test("an end that happened while nobody listened leaves no spinner", async () =>
   await page.getByText("quake is downloaded").waitFor(); // the missed event is replayed
 });
 
-/** Every state that the card of a game ever had, in order, from inside the page. */
-async function record(page, id) {
-  await page.evaluate((id) => {
-    window.seen = [];
-    const look = () => {
-      const card = document.querySelector(`.card[data-game="${id}"]`);
-      if (!card) return;
-      const state = `${card.dataset.operation}/${card.dataset.availability}`;
-      if (window.seen.at(-1) !== state) window.seen.push(state);
-    };
-    look();
-    new MutationObserver(look).observe(document.body, {
-      subtree: true,
-      childList: true,
-      attributes: true,
-      attributeFilter: ["data-operation", "data-availability"],
-    });
-  }, id);
-}
-
-/** Whether what was seen is what happened, with nothing but omissions. */
-function isSubsequence(seen, happened) {
-  let at = 0;
-  for (const state of seen) {
-    while (at < happened.length && happened[at] !== state) at++;
-    if (at === happened.length) return false;
-    at++;
-  }
-  return true;
-}
-
 test("the stream is cut 20 times at random: nothing that was not so is ever shown", async () => {
   const fake = await fakeWith([game("quake")]);
   const proxy = keep(await Proxy.start(fake.url));
@@ -76,11 +46,7 @@ test("the stream is cut 20 times at random: nothing that was not so is ever show
   await record(page, "quake");
   const happened = ["none/remote"];
   const truth = { operation: "none", availability: "remote" };
-  let seed = 20240131;
-  const random = (bound) => {
-    seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
-    return (seed >>> 16) % bound;
-  };
+  const random = numbers(20240131);
   const post = async (action) => {
     const { origin, search } = new URL(fake.url);
     const token = new URLSearchParams(search).get("token");
@@ -145,7 +111,7 @@ test("a failed runtime is named in words until the peer is back", async () => {
   const page = await open(fake.url);
   await card(page, "quake").waitFor();
   await fake.emit({ event: "runtime_failed", component: "quic", error: { code: "io", message: "the socket is gone" } });
-  await page.locator(".banner.bad").getByText("quic has failed").waitFor();
+  await page.locator(".banner.bad").getByText("“Connections to others” failed").waitFor();
   await page.locator(".banner.bad").getByText("the socket is gone").waitFor();
   await fake.do({ restart: 300 });
   await page.locator(".banner.bad").waitFor({ state: "detached" });
@@ -158,7 +124,7 @@ test("what is degraded is shown", async () => {
   await card(page, "quake").waitFor();
   await fake.do({ status: "health", value: { state: "degraded", degraded: ["discovery"] } });
   await fake.emit({ event: "health_changed", state: "degraded", degraded: ["discovery"] });
-  await page.locator(".banner.warm").getByText("discovery").waitFor();
+  await page.locator(".banner.warm").getByText("Others are not found by themselves").waitFor();
 });
 
 test("games of others come and go without a reload", async () => {

@@ -52,4 +52,4 @@ export async function open(url, options = {}) {
 }
 
 export const card = (page, id) => page.locator(`.card[data-game="${id}"]`);
-export const mainButton = (page, id) => card(page, id).locator("> .main");
+export const mainButton = (page, id) => card(page, id).locator(".main");

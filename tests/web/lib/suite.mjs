@@ -32,7 +32,7 @@ export function keep(other) {
 afterEach(async () => {
   const faults = pages.flatMap((page) => page.faults);
   for (const page of pages) await page.context().close();
-  for (const other of others) await other.stop();
+  for (const other of others.reverse()) await other.stop();
   for (const fake of fakes) await fake.stop();
   [fakes, pages, others] = [[], [], []];
   assert.deepEqual(faults, [], "the page got something wrong");
