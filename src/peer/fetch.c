@@ -29,6 +29,7 @@ struct lsp_fetch {
 
 	struct lsp_exchange *exchange; /* NULL: answered in full, failed or aborted */
 	struct lsp_block *filling;     /* the block that bytes go into */
+	size_t uncounted;              /* bytes that came and nobody was told of yet */
 	struct lsp_block *queue, *queue_tail;
 	bool over; /* the swarm has been told the end */
 
@@ -45,6 +46,43 @@ struct lsp_fetch {
 };
 
 static void kick(struct lsp_fetch *fetch);
+
+/* ---- Counting
+ * ----------------------------------------------------------------------------------- */
+
+/* Tells of the bytes that came: once a round of the loop, not for each packet. */
+static void count(struct lsp_fetch *fetch)
+{
+	size_t size = fetch->uncounted;
+	if (!size || !fetch->session)
+		return;
+	fetch->uncounted = 0;
+	lsp_session_count_received(fetch->session, size);
+	lsp_download_count_received(fetch->share, size);
+	lsp_swarm_received(fetch->peer->swarm, fetch->id, size, lsp_peer_now(fetch->peer));
+}
+
+static void count_all(void *argument)
+{
+	struct lsp_peer *peer = argument;
+	struct lsp_fetch *fetch;
+	peer->count_posted = false;
+	DL_FOREACH(peer->fetches, fetch)
+	{
+		count(fetch);
+	}
+}
+
+static void count_soon(struct lsp_fetch *fetch, size_t size)
+{
+	struct lsp_peer *peer = fetch->peer;
+	fetch->uncounted += size;
+	if (!peer->count_posted)
+		peer->count_posted = lsp_loop_post_node(peer->core, &peer->count_post, count_all,
+					     peer, NULL) == 0;
+	if (!peer->count_posted) /* the loop is closing */
+		count(fetch);
+}
 
 /* ---- The end
  * ---------------------------------------------------------------------------------------- */
@@ -75,6 +113,7 @@ static void fetch_free(struct lsp_fetch *fetch)
 /* No more bytes are wanted; frees it now, or when its job is done. */
 static void stop(struct lsp_fetch *fetch)
 {
+	count(fetch);
 	fetch->session = NULL;
 	fetch->over = true;
 	if (fetch->exchange) {
@@ -283,8 +322,10 @@ static void kick(struct lsp_fetch *fetch)
 	}
 }
 
+/* Counted before: a chunk must not be verified before the swarm knows that its bytes are here. */
 static void queue_block(struct lsp_fetch *fetch)
 {
+	count(fetch);
 	struct lsp_block *block = TAKE_PTR(fetch->filling);
 	block->next = NULL;
 	if (fetch->queue_tail)
@@ -297,9 +338,7 @@ static void queue_block(struct lsp_fetch *fetch)
 static void bytes_came(struct lsp_exchange *exchange, const uint8_t *data, size_t size)
 {
 	struct lsp_fetch *fetch = lsp_exchange_argument(exchange);
-	lsp_session_count_received(fetch->session, size);
-	lsp_download_count_received(fetch->share, size);
-	lsp_swarm_received(fetch->peer->swarm, fetch->id, size, lsp_peer_now(fetch->peer));
+	count_soon(fetch, size);
 	while (size) {
 		if (!fetch->filling)
 			fetch->filling = lsp_blocks_take_anyway(fetch->peer->blocks);

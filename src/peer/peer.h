@@ -89,8 +89,8 @@ struct lsp_peer {
 	struct lsp_torrent_late *torrent_lates;
 	json_t *torrent_adds; /* magnets that are to become games: torrent → game, or "" */
 	struct lsp_timer tick, swarm_timer;
-	struct lsp_post swarm_post;
-	bool swarm_posted, stopping;
+	struct lsp_post swarm_post, count_post;
+	bool swarm_posted, count_posted, stopping;
 	json_t *health;  /* as it was last told */
 	json_t *choices; /* game id → content id, as the user chose */
 
