@@ -6,12 +6,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
 
 static _Atomic(const struct lsp_fs_hooks *) hooks;
 
@@ -279,6 +282,23 @@ int lsp_fs_read_at(
 		done += (size_t)got;
 	}
 	*ret_read = done;
+	return 0;
+}
+
+static bool is_memory(int fd)
+{
+	struct statfs fs;
+	return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
+int lsp_fs_read_cached(int fd, void *data, size_t size, uint64_t offset, struct lsp_error *err)
+{
+	struct iovec vector = {data, size};
+	ssize_t got = preadv2(fd, &vector, 1, (off_t)offset, RWF_NOWAIT);
+	if (got < 0 && errno == EOPNOTSUPP && is_memory(fd))
+		got = pread(fd, data, size, (off_t)offset);
+	if (got < 0 || (size_t)got < size)
+		return lsp_error_set(err, "base", LSP_E_BUSY, "the disk would be waited for");
 	return 0;
 }
 

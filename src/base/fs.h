@@ -102,6 +102,13 @@ bool lsp_fs_exists_below(int dir_fd, const char *path);
 /* Up to `size` bytes at offset; less only at the end of the file. */
 LSP_MUST_CHECK int lsp_fs_read_at(
 	int fd, void *data, size_t size, uint64_t offset, size_t *ret_read, struct lsp_error *err);
+/*
+ * The same, but only if all of them are in memory, so that a loop may ask: -LSP_E_BUSY when the
+ * disk would be waited for, or the filesystem cannot tell. (preadv2 with RWF_NOWAIT; tmpfs does not
+ * know that, and is memory.)
+ */
+LSP_MUST_CHECK int lsp_fs_read_cached(
+	int fd, void *data, size_t size, uint64_t offset, struct lsp_error *err);
 /* All of them or an error. `name` is for the message. */
 LSP_MUST_CHECK int lsp_fs_write_at(int fd, const void *data, size_t size, uint64_t offset,
 	const char *name, struct lsp_error *err);

@@ -84,18 +84,24 @@ static int insert(struct lsp_file_cache *cache, uint32_t file, int fd)
 	return old;
 }
 
-int lsp_file_cache_acquire(
-	struct lsp_file_cache *cache, uint32_t file, int *ret_fd, struct lsp_error *err)
+bool lsp_file_cache_acquire_open(struct lsp_file_cache *cache, uint32_t file, int *ret_fd)
 {
 	pthread_mutex_lock(&cache->lock);
 	struct slot *slot = find(cache, file);
-	int fd = slot ? slot->fd : -1;
 	if (slot) {
 		slot->users++;
 		slot->used_at = ++cache->tick;
+		*ret_fd = slot->fd;
 	}
 	pthread_mutex_unlock(&cache->lock);
-	if (fd < 0) {
+	return slot != NULL;
+}
+
+int lsp_file_cache_acquire(
+	struct lsp_file_cache *cache, uint32_t file, int *ret_fd, struct lsp_error *err)
+{
+	int fd = -1;
+	if (!lsp_file_cache_acquire_open(cache, file, &fd)) {
 		int r = cache->open(cache->argument, file, &fd, err);
 		if (r < 0)
 			return r;

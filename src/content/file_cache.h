@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct lsp_file_cache;
@@ -27,6 +28,8 @@ LSP_DEFINE_CLEANUP(struct lsp_file_cache *, lsp_file_cache_free);
 /* *ret_fd is valid until lsp_file_cache_release of the same pair. */
 LSP_MUST_CHECK int lsp_file_cache_acquire(
 	struct lsp_file_cache *cache, uint32_t file, int *ret_fd, struct lsp_error *err);
+/* The same for a file that is open already; false: it is not. Does not block. */
+bool lsp_file_cache_acquire_open(struct lsp_file_cache *cache, uint32_t file, int *ret_fd);
 void lsp_file_cache_release(struct lsp_file_cache *cache, uint32_t file, int fd);
 
 /* The next acquire opens anew; what is in use is closed when it is released. */

@@ -134,10 +134,11 @@ const struct lsp_manifest *lsp_source_manifest(const struct lsp_source *source)
 
 /* Bytes from an open file that still is what it was when it was opened. */
 static int read_open(struct lsp_source *source, uint32_t file, int fd, uint64_t offset, void *data,
-	size_t size, struct lsp_error *err)
+	size_t size, bool now, struct lsp_error *err)
 {
-	size_t got = 0;
-	int r = lsp_fs_read_at(fd, data, size, offset, &got, err);
+	size_t got = size;
+	int r = now ? lsp_fs_read_cached(fd, data, size, offset, err)
+		    : lsp_fs_read_at(fd, data, size, offset, &got, err);
 	if (r < 0)
 		return lsp_error_prefix(err, "\"%s\"", path_of(source, file));
 	struct stat st;
@@ -151,8 +152,19 @@ static int read_open(struct lsp_source *source, uint32_t file, int fd, uint64_t 
 	return 0;
 }
 
-int lsp_source_read(struct lsp_source *source, uint32_t file, uint64_t offset, void *data,
-	size_t size, struct lsp_error *err)
+static int acquire(
+	struct lsp_source *source, uint32_t file, bool now, int *ret_fd, struct lsp_error *err)
+{
+	if (!now)
+		return lsp_file_cache_acquire(source->cache, file, ret_fd, err);
+	if (lsp_file_cache_acquire_open(source->cache, file, ret_fd))
+		return 0;
+	return lsp_error_set(
+		err, "content", LSP_E_BUSY, "\"%s\" is not open", path_of(source, file));
+}
+
+static int read_file(struct lsp_source *source, uint32_t file, uint64_t offset, void *data,
+	size_t size, bool now, struct lsp_error *err)
 {
 	if (file >= source->manifest->file_count || offset > source->manifest->files[file].size ||
 		size > source->manifest->files[file].size - offset)
@@ -160,14 +172,20 @@ int lsp_source_read(struct lsp_source *source, uint32_t file, uint64_t offset, v
 	if (size == 0)
 		return 0;
 	int fd = -1;
-	int r = lsp_file_cache_acquire(source->cache, file, &fd, err);
+	int r = acquire(source, file, now, &fd, err);
 	if (r < 0)
 		return r;
-	r = read_open(source, file, fd, offset, data, size, err);
+	r = read_open(source, file, fd, offset, data, size, now, err);
 	lsp_file_cache_release(source->cache, file, fd);
 	if (r == -LSP_E_CORRUPT)
 		lsp_file_cache_drop(source->cache, file);
 	return r;
+}
+
+int lsp_source_read(struct lsp_source *source, uint32_t file, uint64_t offset, void *data,
+	size_t size, struct lsp_error *err)
+{
+	return read_file(source, file, offset, data, size, false, err);
 }
 
 bool lsp_source_has(struct lsp_source *source, uint32_t chunk)
@@ -180,8 +198,8 @@ bool lsp_source_has(struct lsp_source *source, uint32_t chunk)
 	return has;
 }
 
-int lsp_source_read_chunk(struct lsp_source *source, uint32_t chunk, uint64_t offset, void *data,
-	size_t size, struct lsp_error *err)
+static int read_chunk(struct lsp_source *source, uint32_t chunk, uint64_t offset, void *data,
+	size_t size, bool now, struct lsp_error *err)
 {
 	if (!lsp_source_has(source, chunk))
 		return lsp_error_set(
@@ -190,7 +208,19 @@ int lsp_source_read_chunk(struct lsp_source *source, uint32_t chunk, uint64_t of
 	lsp_manifest_chunk(source->manifest, chunk, &c);
 	if (offset > c.size || size > c.size - offset)
 		return lsp_error_set(err, "content", LSP_E_INVALID, "outside of the chunk");
-	return lsp_source_read(source, c.file, c.offset + offset, data, size, err);
+	return read_file(source, c.file, c.offset + offset, data, size, now, err);
+}
+
+int lsp_source_read_chunk(struct lsp_source *source, uint32_t chunk, uint64_t offset, void *data,
+	size_t size, struct lsp_error *err)
+{
+	return read_chunk(source, chunk, offset, data, size, false, err);
+}
+
+int lsp_source_read_chunk_now(struct lsp_source *source, uint32_t chunk, uint64_t offset,
+	void *data, size_t size, struct lsp_error *err)
+{
+	return read_chunk(source, chunk, offset, data, size, true, err);
 }
 
 int lsp_source_leaves(struct lsp_source *source, uint32_t chunk, struct lsp_hash *ret_leaves,

@@ -12,7 +12,7 @@
  * withdraw; the source never serves those chunks again.
  *
  * Threads: all functions may be called from every thread at once; those that read block on the
- * disk.
+ * disk, but for lsp_source_read_chunk_now.
  */
 #pragma once
 
@@ -43,6 +43,13 @@ LSP_MUST_CHECK int lsp_source_read(struct lsp_source *source, uint32_t file, uin
 /* The same by chunk; -LSP_E_NOT_FOUND for one that was withdrawn. */
 LSP_MUST_CHECK int lsp_source_read_chunk(struct lsp_source *source, uint32_t chunk, uint64_t offset,
 	void *data, size_t size, struct lsp_error *err);
+
+/*
+ * The same without waiting for the disk, so that a loop may ask: -LSP_E_BUSY when the file is not
+ * open or the bytes are not in memory.
+ */
+LSP_MUST_CHECK int lsp_source_read_chunk_now(struct lsp_source *source, uint32_t chunk,
+	uint64_t offset, void *data, size_t size, struct lsp_error *err);
 
 /* Leaf hashes of a chunk (leaf_count of them), from the disk; -LSP_E_CORRUPT when they do not fit.
  */

@@ -443,8 +443,28 @@ int lsp_stage_open_file(struct lsp_stage *stage, uint32_t file, int *ret_fd, str
 	return 0;
 }
 
-int lsp_stage_read(struct lsp_stage *stage, uint32_t chunk, uint64_t offset, void *data,
-	size_t size, struct lsp_error *err)
+static int read_staged(struct lsp_stage *stage, uint32_t file, uint64_t offset, void *data,
+	size_t size, bool now, struct lsp_error *err)
+{
+	int fd = -1, r = 0;
+	size_t got = size;
+	if (!now)
+		r = lsp_file_cache_acquire(stage->readers, file, &fd, err);
+	else if (!lsp_file_cache_acquire_open(stage->readers, file, &fd))
+		r = lsp_error_set(err, "content", LSP_E_BUSY, "the file is not open");
+	if (r < 0)
+		return r;
+	r = now ? lsp_fs_read_cached(fd, data, size, offset, err)
+		: lsp_fs_read_at(fd, data, size, offset, &got, err);
+	lsp_file_cache_release(stage->readers, file, fd);
+	if (r == 0 && got != size)
+		return lsp_error_set(err, "content", LSP_E_CORRUPT, "\"%s\" became shorter",
+			stage->manifest->files[file].path);
+	return r;
+}
+
+static int read_verified(struct lsp_stage *stage, uint32_t chunk, uint64_t offset, void *data,
+	size_t size, bool now, struct lsp_error *err)
 {
 	if (!lsp_stage_has(stage, chunk))
 		return lsp_error_set(
@@ -453,15 +473,17 @@ int lsp_stage_read(struct lsp_stage *stage, uint32_t chunk, uint64_t offset, voi
 	lsp_manifest_chunk(stage->manifest, chunk, &c);
 	if (offset > c.size || size > c.size - offset)
 		return lsp_error_set(err, "content", LSP_E_INVALID, "outside of the chunk");
-	int fd = -1;
-	size_t got = 0;
-	int r = lsp_file_cache_acquire(stage->readers, c.file, &fd, err);
-	if (r < 0)
-		return r;
-	r = lsp_fs_read_at(fd, data, size, c.offset + offset, &got, err);
-	lsp_file_cache_release(stage->readers, c.file, fd);
-	if (r == 0 && got != size)
-		return lsp_error_set(err, "content", LSP_E_CORRUPT, "\"%s\" became shorter",
-			stage->manifest->files[c.file].path);
-	return r;
+	return read_staged(stage, c.file, c.offset + offset, data, size, now, err);
+}
+
+int lsp_stage_read(struct lsp_stage *stage, uint32_t chunk, uint64_t offset, void *data,
+	size_t size, struct lsp_error *err)
+{
+	return read_verified(stage, chunk, offset, data, size, false, err);
+}
+
+int lsp_stage_read_now(struct lsp_stage *stage, uint32_t chunk, uint64_t offset, void *data,
+	size_t size, struct lsp_error *err)
+{
+	return read_verified(stage, chunk, offset, data, size, true, err);
 }

@@ -20,9 +20,9 @@
  * Alternatively, for updates, a **fill** takes single leaves by their own hashes.
  *
  * Threads: a stage is shared; writers and fills belong to one thread at a time, of any number at
- * once. Functions that touch the disk block on it (disk threads only): all but _has, _chunks_copy,
- * _left, _unsynced, _manifest, ref and unref of a stage that others hold. No lock is held
- * across I/O.
+ * once. Functions that touch the disk block on it (disk threads only): all but _has, _read_now,
+ * _chunks_copy, _left, _unsynced, _manifest, ref and unref of a stage that others hold. No lock is
+ * held across I/O.
  *
  * Errors: -LSP_E_NO_SPACE leaves everything verified in place: make room and go on. A failed fsync
  * is final for this stage object (every later call fails in the same words): free it, and open it
@@ -171,6 +171,10 @@ LSP_DEFINE_CLEANUP(struct lsp_stage_fill *, lsp_stage_fill_free);
 /* Bytes of a verified chunk, to serve while the download goes on. -LSP_E_NOT_FOUND: not verified.
  */
 LSP_MUST_CHECK int lsp_stage_read(struct lsp_stage *stage, uint32_t chunk, uint64_t offset,
+	void *data, size_t size, struct lsp_error *err);
+
+/* The same without waiting for the disk: -LSP_E_BUSY when that would be needed. For a loop. */
+LSP_MUST_CHECK int lsp_stage_read_now(struct lsp_stage *stage, uint32_t chunk, uint64_t offset,
 	void *data, size_t size, struct lsp_error *err);
 
 /* Bytes written since the last sync. Sync when it passes some 256 MiB, each 10 s, and at the end.

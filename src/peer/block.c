@@ -60,7 +60,13 @@ static struct lsp_block *hand_out(struct lsp_blocks *blocks, struct lsp_block *b
 	blocks->in_use++;
 	block->next = NULL;
 	block->size = 0;
+	block->holders = 1;
 	return block;
+}
+
+void lsp_block_keep(struct lsp_block *block)
+{
+	block->holders++;
 }
 
 struct lsp_block *lsp_blocks_take_anyway(struct lsp_blocks *blocks)
@@ -110,7 +116,7 @@ static void wake_waiters(struct lsp_blocks *blocks)
 
 void lsp_block_give(struct lsp_block *block)
 {
-	if (!block)
+	if (!block || --block->holders)
 		return;
 	struct lsp_blocks *blocks = block->pool;
 	block->next = blocks->free;

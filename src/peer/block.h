@@ -24,6 +24,7 @@ struct lsp_blocks;
 struct lsp_block {
 	struct lsp_blocks *pool;
 	struct lsp_block *next; /* the user's, for chains */
+	unsigned holders;       /* who must give it back: 1 when it is taken */
 	size_t size;            /* the user's: bytes in use */
 	_Alignas(64) uint8_t data[LSP_BLOCK_SIZE];
 };
@@ -53,7 +54,9 @@ struct lsp_block *lsp_blocks_take(struct lsp_blocks *blocks, struct lsp_block_wa
  * How many of those there are the flow control of the connections bounds.
  */
 struct lsp_block *lsp_blocks_take_anyway(struct lsp_blocks *blocks);
-/* Gives it back (NULL is allowed) and wakes the first in line. */
+/* One more must give it back: a block that goes out in slices. */
+void lsp_block_keep(struct lsp_block *block);
+/* Gives it back (NULL is allowed); the last who does wakes the first in line. */
 void lsp_block_give(struct lsp_block *block);
 void lsp_blocks_cancel_wait(struct lsp_blocks *blocks, struct lsp_block_waiter *waiter);
 

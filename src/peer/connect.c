@@ -7,6 +7,7 @@
 #include "peer/events.h"
 #include "peer/peer.h"
 #include "peer/session.h"
+#include "peer/upload.h"
 #include "task/supervisor.h"
 
 #include <stdlib.h>
@@ -303,6 +304,7 @@ static int make_endpoint(struct lsp_connect *connect, uint16_t port, struct lsp_
 		.listen = connect->has_address ? &connect->listen : NULL,
 		.port = port,
 		.interface = connect->interface,
+		.low_water = LSP_UPLOAD_LOW_WATER,
 	};
 	return lsp_endpoint_new(&options, &connect->endpoint, err);
 }

@@ -133,31 +133,41 @@ static bool take_bytes(struct lsp_exchange *exchange, const uint8_t *data, size_
 	return CALL(exchange, exchange->callbacks->bytes(exchange, data, size));
 }
 
+/* Bytes of the response frame. False: the exchange is over. */
+static bool take_frame(
+	struct lsp_exchange *exchange, const uint8_t *data, size_t size, size_t *ret_used)
+{
+	struct lsp_error err = {0};
+	const char *payload;
+	size_t length;
+	int r = lsp_frame_decoder_feed(
+		&exchange->decoder, data, size, ret_used, &payload, &length, &err);
+	if (r < 0) {
+		fail(exchange, &err);
+		return false;
+	}
+	lsp_stream_consume(exchange->stream, *ret_used);
+	return r == 0 || take_response(exchange, payload, length);
+}
+
+/* Once a packet: no error is set up before there is one. */
 static void exchange_data(
 	struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin, void *argument)
 {
 	struct lsp_exchange *exchange = argument;
-	struct lsp_error err = {0};
 	while (size && !exchange->answered) {
-		const char *payload;
-		size_t used, length;
-		int r = lsp_frame_decoder_feed(
-			&exchange->decoder, data, size, &used, &payload, &length, &err);
-		if (r < 0) {
-			fail(exchange, &err);
+		size_t used;
+		if (!take_frame(exchange, data, size, &used))
 			return;
-		}
-		lsp_stream_consume(stream, used);
 		data += used;
 		size -= used;
-		if (r == 1 && !take_response(exchange, payload, length))
-			return;
 	}
 	if (size && !take_bytes(exchange, data, size))
 		return;
 	if (!fin)
 		return;
 	if (!exchange->answered || exchange->left) {
+		struct lsp_error err = {0};
 		lsp_error_set(&err, "peer", LSP_E_PROTOCOL, "the answer ends too early");
 		fail(exchange, &err);
 	} else {
@@ -433,7 +443,7 @@ void lsp_responder_begin_bytes(struct lsp_responder *responder, const struct lsp
 		lsp_stream_finish(stream);
 }
 
-void lsp_responder_bytes(struct lsp_responder *responder, const uint8_t *data, size_t size,
+bool lsp_responder_bytes(struct lsp_responder *responder, const uint8_t *data, size_t size,
 	void (*release)(void *argument), void *argument)
 {
 	struct lsp_stream *stream = responder->stream;
@@ -444,9 +454,11 @@ void lsp_responder_bytes(struct lsp_responder *responder, const uint8_t *data, s
 	if (lsp_stream_write_owned(stream, data, size, release, argument, &err) < 0) {
 		release(argument);
 		responder_abort(responder, LSP_STREAM_FAILED);
-	} else if (last) {
-		lsp_stream_finish(stream);
+		return false;
 	}
+	if (last)
+		lsp_stream_finish(stream);
+	return true;
 }
 
 size_t lsp_responder_queued(const struct lsp_responder *responder)

@@ -115,8 +115,11 @@ void lsp_responder_own(struct lsp_responder *responder, const struct lsp_respond
  */
 void lsp_responder_begin_bytes(
 	struct lsp_responder *responder, const struct lsp_response *response);
-/* Not copied: `release` is called (on the core loop) when the bytes are not needed any more. */
-void lsp_responder_bytes(struct lsp_responder *responder, const uint8_t *data, size_t size,
+/*
+ * Not copied: `release` is called (on the core loop) when the bytes are not needed any more. False:
+ * the stream has ended, give no more.
+ */
+bool lsp_responder_bytes(struct lsp_responder *responder, const uint8_t *data, size_t size,
 	void (*release)(void *argument), void *argument);
 /* Bytes that wait to be sent. */
 size_t lsp_responder_queued(const struct lsp_responder *responder);

@@ -88,7 +88,7 @@ static void done(struct lsp_job *job)
 	memcpy(response.bytes.media, answer->media, sizeof answer->media);
 	lsp_responder_begin_bytes(answer->responder, &response);
 	if (answer->bytes.size)
-		lsp_responder_bytes(answer->responder, answer->bytes.data, answer->bytes.size,
+		(void)lsp_responder_bytes(answer->responder, answer->bytes.data, answer->bytes.size,
 			nothing, NULL); /* the bytes live until `gone` */
 }
 

@@ -259,6 +259,16 @@ void lsp_share_reader_done(struct lsp_share_reader *reader)
 	*reader = (struct lsp_share_reader){0};
 }
 
+int lsp_share_read_now(const struct lsp_share_reader *reader, uint32_t chunk, uint64_t offset,
+	void *data, size_t size, struct lsp_error *err)
+{
+	if (reader->source)
+		return lsp_source_read_chunk_now(reader->source, chunk, offset, data, size, err);
+	if (reader->stage)
+		return lsp_stage_read_now(reader->stage, chunk, offset, data, size, err);
+	return lsp_error_set(err, "peer", LSP_E_NOT_FOUND, "the game is not here any more");
+}
+
 int lsp_share_read(const struct lsp_share_reader *reader, uint32_t chunk, uint64_t offset,
 	void *data, size_t size, struct lsp_error *err)
 {

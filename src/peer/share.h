@@ -77,6 +77,8 @@ struct lsp_share_reader {
 };
 void lsp_share_reader_init(struct lsp_share_reader *reader, const struct lsp_share *share);
 void lsp_share_reader_done(struct lsp_share_reader *reader);
-/* Bytes of a verified chunk. On a disk thread. */
+/* Bytes of a verified chunk. On a disk thread; with _now on a loop, -LSP_E_BUSY: not in memory. */
 LSP_MUST_CHECK int lsp_share_read(const struct lsp_share_reader *reader, uint32_t chunk,
+	uint64_t offset, void *data, size_t size, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_share_read_now(const struct lsp_share_reader *reader, uint32_t chunk,
 	uint64_t offset, void *data, size_t size, struct lsp_error *err);

@@ -9,8 +9,15 @@
 #include <assert.h>
 #include <string.h>
 
-/* Bytes of an upload that may wait in its stream; beyond, reading pauses. */
-#define QUEUED_MAX (2u * LSP_BLOCK_SIZE)
+/*
+ * Bytes of an upload that may wait in its stream; beyond, reading pauses. What is in memory is read
+ * in slices just before it is sent, so that it is still in the cache of this core; what the disk
+ * must be asked for is read ahead, in whole blocks, and so are the next some.
+ */
+#define SLICE (64u << 10)
+#define QUEUED_MAX (2 * SLICE)
+#define QUEUED_FROM_DISK_MAX (2u * LSP_BLOCK_SIZE)
+#define BLOCKS_FROM_DISK 8
 
 /* Uploads of files, which no queue bounds: of one peer, of all. */
 #define PEER_FILES_MAX 16
@@ -32,9 +39,11 @@ struct lsp_upload {
 	uint64_t left;   /* bytes still to be read */
 
 	bool started, reading;
+	unsigned from_disk;     /* so many blocks more are left to the disk threads */
 	struct lsp_timer again; /* when the swarm will grant more */
 	struct lsp_block_waiter waiter;
-	struct lsp_block *block; /* being read into */
+	struct lsp_block *block; /* being read into; its size: bytes that were sent of it */
+	size_t granted;          /* bytes that are being read */
 	struct lsp_job job;
 };
 
@@ -44,6 +53,7 @@ static void upload_free(struct lsp_upload *upload)
 {
 	lsp_timer_done(&upload->again);
 	lsp_blocks_cancel_wait(upload->peer->blocks, &upload->waiter);
+	lsp_block_give(upload->block);
 	lsp_share_reader_done(&upload->reader);
 	lsp_share_unref(upload->share);
 	free(upload);
@@ -126,27 +136,18 @@ static uint64_t chunk_left(const struct lsp_upload *upload)
 	return chunk.size - upload->offset;
 }
 
-/* On a disk thread: fills the block from where the upload stands, over chunk borders. */
-static void read_block(struct lsp_job *job)
+typedef int (*read_function)(const struct lsp_share_reader *reader, uint32_t chunk, uint64_t offset,
+	void *data, size_t size, struct lsp_error *err);
+
+/* The granted bytes from where the upload stands, over chunk borders. */
+static int read_chunks(struct lsp_upload *upload, read_function read, struct lsp_error *err)
 {
-	struct lsp_upload *upload = lsp_container_of(job, struct lsp_upload, job);
-	struct lsp_block *block = upload->block;
-	size_t done = 0;
-	job->result = 0;
-	if (upload->by_file) {
-		job->result = upload->reader.source ? lsp_source_read(upload->reader.source,
-							      upload->file, upload->offset,
-							      block->data, block->size, &job->error)
-						    : lsp_error_set(&job->error, "peer",
-							      LSP_E_NOT_FOUND, "not here any more");
-		upload->offset += block->size;
-		return;
-	}
-	while (done < block->size && job->result == 0) {
+	uint8_t *to = upload->block->data + upload->block->size;
+	int r = 0;
+	for (size_t done = 0; done < upload->granted && r == 0;) {
 		uint64_t left = chunk_left(upload);
-		size_t part = LSP_MIN(block->size - done, (size_t)left);
-		job->result = lsp_share_read(&upload->reader, upload->chunk, upload->offset,
-			block->data + done, part, &job->error);
+		size_t part = LSP_MIN(upload->granted - done, (size_t)left);
+		r = read(&upload->reader, upload->chunk, upload->offset, to + done, part, err);
 		done += part;
 		upload->offset += part;
 		if (part == left) {
@@ -154,6 +155,38 @@ static void read_block(struct lsp_job *job)
 			upload->offset = 0;
 		}
 	}
+	return r;
+}
+
+static int read_of_file(struct lsp_upload *upload, struct lsp_error *err)
+{
+	struct lsp_block *block = upload->block;
+	if (!upload->reader.source)
+		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND, "not here any more");
+	int r = lsp_source_read(upload->reader.source, upload->file, upload->offset,
+		block->data + block->size, upload->granted, err);
+	upload->offset += upload->granted;
+	return r;
+}
+
+/* On a disk thread. */
+static void read_block(struct lsp_job *job)
+{
+	struct lsp_upload *upload = lsp_container_of(job, struct lsp_upload, job);
+	job->result = upload->by_file ? read_of_file(upload, &job->error)
+				      : read_chunks(upload, lsp_share_read, &job->error);
+}
+
+/* False: the disk must be asked (or it failed, which its thread will find out in its turn). */
+static bool read_at_once(struct lsp_upload *upload)
+{
+	uint32_t chunk = upload->chunk;
+	uint64_t offset = upload->offset;
+	if (read_chunks(upload, lsp_share_read_now, NULL) == 0)
+		return true;
+	upload->chunk = chunk;
+	upload->offset = offset;
+	return false;
 }
 
 static void release_block(void *argument)
@@ -169,30 +202,46 @@ static void fail(struct lsp_upload *upload, const struct lsp_error *error)
 	lsp_responder_abort(upload->responder); /* `gone` follows and frees the upload */
 }
 
+static void drop_block(struct lsp_upload *upload)
+{
+	lsp_block_give(TAKE_PTR(upload->block));
+}
+
+/* What was read: off it goes. True: there are more to read. */
+static bool send_granted(struct lsp_upload *upload)
+{
+	struct lsp_block *block = upload->block;
+	size_t size = upload->granted;
+	const uint8_t *data = block->data + block->size;
+	block->size += size;
+	upload->left -= size;
+	lsp_session_count_sent(upload->session, size);
+	if (upload->id)
+		lsp_swarm_upload_sent(
+			upload->peer->swarm, upload->id, size, lsp_peer_now(upload->peer));
+	if (!upload->left)
+		leave_swarm(upload, true);
+	lsp_block_keep(block);
+	if (block->size == LSP_BLOCK_SIZE || !upload->left)
+		drop_block(upload);
+	return lsp_responder_bytes(upload->responder, data, size, release_block, block) &&
+	       upload->left;
+}
+
 static void block_read(struct lsp_job *job)
 {
 	struct lsp_upload *upload = lsp_container_of(job, struct lsp_upload, job);
-	struct lsp_block *block = TAKE_PTR(upload->block);
 	upload->reading = false;
 	if (!upload->responder) { /* the stream ended meanwhile */
-		lsp_block_give(block);
 		upload_free(upload);
 		return;
 	}
 	if (job->result < 0) {
-		lsp_block_give(block);
+		drop_block(upload);
 		fail(upload, &job->error);
 		return;
 	}
-	upload->left -= block->size;
-	lsp_session_count_sent(upload->session, block->size);
-	if (upload->id)
-		lsp_swarm_upload_sent(
-			upload->peer->swarm, upload->id, block->size, lsp_peer_now(upload->peer));
-	if (!upload->left)
-		leave_swarm(upload, true);
-	lsp_responder_bytes(upload->responder, block->data, block->size, release_block, block);
-	if (upload->left)
+	if (send_granted(upload))
 		pump(upload);
 }
 
@@ -209,32 +258,62 @@ static uint64_t ask_for_grant(struct lsp_upload *upload, uint64_t want)
 	return grant;
 }
 
-static void pump(struct lsp_upload *upload)
+static void submit_read(struct lsp_upload *upload)
 {
-	if (!upload->started || upload->reading || !upload->left || !upload->responder ||
-		lsp_responder_queued(upload->responder) + LSP_BLOCK_SIZE > QUEUED_MAX)
-		return;
-	upload->block = lsp_blocks_take(upload->peer->blocks, &upload->waiter);
-	if (!upload->block)
-		return; /* block_ready comes */
-	uint64_t want = LSP_MIN(upload->left, (uint64_t)LSP_BLOCK_SIZE);
-	uint64_t grant = ask_for_grant(upload, want);
-	if (!grant) {
-		lsp_block_give(TAKE_PTR(upload->block));
-		return;
-	}
-	upload->block->size = (size_t)grant;
+	struct lsp_error err = {0};
 	upload->job.work = read_block;
 	upload->job.done = block_read;
 	upload->reading = true;
-	struct lsp_error err = {0};
-	if (lsp_pool_submit(upload->peer->disk, upload->peer->core, &upload->job, &err) < 0) {
-		upload->reading = false;
-		if (upload->id)
-			lsp_swarm_upload_unused(upload->peer->swarm, upload->id, grant);
-		lsp_block_give(TAKE_PTR(upload->block));
-		fail(upload, &err);
+	if (lsp_pool_submit(upload->peer->disk, upload->peer->core, &upload->job, &err) == 0)
+		return;
+	upload->reading = false;
+	if (upload->id)
+		lsp_swarm_upload_unused(upload->peer->swarm, upload->id, upload->granted);
+	drop_block(upload);
+	fail(upload, &err);
+}
+
+/* How many bytes may be read now, with the block for them; 0: none. */
+static size_t prepare_read(struct lsp_upload *upload, size_t most, size_t queued_max)
+{
+	if (lsp_responder_queued(upload->responder) + most > queued_max)
+		return 0;
+	if (upload->block && upload->block->size + most > LSP_BLOCK_SIZE)
+		drop_block(upload);
+	if (!upload->block)
+		upload->block = lsp_blocks_take(upload->peer->blocks, &upload->waiter);
+	if (!upload->block)
+		return 0; /* block_ready comes */
+	upload->granted = (size_t)ask_for_grant(upload, LSP_MIN(upload->left, (uint64_t)most));
+	if (!upload->granted)
+		drop_block(upload);
+	return upload->granted;
+}
+
+/* True: bytes are on their way, and it can go on at once. */
+static bool pump_slice(struct lsp_upload *upload)
+{
+	if (!upload->started || upload->reading || !upload->left || !upload->responder)
+		return false;
+	if (!upload->from_disk && !upload->by_file) {
+		if (!prepare_read(upload, SLICE, QUEUED_MAX))
+			return false;
+		if (read_at_once(upload))
+			return send_granted(upload);
+		upload->from_disk = BLOCKS_FROM_DISK;
+	} else {
+		if (!prepare_read(upload, LSP_BLOCK_SIZE, QUEUED_FROM_DISK_MAX))
+			return false;
+		upload->from_disk -= upload->from_disk > 0;
 	}
+	submit_read(upload);
+	return false;
+}
+
+static void pump(struct lsp_upload *upload)
+{
+	while (pump_slice(upload))
+		;
 }
 
 /* ---- Chunks, by way of the swarm

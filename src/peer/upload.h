@@ -2,11 +2,11 @@
  * Uploads: chunks that others ask for, on their way from the disk to the connection.
  *
  * A request for chunks waits in the swarm's queue, which decides when it starts, or that it is
- * bounced. A running upload reads block by block on a disk thread and hands each block to the
- * stream, which gives it back when the other side has acknowledged it: nothing is copied in
- * between. At most two blocks of an upload are in memory, and no more is read than the swarm grants
- * (limits, ping guard, fairness), so a peer that never reads costs two blocks until its stream
- * times out.
+ * bounced. A running upload reads what is in memory (the page cache) in slices just before they are
+ * sent, and has a disk thread read the rest ahead; either goes to the stream, which gives the block
+ * back when the other side has acknowledged it: nothing is copied in between. At most two blocks of
+ * an upload wait to be sent, and no more is read than the swarm grants (limits, ping guard,
+ * fairness), so a peer that never reads costs two blocks until its stream times out.
  *
  * An upload belongs to the core loop; it ends by itself when its stream ends.
  */
@@ -14,6 +14,9 @@
 
 #include "peer/exchange.h"
 #include "swarm/swarm.h"
+
+/* The low-water mark of the endpoint's streams (bytes) that suits how uploads read. */
+#define LSP_UPLOAD_LOW_WATER (64u << 10)
 
 struct lsp_peer;
 struct lsp_session;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -217,6 +218,33 @@ static void short_reads_and_writes_move_the_same_bytes(void **state)
 	assert_int_equal(got, 5);
 	assert_ok(lsp_fs_read_at(fd, back, sizeof back, 1 << 30, &got, err));
 	assert_int_equal(got, 0);
+	close(fd);
+}
+
+static void only_what_is_in_memory_is_read_at_once(void **state)
+{
+	static uint8_t data[100000], back[100000];
+	int pipes[2], memory = memfd_create("memory", MFD_CLOEXEC), fd = -1;
+	pattern(data, sizeof data);
+	assert_true(memory >= 0);
+	assert_ok(lsp_fs_write_at(memory, data, sizeof data, 0, "memory", err));
+	assert_ok(lsp_fs_read_cached(memory, back, 50000, 7, err));
+	assert_memory_equal(back, data + 7, 50000);
+	/* All or nothing. */
+	assert_int_equal(
+		lsp_fs_read_cached(memory, back, 100, sizeof data - 99, NULL), -LSP_E_BUSY);
+	close(memory);
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(lsp_fs_read_cached(pipes[0], back, 1, 0, NULL), -LSP_E_BUSY);
+	close(pipes[0]);
+	close(pipes[1]);
+	/* A filesystem that cannot tell says so; none blocks, and none gives other bytes. */
+	assert_ok(lsp_fs_open_below(dir, "f", O_RDWR | O_CREAT, 0600, &fd, err));
+	assert_ok(lsp_fs_write_at(fd, data, sizeof data, 0, "f", err));
+	int r = lsp_fs_read_cached(fd, back, sizeof back, 0, NULL);
+	assert_true(r == 0 || r == -LSP_E_BUSY);
+	if (r == 0)
+		assert_memory_equal(back, data, sizeof data);
 	close(fd);
 }
 
@@ -468,6 +496,7 @@ int main(void)
 		CASE(a_fifo_in_place_of_a_file_is_refused_and_never_blocks),
 		CASE(a_socket_and_a_folder_are_no_files_either),
 		CASE(short_reads_and_writes_move_the_same_bytes),
+		CASE(only_what_is_in_memory_is_read_at_once),
 		CASE(an_interrupted_call_is_made_again),
 		CASE(a_limit_on_the_file_size_is_an_error_not_a_signal_of_success),
 		CASE(truncate_sizes_a_file_up_and_down),

@@ -74,6 +74,47 @@ static void every_chunk_is_read_and_few_descriptors_stay_open(void **state)
 	assert_int_equal(open_descriptors(), before);
 }
 
+/* Does the filesystem tell what is in memory? A file that was just written is. */
+static bool tells_what_is_in_memory(int dir_fd)
+{
+	uint8_t byte;
+	int fd = openat(dir_fd, "big", O_RDONLY);
+	int r = lsp_fs_read_cached(fd, &byte, 1, 0, NULL);
+	close(fd);
+	return r == 0;
+}
+
+/* Another time of modification: no longer what was announced. */
+static void touch(int dir_fd)
+{
+	struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+	assert_int_equal(utimensat(dir_fd, "big", times, 0), 0);
+}
+
+static void at_once_only_what_is_open_and_unchanged_is_read(void **state)
+{
+	struct shelf *shelf = *state;
+	uint8_t waited[1000], at_once[1000];
+	bool able = tells_what_is_in_memory(shelf->fixture.fd);
+	assert_int_equal(
+		lsp_source_read_chunk_now(shelf->source, 1, 50, at_once, sizeof at_once, NULL),
+		-LSP_E_BUSY); /* not open yet */
+	OK(lsp_source_read_chunk(shelf->source, 1, 50, waited, sizeof waited, &why));
+	int r = lsp_source_read_chunk_now(shelf->source, 1, 50, at_once, sizeof at_once, NULL);
+	assert_int_equal(r, able ? 0 : -LSP_E_BUSY);
+	if (able)
+		assert_memory_equal(waited, at_once, sizeof waited);
+	assert_int_equal(lsp_source_read_chunk_now(shelf->source, 1, PIECE, at_once, 1, NULL),
+		-LSP_E_INVALID);
+	touch(shelf->fixture.fd);
+	r = lsp_source_read_chunk_now(shelf->source, 1, 50, at_once, sizeof at_once, NULL);
+	assert_int_equal(r, able ? -LSP_E_CORRUPT : -LSP_E_BUSY);
+	lsp_source_close_files(shelf->source);
+	assert_int_equal(
+		lsp_source_read_chunk_now(shelf->source, 1, 50, at_once, sizeof at_once, NULL),
+		-LSP_E_BUSY);
+}
+
 static void a_changed_file_fails_cleanly_opened_or_not(void **state)
 {
 	struct shelf *shelf = *state;
@@ -198,6 +239,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(every_chunk_is_read_and_few_descriptors_stay_open),
+		TEST(at_once_only_what_is_open_and_unchanged_is_read),
 		TEST(a_changed_file_fails_cleanly_opened_or_not),
 		TEST(what_is_open_is_served_on_while_an_update_replaces_the_file),
 		TEST(a_rejected_chunk_is_found_and_withdrawn_and_only_that),
