@@ -435,6 +435,13 @@ class Daemon:
                                    ", ".join(event["event"] for event in self.events[since:])[-1500:])
             return found()
 
+    def wait_any(self, names, since=0, timeout=PATIENCE):
+        """The first event with one of those names, at or after `since`."""
+        def found():
+            return next((event for event in self.events[since:] if event["event"] in names), None)
+
+        return self.wait_until(found, timeout, " or ".join(names))
+
     def count_events(self, name, since=0, **members):
         with self.changed:
             return sum(1 for event in self.events[since:] if event["event"] == name and

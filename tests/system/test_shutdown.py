@@ -23,12 +23,14 @@ def busy_party(lab, tmp_path):
 
 def keep_busy(cem):
     """Until bytes come in from both; fetches the game anew when it is whole."""
-    if cem.list_games()["quake"]["availability"] == "downloaded":
-        cem.cli("remove", "quake")
-        cem.wait_games(lambda games: games["quake"]["sources"] == 2 and games["quake"]["operation"] == "none")
-        cem.cli("get", "quake", "--no-wait")
-    mark = cem.mark()
-    cem.wait_event("download_progress", since=mark)
+    while True:
+        mark = cem.mark()
+        if cem.list_games()["quake"]["availability"] == "downloaded":
+            cem.cli("remove", "quake")
+            cem.wait_games(lambda games: games["quake"]["sources"] == 2 and games["quake"]["operation"] == "none")
+            cem.cli("get", "quake", "--no-wait")
+        if cem.wait_any(("download_progress", "download_finished"), since=mark)["event"] == "download_progress":
+            return
 
 
 def leftovers(daemon, children):
