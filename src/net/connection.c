@@ -16,7 +16,6 @@
 /* Packets a second, and streams, that may bring nothing before they are thinned out (cut off). */
 #define IDLE_PACKET_RATE 20000
 #define IDLE_PACKET_BURST (2 * LSP_SECOND)
-#define STREAM_RESET_RATE 200
 #define STREAM_RESET_BURST (10 * LSP_SECOND)
 
 /* ---- Memory: what one connection may cost is bounded -------------------------------------------
@@ -413,7 +412,8 @@ static struct lsp_connection *allocate(struct lsp_endpoint *endpoint, struct lsp
 	connection->allocator =
 		(ngtcp2_mem){connection, quic_malloc, quic_free, quic_calloc, quic_realloc};
 	lsp_rate_limit_set(&connection->idle_packets, IDLE_PACKET_RATE, IDLE_PACKET_BURST, now);
-	lsp_rate_limit_set(&connection->stream_resets, STREAM_RESET_RATE, STREAM_RESET_BURST, now);
+	lsp_rate_limit_set(
+		&connection->stream_resets, endpoint->options.max_resets, STREAM_RESET_BURST, now);
 	DL_APPEND2(endpoint->connections, connection, previous, next);
 	return connection;
 }

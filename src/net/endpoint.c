@@ -197,6 +197,7 @@ static void fill_defaults(struct lsp_endpoint_options *options)
 	DEFAULT(max_handshakes, 256);
 	DEFAULT(retry_threshold, 32);
 	DEFAULT(max_streams, 256);
+	DEFAULT(max_resets, 200);
 	DEFAULT(stream_window, 4u << 20);
 	DEFAULT(request_window, 256u << 10);
 	DEFAULT(connection_window, 16u << 20);

@@ -130,9 +130,10 @@ struct lsp_endpoint_options {
 	unsigned max_handshakes;  /* incoming, unfinished [256] */
 	unsigned retry_threshold; /* from so many on Retry; 1 with `always_retry` [32] */
 	bool always_retry;
-	unsigned max_streams;     /* that a peer may have open at once, per connection [256] */
-	size_t stream_window;     /* bytes in flight to us on a stream that we opened [4 MiB] */
-	size_t request_window;    /* on a stream that the peer opened [256 KiB] */
+	unsigned max_streams;  /* that a peer may have open at once, per connection [256] */
+	unsigned max_resets;   /* streams a second that a peer may reset, in the long run [200] */
+	size_t stream_window;  /* bytes in flight to us on a stream that we opened [4 MiB] */
+	size_t request_window; /* on a stream that the peer opened [256 KiB] */
 	size_t connection_window; /* on all of them together [16 MiB] */
 	size_t connection_memory; /* of the QUIC state of one connection [64 MiB] */
 	size_t low_water;      /* unsent bytes of a stream below which it is `drained` [256 KiB] */
