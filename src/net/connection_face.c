@@ -47,6 +47,17 @@ void lsp_connection_set_lower_effort(struct lsp_connection *connection, bool on)
 	connection->lower_effort = on;
 }
 
+bool lsp_connection_take_round_trip(
+	struct lsp_connection *connection, uint64_t *ret_least, unsigned *ret_count)
+{
+	if (!connection->rtt_count)
+		return false;
+	*ret_least = connection->rtt_least;
+	*ret_count = connection->rtt_count;
+	connection->rtt_count = 0;
+	return true;
+}
+
 void lsp_connection_get_stats(
 	const struct lsp_connection *connection, struct lsp_connection_stats *ret_stats)
 {

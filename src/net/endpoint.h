@@ -238,7 +238,11 @@ bool lsp_connection_is_outgoing(const struct lsp_connection *connection);
 /* Where the peer is now. */
 const struct sockaddr_storage *lsp_connection_address(const struct lsp_connection *connection);
 
-/* The endpoint's functions of the same names, for one connection; both limits hold. */
+/*
+ * The endpoint's functions of the same names, for one connection; both limits hold. This one is for
+ * a controller that changes it many times a second: a change saves nothing up, packets leave in
+ * bursts of a millisecond, and what could not be sent for a while is not made up for.
+ */
 void lsp_connection_set_send_limit(struct lsp_connection *connection, uint64_t bytes_per_second);
 void lsp_connection_set_lower_effort(struct lsp_connection *connection, bool on);
 
@@ -258,6 +262,12 @@ struct lsp_connection_stats {
 };
 void lsp_connection_get_stats(
 	const struct lsp_connection *connection, struct lsp_connection_stats *ret_stats);
+/*
+ * The smallest round trip that was measured since this was asked last, ns, and how many were;
+ * false: none was. It is raw: the peer's ACK delay is in it (the smallest of several has none).
+ */
+bool lsp_connection_take_round_trip(
+	struct lsp_connection *connection, uint64_t *ret_least, unsigned *ret_count);
 
 /* ---- Streams
  * --------------------------------------------------------------------------------------- */

@@ -130,6 +130,8 @@ struct lsp_connection {
 	lsp_time expiry;        /* when ngtcp2 wants to be called */
 	unsigned unpaced_turns; /* of acknowledgements alone */
 	struct lsp_rate_limit limit;
+	uint64_t rtt_seen, rtt_least; /* the last sample; the smallest since it was taken */
+	unsigned rtt_count;           /* samples since */
 	struct lsp_stream *ready, *waiting, *streams;
 	unsigned stream_count, local_stream_count;
 	uint64_t queued;

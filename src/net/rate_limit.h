@@ -25,6 +25,22 @@ static inline void lsp_rate_limit_set(
 	limit->paid = now > burst ? now - burst : 0;
 }
 
+/*
+ * Another rate: nothing is saved up by it, and a debt stays as many units as it was. A limit that
+ * changes often, by a controller, changes so.
+ */
+static inline void lsp_rate_limit_change(
+	struct lsp_rate_limit *limit, uint64_t rate, uint64_t burst, lsp_time now)
+{
+	if (!limit->rate || !rate)
+		limit->paid = now;
+	else if (limit->paid > now)
+		limit->paid = now + (uint64_t)((unsigned __int128)(limit->paid - now) *
+					       limit->rate / rate);
+	limit->rate = rate;
+	limit->burst = burst;
+}
+
 /* May something be spent? */
 static inline bool lsp_rate_limit_allows(const struct lsp_rate_limit *limit, lsp_time now)
 {

@@ -20,6 +20,9 @@
 #define LIMIT_PATIENCE (2 * LSP_MILLISECOND)
 /* Of acknowledgements alone: some 3 KiB. */
 #define UNPACED_TURNS_MAX 64
+/* The same for a connection's own limit, whose packets share a line with a game's. */
+#define PACE_BURST (3 * LSP_MILLISECOND)
+#define PACE_PATIENCE LSP_MILLISECOND
 /* How long close_all waits for room in a full socket. */
 #define CLOSE_PATIENCE_MS 20
 
@@ -48,17 +51,19 @@ static uint64_t data_left(const struct lsp_connection *connection, lsp_time now)
 
 lsp_time lsp_connection_resume_at(const struct lsp_connection *connection)
 {
-	lsp_time ours = connection->limit.rate ? connection->limit.paid : 0;
-	lsp_time all = connection->endpoint->limit.rate ? connection->endpoint->limit.paid : 0;
-	return LSP_MAX(ours, all) + LIMIT_PATIENCE;
+	const struct lsp_rate_limit *all = &connection->endpoint->limit;
+	lsp_time ours = connection->limit.rate ? connection->limit.paid + PACE_PATIENCE : 0;
+	lsp_time others = all->rate ? all->paid + LIMIT_PATIENCE : 0;
+	return LSP_MAX(ours, others);
 }
 
 void lsp_connection_set_send_limit(struct lsp_connection *connection, uint64_t bytes_per_second)
 {
-	lsp_rate_limit_set(&connection->limit, bytes_per_second, LIMIT_BURST,
+	lsp_rate_limit_change(&connection->limit, bytes_per_second, PACE_BURST,
 		lsp_endpoint_now(connection->endpoint));
+	if (connection->paused)
+		lsp_connection_mark_dirty(connection);
 	connection->paused = false;
-	lsp_connection_mark_dirty(connection);
 }
 
 void lsp_endpoint_set_send_limit(struct lsp_endpoint *endpoint, uint64_t bytes_per_second)
@@ -291,11 +296,25 @@ static void pace(struct lsp_connection *connection, uint64_t sent_before, lsp_ti
 	ngtcp2_conn_update_pkt_tx_time(connection->quic, now);
 }
 
+/* Samples that came and went between two turns are few and not missed. */
+static void note_round_trip(struct lsp_connection *connection)
+{
+	ngtcp2_conn_info info;
+	ngtcp2_conn_get_conn_info(connection->quic, &info);
+	if (info.min_rtt == UINT64_MAX || info.latest_rtt == connection->rtt_seen)
+		return;
+	connection->rtt_seen = info.latest_rtt;
+	if (!connection->rtt_count || info.latest_rtt < connection->rtt_least)
+		connection->rtt_least = info.latest_rtt;
+	connection->rtt_count++;
+}
+
 static enum turn take_turn(struct lsp_connection *connection, lsp_time now)
 {
 	struct lsp_udp_socket *socket = connection->socket;
 	if (socket->blocked)
 		return TURN_BLOCKED;
+	note_round_trip(connection);
 	bool with_data = data_allowed(connection, now);
 	uint64_t sent_before = connection->sent;
 	enum turn turn = fill_batch(connection, with_data, now);

@@ -148,7 +148,7 @@ struct peer {
 	uint64_t upload_served;
 	uint64_t stray_sent; /* of games that it never announced anything about */
 	uint32_t failures;   /* answers in a row that broke off */
-	struct lsp_bucket guard_down, guard_up;
+	struct lsp_bucket guard_down;
 };
 
 /* A peer that sent bad chunks, remembered when it left. */

@@ -200,13 +200,11 @@ static void guard_set(struct lsp_swarm *swarm, struct lsp_bucket *bucket, uint64
 		lsp_bucket_set(bucket, rate, GUARD_BURST, swarm->now);
 }
 
-void lsp_swarm_peer_guard(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t down, uint64_t up)
+void lsp_swarm_peer_guard(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t down)
 {
 	struct peer *peer = table_get(&swarm->peers, id);
-	if (!peer)
-		return;
-	guard_set(swarm, &peer->guard_down, down);
-	guard_set(swarm, &peer->guard_up, up);
+	if (peer)
+		guard_set(swarm, &peer->guard_down, down);
 }
 
 /* ---- Limits ---------------------------------------------------------------------------------- */

@@ -135,8 +135,11 @@ LSP_MUST_CHECK int lsp_swarm_peer_add(struct lsp_swarm *swarm, uint64_t key, voi
 void lsp_swarm_peer_remove(struct lsp_swarm *swarm, lsp_swarm_id peer);
 /* The connection's round trip, as measured; sizes the window. */
 void lsp_swarm_peer_rtt(struct lsp_swarm *swarm, lsp_swarm_id peer, uint64_t smoothed_nanoseconds);
-/* What this path's ping guard allows, wire bytes a second; LSP_PING_GUARD_FREE (at first): all. */
-void lsp_swarm_peer_guard(struct lsp_swarm *swarm, lsp_swarm_id peer, uint64_t down, uint64_t up);
+/*
+ * What this path's ping guard lets us ask for, wire bytes a second; LSP_PING_GUARD_FREE (at first):
+ * all. Uploads are paced where their packets leave, by the connection.
+ */
+void lsp_swarm_peer_guard(struct lsp_swarm *swarm, lsp_swarm_id peer, uint64_t down);
 
 /*
  * The peer announces a game: all of it, or the chunks in `have` (as many bits as the game has
@@ -216,7 +219,7 @@ void lsp_swarm_upload_sent(
 void lsp_swarm_upload_end(
 	struct lsp_swarm *swarm, lsp_swarm_id upload, bool complete, lsp_time now);
 /*
- * How many bytes of a running upload may be handed on now (limits, guard, pause); at most `want`.
+ * How many bytes of a running upload may be handed on now (limits, pause); at most `want`.
  * 0: ask again at *ret_again. What is granted counts against the limits at once; what then was not
  * used is given back with lsp_swarm_upload_unused.
  */

@@ -177,7 +177,7 @@ uint64_t lsp_swarm_upload_grant(
 	*ret_again = LSP_TIME_NEVER;
 	if (!upload || !upload->running || !want)
 		return 0;
-	struct lsp_bucket *buckets[] = {&swarm->up, &upload->game->up, &upload->peer->guard_up};
+	struct lsp_bucket *buckets[] = {&swarm->up, &upload->game->up};
 	double grant = (double)want, least = fmin(grant, GRANT_LEAST);
 	double overhead = swarm->limits.overhead;
 	lsp_time again = now;
@@ -201,5 +201,4 @@ void lsp_swarm_upload_unused(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t 
 	double wire = (double)bytes * swarm->limits.overhead;
 	lsp_bucket_take(&swarm->up, -wire);
 	lsp_bucket_take(&upload->game->up, -wire);
-	lsp_bucket_take(&upload->peer->guard_up, -wire);
 }

@@ -110,8 +110,8 @@ static void peer_event(struct storm *storm)
 		lsp_swarm_peer_rtt(storm->swarm, storm->peers[peer], below(storm, 1000000000));
 		break;
 	case 6:
-		lsp_swarm_peer_guard(storm->swarm, storm->peers[peer],
-			1000 + below(storm, 100000000), 1000 + below(storm, 100000000));
+		lsp_swarm_peer_guard(
+			storm->swarm, storm->peers[peer], 1000 + below(storm, 100000000));
 		break;
 	default:
 		(void)!lsp_swarm_peer_gained(
@@ -244,7 +244,7 @@ static void calm(struct storm *storm)
 	lsp_swarm_id honest;
 	lsp_swarm_set_limits(storm->swarm, &free_limits);
 	for (uint32_t i = 0; i < PEERS; i++)
-		lsp_swarm_peer_guard(storm->swarm, storm->peers[i], UINT64_MAX, UINT64_MAX);
+		lsp_swarm_peer_guard(storm->swarm, storm->peers[i], UINT64_MAX);
 	assert_int_equal(lsp_swarm_peer_add(storm->swarm, 77, NULL, &honest, NULL), 0);
 	for (int which = 0; which < 2; which++) {
 		lsp_swarm_set_game_limits(storm->swarm, storm->games[which], 0, 0);

@@ -1,0 +1,204 @@
+/* Serving, one rule a test. */
+#include "party.h"
+
+static int ask(struct party *party, int peer, uint32_t chunk, bool insist, lsp_swarm_id *ret_id)
+{
+	return lsp_swarm_upload_add(party->swarm, party->peers[peer], party->game, chunk, 1, insist,
+		NULL, party->now, ret_id, NULL);
+}
+
+static void a_seeder_gives_each_chunk_once_and_names_one_that_nobody_has(void **state)
+{
+	struct party party;
+	lsp_swarm_id first, second, third;
+	begin(&party, CHUNKS, 3);
+	for (int i = 0; i < 3; i++)
+		has(&party, i, 0, 0);
+	assert_int_equal(ask(&party, 0, 7, false, &first), 0);
+	assert_int_equal(ask(&party, 1, 7, false, &second), 0);
+	run(&party, 0);
+	assert_int_equal(find(&party, LSP_SWARM_UPLOAD_START, 0)->request, first);
+	const struct lsp_swarm_action *bounced = find(&party, LSP_SWARM_UPLOAD_BOUNCE, 0);
+	assert_int_equal(bounced->request, second);
+	assert_int_equal(bounced->bounce, LSP_SWARM_ELSEWHERE);
+	assert_true(bounced->hint < CHUNKS && bounced->hint != 7);
+	/* Who insists is served all the same. */
+	assert_int_equal(ask(&party, 2, 7, true, &third), 0);
+	run(&party, MS);
+	assert_int_equal(find(&party, LSP_SWARM_UPLOAD_START, 0)->request, third);
+	end(&party);
+}
+
+static void a_chunk_that_was_given_and_never_announced_is_fresh_again(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	begin(&party, CHUNKS, 2);
+	has(&party, 0, 0, 0);
+	has(&party, 1, 0, 0);
+	assert_int_equal(ask(&party, 0, 7, false, &upload), 0);
+	run(&party, 0);
+	lsp_swarm_upload_end(party.swarm, upload, true, party.now);
+	assert_int_equal(ask(&party, 1, 7, false, &upload), 0);
+	run(&party, 100 * MS);
+	assert_non_null(find(&party, LSP_SWARM_UPLOAD_BOUNCE, 0));
+	/* A request that waits keeps the clock going. */
+	for (int i = 0; i < 200; i++)
+		run(&party, 25 * MS);
+	assert_int_equal(ask(&party, 1, 30, false, &upload), 0);
+	run(&party, 0);
+	run(&party, 300 * MS);
+	assert_int_equal(ask(&party, 1, 7, false, &upload), 0);
+	run(&party, 0);
+	assert_non_null(find(&party, LSP_SWARM_UPLOAD_START, 0));
+	end(&party);
+}
+
+static void a_bounced_request_takes_the_hint_and_asks_again_later_with_insist(void **state)
+{
+	struct party party;
+	begin(&party, CHUNKS - 2, 1);
+	all(&party, 0);
+	want(&party);
+	run(&party, 0);
+	struct lsp_swarm_action action = *find(&party, LSP_SWARM_REQUEST, 0);
+	uint32_t other = action.first == CHUNKS - 1 ? CHUNKS - 2 : CHUNKS - 1;
+	assert_false(action.insist);
+	lsp_swarm_bounced(party.swarm, action.request, LSP_SWARM_ELSEWHERE, other, party.now);
+	run(&party, MS);
+	const struct lsp_swarm_action *again = find(&party, LSP_SWARM_REQUEST, 0);
+	assert_non_null(again);
+	assert_int_equal(again->first, other);
+	deliver(&party, again);
+	lsp_time since = party.now;
+	run(&party, MS);
+	for (int i = 0; i < 1000 && !find(&party, LSP_SWARM_REQUEST, 0); i++)
+		run(&party, 25 * MS);
+	again = find(&party, LSP_SWARM_REQUEST, 0);
+	assert_non_null(again);
+	assert_int_equal(again->first, action.first);
+	assert_true(again->insist); /* nobody else has it */
+	assert_true(party.now - since < 3 * LSP_SECOND);
+	end(&party);
+}
+
+static void nobody_starves_beside_a_flooder(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	int served = 0;
+	begin(&party, CHUNKS, 2);
+	has(&party, 1, 0, 30); /* asks for common chunks only */
+	for (int round = 0; round < 200 && served < 10; round++) {
+		while (ask(&party, 0, round % CHUNKS, true, &upload) == 0)
+			;
+		if (!round)
+			for (uint32_t i = 30; i < CHUNKS; i++)
+				assert_int_equal(ask(&party, 1, i, true, &upload), 0);
+		run(&party, 10 * MS);
+		for (size_t i = 0; i < party.count; i++) {
+			if (party.actions[i].kind != LSP_SWARM_UPLOAD_START)
+				continue;
+			served += party.actions[i].peer == party.peers[1];
+			lsp_swarm_upload_sent(
+				party.swarm, party.actions[i].request, SIZE, party.now);
+			lsp_swarm_upload_end(
+				party.swarm, party.actions[i].request, true, party.now);
+		}
+	}
+	assert_int_equal(served, 10);
+	assert_int_equal(ask(&party, 0, 0, true, &upload), 0);
+	end(&party);
+}
+
+static void few_uploads_run_at_once_and_the_queue_of_a_peer_ends(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	begin(&party, CHUNKS, 1);
+	for (int i = 0; i < LSP_SWARM_UPLOAD_QUEUE_MAX; i++)
+		assert_int_equal(ask(&party, 0, i % CHUNKS, false, &upload), 0);
+	assert_int_equal(ask(&party, 0, 0, false, &upload), -LSP_E_BUSY);
+	run(&party, 0);
+	assert_int_equal(count(&party, LSP_SWARM_UPLOAD_START), LSP_SWARM_UPLOAD_SLOTS);
+	end(&party);
+}
+
+static void requests_for_what_is_not_here_are_refused(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	begin(&party, 10, 1);
+	assert_int_equal(ask(&party, 0, 10, false, &upload), -LSP_E_NOT_FOUND);
+	assert_int_equal(ask(&party, 0, CHUNKS, false, &upload), -LSP_E_PROTOCOL);
+	assert_int_equal(lsp_swarm_upload_add(party.swarm, party.peers[0], party.game, 1,
+				 UINT32_MAX, false, NULL, party.now, &upload, NULL),
+		-LSP_E_PROTOCOL);
+	assert_int_equal(lsp_swarm_upload_add(party.swarm, 12345, party.game, 1, 1, false, NULL,
+				 party.now, &upload, NULL),
+		-LSP_E_NOT_FOUND);
+	end(&party);
+}
+
+static void paused_uploads_are_bounced_and_running_ones_stopped(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	struct lsp_swarm_limits limits = {.overhead = 1, .pause_uploads = true};
+	begin(&party, CHUNKS, 1);
+	assert_int_equal(ask(&party, 0, 1, false, &upload), 0);
+	run(&party, 0);
+	assert_int_equal(count(&party, LSP_SWARM_UPLOAD_START), 1);
+	lsp_swarm_set_limits(party.swarm, &limits);
+	assert_int_equal(ask(&party, 0, 2, false, &upload), 0);
+	run(&party, MS);
+	assert_int_equal(find(&party, LSP_SWARM_UPLOAD_BOUNCE, 0)->bounce, LSP_SWARM_PAUSED);
+	bool stopped = false;
+	for (int i = 0; i < 80 && !stopped; i++) {
+		run(&party, 25 * MS);
+		stopped = find(&party, LSP_SWARM_UPLOAD_STOP, 0);
+	}
+	assert_true(stopped);
+	end(&party);
+}
+
+static void the_upload_limit_paces_grants(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	struct lsp_swarm_limits limits = {.up = 1000000, .overhead = 1.25};
+	begin(&party, CHUNKS, 1);
+	lsp_swarm_set_limits(party.swarm, &limits);
+	assert_int_equal(ask(&party, 0, 1, false, &upload), 0);
+	run(&party, 0);
+	uint64_t sent = 0;
+	lsp_time start = party.now, again;
+	while (party.now - start < 4 * LSP_SECOND) {
+		uint64_t bytes =
+			lsp_swarm_upload_grant(party.swarm, upload, 16384, party.now, &again);
+		sent += bytes / 2;
+		lsp_swarm_upload_unused(party.swarm, upload, bytes - bytes / 2);
+		lsp_swarm_upload_sent(party.swarm, upload, bytes / 2, party.now);
+		if (!bytes) {
+			assert_true(again > party.now && again < party.now + LSP_SECOND);
+			party.now = again;
+		}
+	}
+	assert_true(sent > 4 * 760000 && sent < 4 * 840000); /* 0.8 MB/s of payload */
+	end(&party);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_seeder_gives_each_chunk_once_and_names_one_that_nobody_has),
+		cmocka_unit_test(a_chunk_that_was_given_and_never_announced_is_fresh_again),
+		cmocka_unit_test(a_bounced_request_takes_the_hint_and_asks_again_later_with_insist),
+		cmocka_unit_test(nobody_starves_beside_a_flooder),
+		cmocka_unit_test(few_uploads_run_at_once_and_the_queue_of_a_peer_ends),
+		cmocka_unit_test(requests_for_what_is_not_here_are_refused),
+		cmocka_unit_test(paused_uploads_are_bounced_and_running_ones_stopped),
+		cmocka_unit_test(the_upload_limit_paces_grants),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
