@@ -519,6 +519,7 @@ void lsp_endpoint_get_stats(
 		const struct lsp_udp_socket *socket = &endpoint->sockets[i];
 		stats.send_calls += socket->send_calls;
 		stats.receive_calls += socket->receive_calls;
+		stats.received_messages += socket->received_messages;
 		stats.gso &= socket->gso;
 		stats.gro &= socket->gro;
 		stats.receive_buffer = socket->receive_buffer;

@@ -195,6 +195,7 @@ struct lsp_endpoint_stats {
 	uint64_t sent_wire, received_wire;       /* UDP payload bytes */
 	uint64_t sent_packets, received_packets; /* QUIC packets (datagrams on the wire) */
 	uint64_t send_calls, receive_calls;      /* of the kernel */
+	uint64_t received_messages;              /* that it gave us, each of one packet or more */
 	uint64_t dropped; /* datagrams that belonged to nobody or were no QUIC */
 	uint64_t thinned; /* packets dropped because their connection floods */
 	uint64_t retries; /* Retry packets sent */

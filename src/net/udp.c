@@ -332,6 +332,7 @@ int lsp_udp_receive(struct lsp_udp_receiver *receiver, struct lsp_udp_socket *so
 	socket->receive_calls++;
 	if (count < 0)
 		return errno == EBADF || errno == ENOTSOCK || errno == EFAULT ? -errno : 0;
+	socket->received_messages += (uint64_t)count;
 	for (int i = 0; i < count; i++) {
 		struct lsp_udp_message *message = &ret_messages[i];
 		message->data = receiver->data[i];

@@ -51,7 +51,7 @@ struct lsp_udp_socket {
 	bool gso, gro, blocked;
 	int receive_buffer;
 	int watched; /* for the endpoint: the events that its poll handle waits for */
-	uint64_t send_calls, receive_calls, undeliverable;
+	uint64_t send_calls, receive_calls, received_messages, undeliverable;
 	struct lsp_udp_batch *out;
 };
 

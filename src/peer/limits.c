@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "peer/connect.h"
+#include "peer/guard.h"
 #include "peer/peer.h"
 #include "peer/runtime.h"
 #include "peer/share.h"
@@ -57,6 +58,7 @@ void lsp_limits_apply(struct lsp_limits *limits)
 	lsp_swarm_set_limits(peer->swarm, &limits->swarm);
 	if (lsp_connect_endpoint(peer->connect))
 		lsp_endpoint_set_send_limit(lsp_connect_endpoint(peer->connect), limits->swarm.up);
+	lsp_guards_switch(peer->guards, lsp_config_switch(config, LSP_SETTING_PING_GUARD));
 	limits->watched_at = 0;
 	lsp_peer_kick(peer);
 }

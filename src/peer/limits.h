@@ -1,14 +1,15 @@
 /*
  * Limits: how much of the network this peer may use.
  *
- * The global ones are settings (limit_up, limit_down, pause_uploads) and in effect at
- * once; those of single games last until the end. Uploads are held to the limit twice: the swarm
- * grants no more payload than that, and the endpoint sends no more bytes on the wire. Downloads are
- * held by asking for less. A watchdog compares the rates of the last seconds with the limits and
- * warns, once, when they do not hold.
+ * The global ones are settings (limit_up, limit_down, pause_uploads) and in effect at once; those
+ * of single games last until the end. Uploads are held to the limit twice: the swarm grants no more
+ * payload than that, and the endpoint sends no more bytes on the wire. Downloads are held by asking
+ * for less; what was asked for before still comes, so a new limit holds on the wire within two
+ * seconds. A watchdog compares the rates of the last seconds with the limits and warns, once, when
+ * they do not hold.
  *
- * The ping guard (swarm/ping_guard.h) is not fed yet: the setting ping_guard is kept and has no
- * effect.
+ * The setting ping_guard is taken over here too and is guard.h's matter: limits are what the user
+ * allows, the guard is what the line stands.
  *
  * On the core loop.
  */

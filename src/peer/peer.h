@@ -36,6 +36,7 @@ struct lsp_events;
 struct lsp_fetch;
 struct lsp_fill;
 struct lsp_games;
+struct lsp_guards;
 struct lsp_limits;
 struct lsp_local;
 struct lsp_operations;
@@ -78,6 +79,7 @@ struct lsp_peer {
 	struct lsp_announce *announce;
 	struct lsp_games *games;
 	struct lsp_limits *limits;
+	struct lsp_guards *guards;
 	struct lsp_session *sessions; /* established and not yet */
 	struct lsp_download *downloads;
 	struct lsp_fetch *fetches;

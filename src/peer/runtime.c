@@ -14,6 +14,7 @@
 #include "peer/download.h"
 #include "peer/events.h"
 #include "peer/games.h"
+#include "peer/guard.h"
 #include "peer/health.h"
 #include "peer/limits.h"
 #include "peer/local.h"
@@ -86,6 +87,7 @@ static void beat(void *argument)
 	lsp_announce_flush(peer->announce);
 	lsp_games_flush(peer);
 	lsp_limits_tick(peer->limits);
+	lsp_guards_tick(peer->guards);
 	if (now < runtime->next_second)
 		return;
 	runtime->next_second = now + LSP_SECOND;
@@ -222,6 +224,8 @@ int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 	if (r == 0)
 		r = lsp_torrent_games_new(peer, &peer->torrent_games, err);
 	if (r == 0)
+		r = lsp_guards_new(peer, &peer->guards, err);
+	if (r == 0)
 		r = lsp_timer_init(&peer->tick, peer->core, beat, runtime, err);
 	if (r == 0)
 		r = lsp_timer_init(&runtime->liveness_timer, peer->core, ping_beat, runtime, err);
@@ -252,6 +256,7 @@ void lsp_runtime_free_core(struct lsp_runtime *runtime)
 	lsp_announce_free(peer->announce);
 	lsp_games_free(peer->games);
 	lsp_limits_free(peer->limits);
+	lsp_guards_free(peer->guards);
 	lsp_database_free(peer->database);
 	lsp_blocks_free(peer->blocks);
 	lsp_events_free(peer->events);

@@ -52,6 +52,11 @@ lsp_swarm_id lsp_session_swarm_peer(const struct lsp_session *session)
 	return session->swarm_peer;
 }
 
+struct lsp_guard *lsp_session_guard(struct lsp_session *session)
+{
+	return &session->guard;
+}
+
 bool lsp_session_is_established(const struct lsp_session *session)
 {
 	return session->state == SESSION_ESTABLISHED;

@@ -21,6 +21,7 @@
 
 #include <jansson.h>
 
+struct lsp_guard;
 struct lsp_peer;
 struct lsp_remote_peer;
 struct lsp_request;
@@ -38,6 +39,7 @@ const char *lsp_session_name(const struct lsp_session *session); /* of a NULL se
 const struct lsp_hash *lsp_session_id(const struct lsp_session *session);
 struct lsp_connection *lsp_session_connection(const struct lsp_session *session);
 lsp_swarm_id lsp_session_swarm_peer(const struct lsp_session *session);
+struct lsp_guard *lsp_session_guard(struct lsp_session *session);
 bool lsp_session_is_established(const struct lsp_session *session);
 void lsp_session_count_sent(struct lsp_session *session, size_t bytes);
 void lsp_session_count_received(struct lsp_session *session, size_t bytes);

@@ -1,6 +1,7 @@
 /* What the files of a session share: session.c, session_games.c, session_haves.c. */
 #pragma once
 
+#include "peer/guard.h"
 #include "peer/rate.h"
 #include "peer/session.h"
 #include "wire/message.h"
@@ -54,6 +55,7 @@ struct lsp_session {
 	/* Its games. */
 	struct lsp_remote_peer *remote;
 	lsp_swarm_id swarm_peer;
+	struct lsp_guard guard;
 	struct lsp_exchange *listing;
 	bool list_again; /* a delta came that does not fit */
 	uint64_t listing_revision;

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "peer/block.h"
+#include "peer/guard.h"
 #include "peer/peer.h"
 #include "peer/session_private.h"
 #include "peer/share.h"
@@ -366,6 +367,8 @@ void lsp_upload_chunks(struct lsp_session *session, struct lsp_responder *respon
 		lsp_responder_fail(responder, &err);
 		return;
 	}
+	if (request->gentle)
+		lsp_guards_be_gentle(peer->guards, session);
 	upload->chunk = (uint32_t)request->first;
 	upload->count = count;
 	upload->left = bytes;

@@ -3,11 +3,11 @@
  * trip; that less the base is the queue that stands. The base is the smallest of the last half
  * minute, in stretches of 5 s, so that a path that really became longer is believed in time.
  *
- * The rule per interval: above the target the rate falls in proportion to the excess (at most to a
- * half, and never above what was really delivered, since a rate that the line does not take only
- * feeds the queue); below it grows: doubling until a queue was first seen, then by a sixteenth of
- * what is delivered, less and less near the target. A rate that was not used says nothing and does
- * not grow.
+ * The rule per interval: with a queue above the target, what was delivered is what the line gives
+ * this flow; the rate falls to that, less a part that lets the queue drain in an interval, and
+ * the next cut waits until the queue stops falling. Below the target it grows: by a quarter until a
+ * queue was first seen, then at once back to what the line gave, then slowly. A rate that was not
+ * used says nothing and does not grow.
  */
 #include "swarm/ping_guard.h"
 
@@ -18,18 +18,35 @@
 #define TARGET LSP_MILLISECOND
 #define FLOOR (UINT64_C(64) << 10)
 #define START_RATE (UINT64_C(1) << 20)
+#define RECEIVER_TARGET (8 * LSP_MILLISECOND)
 #define INTERVAL (15 * LSP_MILLISECOND)
+#define RECEIVER_INTERVAL (60 * LSP_MILLISECOND)
 #define INTERVAL_MOST (100 * LSP_MILLISECOND)
+#define PAUSE                                                                                      \
+	(250 * LSP_MILLISECOND) /* no sample for so long: a new beginning, not an interval         \
+				 */
+/* What moves more than a line of 2.5 Gbit/s takes is held by processors, not by a queue of a game's
+ */
+#define LINE_MOST (UINT64_C(320) << 20)
 #define INTERVAL_SAMPLES 3
 #define BASE_STRETCH (5 * LSP_SECOND)
+#define DRAIN_TIME (15 * LSP_MILLISECOND) /* in which a queue that stands is to be gone */
+#define CUT_LEAST (1.0 / 16)
+#define NEARLY 16  /* below the line's rate by that part */
+#define SLOWLY 128 /* a part of the rate, in an interval */
+#define CALM 20    /* intervals that went well beyond the line's rate, before it grows boldly */
+#define BOLDNESS_MOST 8u
+#define ADDED (UINT64_C(8) << 10) /* bytes a second, in an interval */
 #define DRAIN_EVERY (10 * LSP_SECOND)
 #define DRAIN_SHARE 4 /* of the rate, while draining */
 #define RATE_MOST (UINT64_C(1) << 40)
 
-void lsp_ping_guard_init(struct lsp_ping_guard *guard)
+void lsp_ping_guard_init(struct lsp_ping_guard *guard, enum lsp_ping_guard_role role)
 {
 	memset(guard, 0, sizeof(*guard));
-	guard->target = TARGET;
+	bool sender = role == LSP_PING_GUARD_SENDER;
+	guard->target = sender ? TARGET : RECEIVER_TARGET;
+	guard->interval = sender ? INTERVAL : RECEIVER_INTERVAL;
 	guard->floor = FLOOR;
 	guard->starting = true;
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(guard->base); i++)
@@ -54,30 +71,52 @@ static void turn_base(struct lsp_ping_guard *guard, lsp_time now)
 	guard->base_since = now;
 }
 
+static bool is_used(const struct lsp_ping_guard *guard)
+{
+	return guard->delivered >= guard->rate / 4 * 3;
+}
+
+/*
+ * Quickly back to nearly what the line gave last, then slowly: a line may take a burst before its
+ * queue stands (a shaper's bucket, a switch), so what is too much is seen late. What went well for
+ * longer than a burst can hide is free: others have left the line. A little is added whatever the
+ * rate, so that flows that share a line become alike.
+ */
 static void grow(struct lsp_ping_guard *guard)
 {
-	/* Used, if three quarters of it got through. */
-	if (guard->delivered < guard->rate / 4 * 3)
+	guard->cutting = false;
+	if (!is_used(guard))
 		return;
 	if (guard->starting && guard->queue < guard->target / 2) {
-		guard->rate *= 2;
+		guard->rate += guard->rate / 4;
+	} else if (guard->rate < guard->line - guard->line / NEARLY) {
+		guard->rate += LSP_MAX((guard->line - guard->rate) / 2, guard->rate / SLOWLY);
 	} else {
-		uint64_t room = guard->target - guard->queue;
+		uint32_t boldness = guard->calm < CALM ? 1 : 1 + guard->calm - CALM;
 		guard->starting = false;
-		guard->rate +=
-			(uint64_t)((double)guard->rate / 16 * (double)room / (double)guard->target);
+		guard->calm++;
+		guard->rate += guard->rate / SLOWLY * LSP_MIN(boldness, BOLDNESS_MOST) + ADDED;
 	}
 	guard->rate = LSP_MIN(guard->rate, RATE_MOST);
 }
 
+/* A queue stands, so what was delivered is what the line gives us: that, less what is to drain. */
 static void shrink(struct lsp_ping_guard *guard)
 {
-	double excess = (double)guard->queue / (double)guard->target - 1;
-	double keep = 1 - LSP_MIN(excess * 0.15, 0.5);
+	bool used = is_used(guard) || guard->cutting;
+	bool falls = guard->cutting && guard->queue < guard->last_queue / 4 * 3;
 	guard->starting = false;
-	if (guard->delivered)
-		guard->rate = LSP_MIN(guard->rate, guard->delivered + guard->delivered / 16);
-	guard->rate = (uint64_t)((double)guard->rate * keep);
+	guard->calm = 0;
+	guard->last_queue = guard->queue;
+	guard->cutting = true;
+	if (used)
+		guard->line = guard->delivered;
+	if (falls)
+		return; /* the last cut works */
+	/* Not our queue alone, if we send less than we may: by halves, until we are held again. */
+	uint64_t given = LSP_MIN(guard->rate, LSP_MAX(guard->delivered, guard->rate / 2));
+	double excess = (double)(guard->queue - guard->target) / (double)DRAIN_TIME;
+	guard->rate = (uint64_t)((double)given * (1 - LSP_MIN(LSP_MAX(excess, CUT_LEAST), 0.5)));
 }
 
 /* Every so often, let the queue run dry: the base is seen again. */
@@ -99,16 +138,23 @@ static bool drain(struct lsp_ping_guard *guard, lsp_time now)
 	return true;
 }
 
+static void interval_begin(struct lsp_ping_guard *guard, lsp_time now)
+{
+	guard->interval_min = UINT64_MAX;
+	guard->interval_samples = 0;
+	guard->interval_bytes = 0;
+	guard->interval_since = now;
+}
+
 static void interval_end(struct lsp_ping_guard *guard, lsp_time now)
 {
 	uint64_t base = base_of(guard), passed = now - guard->interval_since;
 	guard->queue = guard->interval_min > base ? guard->interval_min - base : 0;
 	guard->delivered = (uint64_t)((double)guard->interval_bytes * 1e9 / (double)passed);
-	guard->interval_min = UINT64_MAX;
-	guard->interval_samples = 0;
-	guard->interval_bytes = 0;
-	guard->interval_since = now;
-	if (!drain(guard, now)) {
+	interval_begin(guard, now);
+	if (guard->delivered > LINE_MOST) {
+		guard->rate = LSP_MAX(guard->rate, guard->delivered * 2);
+	} else if (!drain(guard, now)) {
 		if (guard->queue > guard->target)
 			shrink(guard);
 		else
@@ -118,30 +164,32 @@ static void interval_end(struct lsp_ping_guard *guard, lsp_time now)
 }
 
 void lsp_ping_guard_sample(
-	struct lsp_ping_guard *guard, uint64_t latest, uint64_t min, lsp_time now)
+	struct lsp_ping_guard *guard, uint64_t least, uint64_t min, uint32_t count, lsp_time now)
 {
 	if (!guard->started) {
 		guard->started = true;
 		guard->rate = START_RATE;
-		guard->base_since = guard->interval_since = now;
-		guard->interval_min = UINT64_MAX;
+		guard->base_since = now;
+		interval_begin(guard, now);
 		guard->next_drain = now + DRAIN_EVERY;
 	}
+	if (now - LSP_MIN(guard->sampled, now) > PAUSE)
+		interval_begin(guard, now);
+	guard->sampled = now;
 	turn_base(guard, now);
-	guard->base[0] = LSP_MIN(guard->base[0], latest);
-	if (min && base_of(guard) == latest && min < latest)
+	guard->base[0] = LSP_MIN(guard->base[0], least);
+	if (min && base_of(guard) == least && min < least)
 		guard->base[0] = min; /* the connection saw less before we looked */
-	guard->interval_min = LSP_MIN(guard->interval_min, latest);
-	guard->interval_samples++;
+	guard->interval_min = LSP_MIN(guard->interval_min, least);
+	guard->interval_samples += count;
 	uint64_t passed = now - LSP_MIN(guard->interval_since, now);
 	if (passed >= INTERVAL_MOST ||
-		(passed >= INTERVAL && guard->interval_samples >= INTERVAL_SAMPLES))
+		(passed >= guard->interval && guard->interval_samples >= INTERVAL_SAMPLES))
 		interval_end(guard, now);
 }
 
-void lsp_ping_guard_delivered(struct lsp_ping_guard *guard, uint64_t bytes, lsp_time now)
+void lsp_ping_guard_delivered(struct lsp_ping_guard *guard, uint64_t bytes)
 {
-	(void)now;
 	guard->interval_bytes += bytes;
 }
 

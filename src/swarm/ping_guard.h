@@ -22,37 +22,47 @@
 
 #define LSP_PING_GUARD_FREE UINT64_MAX /* a rate: no bound */
 
+/*
+ * A sender's guard aims at a millisecond. A receiver's is for senders that have none: it has fewer
+ * and coarser samples, waits longer for them and aims higher.
+ */
+enum lsp_ping_guard_role { LSP_PING_GUARD_SENDER, LSP_PING_GUARD_RECEIVER };
+
 struct lsp_ping_guard {
 	/* Set by lsp_ping_guard_init. */
-	uint64_t target; /* nanoseconds of standing queue to aim for */
-	uint64_t floor;  /* bytes a second it never goes below */
+	uint64_t target;   /* nanoseconds of standing queue to aim for */
+	uint64_t interval; /* nanoseconds from one decision to the next, at least */
+	uint64_t floor;    /* bytes a second it never goes below */
 	/* The machine's own. */
 	uint64_t base[6]; /* smallest round trip per stretch of 5 s, newest first */
 	lsp_time base_since;
 	uint64_t interval_min; /* smallest round trip of the running interval */
 	uint32_t interval_samples;
-	lsp_time interval_since;
+	lsp_time interval_since, sampled;
 	uint64_t interval_bytes; /* acknowledged or received in it */
 	uint64_t queue;          /* the last interval's standing queue, nanoseconds */
 	uint64_t rate;           /* bytes a second */
 	uint64_t delivered;      /* bytes a second that got through, of late */
+	uint64_t line;           /* the rate at which a queue stood last: what the line gives us */
+	uint64_t last_queue;     /* when the rate was cut last */
+	uint32_t calm;           /* intervals that went well in a row */
 	uint64_t resume_rate;    /* to go back to after a drain */
 	lsp_time next_drain;
 	bool starting; /* still doubling */
-	bool draining;
+	bool draining, cutting;
 	bool started;
 };
 
-void lsp_ping_guard_init(struct lsp_ping_guard *guard);
+void lsp_ping_guard_init(struct lsp_ping_guard *guard, enum lsp_ping_guard_role role);
 
 /*
- * A round trip was measured (latest, less the peer's ACK delay). min is the connection's own
- * smallest, 0 if unknown; it only ever lowers the base.
+ * Round trips were measured: so many, the smallest of them. min is the connection's own smallest, 0
+ * if unknown; it only ever lowers the base. Only while bulk moves: others' queues are not ours.
  */
 void lsp_ping_guard_sample(
-	struct lsp_ping_guard *guard, uint64_t latest, uint64_t min, lsp_time now);
+	struct lsp_ping_guard *guard, uint64_t least, uint64_t min, uint32_t count, lsp_time now);
 /* Bytes were acknowledged (sender) or arrived (receiver). Growth needs a rate that is used. */
-void lsp_ping_guard_delivered(struct lsp_ping_guard *guard, uint64_t bytes, lsp_time now);
+void lsp_ping_guard_delivered(struct lsp_ping_guard *guard, uint64_t bytes);
 
 /* Bytes a second allowed now; LSP_PING_GUARD_FREE before the first sample. */
 uint64_t lsp_ping_guard_rate(const struct lsp_ping_guard *guard);

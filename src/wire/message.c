@@ -124,6 +124,7 @@ static const struct lsp_field get_chunks_fields[] = {
 	FIELD(struct lsp_get_chunks, count, "count", NUMBER, REQUIRED, .min = 1,
 		.max = LSP_MESSAGE_CHUNKS_MAX),
 	FIELD(struct lsp_get_chunks, insist, "insist", BOOL),
+	FIELD(struct lsp_get_chunks, gentle, "gentle", BOOL),
 };
 static const struct lsp_field get_blocks_fields[] = {
 	FIELD(struct lsp_get_blocks, content, "content", HASH, REQUIRED),

@@ -192,6 +192,8 @@ struct lsp_get_chunks {
 	uint64_t first;
 	uint64_t count;
 	bool insist; /* nobody else would give it: a bounce of "elsewhere" is of no use */
+	bool gentle; /* the asker shares its line with something that minds a delay: no queue there
+		      */
 };
 
 /* Leaves, back to back in the order they are asked for; all or an Error. For updates. */

@@ -54,9 +54,25 @@ static void what_is_overdrawn_is_paid_for_later(void **state)
 	assert_true(lsp_rate_limit_allows(&limit, 6 * LSP_SECOND));
 }
 
+static void a_change_saves_nothing_up_and_keeps_the_debt(void **state)
+{
+	struct lsp_rate_limit limit = {0};
+	lsp_time now = 10 * LSP_SECOND;
+	lsp_rate_limit_change(&limit, 1000, 10 * LSP_MILLISECOND, now);
+	assert_true(lsp_rate_limit_allows(&limit, now));
+	assert_int_equal(lsp_rate_limit_left(&limit, now), 0);
+	lsp_rate_limit_spend(&limit, 100, now); /* a tenth of a second of it */
+	lsp_rate_limit_change(&limit, 2000, 10 * LSP_MILLISECOND, now);
+	assert_false(lsp_rate_limit_allows(&limit, now + 49 * LSP_MILLISECOND));
+	assert_true(lsp_rate_limit_allows(&limit, now + 50 * LSP_MILLISECOND));
+	lsp_rate_limit_change(&limit, 0, 0, now);
+	assert_true(lsp_rate_limit_allows(&limit, now));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_change_saves_nothing_up_and_keeps_the_debt),
 		cmocka_unit_test(without_a_rate_everything_is_allowed),
 		cmocka_unit_test(the_burst_is_there_at_once_and_no_more),
 		cmocka_unit_test(over_a_second_the_rate_is_exact_whatever_the_steps),

@@ -31,7 +31,7 @@ static const char *const requests[] = {
 	"{\"GetGameFileData\":{" C ",\"path\":\"data/doom.wad\"}}",
 	"{\"GetGameFileChunk\":{\"id\":\"doom\",\"path\":\"a\",\"offset\":5,\"length\":67108864}}",
 	"{\"GetChunks\":{" C ",\"first\":0,\"count\":8}}",
-	"{\"GetChunks\":{" C ",\"first\":0,\"count\":8,\"insist\":true}}",
+	"{\"GetChunks\":{" C ",\"first\":0,\"count\":8,\"insist\":true,\"gentle\":true}}",
 	"{\"GetBlocks\":{" C ",\"blocks\":[[0,1,2],[3,0,8]]}}",
 	"{\"GetHashes\":{" C ",\"first\":4,\"count\":1}}",
 	"{\"GetCover\":{\"id\":\"doom\"}}",

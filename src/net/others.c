@@ -1,0 +1,144 @@
+#include "net/others.h"
+
+#include "base/buffer.h"
+#include "base/fs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUICK (100 * LSP_MILLISECOND)
+#define QUICK_LEAST 5
+#define QUICK_LINGER LSP_SECOND
+#define STEADY (400 * LSP_MILLISECOND)
+#define STEADY_LEAST 8
+#define STEADY_LINGER (5 * LSP_SECOND)
+#define STALE LSP_SECOND
+#define TEXT_MAX 65536
+
+/* ---- The kernel's counters ------------------------------------------------------------------- */
+
+/* In a table of two lines, names and numbers: the number under that name. */
+static bool find_in_table(const char *text, const char *table, const char *name, uint64_t *ret)
+{
+	size_t length = strlen(table), size = strlen(name);
+	const char *names = text;
+	while (names && strncmp(names, table, length) != 0)
+		names = (names = strchr(names, '\n')) ? names + 1 : NULL;
+	const char *numbers = names ? strchr(names, '\n') : NULL;
+	if (!numbers || strncmp(++numbers, table, length) != 0)
+		return false;
+	const char *end = numbers - 1;
+	for (names += length, numbers += length; names < end && *numbers && *numbers != '\n';) {
+		while (*names == ' ')
+			names++;
+		size_t word = strcspn(names, " \n");
+		char *after;
+		uint64_t value = strtoull(numbers, &after, 10);
+		if (after == numbers)
+			return false;
+		if (word == size && strncmp(names, name, size) == 0) {
+			*ret = value;
+			return true;
+		}
+		names += word;
+		numbers = after;
+	}
+	return false;
+}
+
+/* In lines of a name and a number. */
+static uint64_t find_in_lines(const char *text, const char *name)
+{
+	size_t size = strlen(name);
+	for (const char *line = text; line;) {
+		if (strncmp(line, name, size) == 0 && strchr(" \t", line[size]) && line[size])
+			return strtoull(line + size, NULL, 10);
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	return 0;
+}
+
+int lsp_others_parse(const char *snmp, const char *snmp6, struct lsp_datagrams *ret_datagrams,
+	struct lsp_error *err)
+{
+	struct lsp_datagrams found;
+	if (!find_in_table(snmp, "Udp:", "InDatagrams", &found.in) ||
+		!find_in_table(snmp, "Udp:", "OutDatagrams", &found.out))
+		return lsp_error_set(err, "net", LSP_E_PROTOCOL,
+			"the kernel's counters of datagrams are not understood");
+	if (snmp6) {
+		found.in += find_in_lines(snmp6, "Udp6InDatagrams");
+		found.out += find_in_lines(snmp6, "Udp6OutDatagrams");
+	}
+	*ret_datagrams = found;
+	return 0;
+}
+
+int lsp_others_read(struct lsp_datagrams *ret_datagrams, struct lsp_error *err)
+{
+	_cleanup_buffer_ struct lsp_buffer snmp = {0}, snmp6 = {0};
+	int r = lsp_fs_read_file("/proc/self/net/snmp", TEXT_MAX, &snmp, err);
+	if (r < 0)
+		return r;
+	if (lsp_fs_read_file("/proc/self/net/snmp6", TEXT_MAX, &snmp6, NULL) < 0)
+		return lsp_others_parse((char *)snmp.data, NULL, ret_datagrams, err);
+	return lsp_others_parse((char *)snmp.data, (char *)snmp6.data, ret_datagrams, err);
+}
+
+/* ---- What is not ours ------------------------------------------------------------------------ */
+
+static uint64_t beyond(uint64_t all, uint64_t ours)
+{
+	return all > ours ? all - ours : 0;
+}
+
+/* How many of `all` are others', if ours were counted by calls or by packets: what fits better. */
+static uint64_t rest(uint64_t all, uint64_t calls, uint64_t packets)
+{
+	uint64_t by_calls = beyond(all, calls), by_packets = beyond(all, packets);
+	return all < packets ? by_calls : LSP_MIN(by_calls, by_packets);
+}
+
+/* The most that came one way since the look that is at least `span` old; 0: none is. */
+static uint64_t seen_since(const struct lsp_others *others, uint64_t span, lsp_time now)
+{
+	unsigned known = LSP_MIN(others->count, LSP_OTHERS_LOOKS);
+	for (unsigned i = 1; i <= known; i++) {
+		unsigned place = (others->count - i) % LSP_OTHERS_LOOKS;
+		const struct lsp_datagrams *then = &others->looks[place].seen;
+		if (others->looks[place].at + span <= now)
+			return LSP_MAX(others->seen.in - then->in, others->seen.out - then->out);
+	}
+	return 0;
+}
+
+bool lsp_others_look(struct lsp_others *others, const struct lsp_datagrams *kernel,
+	const struct lsp_endpoint_stats *ours, lsp_time now)
+{
+	struct lsp_datagrams calls = {ours->received_messages, ours->send_calls};
+	struct lsp_datagrams packets = {ours->received_packets, ours->sent_packets};
+	unsigned last = (others->count + LSP_OTHERS_LOOKS - 1) % LSP_OTHERS_LOOKS;
+	if (others->count && now < others->looks[last].at + LSP_OTHERS_LOOK)
+		return now < others->until;
+	if (others->count && now > others->looks[last].at + STALE)
+		others->count = 0; /* a new beginning: what came meanwhile came at no rate */
+	if (others->count) {
+		others->seen.in += rest(kernel->in - others->kernel.in, calls.in - others->calls.in,
+			packets.in - others->packets.in);
+		others->seen.out += rest(kernel->out - others->kernel.out,
+			calls.out - others->calls.out, packets.out - others->packets.out);
+		if (seen_since(others, QUICK, now) >= QUICK_LEAST)
+			others->until = LSP_MAX(others->until, now + QUICK_LINGER);
+		if (seen_since(others, STEADY, now) >= STEADY_LEAST)
+			others->until = LSP_MAX(others->until, now + STEADY_LINGER);
+	}
+	others->looks[others->count % LSP_OTHERS_LOOKS].at = now;
+	others->looks[others->count % LSP_OTHERS_LOOKS].seen = others->seen;
+	others->count++;
+	others->kernel = *kernel;
+	others->calls = calls;
+	others->packets = packets;
+	return now < others->until;
+}

@@ -1,0 +1,46 @@
+/*
+ * Others: does another program of this machine use the network for something that minds a delay?
+ *
+ * Games, voice and calls are datagrams, tens of them a second, both ways. The kernel counts all UDP
+ * datagrams of the machine (of the network namespace; RFC 4113, /proc/self/net/snmp and snmp6);
+ * what is left when our own are taken away is others'. A few in a tenth of a second are believed
+ * for a second, so that a queue is gone soon after somebody begins to play; those that keep coming
+ * for half a second, for five, so that a loading screen does not end it.
+ *
+ * Whether the kernel counts a batch of ours (UDP_SEGMENT) as one datagram or as its packets depends
+ * on its version: what fits better is believed. Elsewhere than on Linux, or without /proc, nobody
+ * is seen.
+ *
+ * A value of its owner's, without allocation; reading blocks as little as /proc does.
+ */
+#pragma once
+
+#include "net/endpoint.h"
+
+#define LSP_OTHERS_LOOK (25 * LSP_MILLISECOND) /* how often to look, at most */
+#define LSP_OTHERS_LOOKS 20u                   /* that are remembered: half a second */
+
+struct lsp_datagrams {
+	uint64_t in, out;
+};
+
+/* Zero-initialised is ready. */
+struct lsp_others {
+	struct lsp_datagrams kernel, calls, packets; /* at the last look; the two are ours */
+	struct lsp_datagrams seen;                   /* of others, since the beginning */
+	struct {
+		lsp_time at;
+		struct lsp_datagrams seen;
+	} looks[LSP_OTHERS_LOOKS]; /* a ring */
+	unsigned count;            /* looks ever */
+	lsp_time until;
+};
+
+/* The kernel's two texts; snmp6 may be NULL. -LSP_E_PROTOCOL when there are no such counters. */
+LSP_MUST_CHECK int lsp_others_parse(const char *snmp, const char *snmp6,
+	struct lsp_datagrams *ret_datagrams, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_others_read(struct lsp_datagrams *ret_datagrams, struct lsp_error *err);
+
+/* Are others there, as these counters say? Asked sooner than LSP_OTHERS_LOOK it says as before. */
+bool lsp_others_look(struct lsp_others *others, const struct lsp_datagrams *kernel,
+	const struct lsp_endpoint_stats *ours, lsp_time now);

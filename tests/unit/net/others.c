@@ -1,0 +1,113 @@
+/* Others' datagrams, told from ours by the kernel's counters. */
+#include "net/others.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define SNMP                                                                                       \
+	"Ip: Forwarding DefaultTTL\nIp: 1 64\n"                                                    \
+	"Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors\nUdp: 123 4 5 678 9\n"        \
+	"UdpLite: InDatagrams NoPorts InErrors OutDatagrams\nUdpLite: 1 1 1 1\n"
+#define SNMP6 "Ip6InReceives   \t9\nUdp6InDatagrams                 \t7\nUdp6OutDatagrams\t20\n"
+
+static void the_counters_of_both_families_are_added(void **state)
+{
+	struct lsp_datagrams got;
+	assert_int_equal(lsp_others_parse(SNMP, SNMP6, &got, NULL), 0);
+	assert_int_equal(got.in, 130);
+	assert_int_equal(got.out, 698);
+	assert_int_equal(lsp_others_parse(SNMP, NULL, &got, NULL), 0);
+	assert_int_equal(got.in, 123);
+}
+
+static void texts_without_the_counters_are_refused(void **state)
+{
+	static const char *const texts[] = {"", "Udp:", "Udp: InDatagrams OutDatagrams",
+		"Udp: InDatagrams OutDatagrams\n", "Udp: InDatagrams OutDatagrams\nUdp: 1",
+		"Udp: InDatagrams OutDatagrams\nUdp: one two\n", "Udp: NoPorts\nUdp: 1\n",
+		"Tcp: InSegs\nTcp: 1\n", "\n\n\n"};
+	struct lsp_datagrams got;
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(texts); i++)
+		assert_int_equal(lsp_others_parse(texts[i], "", &got, NULL), -LSP_E_PROTOCOL);
+}
+
+static void this_machine_has_them(void **state)
+{
+	struct lsp_datagrams got;
+	assert_int_equal(lsp_others_read(&got, NULL), 0);
+}
+
+/* A machine whose bulk leaves in batches of 40 packets. */
+struct machine {
+	struct lsp_others others;
+	struct lsp_datagrams kernel;
+	struct lsp_endpoint_stats ours;
+	lsp_time now;
+	bool by_packets; /* how this kernel counts ours */
+};
+
+static bool pass(struct machine *m, lsp_time time, double game_hz, unsigned batches_a_look)
+{
+	static double owed;
+	bool seen = false;
+	for (lsp_time end = m->now + time; m->now < end; m->now += LSP_OTHERS_LOOK) {
+		uint64_t calls = batches_a_look, packets = batches_a_look * UINT64_C(40);
+		owed += game_hz * (double)LSP_OTHERS_LOOK / (double)LSP_SECOND;
+		uint64_t game = (uint64_t)owed;
+		owed -= (double)game;
+		m->ours.send_calls += calls;
+		m->ours.sent_packets += packets;
+		m->ours.received_messages += calls;
+		m->ours.received_packets += packets;
+		m->kernel.out += (m->by_packets ? packets : calls) + game;
+		m->kernel.in += calls;
+		seen = lsp_others_look(&m->others, &m->kernel, &m->ours, m->now);
+	}
+	return seen;
+}
+
+static void a_game_is_seen_within_a_tenth_of_a_second_and_bulk_of_ours_never(void **state)
+{
+	for (int by_packets = 0; by_packets < 2; by_packets++) {
+		struct machine m = {.now = LSP_SECOND, .by_packets = by_packets};
+		assert_false(pass(&m, 3 * LSP_SECOND, 0, 50));
+		assert_true(pass(&m, 150 * LSP_MILLISECOND, 64, 50));
+		assert_true(pass(&m, 2 * LSP_SECOND, 64, 50));
+		assert_true(pass(&m, 4 * LSP_SECOND, 0, 50)); /* it may come back */
+		assert_false(pass(&m, 2 * LSP_SECOND, 0, 50));
+	}
+}
+
+static void a_few_packets_now_and_then_are_nobody(void **state)
+{
+	struct machine m = {.now = LSP_SECOND};
+	for (int i = 0; i < 10; i++) {
+		m.kernel.out += 3; /* a question of mDNS */
+		assert_false(pass(&m, LSP_SECOND, 2, 50));
+	}
+}
+
+static void what_came_in_an_hour_of_rest_came_at_no_rate(void **state)
+{
+	struct machine m = {.now = LSP_SECOND};
+	assert_false(pass(&m, LSP_SECOND, 0, 1));
+	m.kernel.in += 100000;
+	m.now += 3600 * LSP_SECOND;
+	assert_false(pass(&m, LSP_SECOND, 0, 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_counters_of_both_families_are_added),
+		cmocka_unit_test(texts_without_the_counters_are_refused),
+		cmocka_unit_test(this_machine_has_them),
+		cmocka_unit_test(a_game_is_seen_within_a_tenth_of_a_second_and_bulk_of_ours_never),
+		cmocka_unit_test(a_few_packets_now_and_then_are_nobody),
+		cmocka_unit_test(what_came_in_an_hour_of_rest_came_at_no_rate),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
