@@ -60,12 +60,14 @@ static const struct cli_option share_options[] = {
 	{"magnet", NULL, "print the link alone"},
 	{"hybrid", NULL,
 		"for clients that know only the first version of BitTorrent (reads it once)"},
+	{"tracker", "URL", "tell this tracker of it; may come several times"},
 	{NULL},
 };
 
 static const struct cli_option torrent_options[] = {
 	{"set", "KEY=VALUE",
 		"an argument of the command, see docs/torrent.md; may come several times"},
+	{"output", "FILE", "create, export: write the .torrent there"},
 	{"as-game", NULL, "add: it becomes a game of the library"},
 	{"data", NULL, "remove: its files too"},
 	{NULL},
@@ -105,7 +107,8 @@ const struct cli_command cli_commands[] = {
 	{"identity", "[rotate]", "this peer's id, or a new one", cli_run_identity, NULL, 0, 1},
 	{"share", "ID [--magnet] [--hybrid]", "as a torrent", cli_run_share, share_options, 1, 1},
 	{"torrent", "COMMAND [ARGUMENT]... [--set KEY=VALUE]...",
-		"the torrent engine: list, add, create, pause, resume, remove, limits, select, ...",
+		"the torrent engine: list, add, create, pause, resume, remove, limits, select, "
+		"trackers, peers, recheck, move, inspect, configure, ...",
 		cli_run_torrent, torrent_options, 1, 16},
 	{"open", "", "open the page in a browser", cli_run_open},
 	{"stop", "", "stop the peer", cli_run_stop},

@@ -56,26 +56,3 @@ int cli_run_play(struct cli *cli, const struct cli_arguments *arguments)
 		return cli_fail(cli, &err);
 	return CLI_DONE;
 }
-
-int cli_run_share(struct cli *cli, const struct cli_arguments *arguments)
-{
-	json_t *command = cli_command_new("share");
-	_cleanup_json_ json_t *result = NULL;
-	cli_set(command, "game", arguments->positional[0]);
-	if (cli_flag(arguments, "hybrid"))
-		cli_set_json(command, "hybrid", json_true());
-	int code = cli_call_or_fail(cli, command, &result);
-	if (code != CLI_DONE)
-		return code;
-	if (cli->json) {
-		cli_print_json(cli, result);
-		return code;
-	}
-	cli_print_text(cli->out, cli_text(result, "magnet"));
-	fputc('\n', cli->out);
-	if (!cli_flag(arguments, "magnet") && cli_text(result, "torrent")[0]) {
-		cli_print_text(cli->out, cli_text(result, "torrent"));
-		fputc('\n', cli->out);
-	}
-	return code;
-}

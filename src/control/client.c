@@ -20,6 +20,8 @@ struct lsp_control_connection {
 	int interrupt_fd;
 	struct lsp_frame_decoder decoder;
 	json_t *queue; /* events that came and were not asked for yet */
+	void (*on_event)(void *argument, const json_t *event);
+	void *on_event_argument;
 	char data[READ_SIZE];
 	size_t begin, end; /* of data: what was read and not decoded yet */
 };
@@ -236,9 +238,18 @@ static int await(struct lsp_control_connection *connection, const json_int_t *re
 			*ret_event = TAKE_PTR(event);
 			return 0;
 		}
-		if (json_array_append(connection->queue, event) < 0)
+		if (connection->on_event)
+			connection->on_event(connection->on_event_argument, event);
+		else if (json_array_append(connection->queue, event) < 0)
 			return lsp_error_no_memory(err, "control");
 	}
+}
+
+void lsp_control_on_event(struct lsp_control_connection *connection,
+	void (*function)(void *argument, const json_t *event), void *argument)
+{
+	connection->on_event = function;
+	connection->on_event_argument = argument;
 }
 
 int lsp_control_call(struct lsp_control_connection *connection, const json_t *command,

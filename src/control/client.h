@@ -31,6 +31,13 @@ LSP_DEFINE_CLEANUP(struct lsp_control_connection *, lsp_control_disconnect);
 void lsp_control_interrupted_by(struct lsp_control_connection *connection, int fd);
 
 /*
+ * Events that arrive while a call waits go to this function (borrowed; on the calling thread)
+ * instead of being kept for lsp_control_next. NULL: they are kept.
+ */
+void lsp_control_on_event(struct lsp_control_connection *connection,
+	void (*function)(void *argument, const json_t *event), void *argument);
+
+/*
  * Sends a command and waits for its answer, up to `timeout` nanoseconds (LSP_TIME_NEVER: as long as
  * it takes). 0: *ret_result is the answer's "result". A refusal gives its code and message and, in
  * *ret_error if that is not NULL, the error object with whatever stands beside them. Events that

@@ -257,7 +257,7 @@ int lsp_torrent_add_magnet(struct lsp_peer *peer, struct lsp_call *call, const c
 	const char *link, struct lsp_error *err)
 {
 	struct magnet *magnet = magnet_new(peer, game, NULL);
-	_cleanup_free_ char *folder = lsp_text_format("%s/torrents", peer->state_dir);
+	_cleanup_free_ char *folder = lsp_text_format("%s/torrents/magnets", peer->state_dir);
 	if (!magnet || !folder) {
 		free(magnet);
 		return lsp_error_no_memory(err, "peer");
@@ -265,9 +265,9 @@ int lsp_torrent_add_magnet(struct lsp_peer *peer, struct lsp_call *call, const c
 	magnet->call = call;
 	struct lsp_torrent_call through = {
 		.command = LSP_TORRENT_ADD,
-		.arguments = json_pack("{s:s, s:s, s:[s], s:o, s:s}", "magnet", link, "save_path",
-			folder, "exclude", "**", "peers", lsp_torrents_lan_peers(peer), "game",
-			game ? game : ""),
+		.arguments = json_pack("{s:s, s:s, s:s, s:[s], s:o}", "magnet", link, "save_path",
+			folder, "root", "files", "exclude", "**", "peers",
+			lsp_torrents_lan_peers(peer)),
 		.done = magnet_added,
 		.argument = magnet,
 	};
@@ -292,10 +292,94 @@ static void magnet_removed(void *argument, struct lsp_torrent_answer *answer)
 	magnet_free(magnet);
 }
 
+/* ---- Metadata without its piece layers: the content is not known by it
+ * -------------------------------------- */
+
+static void magnet_over(struct magnet *magnet, const struct lsp_error *error)
+{
+	if (error)
+		lsp_peer_warn(magnet->peer, "the torrent %s does not become a game: %s", magnet->id,
+			error->message);
+	json_object_del(magnet->peer->torrent_adds, magnet->id);
+	save(magnet->peer);
+	magnet_free(magnet);
+}
+
+static bool has_version(json_t *files)
+{
+	json_t *file;
+	size_t index;
+	json_array_foreach (files, index, file) {
+		const char *path = json_string_value(json_object_get(file, "path"));
+		if (path && strcmp(path, "version.ini") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Somebody here has the very content: the manifest comes from there. */
+static int begin_known(struct magnet *magnet, struct lsp_error *err)
+{
+	struct lsp_hash content, chosen;
+	int r = lsp_hash_from_hex(magnet->id, &content, err);
+	if (r == 0)
+		r = lsp_choice_make(magnet->peer, magnet->game, &content, NULL, &chosen, NULL, err);
+	if (r < 0)
+		return -LSP_E_NOT_FOUND;
+	struct lsp_download_options options = {.content = &content, .engine = LSP_ENGINE_SWARM};
+	lsp_torrents_tell(
+		magnet->peer, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", magnet->id));
+	return lsp_download_start(magnet->peer, magnet->game, &options, NULL, err);
+}
+
+static void files_came(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct magnet *magnet = argument;
+	struct lsp_error err = {0};
+	if (!answer) {
+		magnet_free(magnet);
+		return;
+	}
+	const char *name = json_string_value(
+		json_object_get(lsp_torrents_known(magnet->peer->torrents, magnet->id), "name"));
+	if (!magnet->game[0] && name && lsp_game_id_check(name, strlen(name), NULL) == 0)
+		snprintf(magnet->game, sizeof magnet->game, "%s", name);
+	int r = answer->result;
+	if (r < 0)
+		err = answer->error;
+	else if (!magnet->game[0])
+		r = lsp_error_set(&err, "torrent", LSP_E_INVALID,
+			"its name is no game id: give one with --set game=ID");
+	else if (!has_version(json_object_get(answer->value, "files")))
+		r = lsp_error_set(&err, "torrent", LSP_E_INVALID, "it carries no version.ini");
+	if (r == 0)
+		r = begin_known(magnet, &err);
+	if (r == -LSP_E_NOT_FOUND)
+		r = lsp_torrent_late_take(magnet->peer, magnet->game, magnet->id, &err);
+	magnet_over(magnet, r < 0 ? &err : NULL);
+}
+
+static void ask_files(struct magnet *magnet)
+{
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_FILES,
+		.arguments = json_pack("{s:s}", "torrent", magnet->id),
+		.done = files_came,
+		.argument = magnet,
+	};
+	if (lsp_torrents_call(magnet->peer, &call, NULL) < 0)
+		magnet_free(magnet); /* at the next start again */
+}
+
 /* The metadata is here: the torrent has done its part. */
 static void exported(void *argument, struct lsp_torrent_answer *answer)
 {
 	struct magnet *magnet = argument;
+	if (answer && answer->result < 0 && answer->result != -LSP_E_CLOSED &&
+		json_object_get(magnet->peer->torrent_adds, magnet->id)) {
+		ask_files(magnet);
+		return;
+	}
 	if (!answer || answer->result < 0 || !answer->bytes.size ||
 		!json_object_get(magnet->peer->torrent_adds, magnet->id)) {
 		magnet_free(magnet);

@@ -29,6 +29,7 @@ struct lsp_torrent_late {
 	char game[LSP_GAME_ID_MAX + 1];
 	char id[LSP_SHA256_HEX_SIZE]; /* "" until the engine has it */
 	struct lsp_operation *guard;
+	bool asking; /* whether it is whole */
 	bool whole;  /* it has left the session, or is about to */
 	bool ending; /* cancelled, or failed: told already */
 	struct lsp_buffer metainfo;
@@ -142,18 +143,73 @@ int lsp_torrent_late_start(
 	return r;
 }
 
+static void moved(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct lsp_torrent_late *late = argument;
+	if (!answer)
+		return;
+	if (answer->result < 0) {
+		finish(late, &answer->error);
+		return;
+	}
+	lsp_torrents_tell(late->peer, LSP_TORRENT_SELECT,
+		json_pack("{s:s, s:n}", "torrent", late->id, "exclude"));
+	lsp_torrents_tell(late->peer, LSP_TORRENT_ADD_PEERS,
+		json_pack("{s:s, s:o}", "torrent", late->id, "peers",
+			lsp_torrents_lan_peers(late->peer)));
+}
+
+int lsp_torrent_late_take(
+	struct lsp_peer *peer, const char *game, const char *id, struct lsp_error *err)
+{
+	struct lsp_torrent_late *late;
+	int r = late_new(peer, game, &late, err);
+	if (r < 0)
+		return r;
+	_cleanup_free_ char *folder =
+		lsp_text_format("%s/%s/" FOLDER, lsp_local_games_dir(peer), game);
+	snprintf(late->id, sizeof late->id, "%s", id);
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_MOVE,
+		.arguments =
+			json_pack("{s:s, s:s}", "torrent", id, "save_path", folder ? folder : ""),
+		.done = moved,
+		.argument = late,
+	};
+	r = lsp_torrents_call(peer, &call, err);
+	if (r < 0)
+		finish(late, NULL);
+	else
+		publish(late, "download_begin", NULL);
+	return r;
+}
+
+/* The game of "<games>/<game>/.lanspread/torrent"; false for another path. */
+static bool game_of(const struct lsp_peer *peer, const char *path, char ret_game[])
+{
+	const char *games = lsp_local_games_dir(peer);
+	size_t size = strlen(games);
+	const char *end = path && strncmp(path, games, size) == 0 && path[size] == '/'
+				  ? strchr(path + size + 1, '/')
+				  : NULL;
+	if (!end || strcmp(end, "/" FOLDER) != 0)
+		return false;
+	size_t length = (size_t)(end - path) - size - 1;
+	if (length > LSP_GAME_ID_MAX)
+		return false;
+	memcpy(ret_game, path + size + 1, length);
+	ret_game[length] = '\0';
+	return lsp_game_id_check(ret_game, length, NULL) == 0;
+}
+
 /* A stored torrent that the engine brought back, if it is one of these. */
 static void adopt(struct lsp_peer *peer, const char *id, const json_t *status)
 {
-	const char *game = json_string_value(json_object_get(status, "game"));
 	const char *path = json_string_value(json_object_get(status, "save_path"));
+	char game[LSP_GAME_ID_MAX + 1];
 	struct lsp_torrent_late *late;
 	struct lsp_error err = {0};
-	if (!game || !path || lsp_game_id_check(game, strlen(game), NULL) < 0)
-		return;
-	_cleanup_free_ char *folder =
-		lsp_text_format("%s/%s/" FOLDER, lsp_local_games_dir(peer), game);
-	if (!folder || strcmp(folder, path) != 0)
+	if (!game_of(peer, path, game))
 		return;
 	DL_FOREACH(peer->torrent_lates, late)
 	{
@@ -204,6 +260,15 @@ static void make_stage(struct lsp_job *job)
 	job->result = r;
 }
 
+/* The torrent is the game's own: it is seeded back. */
+static void share_own(struct lsp_torrent_late *late)
+{
+	char hex[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(&late->manifest->content_id, hex);
+	if (strcmp(hex, late->id) == 0)
+		lsp_torrent_games_share(late->peer, late->game, &late->manifest->content_id, NULL);
+}
+
 /* The download that commits what is there. */
 static void stage_made(struct lsp_job *job)
 {
@@ -213,9 +278,11 @@ static void stage_made(struct lsp_job *job)
 	int r = job->result;
 	if (peer->stopping)
 		return;
-	if (r == 0)
+	if (r == 0 && late->metainfo.size)
 		r = lsp_torrent_games_add_alias(peer, late->game, &late->manifest->content_id,
 			late->id, &late->metainfo, &err);
+	else if (r == 0)
+		share_own(late);
 	if (r < 0) {
 		lsp_log_warning("torrent", "%s: %s", late->game, err.message);
 		finish(late, &err);
@@ -250,10 +317,7 @@ static void exported(void *argument, struct lsp_torrent_answer *answer)
 	struct lsp_error err = {0};
 	if (!answer)
 		return;
-	if (answer->result < 0) {
-		finish(late, &answer->error);
-		return;
-	}
+	/* What came by a magnet may not be able to tell its layers: then there is no alias. */
 	late->metainfo = answer->bytes;
 	answer->bytes = (struct lsp_buffer){0};
 	struct lsp_torrent_call call = {
@@ -278,6 +342,31 @@ static void take_over(struct lsp_torrent_late *late)
 	late->whole = true;
 	if (lsp_torrents_call(late->peer, &call, &err) < 0)
 		finish(late, &err);
+}
+
+static void have_came(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct lsp_torrent_late *late = argument;
+	if (!answer)
+		return;
+	late->asking = false;
+	json_int_t pieces = json_integer_value(json_object_get(answer->value, "pieces"));
+	json_int_t have = json_integer_value(json_object_get(answer->value, "have"));
+	if (answer->result == 0 && pieces && have == pieces && !late->whole && !late->ending)
+		take_over(late);
+}
+
+/* All bytes have come; whether their hashes are right, only the pieces tell. */
+static void ask_whole(struct lsp_torrent_late *late)
+{
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_HAVE,
+		.arguments = json_pack("{s:s}", "torrent", late->id),
+		.done = have_came,
+		.argument = late,
+	};
+	if (!late->asking)
+		late->asking = lsp_torrents_call(late->peer, &call, NULL) == 0;
 }
 
 /* ---- Events, and the user's cancel
@@ -310,10 +399,12 @@ void lsp_torrent_late_event(
 	const char *state = json_string_value(json_object_get(event, "state"));
 	bool seeds = strcmp(name, "torrent_state") == 0 && state &&
 		     (strcmp(state, "seeding") == 0 || strcmp(state, "completed") == 0);
+	json_int_t total = json_integer_value(json_object_get(event, "total"));
+	bool all = total && json_integer_value(json_object_get(event, "done")) == total;
 	if (strcmp(name, "torrent_progress") == 0)
 		progress(late, event);
-	else if (seeds || strcmp(name, "torrent_completed") == 0)
-		take_over(late);
+	if (seeds || all || strcmp(name, "torrent_completed") == 0)
+		ask_whole(late);
 }
 
 void lsp_torrent_late_tick(struct lsp_peer *peer)
@@ -322,7 +413,7 @@ void lsp_torrent_late_tick(struct lsp_peer *peer)
 	struct lsp_error err = {0};
 	DL_FOREACH_SAFE(peer->torrent_lates, late, next)
 	{
-		if (!late->id[0] || late->whole || late->ending ||
+		if (!late->id[0] || late->asking || late->whole || late->ending ||
 			!lsp_cancel_requested(lsp_operation_token(late->guard)))
 			continue;
 		late->ending = true;

@@ -21,6 +21,12 @@ struct lsp_peer;
 /* The bytes of the .torrent are taken over. */
 LSP_MUST_CHECK int lsp_torrent_late_start(struct lsp_peer *peer, const char *game,
 	struct lsp_buffer *metainfo, struct lsp_error *err);
+/*
+ * The same for a torrent that the engine has already, by a magnet link that has its metadata and
+ * downloads nothing yet ("root" must be "files"): it moves into the game's folder and goes on.
+ */
+LSP_MUST_CHECK int lsp_torrent_late_take(
+	struct lsp_peer *peer, const char *game, const char *id, struct lsp_error *err);
 /* From torrent_add.c: every event of the engine. */
 void lsp_torrent_late_event(
 	struct lsp_peer *peer, const char *name, const char *id, const json_t *event);

@@ -365,16 +365,21 @@ static void tell_limits(struct lsp_torrents *torrents)
 			(json_int_t)LSP_MIN(down, (uint64_t)INT32_MAX)));
 }
 
+static void ask_port(struct lsp_torrents *torrents);
+
 void lsp_torrents_apply(struct lsp_torrents *torrents)
 {
 	struct lsp_error err = {0};
 	bool wanted = strcmp(mode_of(torrents), "off") != 0;
-	if (wanted && !torrents->engine && start(torrents, &err) < 0) {
+	bool fresh = wanted && !torrents->engine;
+	if (fresh && start(torrents, &err) < 0) {
 		lsp_peer_warn(torrents->peer, "the torrent engine does not start: %s", err.message);
 		return;
 	}
 	if (!torrents->engine)
 		return;
+	if (fresh)
+		ask_port(torrents); /* which has the session come up: it is to be found */
 	if (strcmp(torrents->mode, mode_of(torrents)) != 0)
 		tell_configuration(torrents);
 	tell_limits(torrents);
@@ -429,6 +434,8 @@ static void tell_port(struct lsp_torrents *torrents, uint16_t port)
 	if (torrents->port == port)
 		return;
 	torrents->port = port;
+	lsp_events_publish(torrents->peer->events,
+		json_pack("{s:s, s:i}", "event", "torrent_listening", "port", (int)port));
 	struct lsp_request request = {.type = LSP_REQUEST_TORRENT_PORT};
 	request.torrent_port.port = port;
 	lsp_sessions_tell_all(torrents->peer, &request);

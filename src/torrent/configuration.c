@@ -177,6 +177,8 @@ static int read_mode(struct reader *reader)
 	add_switch(reader, "enable_dht", internet);
 	add_switch(reader, "enable_upnp", internet);
 	add_switch(reader, "enable_natpmp", internet);
+	/* The library's minute is long where a peer of the hall restarts, or a download moves. */
+	add_number(reader, "min_reconnect_time", 5);
 	return 0;
 }
 

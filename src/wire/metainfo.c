@@ -474,9 +474,13 @@ static int merge_layer(const struct lsp_metainfo *metainfo, const struct lsp_met
 	size_t ratio = canonical / metainfo->piece_length;
 	size_t given = (size_t)((file->size - 1) / metainfo->piece_length + 1);
 	size_t count = (given - 1) / ratio + 1;
-	if (!file->layer || file->layer_count != given)
+	if (!file->layer)
+		return lsp_error_set(err, "wire", LSP_E_UNSUPPORTED,
+			"the torrent does not bring its piece layers, so its content is known only "
+			"once it is here");
+	if (file->layer_count != given)
 		return lsp_error_set(err, "wire", LSP_E_PROTOCOL,
-			"torrent: the piece layer of \"%s\" is missing or too short", file->path);
+			"torrent: the piece layer of \"%s\" has the wrong length", file->path);
 	struct lsp_hash *layer = calloc(count, sizeof *layer);
 	_cleanup_free_ struct lsp_hash *nodes = calloc(ratio, sizeof *nodes);
 	if (!layer || !nodes) {

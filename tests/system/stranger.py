@@ -1,0 +1,98 @@
+"""A BitTorrent client that is not ours: libtorrent by its Python binding, as a program.
+
+    stranger.py make FOLDER OUTPUT v1|v2|hybrid [PIECE-LENGTH]     prints {"v1", "v2", "name"}
+    stranger.py run LISTEN-PORT                                    then commands as JSON lines on stdin:
+        {"add": FILE or MAGNET, "into": FOLDER, "peers": ["ADDR:PORT"], "seed": bool, "limit": bytes/s}
+    and events as JSON lines on stdout: {"listening": PORT}, {"added": HASH}, {"finished": HASH, "name"}, {"error": …}
+
+It must run under a Python that has the module libtorrent (Debian: python3-libtorrent for /usr/bin/python3);
+`find()` finds one.
+"""
+
+import json
+import os
+import select
+import subprocess
+import sys
+
+
+def find():
+    """A Python with libtorrent, or None."""
+    for python in ("/usr/bin/python3", sys.executable):
+        if os.path.exists(python) and subprocess.run([python, "-c", "import libtorrent"], stderr=subprocess.DEVNULL,
+                                                     check=False).returncode == 0:
+            return python
+    return None
+
+
+def make(folder, output, kind, piece_length="0"):
+    import libtorrent as lt
+    storage = lt.file_storage()
+    lt.add_files(storage, folder)
+    flags = {"v1": lt.create_torrent.v1_only, "v2": lt.create_torrent.v2_only, "hybrid": 0}[kind]
+    torrent = lt.create_torrent(storage, int(piece_length), flags=flags)
+    lt.set_piece_hashes(torrent, os.path.dirname(os.path.abspath(folder)))
+    with open(output, "wb") as file:
+        file.write(lt.bencode(torrent.generate()))
+    info = lt.torrent_info(output)
+    hashes = info.info_hashes()
+    print(json.dumps({"v1": str(hashes.v1) if hashes.has_v1() else None, "name": info.name(),
+                      "v2": str(hashes.v2) if hashes.has_v2() else None}))
+
+
+def say(**event):
+    print(json.dumps(event), flush=True)
+
+
+def add(lt, session, command):
+    source = command["add"]
+    if source.startswith("magnet:"):
+        parameters = lt.parse_magnet_uri(source)
+    else:
+        parameters = lt.add_torrent_params()
+        parameters.ti = lt.torrent_info(source)
+    parameters.save_path = command["into"]
+    parameters.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+    if command.get("seed"):
+        parameters.flags |= lt.torrent_flags.seed_mode
+    if command.get("limit"):
+        parameters.upload_limit = command["limit"]
+    handle = session.add_torrent(parameters)
+    for peer in command.get("peers", []):
+        address, port = peer.rsplit(":", 1)
+        handle.connect_peer((address, int(port)))
+    return handle
+
+
+def run(port):
+    import libtorrent as lt
+    session = lt.session({
+        "listen_interfaces": f"0.0.0.0:{port}", "enable_dht": False, "enable_lsd": False, "enable_upnp": False,
+        "enable_natpmp": False, "allow_multiple_connections_per_ip": True, "enable_outgoing_utp": False,
+        "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification})
+    while not session.listen_port():
+        session.wait_for_alert(100)
+        session.pop_alerts()
+    say(listening=session.listen_port())
+    pending = ""
+    while True:
+        ready, _, _ = select.select([sys.stdin], [], [], 0)
+        if ready:
+            data = os.read(0, 65536).decode()
+            if not data:
+                return
+            pending += data
+        while "\n" in pending:
+            line, pending = pending.split("\n", 1)
+            handle = add(lt, session, json.loads(line))
+            say(added=str(handle.info_hashes().get_best()))
+        session.wait_for_alert(50)
+        for alert in session.pop_alerts():
+            if isinstance(alert, lt.torrent_finished_alert):
+                say(finished=str(alert.handle.info_hashes().get_best()), name=alert.handle.status().name)
+            elif isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert)):
+                say(error=alert.message())
+
+
+if __name__ == "__main__":
+    {"make": make, "run": run}[sys.argv[1]](*sys.argv[2:])
