@@ -220,6 +220,11 @@ void lanspread_free_text(char *text)
 /* ---- For the rest of the library (handle.h)
  * ------------------------------------------------------------ */
 
+struct lsp_runtime *lsp_handle_runtime(struct lanspread *handle)
+{
+	return handle->runtime;
+}
+
 struct lsp_tasks *lsp_handle_tasks(struct lanspread *handle)
 {
 	return handle->peer->tasks;

@@ -29,6 +29,7 @@
 #include "peer/torrents.h"
 #include "task/answer.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,17 +136,41 @@ static void tell_failed(void *argument)
 					      lsp_error_to_json(&runtime->failed_error)));
 }
 
+static void note_failed(
+	struct lsp_runtime *runtime, const char *component, const struct lsp_error *error)
+{
+	snprintf(runtime->failed_component, sizeof runtime->failed_component, "%s", component);
+	runtime->failed_error = *error;
+	lsp_log_error("peer", "%s failed, the peer stops: %s", component, error->message);
+}
+
 /* A Required service failed; the root token is cancelled after this returns. */
 static void runtime_failed(void *argument, const char *component, const struct lsp_error *error)
 {
 	struct lsp_runtime *runtime = argument;
-	snprintf(runtime->failed_component, sizeof runtime->failed_component, "%s", component);
-	runtime->failed_error = *error;
-	lsp_log_error("peer", "%s failed, the peer stops: %s", component, error->message);
+	note_failed(runtime, component, error);
 	if (lsp_loop_is_current(runtime->peer.core))
 		tell_failed(runtime);
 	else
 		(void)!lsp_loop_post(runtime->peer.core, tell_failed, runtime, NULL);
+}
+
+/*
+ * The core loop is the channel of all commands. That it ends after a shutdown is quiet; before one
+ * it is a failure of the runtime. In its thread, as its last act: events can still be told.
+ */
+static void core_ended(struct lsp_task_guard *guard)
+{
+	struct lsp_runtime *runtime =
+		(void *)((char *)guard - offsetof(struct lsp_runtime, core_guard));
+	struct lsp_error err = {0};
+	if (lsp_cancel_requested(runtime->peer.root))
+		return;
+	lsp_error_set(&err, "peer", LSP_E_FAILED, "the core loop ended though nobody asked it to");
+	atomic_store(&runtime->core_gone, true);
+	note_failed(runtime, "core", &err);
+	tell_failed(runtime);
+	lsp_cancel_request(runtime->peer.root, LSP_CANCEL_FATAL, err.message);
 }
 
 static void ping_beat(void *argument)
@@ -202,7 +227,9 @@ int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 	struct lsp_peer *peer = &runtime->peer;
 	uint64_t seed;
 	lsp_random_bytes(&seed, sizeof seed);
-	int r = lsp_events_new(lsp_games_snapshot, peer, &peer->events, err);
+	int r = lsp_task_attach(lsp_task_current(), &runtime->core_guard, err);
+	if (r == 0)
+		r = lsp_events_new(lsp_games_snapshot, peer, &peer->events, err);
 	if (r == 0)
 		r = lsp_calls_new(peer, &peer->calls, err);
 	if (r == 0)
@@ -406,6 +433,7 @@ int lsp_runtime_start(const struct lanspread_options *options, struct lsp_runtim
 	runtime->peer.clock = lsp_clock_system;
 	runtime->peer.runtime = runtime;
 	runtime->peer.started = lsp_now(lsp_clock_system);
+	runtime->core_guard.release = core_ended;
 	lsp_answer_init(&runtime->stopped);
 	lsp_random_bytes(&runtime->peer.instance, sizeof runtime->peer.instance);
 	int r = start(runtime, options, err);

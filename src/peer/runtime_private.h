@@ -46,6 +46,8 @@ struct lsp_runtime {
 
 	_Atomic(char *) http_url;
 	struct lsp_answer endpoint_closed;
+	struct lsp_task_guard core_guard; /* on the core loop's task */
+	atomic_bool core_gone;            /* the core loop ended though nobody asked */
 	bool unjoined; /* a task would not end: nothing may be freed */
 	struct lanspread_exit exit;
 	struct lsp_answer stopped; /* complete once `exit` is there */

@@ -82,8 +82,13 @@ static void stop_loop(struct lsp_runtime *runtime, lsp_time deadline, struct lsp
 {
 	struct lsp_peer *peer = &runtime->peer;
 	lsp_answer_init(&runtime->endpoint_closed);
-	if (lsp_loop_call(peer->core, begin_stop, runtime, NULL, deadline, err) < 0)
+	if (atomic_load(&runtime->core_gone)) {
+		/* What it owned cannot be taken down by anybody else. */
+		runtime->unjoined = true;
+		endpoint_closed(runtime);
+	} else if (lsp_loop_call(peer->core, begin_stop, runtime, NULL, deadline, err) < 0) {
 		lsp_log_warning("peer", "the core loop does not answer: %s", err->message);
+	}
 	if (runtime->library)
 		lsp_library_abort(runtime->library);
 	stop_pool(runtime->hash, true, deadline);
@@ -100,7 +105,7 @@ static void stop_everything(struct lsp_runtime *runtime, struct lsp_error *err)
 	lsp_time deadline = lsp_peer_now(peer) + LSP_RUNTIME_STOP_DEADLINE;
 	if (peer->core)
 		stop_loop(runtime, deadline, err);
-	if (peer->events && !runtime->unjoined)
+	if (peer->events && (!runtime->unjoined || atomic_load(&runtime->core_gone)))
 		lsp_events_close(peer->events);
 	if (peer->tasks && lsp_tasks_join_all(peer->tasks, deadline, NULL, err) < 0)
 		runtime->unjoined = true;

@@ -1,0 +1,197 @@
+/*
+ * The runtime through its public door: a Required service that fails, a shutdown, a core loop that
+ * ends by itself. Several clients each time: what is promised is promised to every one.
+ */
+#include "peer/runtime.h"
+
+#include "base/fs.h"
+#include "peer/connect.h"
+#include "peer/handle.h"
+
+#include <lanspread/lanspread.h>
+
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define CLIENTS 3
+#define PATIENCE 20000 /* ms */
+
+struct party {
+	char folder[40];
+	struct lanspread *peer;
+	struct lanspread_stream *clients[CLIENTS];
+};
+
+static void start_peer(struct party *party)
+{
+	char games[64], state[64];
+	struct lanspread_error err = {0};
+	snprintf(party->folder, sizeof party->folder, "/tmp/unit-runtime-XXXXXX");
+	assert_non_null(mkdtemp(party->folder));
+	snprintf(games, sizeof games, "%s/games", party->folder);
+	snprintf(state, sizeof state, "%s/state", party->folder);
+	assert_int_equal(mkdir(games, 0700), 0);
+	struct lanspread_options options = {
+		.struct_size = sizeof options,
+		.games_dir = games,
+		.state_dir = state,
+		.listen = "127.0.0.1:0",
+		.no_discovery = 1,
+	};
+	if (lanspread_start(&options, &party->peer, &err) < 0)
+		fail_msg("%s", err.message);
+	for (int i = 0; i < CLIENTS; i++)
+		assert_int_equal(lanspread_subscribe(party->peer, &party->clients[i], &err), 0);
+}
+
+static void end_peer(struct party *party)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		lanspread_stream_free(party->clients[i]);
+	lanspread_free(party->peer);
+	char command[80];
+	snprintf(command, sizeof command, "rm -rf %s", party->folder);
+	assert_int_equal(system(command), 0);
+}
+
+/* Reads a stream to its end: the last event, a new reference; *ret_failures: how many
+ * runtime_failed. */
+static json_t *read_to_the_end(struct lanspread_stream *stream, unsigned *ret_failures)
+{
+	json_t *last = NULL;
+	*ret_failures = 0;
+	for (;;) {
+		char *text = NULL;
+		int r = lanspread_next_event(stream, PATIENCE, &text, NULL);
+		assert_int_not_equal(r, -LANSPREAD_E_TIMEOUT);
+		if (r < 0)
+			return last;
+		json_decref(last);
+		last = json_loads(text, 0, NULL);
+		lanspread_free_text(text);
+		const char *name = json_string_value(json_object_get(last, "event"));
+		*ret_failures += strcmp(name, "runtime_failed") == 0;
+	}
+}
+
+/* Each client's last word is the failure of that component. */
+static void expect_failure(struct party *party, const char *component, const char *why)
+{
+	struct lanspread_exit how = {0};
+	for (int i = 0; i < CLIENTS; i++) {
+		unsigned failures;
+		json_t *last = read_to_the_end(party->clients[i], &failures);
+		assert_int_equal(failures, 1);
+		assert_string_equal(
+			json_string_value(json_object_get(last, "event")), "runtime_failed");
+		assert_string_equal(
+			json_string_value(json_object_get(last, "component")), component);
+		const char *message = json_string_value(
+			json_object_get(json_object_get(last, "error"), "message"));
+		assert_non_null(strstr(message, why));
+		json_decref(last);
+	}
+	assert_int_equal(lanspread_wait_stopped(party->peer, PATIENCE, &how, NULL), 0);
+	assert_false(how.graceful);
+	assert_int_equal(how.exit_code, 1);
+	assert_string_equal(how.reason, "fatal");
+	assert_non_null(strstr(how.message, component));
+	assert_non_null(strstr(how.message, why));
+}
+
+static int fail_quic(void *argument, struct lsp_error *err)
+{
+	lsp_runtime_fail_quic(argument, "pulled out by the roots");
+	return 0;
+}
+
+static void quic_that_fails_reaches_every_client_before_its_stream_closes(void **state)
+{
+	struct party party = {0};
+	start_peer(&party);
+	struct lsp_runtime *runtime = lsp_handle_runtime(party.peer);
+	assert_int_equal(lsp_loop_call(lsp_runtime_peer(runtime)->core, fail_quic, runtime, NULL,
+				 LSP_TIME_NEVER, NULL),
+		0);
+	expect_failure(&party, "quic", "pulled out by the roots");
+	end_peer(&party);
+}
+
+static void a_shutdown_is_seen_by_who_waits_and_what_comes_after_it_is_quiet(void **state)
+{
+	struct party party = {0};
+	struct lanspread_exit how = {0};
+	struct lanspread_error err = {0};
+	uint64_t request;
+	start_peer(&party);
+	assert_int_equal(lanspread_wait_stopped(party.peer, 0, &how, &err), -LANSPREAD_E_TIMEOUT);
+	lanspread_shutdown(party.peer);
+	lanspread_shutdown(party.peer);
+	assert_int_equal(lanspread_wait_stopped(party.peer, PATIENCE, &how, &err), 0);
+	assert_true(how.graceful);
+	assert_int_equal(how.exit_code, 0);
+	assert_string_equal(how.reason, "user");
+	assert_string_equal(how.message, "");
+	assert_int_equal(lanspread_send(party.peer, party.clients[0], "{\"command\":\"status\"}",
+				 &request, &err),
+		-LANSPREAD_E_CLOSED);
+	for (int i = 0; i < CLIENTS; i++) {
+		unsigned failures;
+		json_decref(read_to_the_end(party.clients[i], &failures));
+		assert_int_equal(failures, 0);
+	}
+	end_peer(&party);
+}
+
+static void commands_that_wait_at_the_shutdown_are_answered_or_refused_and_none_is_lost(
+	void **state)
+{
+	struct party party = {0};
+	unsigned accepted = 0, answers = 0;
+	start_peer(&party);
+	for (int i = 0; i < 200; i++) {
+		uint64_t request;
+		if (i == 100)
+			lanspread_shutdown(party.peer);
+		accepted += lanspread_send(party.peer, party.clients[0],
+				    "{\"command\":\"list_games\"}", &request, NULL) == 0;
+	}
+	for (;;) {
+		char *text = NULL;
+		if (lanspread_next_event(party.clients[0], PATIENCE, &text, NULL) < 0)
+			break;
+		answers += strstr(text, "\"answer\"") != NULL;
+		assert_null(strstr(text, "runtime_failed"));
+		lanspread_free_text(text);
+	}
+	assert_true(accepted >= 100);
+	assert_int_equal(answers, accepted);
+	end_peer(&party);
+}
+
+static void a_core_loop_that_ends_by_itself_is_runtime_failed(void **state)
+{
+	static struct party party; /* stays: see below */
+	start_peer(&party);
+	lsp_loop_close(lsp_runtime_peer(lsp_handle_runtime(party.peer))->core);
+	expect_failure(&party, "core", "nobody asked");
+	/* Nobody could take down what the loop owned: all of it ends with the process. */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(quic_that_fails_reaches_every_client_before_its_stream_closes),
+		cmocka_unit_test(a_shutdown_is_seen_by_who_waits_and_what_comes_after_it_is_quiet),
+		cmocka_unit_test(
+			commands_that_wait_at_the_shutdown_are_answered_or_refused_and_none_is_lost),
+		cmocka_unit_test(a_core_loop_that_ends_by_itself_is_runtime_failed),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
