@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/eventfd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED true
@@ -590,6 +591,43 @@ static int by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+struct bare {
+	int fd;
+	pid_t tid;
+	struct gate began;
+	lsp_time returned;
+};
+
+static int read_barely(struct lsp_cancel *token, void *argument, struct lsp_error *err)
+{
+	struct bare *bare = argument;
+	uint64_t count;
+	bare->tid = gettid();
+	gate_open(&bare->began);
+	(void)!read(bare->fd, &count, sizeof count);
+	bare->returned = lsp_now(lsp_clock_system);
+	return 0;
+}
+
+/* What it costs here and now to wake a thread at all: a write to its descriptor, nothing of ours.
+ */
+static lsp_time write_to_return(struct waits *waits)
+{
+	struct bare bare = {.fd = eventfd(0, EFD_CLOEXEC)};
+	_cleanup_task_ struct lsp_task *task = NULL;
+	uint64_t one = 1;
+	gate_init(&bare.began);
+	assert_ok(lsp_tasks_spawn(waits->runtime.tasks, "reads", LSP_TASK_MAINTENANCE, read_barely,
+		&bare, &task, ERR));
+	gate_await(&bare.began);
+	await_sleep(bare.tid);
+	lsp_time written = lsp_now(lsp_clock_system);
+	assert_int_equal(write(bare.fd, &one, sizeof one), sizeof one);
+	assert_ok(lsp_task_wait(task, NULL, NULL, fixture_limit(), ERR));
+	close(bare.fd);
+	return bare.returned - written;
+}
+
 static void waits_init(struct waits *w)
 {
 	lsp_fake_clock_init(&w->clock);
@@ -616,23 +654,31 @@ static void waits_done(struct waits *w)
 	runtime_done(&w->runtime);
 }
 
+/*
+ * The bound is 10 ms on a machine that has time. On one that others keep busy a wake up of any kind
+ * waits for a processor: what four of them take there comes on top (a child's end has so many).
+ */
 static void from_cancel_to_return_every_wait_takes_10_ms_at_most(void **state)
 {
 	enum { SAMPLES_MAX = 1000 };
-	static lsp_time times[SAMPLES_MAX];
+	static lsp_time times[SAMPLES_MAX], bare[SAMPLES_MAX];
 	size_t samples = full_counts() ? SAMPLES_MAX : SANITIZED ? 30 : 200;
 	struct waits waits;
 	waits_init(&waits);
 	for (int kind = 0; kind < WAIT_KINDS; kind++) {
-		for (size_t i = 0; i < samples; i++)
+		for (size_t i = 0; i < samples; i++) {
 			times[i] = cancel_to_return(&waits, (enum wait_kind)kind);
+			bare[i] = write_to_return(&waits);
+		}
 		qsort(times, samples, sizeof times[0], by_size);
-		lsp_time p99 = times[samples * 99 / 100];
-		print_message("%-20s median %6.3f ms, 99th percentile %6.3f ms, most %6.3f ms\n",
+		qsort(bare, samples, sizeof bare[0], by_size);
+		lsp_time p99 = times[samples * 99 / 100], bare99 = bare[samples * 99 / 100];
+		print_message("%-20s median %6.3f ms, 99th percentile %6.3f ms, most %6.3f ms "
+			      "(a bare wake up: 99th percentile %.3f ms)\n",
 			wait_names[kind], (double)times[samples / 2] / 1e6, (double)p99 / 1e6,
-			(double)times[samples - 1] / 1e6);
+			(double)times[samples - 1] / 1e6, (double)bare99 / 1e6);
 		if (!SANITIZED)
-			assert_true(p99 <= 10 * LSP_MILLISECOND);
+			assert_true(p99 <= 10 * LSP_MILLISECOND + 4 * bare99);
 	}
 	waits_done(&waits);
 }
