@@ -53,6 +53,7 @@ struct lsp_config {
 	json_t *file;                    /* what was read, unknown keys too */
 	char *fixed[LSP_SETTING_COUNT];  /* by a flag; canonical text */
 	char *values[LSP_SETTING_COUNT]; /* the file's; NULL: not there; canonical text */
+	uint32_t unreported;             /* bits of what changed by hand since the last poll */
 	struct stat seen;                /* of the file that was read last; st_ino 0: none */
 };
 
@@ -354,6 +355,26 @@ static int read_file(struct lsp_config *config, struct lsp_error *err)
 	return 0;
 }
 
+/* Somebody edited it: reads it and remembers what differs, for lsp_config_poll. */
+static int read_again(struct lsp_config *config, struct lsp_error *err)
+{
+	char *before[LSP_SETTING_COUNT] = {0};
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < LSP_SETTING_COUNT; i++) {
+		before[i] = strdup(lsp_config_text(config, (enum lsp_setting_id)i));
+		if (!before[i])
+			r = lsp_error_no_memory(err, "store");
+	}
+	if (r == 0)
+		r = read_file(config, err);
+	for (size_t i = 0; r == 0 && i < LSP_SETTING_COUNT; i++) {
+		if (strcmp(before[i], lsp_config_text(config, (enum lsp_setting_id)i)) != 0)
+			config->unreported |= UINT32_C(1) << i;
+	}
+	free_values(before);
+	return r;
+}
+
 int lsp_config_open(const char *state_folder, struct lsp_config **ret_config, struct lsp_error *err)
 {
 	_cleanup_config_ struct lsp_config *config = calloc(1, sizeof *config);
@@ -473,8 +494,8 @@ int lsp_config_set(
 	if (r == 0 && text)
 		r = canonical(id, text, &value, err);
 	look(config, &now);
-	if (r == 0 && !is_same_file(&now, &config->seen)) /* somebody edited it just now */
-		r = read_file(config, err);
+	if (r == 0 && !is_same_file(&now, &config->seen))
+		r = read_again(config, err);
 	if (r < 0)
 		return r;
 	json_t *next = json_copy(config->file);
@@ -495,6 +516,7 @@ int lsp_config_set(
 	config->file = next;
 	free(config->values[id]);
 	config->values[id] = TAKE_PTR(value);
+	config->unreported &= ~(UINT32_C(1) << id); /* who sets it knows */
 	look(config, &config->seen);
 	return 0;
 }
@@ -512,26 +534,12 @@ int lsp_config_poll(struct lsp_config *config, uint32_t *ret_changed, struct lsp
 {
 	struct stat now;
 	look(config, &now);
-	if (is_same_file(&now, &config->seen)) {
-		*ret_changed = 0;
-		return 0;
+	if (!is_same_file(&now, &config->seen)) {
+		int r = read_again(config, err);
+		if (r < 0)
+			return r;
 	}
-	char *before[LSP_SETTING_COUNT] = {0};
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < LSP_SETTING_COUNT; i++) {
-		before[i] = strdup(lsp_config_text(config, (enum lsp_setting_id)i));
-		if (!before[i])
-			r = lsp_error_no_memory(err, "store");
-	}
-	if (r == 0)
-		r = read_file(config, err);
-	uint32_t changed = 0;
-	for (size_t i = 0; r == 0 && i < LSP_SETTING_COUNT; i++) {
-		if (strcmp(before[i], lsp_config_text(config, (enum lsp_setting_id)i)) != 0)
-			changed |= UINT32_C(1) << i;
-	}
-	free_values(before);
-	if (r == 0)
-		*ret_changed = changed;
-	return r;
+	*ret_changed = config->unreported;
+	config->unreported = 0;
+	return 0;
 }

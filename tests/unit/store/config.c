@@ -145,6 +145,21 @@ static void a_file_edited_by_hand_is_taken_over(void **state)
 	assert_int_equal(changed, 1u << LSP_SETTING_LIMIT_UP);
 }
 
+/* A set in between reads the file too; the next look still tells what was edited. */
+static void an_edit_that_a_set_reads_first_is_told_all_the_same(void **state)
+{
+	struct fixture *fixture = *state;
+	_cleanup_config_ struct lsp_config *config = NULL;
+	uint32_t changed = 0;
+	assert_ok(lsp_config_open(fixture->folder, &config, &err));
+	put_text(fixture, "config.json", "{\"limit_up\": 5000}");
+	assert_ok(set(config, "limit_down", "1000", &err));
+	assert_ok(lsp_config_poll(config, &changed, &err));
+	assert_int_equal(changed, 1u << LSP_SETTING_LIMIT_UP);
+	assert_ok(lsp_config_poll(config, &changed, &err));
+	assert_int_equal(changed, 0);
+}
+
 static void a_bad_edit_is_told_once_and_what_was_in_effect_stays(void **state)
 {
 	struct fixture *fixture = *state;
@@ -250,6 +265,7 @@ int main(void)
 		FIXTURE_TEST(rates_take_decimal_letters),
 		FIXTURE_TEST(a_flag_wins_and_what_it_fixed_cannot_be_changed),
 		FIXTURE_TEST(a_file_edited_by_hand_is_taken_over),
+		FIXTURE_TEST(an_edit_that_a_set_reads_first_is_told_all_the_same),
 		FIXTURE_TEST(a_bad_edit_is_told_once_and_what_was_in_effect_stays),
 		FIXTURE_TEST(a_file_that_is_wrong_stops_the_start_with_its_line),
 		FIXTURE_TEST(unknown_keys_are_named_and_kept),
