@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #define EVENTS_PER_TURN 64
+#define ACCEPT_PAUSE LSP_SECOND /* when there is no descriptor for a client */
 
 /* Owned by the task from its start on. */
 struct server {
@@ -25,6 +26,7 @@ struct server {
 	struct lsp_control_client *clients;
 	size_t client_count;
 	bool accepting;
+	lsp_time accept_at; /* when to try again; while not accepting */
 };
 
 static void server_free(struct server *server)
@@ -123,11 +125,12 @@ static void accept_clients(struct server *server)
 		}
 		if (errno == EINTR || errno == ECONNABORTED)
 			continue;
-		if (errno != EAGAIN && server->client_count > 0) {
-			/* No descriptors, say: until a client goes, nobody else is let in. */
+		if (errno != EAGAIN) {
+			/* No descriptors, say; the socket would wake us over and over. */
 			lsp_log_warning("control", "no new clients for now: errno %d", errno);
 			watch(server, server->socket.fd, 0, EPOLL_CTL_DEL);
 			server->accepting = false;
+			server->accept_at = lsp_time_add(lsp_now(server->clock), ACCEPT_PAUSE);
 		}
 		return;
 	}
@@ -177,7 +180,7 @@ static void serve_clients(struct server *server)
 
 static lsp_time next_deadline(const struct server *server)
 {
-	lsp_time deadline = LSP_TIME_NEVER;
+	lsp_time deadline = server->accepting ? LSP_TIME_NEVER : server->accept_at;
 	for (struct lsp_control_client *client = server->clients; client; client = client->next)
 		if (lsp_control_client_is_full(client))
 			deadline = LSP_MIN(deadline, lsp_time_add(client->progress, server->stall));
@@ -207,6 +210,8 @@ static int serve(struct server *server, struct lsp_cancel *token, struct lsp_err
 			return r;
 		if (take_ready(server))
 			accept_clients(server);
+		else if (lsp_now(server->clock) >= server->accept_at)
+			accept_again(server);
 		serve_clients(server);
 	}
 }
