@@ -50,7 +50,10 @@ static void call_free(struct lsp_call *call)
 
 json_t *lsp_error_to_json(const struct lsp_error *err)
 {
-	return json_pack("{s:s, s:s}", "code", lsp_code_name(err->code), "message", err->message);
+	/* It may hold a file's name that is no UTF-8, or be cut off in the middle of a letter. */
+	char message[sizeof err->message + 3];
+	lsp_label_clean(err->message, strlen(err->message), message, sizeof err->message - 1);
+	return json_pack("{s:s, s:s}", "code", lsp_code_name(err->code), "message", message);
 }
 
 static void send_answer(struct lsp_call *call, bool ok, const char *key, json_t *value)
@@ -60,9 +63,9 @@ static void send_answer(struct lsp_call *call, bool ok, const char *key, json_t 
 		return;
 	}
 	call->answered = true;
-	lsp_events_answer(
-		call->stream, json_pack("{s:s, s:I, s:b, s:o}", "event", "answer", "request",
-				      (json_int_t)call->number, "ok", ok, key, value));
+	lsp_events_answer(call->stream, call->number,
+		json_pack("{s:s, s:I, s:b, s:o}", "event", "answer", "request",
+			(json_int_t)call->number, "ok", ok, key, value));
 }
 
 void lsp_call_answer(struct lsp_call *call, json_t *result)
@@ -260,7 +263,7 @@ void lsp_calls_run(
 	if (!call) {
 		struct lsp_error err = {0};
 		lsp_error_no_memory(&err, "peer");
-		lsp_events_answer(stream,
+		lsp_events_answer(stream, number,
 			json_pack("{s:s, s:I, s:b, s:o}", "event", "answer", "request",
 				(json_int_t)number, "ok", 0, "error", lsp_error_to_json(&err)));
 		return;

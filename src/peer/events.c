@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -171,6 +172,8 @@ static enum pushed push(struct lanspread_stream *stream, struct text *text, bool
 		drop_queued(stream, false);
 		stream->lagging = true;
 		result = LAGGING;
+		if (text && keep)
+			(void)push_locked(stream, text, keep); /* it needs no memory now */
 	}
 	pthread_mutex_unlock(&stream->lock);
 	return result;
@@ -387,12 +390,41 @@ void lsp_events_publish_final(struct lsp_events *events, json_t *event)
 	publish(events, event, true);
 }
 
-void lsp_events_answer(struct lanspread_stream *stream, json_t *event)
+/* Without a JSON library, which may be what has failed. */
+static struct text *failure_text(uint64_t request, const char *code, const char *message)
+{
+	enum { ROOM = 250 };
+	struct text *text = malloc(sizeof *text + ROOM);
+	if (!text)
+		return NULL;
+	atomic_init(&text->references, 1);
+	text->size = (size_t)snprintf(text->data, ROOM,
+		"{\"event\":\"answer\",\"request\":%llu,\"ok\":false,\"error\":{\"code\":\"%s\","
+		"\"message\":\"%s\"}}",
+		(unsigned long long)request, code, message);
+	return text;
+}
+
+static bool is_unread(struct lanspread_stream *stream, size_t more)
+{
+	pthread_mutex_lock(&stream->lock);
+	bool unread = stream->count && stream->bytes + more > LSP_EVENTS_MAX_ANSWERS;
+	pthread_mutex_unlock(&stream->lock);
+	return unread;
+}
+
+void lsp_events_answer(struct lanspread_stream *stream, uint64_t request, json_t *event)
 {
 	struct text *text = stream && event ? text_of(event) : NULL;
 	json_decref(event);
-	if (!text)
+	if (!stream)
 		return;
+	if (text && is_unread(stream, text->size)) {
+		text_unref(text);
+		text = failure_text(request, "busy", "too many answers wait to be read");
+	} else if (!text) {
+		text = failure_text(request, "failed", "the answer could not be made");
+	}
 	push(stream, text, true);
 	text_unref(text);
 }

@@ -22,12 +22,15 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct lanspread_stream;
 struct lsp_events;
 
 #define LSP_EVENTS_MAX_QUEUED 4096
 #define LSP_EVENTS_MAX_BYTES (8u << 20)
+/* Beyond so many bytes that its reader leaves unread, an answer becomes "busy". */
+#define LSP_EVENTS_MAX_ANSWERS (64u << 20)
 
 /* Gives the whole state as one event object (a new reference), NULL when out of memory. */
 typedef json_t *(*lsp_events_snapshot_function)(void *argument);
@@ -50,8 +53,11 @@ void lsp_events_attach(struct lsp_events *events, struct lanspread_stream *strea
 void lsp_events_publish(struct lsp_events *events, json_t *event);
 /* The same, for an event that must not be dropped from a full queue. */
 void lsp_events_publish_final(struct lsp_events *events, json_t *event);
-/* The same, to one stream (NULL: nobody): never dropped. Takes the reference of `event`. */
-void lsp_events_answer(struct lanspread_stream *stream, json_t *event);
+/*
+ * The answer to that request, to one stream (NULL: nobody): never dropped. Takes the reference of
+ * `event`; one that could not be made, or that finds too much unread, becomes a failure.
+ */
+void lsp_events_answer(struct lanspread_stream *stream, uint64_t request, json_t *event);
 
 size_t lsp_events_subscribers(const struct lsp_events *events);
 /* No more events: readers get what is queued, then -LSP_E_CLOSED. */

@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "content/redo.h"
 #include "content/stage.h"
 #include "install/add.h"
 #include "install/install.h"
@@ -21,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PROGRESS_INTERVAL (100 * LSP_MILLISECOND)
 
@@ -83,10 +85,10 @@ static void publish(struct run *run, const char *what, json_t *members)
 static void progress_came(void *argument)
 {
 	struct run *run = argument;
-	atomic_store(&run->posted, false);
-	publish(run, "progress",
-		json_pack("{s:I, s:I, s:s*}", "done", (json_int_t)atomic_load(&run->done), "total",
-			(json_int_t)atomic_load(&run->total), "phase", run->phase));
+	json_t *members = json_pack("{s:I, s:I, s:s*}", "done", (json_int_t)atomic_load(&run->done),
+		"total", (json_int_t)atomic_load(&run->total), "phase", run->phase);
+	atomic_store(&run->posted, false); /* from here on the task writes it again */
+	publish(run, "progress", members);
 }
 
 static void progress(void *argument, const char *phase, uint64_t done, uint64_t total)
@@ -145,6 +147,17 @@ static const char **paths_of(const struct lsp_manifest *manifest)
 	return paths;
 }
 
+/* What is left is ours alone; what somebody put there meanwhile keeps the folder. */
+static void remove_folder(const struct run *run, int dir)
+{
+	_cleanup_close_ int games = -1;
+	if (lsp_fs_remove_tree_below(dir, LSP_REDO_PRIVATE, NULL) < 0 ||
+		lsp_fs_open_dir(run->games_dir, &games, NULL) < 0)
+		return;
+	if (unlinkat(games, run->game, AT_REMOVEDIR) < 0 && errno == ENOTDIR)
+		(void)!unlinkat(games, run->game, 0); /* a link to it */
+}
+
 static int work_remove(struct run *run, struct lsp_error *err)
 {
 	_cleanup_close_ int dir = -1;
@@ -155,9 +168,8 @@ static int work_remove(struct run *run, struct lsp_error *err)
 	if (r == 0)
 		r = lsp_remove_download(dir, paths, run->manifest ? run->manifest->file_count : 0,
 			&options, &empty, err);
-	_cleanup_close_ int games = -1;
-	if (r == 0 && empty && lsp_fs_open_dir(run->games_dir, &games, NULL) == 0)
-		(void)!lsp_fs_remove_tree_below(games, run->game, NULL);
+	if (r == 0 && empty)
+		remove_folder(run, dir);
 	return r;
 }
 
@@ -267,11 +279,12 @@ static int begin_task(struct run *run, struct lsp_error *err)
 	int r = lsp_loop_reserve(peer->core, err);
 	if (r < 0)
 		return r;
-	if (!run->stage) /* an update has begun with its download */
-		publish(run, "begin", NULL);
+	bool begins = !run->stage; /* an update has begun with its download */
 	r = lsp_tasks_spawn(peer->tasks, run->name, LSP_TASK_MAINTENANCE, task, run, NULL, err);
 	if (r < 0)
 		lsp_loop_unreserve(peer->core);
+	else if (begins)
+		publish(run, "begin", NULL); /* what the task says comes through this loop, later */
 	return r;
 }
 

@@ -5,6 +5,7 @@
 #include "peer/events.h"
 #include "peer/peer.h"
 #include "store/json_file.h"
+#include "wire/path.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -83,6 +84,8 @@ void lsp_peer_warn(struct lsp_peer *peer, const char *format, ...)
 	vsnprintf(message, sizeof message, format, arguments);
 	va_end(arguments);
 	lsp_log_warning("peer", "%s", message);
+	char clean[sizeof message + 3];
+	lsp_label_clean(message, strlen(message), clean, sizeof message - 1);
 	lsp_events_publish(
-		peer->events, json_pack("{s:s, s:s}", "event", "warning", "message", message));
+		peer->events, json_pack("{s:s, s:s}", "event", "warning", "message", clean));
 }

@@ -98,7 +98,7 @@ static void the_descriptor_is_readable_exactly_while_an_event_waits(void **state
 static void a_reader_that_falls_behind_gets_a_fresh_snapshot_in_place_of_a_gap(void **state)
 {
 	struct fixture *f = *state;
-	lsp_events_answer(f->stream, json_pack("{s:s}", "event", "answer"));
+	lsp_events_answer(f->stream, 1, json_pack("{s:s}", "event", "answer"));
 	for (int i = 0; i < LSP_EVENTS_MAX_QUEUED; i++)
 		lsp_events_publish(f->events, numbered(i));
 	expect_event(f, "answer"); /* an answer survives */
@@ -191,7 +191,33 @@ static void an_abandoned_stream_is_dropped_at_the_next_event(void **state)
 
 static void an_answer_without_a_stream_goes_nowhere(void **state)
 {
-	lsp_events_answer(NULL, json_object());
+	lsp_events_answer(NULL, 1, json_object());
+}
+
+/* Answers that are left unread become short ones; each request still has one. */
+static void answers_that_nobody_reads_are_bounded(void **state)
+{
+	struct fixture *f = *state;
+	size_t size = 8u << 20, count = 20, whole = 0, busy = 0;
+	char *large = malloc(size + 1);
+	memset(large, 'x', size);
+	large[size] = '\0';
+	for (size_t i = 0; i < count; i++)
+		lsp_events_answer(
+			f->stream, i, json_pack("{s:s, s:s}", "event", "answer", "x", large));
+	lsp_events_answer(f->stream, count, NULL); /* one that could not be made */
+	json_t *event;
+	while ((event = next(f))) {
+		json_t *error = json_object_get(event, "error");
+		if (json_object_get(event, "x"))
+			whole++;
+		else if (error)
+			busy++;
+		json_decref(event);
+	}
+	assert_int_equal(whole + busy, count + 1);
+	assert_true(whole * size <= LSP_EVENTS_MAX_ANSWERS);
+	free(large);
 }
 
 int main(void)
@@ -207,6 +233,7 @@ int main(void)
 		TEST(an_interrupt_wakes_a_reader_that_waits),
 		TEST(an_abandoned_stream_is_dropped_at_the_next_event),
 		TEST(an_answer_without_a_stream_goes_nowhere),
+		TEST(answers_that_nobody_reads_are_bounded),
 	};
 	return cmocka_run_group_tests_name("events", tests, NULL, NULL);
 }

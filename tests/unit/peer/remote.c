@@ -229,6 +229,41 @@ static void test_hashes_of_too_much(void **state)
 	assert_int_equal(greed.begun, 0);
 }
 
+/* ---- Answers --------------------------------------------------------------------------------- */
+
+/* An error's message may be cut off in the middle of a letter: it is an answer all the same. */
+static void test_message_that_is_cut(void **state)
+{
+	struct other *other = *state;
+	other_start_peer(other);
+	for (int shift = 0; shift < 3; shift++) {
+		struct lsp_buffer json = {0};
+		int r = lsp_buffer_printf(&json, NULL,
+			"{\"command\":\"catalog_import\",\"path\":\"/%s", "xyz" + shift);
+		for (int i = 0; i < 300; i++)
+			r |= lsp_buffer_printf(&json, NULL, "€");
+		r |= lsp_buffer_append(&json, "\"}", 3, NULL);
+		assert_int_equal(r, 0);
+		json_t *answer = other_ask(other, (const char *)json.data);
+		assert_true(json_is_false(json_object_get(answer, "ok")));
+		assert_non_null(json_object_get(json_object_get(answer, "error"), "message"));
+		json_decref(answer);
+		lsp_buffer_done(&json);
+	}
+}
+
+/* ---- Removing -------------------------------------------------------------------------------- */
+
+static void test_remove(void **state)
+{
+	struct other *other = *state;
+	_cleanup_free_ char *folder = lsp_text_format("%s/games/quake", other->folder);
+	(void)put_game(other, "quake", 1000);
+	json_decref(other_ask(other, "{\"command\":\"remove_game\",\"game\":\"quake\"}"));
+	other_expect(other, "remove_finished");
+	assert_int_equal(access(folder, F_OK), -1);
+}
+
 /* ---- Downloads ------------------------------------------------------------------------------- */
 
 static bool refuse_manifest(
@@ -372,6 +407,9 @@ int main(void)
 			test_many_files_at_once, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_hashes_of_too_much, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_message_that_is_cut, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(test_remove, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_manifest_is_asked_for_again, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(test_silent_holder, other_set_up, other_tear_down),
