@@ -4,6 +4,7 @@
 #include "peer/covers.h"
 #include "peer/database.h"
 #include "peer/download.h"
+#include "peer/events.h"
 #include "peer/games.h"
 #include "peer/local.h"
 #include "peer/manifests.h"
@@ -63,7 +64,18 @@ struct details {
 static void answer_details(struct lsp_peer *peer, struct lsp_call *call, const char *game,
 	const struct lsp_manifest *manifest)
 {
+	const struct lsp_library_game *local = lsp_local_find(peer, game);
+	char version[LSP_VERSION_TEXT_MAX + 1] = "";
 	json_t *result = lsp_games_files_json(manifest);
+	if (local && lsp_hash_equal(&local->content, &manifest->content_id))
+		snprintf(version, sizeof version, "%s", local->version);
+	else
+		lsp_choice_version(peer, game, &manifest->content_id, version, sizeof version);
+	json_t *event = json_pack(
+		"{s:s, s:s, s:s}", "event", "got_game_files", "game", game, "version", version);
+	if (event && result)
+		json_object_update(event, result);
+	lsp_events_publish(peer->events, event);
 	if (result)
 		json_object_set_new(result, "game", lsp_games_json(peer, game));
 	lsp_call_answer(call, result);

@@ -44,12 +44,16 @@ int lsp_command_peers_forget(struct lsp_peer *peer, struct lsp_call *call, struc
 	const char *prefix = lsp_call_text(call, "peer");
 	struct lsp_hash id = {0};
 	bool found = strlen(prefix) == 64 && lsp_hash_from_hex(prefix, &id, NULL) == 0;
-	for (struct lsp_session *s = peer->sessions; s && !found; s = lsp_session_next(s)) {
+	for (struct lsp_session *s = peer->sessions; s; s = lsp_session_next(s)) {
 		char hex[LSP_SHA256_HEX_SIZE];
 		lsp_hash_to_hex(lsp_session_id(s), hex);
-		found = strncasecmp(hex, prefix, strlen(prefix)) == 0;
-		if (found)
-			id = *lsp_session_id(s);
+		if (strncasecmp(hex, prefix, strlen(prefix)) != 0)
+			continue;
+		if (found && !lsp_hash_equal(&id, lsp_session_id(s)))
+			return lsp_error_set(err, "peer", LSP_E_INVALID,
+				"several ids begin with \"%s\": give more of it", prefix);
+		found = true;
+		id = *lsp_session_id(s);
 	}
 	if (!found || !lsp_connect_forget(peer->connect, &id))
 		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
@@ -201,14 +205,25 @@ static int set_number(struct lsp_config *config, enum lsp_setting_id id,
 	return value ? lsp_config_set_json(config, id, value, err) : 0;
 }
 
+/* A rate that is not given stays. */
+static void set_game_limits(struct lsp_peer *peer, const struct lsp_call *call, const char *game)
+{
+	json_t *limits = lsp_limits_json(peer->limits);
+	json_t *now = json_object_get(json_object_get(limits, "games"), game);
+	uint64_t up = (uint64_t)json_integer_value(json_object_get(now, "up"));
+	uint64_t down = (uint64_t)json_integer_value(json_object_get(now, "down"));
+	json_decref(limits);
+	lsp_limits_set_game(peer->limits, game, lsp_call_number(call, "up", up),
+		lsp_call_number(call, "down", down));
+}
+
 int lsp_command_set_limits(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
 	struct lsp_config *config = lsp_runtime_config(peer->runtime);
 	const char *game = lsp_call_text(call, "game");
 	int r = 0;
 	if (game) {
-		lsp_limits_set_game(peer->limits, game, lsp_call_number(call, "up", 0),
-			lsp_call_number(call, "down", 0));
+		set_game_limits(peer, call, game);
 	} else {
 		r = set_number(config, LSP_SETTING_LIMIT_UP, call, "up", err);
 		if (r == 0)
@@ -233,9 +248,11 @@ static void answer_config(struct lsp_peer *peer, struct lsp_call *call, const ch
 {
 	struct lsp_config *config = lsp_runtime_config(peer->runtime);
 	json_t *values = lsp_config_values(config);
-	if (key)
-		values = json_pack("{s:o}", key,
-			json_incref(json_object_get(values, key))); /* the rest stays behind */
+	if (key) {
+		json_t *one = json_pack("{s:O}", key, json_object_get(values, key));
+		json_decref(values);
+		values = one;
+	}
 	lsp_call_answer(
 		call, json_pack("{s:o, s:o}", "config", values, "fixed", lsp_config_fixed(config)));
 }

@@ -126,20 +126,24 @@ static void drop_forgotten(struct lsp_dialer *dialer, lsp_time now)
 	}
 }
 
-/* Room for one more: pushes out one that never answered when the table is full. */
+/* Room for one more: a full table gives up one that never answered, the one that failed most. */
 static bool make_room(struct lsp_dialer *dialer)
 {
 	if (dialer->count < LSP_DIALER_MAX)
 		return true;
+	struct candidate *worst = NULL;
 	for (size_t i = 0; i < dialer->count; i++) {
 		struct candidate *candidate = &dialer->candidates[i];
-		if (!candidate->manual && !candidate->connected && !candidate->dialing &&
-			!candidate->answered) {
-			drop(dialer, candidate);
-			return true;
-		}
+		if (candidate->manual || candidate->connected || candidate->dialing ||
+			candidate->answered)
+			continue;
+		if (!worst || candidate->wait > worst->wait ||
+			(candidate->wait == worst->wait && candidate->number < worst->number))
+			worst = candidate;
 	}
-	return false;
+	if (worst)
+		drop(dialer, worst);
+	return worst != NULL;
 }
 
 static struct candidate *add(struct lsp_dialer *dialer)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One thing that was found, on its way to the loop. */
+/* One thing that was found; its finder waits until the loop has it, so that a flood waits too. */
 struct finding {
 	struct lsp_peer *peer;
 	enum lsp_discovery_event_type type;
@@ -21,9 +21,9 @@ struct finding {
 	char host[256];
 };
 
-static void arrive(void *argument)
+static int arrive(void *argument, struct lsp_error *err)
 {
-	struct finding *finding = argument;
+	const struct finding *finding = argument;
 	struct lsp_connect *connect = finding->peer->connect;
 	if (!finding->peer->stopping) {
 		if (finding->type == LSP_DISCOVERY_FOUND)
@@ -34,18 +34,13 @@ static void arrive(void *argument)
 			lsp_connect_resolved(
 				connect, finding->host, finding->port, &finding->address);
 	}
-	free(finding);
+	return 0;
 }
 
-static void bring(struct lsp_peer *peer, const struct finding *what)
+static void bring(struct lsp_peer *peer, struct finding *finding)
 {
-	struct finding *finding = malloc(sizeof *finding);
-	if (!finding)
-		return;
-	*finding = *what;
 	finding->peer = peer;
-	if (lsp_loop_post(peer->core, arrive, finding, NULL) < 0)
-		free(finding);
+	(void)!lsp_loop_call(peer->core, arrive, finding, peer->root, LSP_TIME_NEVER, NULL);
 }
 
 static void found(void *argument, const struct lsp_hash *id, const struct sockaddr_storage *address,

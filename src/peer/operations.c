@@ -3,7 +3,6 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "content/redo.h"
 #include "content/stage.h"
 #include "install/add.h"
 #include "install/install.h"
@@ -22,7 +21,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PROGRESS_INTERVAL (100 * LSP_MILLISECOND)
 
@@ -147,15 +145,14 @@ static const char **paths_of(const struct lsp_manifest *manifest)
 	return paths;
 }
 
-/* What is left is ours alone; what somebody put there meanwhile keeps the folder. */
-static void remove_folder(const struct run *run, int dir)
+/* It is empty; what somebody puts there meanwhile keeps it. */
+static void remove_folder(const struct run *run)
 {
 	_cleanup_close_ int games = -1;
-	if (lsp_fs_remove_tree_below(dir, LSP_REDO_PRIVATE, NULL) < 0 ||
-		lsp_fs_open_dir(run->games_dir, &games, NULL) < 0)
-		return;
-	if (unlinkat(games, run->game, AT_REMOVEDIR) < 0 && errno == ENOTDIR)
-		(void)!unlinkat(games, run->game, 0); /* a link to it */
+	struct lsp_error err = {0};
+	if (lsp_fs_open_dir(run->games_dir, &games, NULL) == 0 &&
+		lsp_fs_rmdir_below(games, run->game, &err) < 0 && err.sys_errno == ENOTDIR)
+		(void)!lsp_fs_unlink_below(games, run->game, NULL); /* a link to it */
 }
 
 static int work_remove(struct run *run, struct lsp_error *err)
@@ -169,7 +166,7 @@ static int work_remove(struct run *run, struct lsp_error *err)
 		r = lsp_remove_download(dir, paths, run->manifest ? run->manifest->file_count : 0,
 			&options, &empty, err);
 	if (r == 0 && empty)
-		remove_folder(run, dir);
+		remove_folder(run);
 	return r;
 }
 

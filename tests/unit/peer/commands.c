@@ -1,0 +1,251 @@
+/* The commands and what docs/api.md says of them: the table, and what a peer really answers. */
+#include "other.h"
+
+#include "peer/command.h"
+
+static char *docs;
+
+static int read_docs(void **state)
+{
+	struct lsp_buffer text = {0};
+	assert_int_equal(lsp_fs_read_file(DOCS "/api.md", 1 << 20, &text, NULL), 0);
+	assert_int_equal(lsp_buffer_append(&text, "", 1, NULL), 0);
+	docs = (char *)text.data;
+	return 0;
+}
+
+static int free_docs(void **state)
+{
+	free(docs);
+	return 0;
+}
+
+/* The row of the table of commands that begins with this one, alone or in a list; or NULL. */
+static char *find_row(const char *command)
+{
+	_cleanup_free_ char *quoted = lsp_text_format("`%s`", command);
+	char *line = strstr(docs, "| command |");
+	assert_non_null(line);
+	for (; line && *line == '|'; line = strchr(line, '\n') + 1) {
+		char *cell = strchr(line + 1, '|');
+		char *found = strstr(line, quoted);
+		if (found && found < cell)
+			return strndup(cell + 1, (size_t)(strchr(line, '\n') - cell - 1));
+	}
+	return NULL;
+}
+
+/* Drops what stands in brackets: remarks, and what is inside of objects. */
+static void drop_nested(char *text, const char *open, const char *close)
+{
+	char *out = text;
+	int depth = 0;
+	for (; *text; text++) {
+		depth += strchr(open, *text) != NULL;
+		if (!depth)
+			*out++ = *text;
+		depth -= depth && strchr(close, *text);
+	}
+	*out = '\0';
+}
+
+/* Compares "game, variant?" with the arguments of a command. */
+static void compare_arguments(const struct lsp_command *command, char *cell)
+{
+	const struct lsp_argument *argument = command->arguments;
+	char *place = NULL;
+	drop_nested(cell, "(", ")");
+	for (char *name = strtok_r(cell, ", ", &place); name; name = strtok_r(NULL, ", ", &place)) {
+		bool required = name[strlen(name) - 1] != '?';
+		if (!required)
+			name[strlen(name) - 1] = '\0';
+		if (!argument || !argument->name || strcmp(argument->name, name) != 0 ||
+			argument->required != required)
+			fail_msg("%s: docs/api.md has the argument %s otherwise", command->name,
+				name);
+		argument++;
+	}
+	if (argument && argument->name)
+		fail_msg("%s: docs/api.md lacks the argument %s", command->name, argument->name);
+}
+
+static void every_command_is_documented_with_its_arguments(void **state)
+{
+	for (const struct lsp_command *command = lsp_commands; command->name; command++) {
+		_cleanup_free_ char *row = find_row(command->name);
+		if (!row)
+			fail_msg("docs/api.md lacks %s", command->name);
+		*strchr(row, '|') = '\0';
+		compare_arguments(command, row);
+	}
+}
+
+static void every_documented_command_exists(void **state)
+{
+	char *line = strchr(strchr(strstr(docs, "| command |"), '\n') + 1, '\n') + 1;
+	for (; *line == '|'; line = strchr(line, '\n') + 1) {
+		char *end = strchr(line + 1, '|');
+		for (char *name = strchr(line, '`'); name && name < end;) {
+			char *stop = strchr(++name, '`');
+			const struct lsp_command *command = lsp_commands;
+			while (command->name &&
+				(strlen(command->name) != (size_t)(stop - name) ||
+					strncmp(command->name, name, (size_t)(stop - name)) != 0))
+				command++;
+			if (!command->name)
+				fail_msg("docs/api.md has %.*s, which is none", (int)(stop - name),
+					name);
+			name = strchr(stop + 1, '`');
+		}
+	}
+}
+
+/* Is each `name` in this piece of the docs a member of the object? */
+static void compare_members(const char *what, char *text, json_t *object)
+{
+	unsigned count = 0;
+	for (char *name = strchr(text, '`'); name; name = strchr(name, '`')) {
+		char *end = strchr(++name, '`');
+		assert_non_null(end);
+		*end = '\0';
+		if (!json_object_get(object, name))
+			fail_msg("%s: no member \"%s\", which docs/api.md has", what, name);
+		name = end + 1;
+		count++;
+	}
+	if (count != json_object_size(object))
+		fail_msg("%s has %zu members, docs/api.md says %u: %s", what,
+			json_object_size(object), count, json_dumps(object, JSON_COMPACT));
+}
+
+/* "**Name**: `a`, `b` (…)" */
+static void compare_object(const char *name, json_t *object)
+{
+	_cleanup_free_ char *title = lsp_text_format("\n**%s**: ", name);
+	char *begin = strstr(docs, title);
+	assert_non_null(begin);
+	begin += strlen(title);
+	_cleanup_free_ char *text = strndup(begin, (size_t)(strstr(begin, "\n\n") - begin));
+	drop_nested(text, "(", ")");
+	compare_members(name, text, object);
+}
+
+/* The keys of `{"a": …, "b"}` in the result cell of a command's row. */
+static void compare_result(const char *command, json_t *result)
+{
+	_cleanup_free_ char *row = find_row(command);
+	char *begin = strstr(strchr(row, '|'), "`{");
+	if (!begin)
+		return; /* it names an object */
+	_cleanup_free_ char *text =
+		strndup(begin + 2, (size_t)(strchr(begin + 1, '`') - begin - 2));
+	*strrchr(text, '}') = '\0';
+	drop_nested(text, "[{", "]}");
+	unsigned count = 0;
+	for (char *part = text; part && *part; part = strchr(part, ',')) {
+		char *name = strchr(part, '"');
+		if (!name)
+			break;
+		char *end = strchr(++name, '"');
+		*end = '\0';
+		if (!json_object_get(result, name))
+			fail_msg("%s: no \"%s\" in %s", command, name,
+				json_dumps(result, JSON_COMPACT));
+		part = end + 1;
+		count++;
+	}
+	if (count != json_object_size(result))
+		fail_msg("%s answers %s, docs/api.md says otherwise", command,
+			json_dumps(result, JSON_COMPACT));
+}
+
+static json_t *result_of(struct other *other, const char *command, const char *arguments)
+{
+	_cleanup_free_ char *json = lsp_text_format("{\"command\":\"%s\"%s}", command, arguments);
+	json_t *answer = other_ask(other, json);
+	json_t *result = json_incref(json_object_get(answer, "result"));
+	if (!result)
+		fail_msg("%s: %s", command, json_dumps(answer, JSON_COMPACT));
+	json_decref(answer);
+	compare_result(command, result);
+	return result;
+}
+
+static bool has_ready_game(json_t *event, const void *argument)
+{
+	json_t *game = json_array_get(json_object_get(event, "games"), 0);
+	return json_string_length(json_object_get(game, "content")) > 0;
+}
+
+/* Of the commands that only look, and some that do little. */
+static void answers_are_as_documented(void **state)
+{
+	struct other *other = *state;
+	static const struct {
+		const char *command, *arguments, *list, *object;
+	} cases[] = {
+		{"list_games", "", "games", "Game"},
+		{"get_game", ",\"game\":\"quake\"", NULL, NULL},
+		{"peers", "", "peers", "Peer"},
+		{"status", "", NULL, "Status"},
+		{"tasks", "", "tasks", "Task"},
+		{"chunk_map", ",\"game\":\"quake\"", NULL, NULL},
+		{"get_limits", "", NULL, NULL},
+		{"set_limits", ",\"game\":\"quake\",\"up\":5", NULL, NULL},
+		{"config_get", "", NULL, NULL},
+		{"config_get", ",\"key\":\"name\"", NULL, NULL},
+		{"config_set", ",\"key\":\"limit_up\",\"value\":7", NULL, NULL},
+		{"identity", "", NULL, NULL},
+		{"catalog_show", "", NULL, NULL},
+		{"check_game_dir", ",\"path\":\"/tmp/lanspread-nowhere\"", NULL, NULL},
+		{"cancel", ",\"game\":\"quake\"", NULL, NULL},
+		{"verify_game", ",\"game\":\"quake\"", NULL, NULL},
+	};
+	other_write(other, "quake/pak0.pak", 1000);
+	other_write_text(other, "quake/version.ini", "20240101\n");
+	other_start_peer(other);
+	json_decref(other_await(other, "local_games_updated", has_ready_game, NULL));
+	other_connect(other);
+	other_expect(other, "peer_connected");
+	(void)other_send(other, "{\"command\":\"get_game\",\"game\":\"quake\"}");
+	json_t *files = other_await(other, "got_game_files", NULL, NULL);
+	assert_string_equal(json_string_value(json_object_get(files, "version")), "20240101");
+	assert_int_equal(json_array_size(json_object_get(files, "files")), 2);
+	json_decref(files);
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(cases); i++) {
+		json_t *result = result_of(other, cases[i].command, cases[i].arguments);
+		json_t *object = cases[i].list
+					 ? json_array_get(json_object_get(result, cases[i].list), 0)
+					 : result;
+		if (cases[i].object)
+			compare_object(cases[i].object, object);
+		json_decref(result);
+	}
+}
+
+/* A limit of a game that is not given stays as it is. */
+static void a_limit_that_is_not_given_stays(void **state)
+{
+	struct other *other = *state;
+	other_start_peer(other);
+	json_decref(
+		result_of(other, "set_limits", ",\"game\":\"quake\",\"up\":5000,\"down\":7000"));
+	json_t *limits = result_of(other, "set_limits", ",\"game\":\"quake\",\"up\":6000");
+	json_t *game = json_object_get(json_object_get(limits, "games"), "quake");
+	assert_int_equal(json_integer_value(json_object_get(game, "up")), 6000);
+	assert_int_equal(json_integer_value(json_object_get(game, "down")), 7000);
+	json_decref(limits);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_command_is_documented_with_its_arguments),
+		cmocka_unit_test(every_documented_command_exists),
+		cmocka_unit_test_setup_teardown(
+			answers_are_as_documented, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_limit_that_is_not_given_stays, other_set_up, other_tear_down),
+	};
+	return cmocka_run_group_tests_name("commands", tests, read_docs, free_docs);
+}
