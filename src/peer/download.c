@@ -323,6 +323,7 @@ void lsp_download_stop_all(struct lsp_peer *peer)
 	DL_FOREACH_SAFE(peer->downloads, download, next)
 	{
 		/* No event and no change to the record: it goes on at the next start. */
+		lsp_manifest_query_free(TAKE_PTR(download->query));
 		if (download->job)
 			lsp_download_job_cancel(download->job);
 	}

@@ -48,12 +48,16 @@ int lsp_guards_new(struct lsp_peer *peer, struct lsp_guards **ret_guards, struct
 	return 0;
 }
 
-void lsp_guards_free(struct lsp_guards *guards)
+void lsp_guards_stop(struct lsp_guards *guards)
 {
 	if (!guards)
 		return;
 	lsp_timer_done(&guards->timer);
 	lsp_timer_done(&guards->watch);
+}
+
+void lsp_guards_free(struct lsp_guards *guards)
+{
 	free(guards);
 }
 

@@ -45,6 +45,8 @@ struct lsp_guard {
 
 LSP_MUST_CHECK int lsp_guards_new(
 	struct lsp_peer *peer, struct lsp_guards **ret_guards, struct lsp_error *err);
+/* No more looks. On the loop, before it ends; then the rest is freed, from anywhere. */
+void lsp_guards_stop(struct lsp_guards *guards);
 void lsp_guards_free(struct lsp_guards *guards);
 /* Off: every path is free again. */
 void lsp_guards_switch(struct lsp_guards *guards, bool on);

@@ -10,6 +10,7 @@
 #include "peer/download.h"
 #include "peer/events.h"
 #include "peer/games.h"
+#include "peer/guard.h"
 #include "peer/runtime_private.h"
 #include "peer/session.h"
 #include "task/operation.h"
@@ -61,6 +62,7 @@ static int begin_stop(void *argument, struct lsp_error *err)
 	lsp_timer_done(&peer->tick);
 	lsp_timer_done(&peer->swarm_timer);
 	lsp_timer_done(&runtime->liveness_timer);
+	lsp_guards_stop(peer->guards);
 	return 0;
 }
 
