@@ -89,7 +89,7 @@ static void on_metadata(struct lsp_torrent_engine *engine, struct lsp_torrent *t
 		lsp_torrent_take_source(engine, torrent, source);
 		shim->source_free(source);
 	}
-	if (r == 0 && torrent->fresh_selection && torrent->record.root)
+	if (r == 0)
 		r = shim->set_root(engine->shim, torrent->number, torrent->record.root, &err);
 	if (r == 0 && torrent->fresh_selection)
 		r = lsp_torrent_apply_selection(engine, torrent, &err);
@@ -105,7 +105,9 @@ static void on_finished(struct lsp_torrent_engine *engine, struct lsp_torrent *t
 {
 	lsp_torrent_refresh(engine, torrent);
 	lsp_report_flush(engine, torrent);
-	bool is_done = torrent->status.flags & LSP_SHIM_FINISHED;
+	/* Where nothing is wanted (yet) the library calls that finished. */
+	bool is_done = (torrent->status.flags & LSP_SHIM_FINISHED) && torrent->status.wanted > 0 &&
+		       !torrent->fresh_selection;
 	if (torrent->record.completed || torrent->removing || !is_done)
 		return;
 	json_t *now = json_integer((json_int_t)(lsp_wall(engine->clock) / LSP_SECOND));
@@ -194,6 +196,11 @@ static void about_torrent(struct lsp_torrent_engine *engine, struct lsp_torrent 
 		lsp_session_save(engine, torrent);
 		break;
 	case LSP_SHIM_ALERT_STATE:
+		/* It may be over already, and still was. */
+		torrent->status.state = (uint32_t)alert->number;
+		lsp_report_state(engine, torrent);
+		lsp_torrent_refresh(engine, torrent);
+		break;
 	case LSP_SHIM_ALERT_CHECKED:
 	case LSP_SHIM_ALERT_RESUMED:
 		lsp_torrent_refresh(engine, torrent);

@@ -424,6 +424,8 @@ static int add_fixed(struct reader *reader)
 	add_number(reader, "stop_tracker_timeout", 1);
 	/* Two peers behind one address are the rule in a hall, not an attack. */
 	add_switch(reader, "allow_multiple_connections_per_ip", true);
+	/* One that was let go, since nobody wanted anything, is soon asked again. */
+	add_number(reader, "min_reconnect_time", 5);
 	add_number(reader, "active_tracker_limit", -1);
 	add_number(reader, "active_lsd_limit", 600);
 	add_number(reader, "active_dht_limit", 600);

@@ -356,7 +356,7 @@ struct lsp_shim_functions {
 		void *argument, struct lsp_error *err);
 	int (*set_queue_position)(
 		struct lsp_shim *shim, uint64_t torrent, int32_t position, struct lsp_error *err);
-	/* Renames the top folder on disk, before anything was written there. waits */
+	/* Renames the top folder on disk; NULL: to what the metadata say. waits */
 	int (*set_root)(
 		struct lsp_shim *shim, uint64_t torrent, const char *root, struct lsp_error *err);
 	int (*set_trackers)(struct lsp_shim *shim, uint64_t torrent,

@@ -88,10 +88,11 @@ void on_status(translation &t, lt::state_update_alert const &alert)
 	lsp_shim_status status;
 	std::string error;
 	for (lt::torrent_status const &from : alert.status) {
-		t.out.torrent = number_of(from.handle.userdata());
-		if (!t.out.torrent)
+		auto *torrent = from.handle.userdata().get<shim_torrent>();
+		if (!torrent || alert.timestamp() < torrent->asked)
 			continue;
-		status_of(from, t.out.torrent, error, status);
+		t.out.torrent = torrent->number;
+		status_of(from, *torrent, error, status);
 		t.out.status = &status;
 		t.send(LSP_SHIM_ALERT_STATUS);
 	}

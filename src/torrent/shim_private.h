@@ -7,10 +7,12 @@
 #include <libtorrent/alert.hpp>
 #include <libtorrent/error_code.hpp>
 #include <libtorrent/session.hpp>
+#include <libtorrent/time.hpp>
 #include <libtorrent/torrent_handle.hpp>
 #include <libtorrent/torrent_info.hpp>
 #include <libtorrent/torrent_status.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -26,6 +28,23 @@ namespace lt = libtorrent;
 struct shim_torrent {
 	std::uint64_t number;
 	lt::torrent_handle handle; /* valid once ADDED came */
+	/*
+	 * Payload of all time. The library's own sum lags by up to a second, and its count for this
+	 * session begins anew whenever the torrent is resumed: so it is summed here.
+	 */
+	struct payload {
+		std::int64_t restored = 0, before = 0, last = 0;
+
+		std::int64_t sum(std::int64_t session, std::int64_t all_time)
+		{
+			if (session < last)
+				before += last;
+			last = session;
+			return std::max(before + session, all_time);
+		}
+	} downloaded, uploaded;
+	/* When it was last asked for its status: an alert from before that is old news. */
+	lt::time_point asked;
 };
 
 struct lsp_shim {
@@ -39,6 +58,7 @@ struct lsp_shim {
 struct lsp_shim_source {
 	lt::add_torrent_params params;
 	std::string file_path;
+	mutable std::string name;
 	bool restored = false; /* from resume data */
 };
 
@@ -79,10 +99,17 @@ template <class Function> int guard(lsp_error *err, char const *what, Function f
 std::string hash_key(lt::info_hash_t const &hashes);
 lt::tcp::endpoint endpoint_of(char const *text);
 std::string text_of(lt::tcp::endpoint const &endpoint);
-void status_of(lt::torrent_status const &from, std::uint64_t number, std::string &error,
+void status_of(lt::torrent_status const &from, shim_torrent &torrent, std::string &error,
 	lsp_shim_status &to);
-/* `root` in place of the top folder, for every file that is one. */
-std::map<lt::file_index_t, std::string> renamed(lt::file_storage const &files, char const *root);
+/*
+ * Where files go that do not go where the library would put them: with `root`, below that folder;
+ * without (NULL), the one file of a torrent whose name is a folder's and not the file's, which the
+ * library would put beside that folder.
+ */
+std::map<lt::file_index_t, std::string> renamed(lt::torrent_info const &ti, char const *root);
+/* The name in the info dictionary. */
+std::string name_of(lt::torrent_info const &ti);
+bool is_single_file(lt::torrent_info const &ti);
 
 /* shim_source.cc, shim_torrent.cc and shim_alert.cc fill their part of the table. */
 void fill_sources(lsp_shim_functions &table);

@@ -42,21 +42,21 @@ static std::uint32_t status_flags(lt::torrent_status const &from)
 	       (from.moving_storage ? LSP_SHIM_MOVING : 0);
 }
 
-void status_of(lt::torrent_status const &from, std::uint64_t number, std::string &error,
+void status_of(lt::torrent_status const &from, shim_torrent &torrent, std::string &error,
 	lsp_shim_status &to)
 {
 	to = {};
 	error = from.errc ? from.errc.message() : std::string();
-	to.torrent = number;
+	to.torrent = torrent.number;
 	to.state = state_of(from.state);
 	to.flags = status_flags(from);
 	to.done = from.total_wanted_done;
 	to.wanted = from.total_wanted;
 	to.size = from.total;
-	to.downloaded = from.all_time_download;
-	to.uploaded = from.all_time_upload;
-	to.session_downloaded = from.total_payload_download;
-	to.session_uploaded = from.total_payload_upload;
+	to.downloaded = torrent.downloaded.sum(from.total_payload_download, from.all_time_download);
+	to.uploaded = torrent.uploaded.sum(from.total_payload_upload, from.all_time_upload);
+	to.session_downloaded = to.downloaded - torrent.downloaded.restored;
+	to.session_uploaded = to.uploaded - torrent.uploaded.restored;
 	to.added = from.added_time;
 	to.completed = from.completed_time;
 	to.finished_seconds = lt::total_seconds(from.finished_duration);
@@ -207,9 +207,11 @@ int status(lsp_shim *shim, std::uint64_t number, void (*each)(void *, lsp_shim_s
 		lt::torrent_status const from = handle.status(
 			lt::torrent_handle::query_name | lt::torrent_handle::query_save_path |
 			lt::torrent_handle::query_accurate_download_counters);
+		shim_torrent &torrent = *shim->torrents[number];
+		torrent.asked = lt::clock_type::now();
 		std::string error;
 		lsp_shim_status to;
-		status_of(from, number, error, to);
+		status_of(from, torrent, error, to);
 		int const download = handle.download_limit(), upload = handle.upload_limit();
 		to.max_download = download > 0 ? download : 0;
 		to.max_upload = upload > 0 ? upload : 0;

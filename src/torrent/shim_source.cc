@@ -1,27 +1,67 @@
 /* What a torrent is made of, before it is one: parsed and asked, without a session. */
 #include "torrent/shim_private.h"
 
-#include <libtorrent/hex.hpp>
+#include <libtorrent/bencode.hpp>
+#include <libtorrent/entry.hpp>
 #include <libtorrent/load_torrent.hpp>
 #include <libtorrent/magnet_uri.hpp>
 #include <libtorrent/read_resume_data.hpp>
-#include <libtorrent/write_resume_data.hpp>
 
 #include <cstring>
+#include <iterator>
 
 namespace shim
 {
 
-std::map<lt::file_index_t, std::string> renamed(lt::file_storage const &files, char const *root)
+std::string name_of(lt::torrent_info const &ti)
+{
+	lt::bdecode_node const name = ti.info("name");
+	return name && name.type() == lt::bdecode_node::string_t ? std::string(name.string_value())
+								 : ti.name();
+}
+
+namespace
+{
+
+/* The path of the only file there is (padding apart), if it has no folder; else nothing. */
+std::string bare_file(lt::torrent_info const &ti)
+{
+	std::string path;
+	int count = 0;
+	for (auto const i : ti.orig_files().file_range()) {
+		if (ti.orig_files().pad_file_at(i))
+			continue;
+		path = ti.orig_files().file_path(i);
+		count++;
+	}
+	return count == 1 && path.find('/') == std::string::npos ? path : std::string();
+}
+
+} // namespace
+
+/* A v2 torrent of one file is one without a folder only if both have the same name (BEP 52). */
+bool is_single_file(lt::torrent_info const &ti)
+{
+	std::string const path = bare_file(ti);
+	return !path.empty() && (ti.v1() || path == name_of(ti));
+}
+
+std::map<lt::file_index_t, std::string> renamed(lt::torrent_info const &ti, char const *root)
 {
 	std::map<lt::file_index_t, std::string> result;
+	lt::file_storage const &files = ti.orig_files();
+	std::string folder = root ? root : "";
+	if (!root && !bare_file(ti).empty() && !is_single_file(ti))
+		folder = name_of(ti);
+	if (folder.empty() || folder.find('/') != std::string::npos || folder == "." ||
+		folder == "..")
+		return result;
 	for (auto const i : files.file_range()) {
 		if (files.pad_file_at(i))
 			continue;
 		std::string const path = files.file_path(i);
 		std::size_t const slash = path.find('/');
-		result[i] = std::string(root) +
-			    (slash == std::string::npos ? "/" + path : path.substr(slash));
+		result[i] = folder + (slash == std::string::npos ? "/" + path : path.substr(slash));
 	}
 	return result;
 }
@@ -112,13 +152,12 @@ void source_info(lsp_shim_source const *source, lsp_shim_info *ret_info)
 		info.flags |= LSP_SHIM_HAS_METADATA;
 		if (params.ti->priv())
 			info.flags |= LSP_SHIM_PRIVATE;
-		if (params.ti->num_files() == 1 &&
-			params.ti->orig_files().file_path(lt::file_index_t(0)).find('/') ==
-				std::string::npos)
+		if (is_single_file(*params.ti))
 			info.flags |= LSP_SHIM_SINGLE_FILE;
 		if (has_layers(*params.ti))
 			info.flags |= LSP_SHIM_HAS_LAYERS;
-		info.name = params.ti->name().c_str();
+		source->name = name_of(*params.ti);
+		info.name = source->name.c_str();
 		info.size = content_size(params.ti->files());
 		info.piece_length = std::uint64_t(params.ti->piece_length());
 		info.pieces = std::uint32_t(params.ti->num_pieces());
@@ -203,13 +242,54 @@ int source_piece(lsp_shim_source *source, std::uint32_t piece,
 	});
 }
 
+/* The hashes of each file's pieces, which are outside the info dictionary. */
+lt::entry layers_of(lt::torrent_info const &ti)
+{
+	lt::entry layers(lt::entry::dictionary_t);
+	lt::file_storage const &files = ti.orig_files();
+	for (auto const i : files.file_range()) {
+		if (files.pad_file_at(i) || files.file_size(i) <= files.piece_length())
+			continue;
+		lt::span<char const> const layer = ti.piece_layer(i);
+		layers.dict()[files.root(i).to_string()] =
+			std::string(layer.data(), std::size_t(layer.size()));
+	}
+	return layers;
+}
+
+void put_trackers(lt::entry &torrent, lt::add_torrent_params const &params)
+{
+	std::map<int, lt::entry::list_type> tiers;
+	for (std::size_t i = 0; i < params.trackers.size(); i++)
+		tiers[i < params.tracker_tiers.size() ? params.tracker_tiers[i] : 0].emplace_back(
+			params.trackers[i]);
+	if (tiers.empty())
+		return;
+	torrent["announce"] = params.trackers.front();
+	for (auto const &tier : tiers)
+		torrent["announce-list"].list().emplace_back(tier.second);
+}
+
 int source_metainfo(
 	lsp_shim_source *source, lsp_shim_take_bytes take, void *argument, lsp_error *err)
 {
 	return guard(err, "the .torrent cannot be made", [&] {
-		if (!source->params.ti)
+		auto const &ti = source->params.ti;
+		/* Of a torrent that came by a magnet link the layers come with the pieces. */
+		if (!ti || (ti->v2() && !has_layers(*ti)))
 			return;
-		std::vector<char> const bytes = lt::write_torrent_file_buf(source->params, {});
+		lt::entry torrent(lt::entry::dictionary_t);
+		lt::span<char const> const info = ti->info_section();
+		torrent["info"].preformatted().assign(info.begin(), info.end());
+		if (ti->v2())
+			torrent["piece layers"] = layers_of(*ti);
+		put_trackers(torrent, source->params);
+		for (std::string const &url : source->params.url_seeds)
+			torrent["url-list"].list().emplace_back(url);
+		if (!ti->comment().empty())
+			torrent["comment"] = ti->comment();
+		std::vector<char> bytes;
+		lt::bencode(std::back_inserter(bytes), torrent);
 		take(argument, bytes.data(), bytes.size());
 	});
 }

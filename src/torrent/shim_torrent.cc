@@ -127,8 +127,8 @@ void set_params(lt::add_torrent_params &params, lsp_shim_add const &add)
 		params.name = add.name;
 	params.storage_mode =
 		add.flags & LSP_SHIM_ALLOCATE ? lt::storage_mode_allocate : lt::storage_mode_sparse;
-	if (add.root && params.ti && params.renamed_files.empty())
-		params.renamed_files = renamed(params.ti->files(), add.root);
+	if (params.ti && params.renamed_files.empty())
+		params.renamed_files = renamed(*params.ti, add.root);
 	if (add.priorities)
 		params.file_priorities = priorities_of(add.priorities, add.priority_count);
 	set_texts(params, add);
@@ -153,6 +153,13 @@ int add(lsp_shim *shim, lsp_shim_source *source, lsp_shim_add const *options, ls
 		set_params(owned->params, *options);
 		auto torrent = std::make_unique<shim_torrent>();
 		torrent->number = options->torrent;
+		auto restored = [](std::int64_t sum) {
+			shim_torrent::payload payload;
+			payload.restored = payload.before = sum;
+			return payload;
+		};
+		torrent->downloaded = restored(owned->params.total_downloaded);
+		torrent->uploaded = restored(owned->params.total_uploaded);
 		if (!owned->restored)
 			owned->params.flags |= lt::torrent_flags::need_save_resume;
 		owned->params.userdata = lt::client_data_t(torrent.get());
@@ -252,7 +259,7 @@ int set_root(lsp_shim *shim, std::uint64_t number, char const *root, lsp_error *
 		auto const ti = handle.torrent_file();
 		if (!ti)
 			throw failure(LSP_E_NOT_FOUND, "the metadata is missing");
-		for (auto const &[index, path] : renamed(ti->files(), root))
+		for (auto const &[index, path] : renamed(*ti, root))
 			handle.rename_file(index, path);
 	});
 }

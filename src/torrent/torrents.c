@@ -47,7 +47,7 @@ int lsp_torrent_new(struct lsp_torrent_engine *engine, struct lsp_record *record
 	torrent->record = *record;
 	memset(record, 0, sizeof *record);
 	lsp_torrent_take_source(engine, torrent, source);
-	torrent->state = LSP_TORRENT_CHECKING;
+	torrent->state = LSP_TORRENT_QUEUED;
 	torrent->status.error = torrent->error;
 	HASH_ADD(by_number, engine->by_number, number, sizeof torrent->number, torrent);
 	HASH_ADD_KEYPTR(

@@ -23,8 +23,10 @@ static enum lsp_torrent_state running_state(uint32_t state)
 		return LSP_TORRENT_COMPLETED;
 	case LSP_SHIM_STATE_SEEDING:
 		return LSP_TORRENT_SEEDING;
-	default:
+	case LSP_SHIM_STATE_CHECKING:
 		return LSP_TORRENT_CHECKING;
+	default: /* its resume data are looked at, which reads no file */
+		return LSP_TORRENT_QUEUED;
 	}
 }
 

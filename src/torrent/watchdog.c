@@ -24,7 +24,8 @@ enum lsp_watchdog_verdict lsp_watchdog_look(
 		return LSP_WATCHDOG_SAME;
 	double seconds = (double)span / 1e9;
 	double passed = (double)(total - watchdog->first);
-	double allowed = (double)watchdog->cap * seconds * 1.1 + LSP_WATCHDOG_BURST;
+	double most = seconds + LSP_WATCHDOG_BURST / 1e9;
+	double allowed = (double)watchdog->cap * most * 1.1 + LSP_WATCHDOG_BLOCKS;
 	bool was_stale = watchdog->stale;
 	watchdog->stale = passed > allowed;
 	watchdog->first = total;

@@ -4,7 +4,8 @@
  * libtorrent takes a limit without a word and may not keep it (peers of a local network used to
  * escape it), so two things are looked at: what the settings read back, and what really passed. A
  * struct watches one cap in one direction. After a change there are two seconds of grace; then
- * payload is compared with the cap over windows of two seconds, with a tenth and a burst on top.
+ * payload is compared with the cap over windows of six seconds. libtorrent hands a fast peer up to
+ * two seconds' worth at once, so that much more may fall into a window, and a tenth on top.
  *
  * Pure: the caller gives time and counts. One owner.
  */
@@ -16,8 +17,9 @@
 #include <stdint.h>
 
 #define LSP_WATCHDOG_GRACE (2 * LSP_SECOND)
-#define LSP_WATCHDOG_WINDOW (2 * LSP_SECOND)
-#define LSP_WATCHDOG_BURST (256 * 1024) /* bytes */
+#define LSP_WATCHDOG_WINDOW (6 * LSP_SECOND)
+#define LSP_WATCHDOG_BURST (2 * LSP_SECOND)
+#define LSP_WATCHDOG_BLOCKS (256 * 1024) /* bytes: requests that were on their way */
 
 struct lsp_watchdog {
 	uint64_t cap; /* bytes a second; 0: none */

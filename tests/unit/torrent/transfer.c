@@ -1,73 +1,11 @@
-/* Real sessions, on loopback. */
-#include "rig.h"
+/* Real engines, on loopback: what is transferred, and what is done with torrents. */
+#include "pair.h"
 
 #include "base/fs.h"
 #include "base/text.h"
+#include "content/hasher.h"
 
 #include <unistd.h>
-
-/* One that has the files, and one that wants them. */
-struct pair {
-	struct rig seed, leech;
-	char content[160], target[160]; /* folders */
-	char address[64];               /* of the seed */
-};
-
-static void pair_init(struct pair *pair)
-{
-	rig_init(&pair->seed, &(struct rig_options){0});
-	rig_init(&pair->leech, &(struct rig_options){0});
-	snprintf(pair->content, sizeof pair->content, "%s/games", pair->seed.folder);
-	snprintf(pair->target, sizeof pair->target, "%s/downloads", pair->leech.folder);
-}
-
-static void pair_done(struct pair *pair)
-{
-	rig_done(&pair->leech);
-	rig_done(&pair->seed);
-}
-
-/* Creates a torrent of content/doom, seeds it in place; its bytes and its id. */
-static struct lsp_buffer seed_doom(struct pair *pair, bool hybrid, char id[65])
-{
-	char path[200];
-	snprintf(path, sizeof path, "%s/doom", pair->content);
-	struct lsp_torrent_call create = {.command = LSP_TORRENT_CREATE,
-		.arguments = json_pack("{s:s, s:b}", "path", path, "hybrid", hybrid)};
-	struct rig_answer answer;
-	rig_call_full(&pair->seed, &create, &answer);
-	if (answer.result < 0)
-		fail_msg("create: %s", answer.error.message);
-	struct lsp_buffer metainfo = {0};
-	assert_ok(lsp_buffer_append(&metainfo, answer.bytes.data, answer.bytes.size, ERR));
-	struct lsp_torrent_call add = {.command = LSP_TORRENT_ADD,
-		.arguments = json_pack("{s:s, s:s}", "save_path", pair->content, "have", "all"),
-		.metainfo = answer.bytes};
-	json_decref(answer.value);
-	rig_call_full(&pair->seed, &add, &answer);
-	if (answer.result < 0)
-		fail_msg("add: %s", answer.error.message);
-	snprintf(id, 65, "%s", json_string_value(json_object_get(answer.value, "id")));
-	rig_answer_done(&answer);
-	json_decref(rig_await(&pair->seed, "torrent_state", "state", "seeding", 1));
-	rig_listen_address(&pair->seed, pair->address);
-	return metainfo;
-}
-
-static json_t *leech(struct pair *pair, struct lsp_buffer metainfo, json_t *more)
-{
-	json_t *arguments =
-		json_pack("{s:s, s:[s]}", "save_path", pair->target, "peers", pair->address);
-	json_object_update(arguments, more);
-	json_decref(more);
-	struct lsp_torrent_call add = {
-		.command = LSP_TORRENT_ADD, .arguments = arguments, .metainfo = metainfo};
-	struct rig_answer answer;
-	rig_call_full(&pair->leech, &add, &answer);
-	if (answer.result < 0)
-		fail_msg("add: %s", answer.error.message);
-	return answer.value;
-}
 
 static void two_sessions_transfer_a_torrent(void **state)
 {
@@ -94,6 +32,251 @@ static void two_sessions_transfer_a_torrent(void **state)
 	}
 }
 
+/* Is there such a file? */
+static bool there(const char *folder, const char *path)
+{
+	_cleanup_free_ char *whole = lsp_text_format("%s/%s", folder, path);
+	return access(whole, F_OK) == 0;
+}
+
+static void a_magnet_link_brings_only_what_is_selected_from_the_first_byte_on(void **state)
+{
+	struct pair pair;
+	char id[65];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 2000000, 1);
+	rig_file(pair.content, "doom/base/music.ogg", 1500000, 2);
+	rig_file(pair.content, "doom/visit us.url", 100, 3);
+	struct lsp_buffer metainfo = seed_doom(&pair, false, id);
+	lsp_buffer_done(&metainfo);
+	json_decref(leech_magnet(&pair, id,
+		json_pack("{s:[s], s:b, s:s}", "exclude", "*.ogg", "skip_fluff", true, "root",
+			"files")));
+	json_decref(rig_await(&pair.leech, "torrent_metadata", "torrent", id, 1));
+	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
+	assert_true(there(pair.target, "files/base/maps.pak"));
+	assert_false(there(pair.target, "files/base/music.ogg"));
+	assert_false(there(pair.target, "files/visit us.url"));
+	assert_false(there(pair.target, "doom"));
+	/* v2 pieces belong to one file: not a block of the others came. */
+	assert_in_range(rig_number(&pair.leech, id, "downloaded"), 2000000, 2000000 + 16384);
+	/* Then more is wanted. */
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_SELECT,
+		json_pack("{s:s, s:n, s:{s:s}}", "torrent", id, "exclude", "priorities",
+			"base/music.ogg", "high")));
+	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 2));
+	assert_true(there(pair.target, "files/base/music.ogg"));
+	json_t *files = rig_ask(&pair.leech, LSP_TORRENT_FILES, json_pack("{s:s}", "torrent", id));
+	json_t *list = json_object_get(files, "files");
+	assert_int_equal(json_array_size(list), 3);
+	for (size_t i = 0; i < 3; i++) {
+		json_t *file = json_array_get(list, i);
+		bool fluff = strstr(json_string_value(json_object_get(file, "path")), "visit");
+		assert_int_equal(json_integer_value(json_object_get(file, "done")),
+			fluff ? 0 : json_integer_value(json_object_get(file, "size")));
+		if (fluff)
+			assert_string_equal(
+				json_string_value(json_object_get(file, "priority")), "skip");
+	}
+	json_decref(files);
+	pair_done(&pair);
+}
+
+static void pieces_that_are_here_already_are_not_fetched_again(void **state)
+{
+	struct pair pair;
+	char id[65];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 4 << 20, 1);
+	struct lsp_buffer metainfo = seed_doom(&pair, false, id);
+	/* The first half of the file, as another engine left it: 16 of 32 pieces of 128 KiB. */
+	rig_file(pair.target, "doom/base/maps.pak", 2 << 20, 1);
+	_cleanup_free_ char *path = lsp_text_format("%s/doom/base/maps.pak", pair.target);
+	assert_int_equal(truncate(path, 4 << 20), 0);
+	json_t *arguments = json_pack("{s:s, s:[s], s:s}", "save_path", pair.target, "peers",
+		pair.address, "have", "bitmap");
+	struct lsp_torrent_call add = {
+		.command = LSP_TORRENT_ADD, .arguments = arguments, .metainfo = metainfo};
+	assert_ok(lsp_bitmap_init(&add.have, 32, ERR));
+	for (size_t i = 0; i < 16; i++)
+		lsp_bitmap_set(&add.have, i);
+	struct rig_answer answer;
+	rig_call_full(&pair.leech, &add, &answer);
+	assert_int_equal(answer.result, 0);
+	rig_answer_done(&answer);
+	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
+	assert_true(rig_same_file(pair.content, pair.target, "doom/base/maps.pak"));
+	assert_int_equal(rig_number(&pair.leech, id, "downloaded"), 2 << 20);
+	assert_int_equal(rig_count(&pair.leech, "torrent_state", "state", "checking"), 0);
+	struct lsp_torrent_call have = {
+		.command = LSP_TORRENT_HAVE, .arguments = json_pack("{s:s}", "torrent", id)};
+	rig_call_full(&pair.leech, &have, &answer);
+	assert_int_equal(answer.result, 0);
+	assert_int_equal(json_integer_value(json_object_get(answer.value, "have")), 32);
+	assert_int_equal(answer.bytes.size, 4);
+	assert_memory_equal(answer.bytes.data, "\xff\xff\xff\xff", 4);
+	rig_answer_done(&answer);
+	pair_done(&pair);
+}
+
+static void a_library_game_is_seeded_in_place_under_its_content_id(void **state)
+{
+	struct pair pair;
+	struct lsp_hashed hashed = {0};
+	struct lsp_hasher_options options = {0};
+	char id[65];
+	int fd = -1;
+	pair_init(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 1000001, 1);
+	rig_file(pair.content, "doom/version.ini", 9, 2);
+	_cleanup_free_ char *path = lsp_text_format("%s/doom", pair.content);
+	assert_ok(lsp_fs_open_dir(path, &fd, ERR));
+	assert_ok(lsp_hasher_run(fd, "doom", &options, NULL, &hashed, ERR));
+	close(fd);
+	lsp_hash_to_hex(&hashed.manifest->content_id, id);
+	struct lsp_torrent_call add = {.command = LSP_TORRENT_ADD,
+		.arguments = json_pack("{s:s, s:s, s:b, s:s}", "save_path", pair.content, "have",
+			"all", "transient", true, "game", "doom"),
+		.manifest = lsp_manifest_ref(hashed.manifest)};
+	struct rig_answer answer;
+	rig_call_full(&pair.seed, &add, &answer);
+	assert_int_equal(answer.result, 0);
+	assert_string_equal(json_string_value(json_object_get(answer.value, "id")), id);
+	assert_string_equal(json_string_value(json_object_get(answer.value, "game")), "doom");
+	rig_answer_done(&answer);
+	rig_listen_address(&pair.seed, pair.address);
+	json_decref(leech_magnet(&pair, id, json_object()));
+	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
+	assert_true(rig_same_file(pair.content, pair.target, "doom/base/maps.pak"));
+	/* Nothing was checked, nothing is stored, and it is no download that was completed. */
+	assert_int_equal(rig_count(&pair.seed, "torrent_state", "state", "checking"), 0);
+	assert_int_equal(rig_count(&pair.seed, "torrent_completed", NULL, NULL), 0);
+	_cleanup_free_ char *stored = lsp_text_format("%s.meta.json", id);
+	assert_false(there(pair.seed.resume, stored));
+	/* And a .torrent of it, made without a hash, is the same torrent. */
+	struct lsp_torrent_call create = {
+		.command = LSP_TORRENT_CREATE, .manifest = lsp_manifest_ref(hashed.manifest)};
+	rig_call_full(&pair.seed, &create, &answer);
+	assert_int_equal(answer.result, 0);
+	assert_string_equal(json_string_value(json_object_get(answer.value, "info_hash_v2")), id);
+	rig_answer_done(&answer);
+	lsp_hashed_done(&hashed);
+	pair_done(&pair);
+}
+
+static void remove_waits_until_the_files_are_gone(void **state)
+{
+	struct pair pair;
+	char id[65];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 300000, 1);
+	json_decref(leech(&pair, seed_doom(&pair, false, id), json_object()));
+	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
+	/* Without its data. */
+	json_decref(rig_ask(&pair.seed, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", id)));
+	assert_true(there(pair.content, "doom/base/maps.pak"));
+	/* And with them. A prefix is a name. */
+	id[10] = '\0';
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_REMOVE,
+		json_pack("{s:s, s:b}", "torrent", id, "data", true)));
+	assert_false(there(pair.target, "doom/base/maps.pak"));
+	json_decref(rig_await(&pair.leech, "torrent_removed", NULL, NULL, 1));
+	rig_refuse(&pair.leech, LSP_TORRENT_PAUSE, json_pack("{s:s}", "torrent", id),
+		LSP_E_NOT_FOUND, NULL);
+	json_t *list = rig_ask(&pair.leech, LSP_TORRENT_LIST, NULL);
+	assert_int_equal(json_array_size(json_object_get(list, "torrents")), 0);
+	json_decref(list);
+	pair_done(&pair);
+}
+
+static void pause_resume_and_move_end_when_they_are_done(void **state)
+{
+	struct pair pair;
+	char id[65];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 300000, 1);
+	json_decref(leech(&pair, seed_doom(&pair, false, id), json_pack("{s:b}", "paused", true)));
+	json_t *status = rig_ask(&pair.leech, LSP_TORRENT_PAUSE, json_pack("{s:s}", "torrent", id));
+	assert_string_equal(json_string_value(json_object_get(status, "state")), "paused");
+	json_decref(status);
+	assert_int_equal(rig_number(&pair.leech, id, "done"), 0);
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_RESUME, json_pack("{s:s}", "torrent", id)));
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_ADD_PEERS,
+		json_pack("{s:s, s:[s]}", "torrent", id, "peers", pair.address)));
+	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
+	_cleanup_free_ char *elsewhere = lsp_text_format("%s/elsewhere", pair.leech.folder);
+	status = rig_ask(&pair.leech, LSP_TORRENT_MOVE,
+		json_pack("{s:s, s:s}", "torrent", id, "save_path", elsewhere));
+	assert_string_equal(json_string_value(json_object_get(status, "save_path")), elsewhere);
+	json_decref(status);
+	assert_true(rig_same_file(pair.content, elsewhere, "doom/base/maps.pak"));
+	assert_false(there(pair.target, "doom/base/maps.pak"));
+	status = rig_ask(&pair.leech, LSP_TORRENT_PAUSE, json_pack("{s:s}", "torrent", id));
+	assert_string_equal(json_string_value(json_object_get(status, "state")), "paused");
+	json_decref(status);
+	pair_done(&pair);
+}
+
+static void seeding_ends_by_itself_at_its_ratio(void **state)
+{
+	struct pair pair;
+	char id[65];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 3000000, 1);
+	struct lsp_buffer metainfo = seed_doom(&pair, false, id);
+	json_decref(rig_ask(&pair.seed, LSP_TORRENT_OPTIONS,
+		json_pack("{s:s, s:f}", "torrent", id, "seed_ratio", 0.9)));
+	json_decref(leech(&pair, metainfo, json_object()));
+	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
+	json_decref(rig_await(&pair.seed, "torrent_state", "state", "completed", 1));
+	/* Who resumes it wants it to go on. */
+	json_t *status = rig_ask(&pair.seed, LSP_TORRENT_RESUME, json_pack("{s:s}", "torrent", id));
+	assert_string_equal(json_string_value(json_object_get(status, "state")), "seeding");
+	json_decref(status);
+	/* And one that shall go when it has seeded enough goes. */
+	json_decref(rig_ask(&pair.seed, LSP_TORRENT_OPTIONS,
+		json_pack(
+			"{s:s, s:f, s:b}", "torrent", id, "seed_ratio", 0.9, "seed_remove", true)));
+	json_decref(rig_await(&pair.seed, "torrent_removed", "torrent", id, 1));
+	assert_true(there(pair.content, "doom/base/maps.pak"));
+	pair_done(&pair);
+}
+
+static void trackers_web_seeds_and_peers_can_be_asked_and_changed(void **state)
+{
+	struct pair pair;
+	char id[65];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 300000, 1);
+	json_decref(leech(&pair, seed_doom(&pair, false, id),
+		json_pack("{s:[s]}", "trackers", "http://127.0.0.1:9/announce")));
+	json_decref(rig_await(&pair.leech, "torrent_tracker", "status", "error", 1));
+	json_t *value = rig_ask(&pair.leech, LSP_TORRENT_TRACKERS,
+		json_pack("{s:s, s:[s], s:[s]}", "torrent", id, "add", "http://127.0.0.1:9/other",
+			"remove", "http://127.0.0.1:9/announce"));
+	json_t *trackers = json_object_get(value, "trackers");
+	assert_int_equal(json_array_size(trackers), 1);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(trackers, 0), "url")),
+		"http://127.0.0.1:9/other");
+	json_decref(value);
+	assert_true(lsp_torrent_health(pair.leech.engine) & (1u << LSP_TORRENT_HEALTH_TRACKER));
+	value = rig_ask(&pair.leech, LSP_TORRENT_WEB_SEEDS,
+		json_pack("{s:s, s:[s]}", "torrent", id, "add", "http://127.0.0.1:9/files/"));
+	assert_int_equal(json_array_size(json_object_get(value, "web_seeds")), 1);
+	json_decref(value);
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_PEERS, json_pack("{s:s}", "torrent", id)));
+	json_decref(
+		rig_ask(&pair.leech, LSP_TORRENT_REANNOUNCE, json_pack("{s:s}", "torrent", id)));
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_DEADLINE,
+		json_pack("{s:s, s:i, s:i}", "torrent", id, "piece", 0, "milliseconds", 100)));
+	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_RECHECK, json_pack("{s:s}", "torrent", id)));
+	json_decref(rig_await(&pair.leech, "torrent_state", "state", "checking", 1));
+	json_decref(rig_await(&pair.leech, "torrent_state", "state", "seeding", 2));
+	assert_int_equal(rig_count(&pair.leech, "torrent_completed", NULL, NULL), 1);
+	pair_done(&pair);
+}
+
 int main(void)
 {
 	if (!lsp_torrent_is_supported()) {
@@ -102,6 +285,13 @@ int main(void)
 	}
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_sessions_transfer_a_torrent),
+		cmocka_unit_test(a_magnet_link_brings_only_what_is_selected_from_the_first_byte_on),
+		cmocka_unit_test(pieces_that_are_here_already_are_not_fetched_again),
+		cmocka_unit_test(a_library_game_is_seeded_in_place_under_its_content_id),
+		cmocka_unit_test(remove_waits_until_the_files_are_gone),
+		cmocka_unit_test(pause_resume_and_move_end_when_they_are_done),
+		cmocka_unit_test(seeding_ends_by_itself_at_its_ratio),
+		cmocka_unit_test(trackers_web_seeds_and_peers_can_be_asked_and_changed),
 	};
 	return cmocka_run_group_tests_name("torrent transfer", tests, NULL, NULL);
 }

@@ -1,0 +1,263 @@
+/* Real engines that end, or are killed, and come back. */
+#include "pair.h"
+
+#include "base/fs.h"
+#include "base/text.h"
+#include "task/child.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+static struct lsp_torrent_call add_call(
+	const struct pair *pair, struct lsp_buffer metainfo, json_t *arguments)
+{
+	json_object_set_new(arguments, "save_path", json_string(pair->target));
+	return (struct lsp_torrent_call){
+		.command = LSP_TORRENT_ADD, .arguments = arguments, .metainfo = metainfo};
+}
+
+/* The leech, anew on its folder. */
+static void leech_again(struct pair *pair)
+{
+	char folder[128];
+	snprintf(folder, sizeof folder, "%s", pair->leech.folder);
+	rig_stop(&pair->leech);
+	rig_init(&pair->leech, &(struct rig_options){.folder = folder});
+}
+
+static json_t *status_of(struct rig *rig, const char *id)
+{
+	json_t *list = rig_ask(rig, LSP_TORRENT_LIST, json_pack("{s:s}", "torrent", id));
+	json_t *status = json_incref(json_array_get(json_object_get(list, "torrents"), 0));
+	json_decref(list);
+	return status;
+}
+
+static void a_magnet_keeps_its_metadata_over_a_restart(void **state)
+{
+	struct pair pair;
+	char id[65];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 2000000, 1);
+	struct lsp_buffer metainfo = seed_doom(&pair, false, id);
+	lsp_buffer_done(&metainfo);
+	json_decref(leech_magnet(&pair, id,
+		json_pack("{s:s, s:s, s:[s], s:b, s:i}", "category", "fps", "game", "doom", "tags",
+			"lan", "sequential", true, "max_download", 123456)));
+	json_decref(rig_await(&pair.leech, "torrent_metadata", "torrent", id, 1));
+	/* Whoever could give them again is gone. */
+	rig_stop(&pair.seed);
+	leech_again(&pair);
+	json_decref(rig_await(&pair.leech, "torrent_added", "torrent", id, 1));
+	json_t *status = status_of(&pair.leech, id);
+	assert_true(json_is_true(json_object_get(status, "has_metadata")));
+	assert_string_equal(json_string_value(json_object_get(status, "name")), "doom");
+	assert_string_equal(json_string_value(json_object_get(status, "category")), "fps");
+	assert_string_equal(json_string_value(json_object_get(status, "game")), "doom");
+	assert_true(json_is_true(json_object_get(status, "sequential")));
+	assert_int_equal(json_integer_value(json_object_get(status, "max_download")), 123456);
+	assert_int_equal(json_integer_value(json_object_get(status, "size")), 2000000);
+	json_decref(status);
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_FILES, json_pack("{s:s}", "torrent", id)));
+	rig_done(&pair.leech);
+	rig_remove_tree(pair.seed.folder);
+}
+
+static void a_paused_one_stays_paused_and_a_removed_one_stays_gone(void **state)
+{
+	struct pair pair;
+	char doom[65], quake[65];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 300000, 1);
+	json_decref(
+		leech(&pair, seed_doom(&pair, false, doom), json_pack("{s:b}", "paused", true)));
+	json_t *added = rig_ask(&pair.leech, LSP_TORRENT_ADD,
+		json_pack("{s:s, s:s}", "save_path", pair.target, "magnet",
+			"magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&dn=quake"));
+	snprintf(quake, sizeof quake, "%s", json_string_value(json_object_get(added, "id")));
+	assert_string_equal(quake, "0123456789abcdef0123456789abcdef01234567");
+	json_decref(added);
+	rig_refuse(&pair.leech, LSP_TORRENT_ADD,
+		json_pack("{s:s, s:s}", "save_path", pair.target, "magnet",
+			"magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567"),
+		LSP_E_EXISTS, NULL);
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", quake)));
+	leech_again(&pair);
+	json_decref(rig_await(&pair.leech, "torrent_added", "torrent", doom, 1));
+	json_t *status = status_of(&pair.leech, doom);
+	assert_string_equal(json_string_value(json_object_get(status, "state")), "paused");
+	json_decref(status);
+	json_t *list = rig_ask(&pair.leech, LSP_TORRENT_LIST, NULL);
+	assert_int_equal(json_array_size(json_object_get(list, "torrents")), 1);
+	json_decref(list);
+	pair_done(&pair);
+}
+
+static void damage(struct rig *rig, const char *id, const char *suffix)
+{
+	_cleanup_free_ char *path = lsp_text_format("%s/%s%s", rig->resume, id, suffix);
+	assert_ok(lsp_fs_write_file(path, "d4:spam", 7, 0600, ERR));
+}
+
+static void damaged_files_of_the_store_hurt_nobody_but_themselves(void **state)
+{
+	struct pair pair;
+	char ids[4][65], doom[65];
+	static const char *const names[] = {"blob", "record", "half", "whole"};
+	pair_init(&pair);
+	rig_file(pair.content, "doom/a", 300000, 9);
+	struct lsp_buffer metainfo = seed_doom(&pair, false, doom);
+	lsp_buffer_done(&metainfo);
+	/* Four that are whole: seeds of their own. */
+	for (unsigned i = 0; i < 4; i++) {
+		_cleanup_free_ char *path = lsp_text_format("%s/%s", pair.target, names[i]);
+		rig_file(path, "data", 200000, i + 1);
+		struct lsp_torrent_call create = {.command = LSP_TORRENT_CREATE,
+			.arguments = json_pack("{s:s}", "path", path)};
+		struct rig_answer answer;
+		rig_call_full(&pair.leech, &create, &answer);
+		assert_int_equal(answer.result, 0);
+		json_decref(answer.value);
+		struct lsp_torrent_call add = add_call(
+			&pair, answer.bytes, json_pack("{s:s, s:[s]}", "have", "all", "tags", "t"));
+		rig_call_full(&pair.leech, &add, &answer);
+		assert_int_equal(answer.result, 0);
+		snprintf(ids[i], 65, "%s", json_string_value(json_object_get(answer.value, "id")));
+		rig_answer_done(&answer);
+	}
+	char folder[128];
+	snprintf(folder, sizeof folder, "%s", pair.leech.folder);
+	rig_stop(&pair.leech);
+	damage(&pair.leech, ids[0], ".fastresume");
+	damage(&pair.leech, ids[1], ".meta.json");
+	_cleanup_free_ char *half = lsp_text_format("%s/%s.fastresume", pair.leech.resume, ids[2]);
+	assert_int_equal(unlink(half), 0);
+	rig_init(&pair.leech, &(struct rig_options){.folder = folder});
+	for (unsigned i = 0; i < 4; i++)
+		json_decref(rig_await(&pair.leech, "torrent_added", "torrent", ids[i], 1));
+	/* Their data are found again: without resume data by a check. */
+	json_decref(rig_await(&pair.leech, "torrent_state", "state", "seeding", 4));
+	json_decref(rig_await(&pair.leech, "torrent_selection", "torrent", ids[1], 1));
+	json_decref(
+		rig_await(&pair.leech, "torrent_session_error", "component", "resume_store", 1));
+	struct lsp_torrent_counters counters;
+	lsp_torrent_counters(pair.leech.engine, &counters);
+	assert_int_equal(counters.quarantined, 2);
+	assert_int_equal(counters.restored, 4);
+	_cleanup_free_ char *aside =
+		lsp_text_format("%s/%s.fastresume.damaged", pair.leech.resume, ids[0]);
+	assert_int_equal(access(aside, F_OK), 0);
+	json_t *status = status_of(&pair.leech, ids[1]);
+	assert_true(json_is_null(json_object_get(status, "tags"))); /* its record is lost */
+	json_decref(status);
+	status = status_of(&pair.leech, ids[0]);
+	assert_int_equal(json_array_size(json_object_get(status, "tags")), 1);
+	json_decref(status);
+	pair_done(&pair);
+}
+
+/* ---- Killed ------------------------------------------------------------------------------ */
+
+/* The child: an engine on `folder`, until it is killed. Each line says what is saved. */
+static _Noreturn void child_main(const char *folder)
+{
+	struct rig rig;
+	rig_init(&rig, &(struct rig_options){.folder = folder, .save_interval = LSP_SECOND});
+	json_decref(rig_await(&rig, "torrent_added", NULL, NULL, 1));
+	printf("up\n");
+	fflush(stdout);
+	for (size_t count = 1;; count++) {
+		json_decref(rig_await(&rig, "torrent_progress", NULL, NULL, count));
+		struct lsp_torrent_counters counters;
+		lsp_torrent_counters(rig.engine, &counters);
+		printf("%llu %llu\n", (unsigned long long)counters.resume_saved,
+			(unsigned long long)counters.received);
+		fflush(stdout);
+	}
+}
+
+/* Lines of the child until it received so much, and saved twice after that. */
+static void await_saved(struct lsp_child *child, unsigned long long wanted)
+{
+	unsigned long long saved_then = 0;
+	for (;;) {
+		const char *line;
+		unsigned long long saved, received;
+		assert_int_equal(lsp_child_read_line(child, NULL, LSP_TIME_NEVER, &line, ERR), 1);
+		if (sscanf(line, "%llu %llu", &saved, &received) != 2)
+			continue;
+		if (received >= wanted && saved_then == 0)
+			saved_then = saved;
+		if (saved_then && saved >= saved_then + 2)
+			return;
+	}
+}
+
+static void after_sigkill_nothing_that_was_saved_is_checked_or_fetched_again(void **state)
+{
+	const char *self = *state;
+	struct pair pair;
+	char id[65], folder[128];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 24 << 20, 1);
+	struct lsp_buffer metainfo = seed_doom(&pair, false, id);
+	json_decref(leech(
+		&pair, metainfo, json_pack("{s:b, s:i}", "paused", true, "max_download", 2000000)));
+	snprintf(folder, sizeof folder, "%s", pair.leech.folder);
+	rig_stop(&pair.leech);
+	/* Paused in its record; it comes up running, and finds its peer by what was stored. */
+	_cleanup_free_ char *record = lsp_text_format("%s/%s.meta.json", pair.leech.resume, id);
+	json_error_t where;
+	json_t *json = json_load_file(record, 0, &where);
+	json_object_set_new(json, "paused", json_false());
+	assert_int_equal(json_dump_file(json, record, 0), 0);
+	json_decref(json);
+
+	const char *argv[] = {self, folder, NULL};
+	struct lsp_child_options options = {.argv = argv, .output = LSP_CHILD_PIPE, .quiet = true};
+	struct lsp_child *child = NULL;
+	assert_ok(lsp_child_start(pair.seed.runtime.tasks, "leech", &options, &child, ERR));
+	await_saved(child, 4 << 20);
+	kill(lsp_child_pid(child), SIGKILL);
+	assert_code(lsp_child_finish(child, ERR), LSP_E_FAILED);
+	lsp_child_free(child);
+
+	rig_init(&pair.leech, &(struct rig_options){.folder = folder});
+	json_decref(rig_await(&pair.leech, "torrent_added", "torrent", id, 1));
+	json_decref(rig_await(&pair.leech, "torrent_state", "state", "downloading", 1));
+	int64_t done = rig_number(&pair.leech, id, "done");
+	assert_true(done >= 3 << 20);
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_LIMITS,
+		json_pack("{s:s, s:i}", "torrent", id, "max_download", 0)));
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_ADD_PEERS,
+		json_pack("{s:s, s:[s]}", "torrent", id, "peers", pair.address)));
+	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
+	assert_true(rig_same_file(pair.content, pair.target, "doom/base/maps.pak"));
+	assert_int_equal(rig_count(&pair.leech, "torrent_state", "state", "checking"), 0);
+	struct lsp_torrent_counters counters;
+	lsp_torrent_counters(pair.leech.engine, &counters);
+	/* What was saved did not come again; a block of each piece that was not whole may. */
+	assert_true((int64_t)counters.received <= (24 << 20) - done + (1 << 20));
+	pair_done(&pair);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2)
+		child_main(argv[1]);
+	if (!lsp_torrent_is_supported()) {
+		print_message("skipped: this build has no libtorrent\n");
+		return 77;
+	}
+	char self[512] = {0};
+	if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
+		return 1;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_magnet_keeps_its_metadata_over_a_restart),
+		cmocka_unit_test(a_paused_one_stays_paused_and_a_removed_one_stays_gone),
+		cmocka_unit_test(damaged_files_of_the_store_hurt_nobody_but_themselves),
+		cmocka_unit_test_prestate(
+			after_sigkill_nothing_that_was_saved_is_checked_or_fetched_again, self),
+	};
+	return cmocka_run_group_tests_name("torrent restart", tests, NULL, NULL);
+}
