@@ -44,7 +44,9 @@ void cli_note(struct cli *cli, const char *format, ...)
 
 void cli_print_json(struct cli *cli, const json_t *value)
 {
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	/* What peers put into names may steer a terminal: there all but ASCII is escaped. */
+	size_t ascii = cli->terminal ? JSON_ENSURE_ASCII : 0;
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | ascii);
 	if (text)
 		fprintf(cli->out, "%s\n", text);
 	fflush(cli->out);

@@ -174,7 +174,7 @@ LANSPREAD_API void lanspread_shutdown(struct lanspread *peer);
 struct lanspread_exit {
 	int graceful;      /* 1: it was asked to stop and did */
 	int exit_code;     /* 0 when graceful, else what a program should exit with */
-	char reason[64];   /* "user", "rpc", "reload", "run-completed", "fatal" */
+	char reason[64];   /* "user", "rpc", "reload", "run_completed", "fatal" */
 	char message[512]; /* for a person; empty when graceful */
 };
 

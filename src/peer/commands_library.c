@@ -54,14 +54,9 @@ static void folder_set(void *argument, int result, const struct lsp_error *error
 	lsp_loop_post_reserved(change->peer->core, &change->post, folder_changed, change);
 }
 
-static int check_change(
-	struct lsp_peer *peer, const char *path, char **ret_path, struct lsp_error *err)
+static int check_change(struct lsp_peer *peer, const char *path, struct lsp_error *err)
 {
-	_cleanup_games_dir_check_ struct lsp_games_dir_check check = {0};
-	int r = lsp_games_dir_check(path, peer->state_dir, &check, err);
-	if (r < 0)
-		return r;
-	bool same = strcmp(check.path, lsp_local_games_dir(peer)) == 0;
+	bool same = strcmp(path, lsp_local_games_dir(peer)) == 0;
 	if (!same && lsp_config_is_fixed(lsp_runtime_config(peer->runtime), LSP_SETTING_GAMES_DIR))
 		return lsp_error_set(err, "peer", LSP_E_BUSY,
 			"the games folder is fixed by the flag --games of this run");
@@ -69,14 +64,13 @@ static int check_change(
 		return lsp_error_set(err, "peer", LSP_E_BUSY,
 			"the games folder cannot change while operations run: wait for them or "
 			"cancel them");
-	*ret_path = TAKE_PTR(check.path);
 	return 0;
 }
 
-int lsp_command_set_game_dir(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+static int change_folder(
+	struct lsp_peer *peer, struct lsp_call *call, const char *path, struct lsp_error *err)
 {
-	_cleanup_free_ char *path = NULL;
-	int r = check_change(peer, lsp_call_text(call, "path"), &path, err);
+	int r = check_change(peer, path, err);
 	if (r < 0)
 		return r;
 	struct change *change = calloc(1, sizeof *change);
@@ -93,15 +87,73 @@ int lsp_command_set_game_dir(struct lsp_peer *peer, struct lsp_call *call, struc
 	return 0;
 }
 
+/* A look at a folder, on a disk thread: it may be on a server that does not answer. */
+struct look {
+	struct lsp_job job;
+	struct lsp_peer *peer;
+	struct lsp_call *call;
+	char *path;
+	bool change; /* if all is well with it */
+	struct lsp_games_dir_check check;
+};
+
+static void look_free(struct look *look)
+{
+	lsp_games_dir_check_done(&look->check);
+	free(look->path);
+	free(look);
+}
+
+static void look_at_folder(struct lsp_job *job)
+{
+	struct look *look = lsp_container_of(job, struct look, job);
+	job->result =
+		lsp_games_dir_check(look->path, look->peer->state_dir, &look->check, &job->error);
+}
+
+static void looked_at(struct lsp_job *job)
+{
+	struct look *look = lsp_container_of(job, struct look, job);
+	const struct lsp_games_dir_check *check = &look->check;
+	int r = job->result;
+	if (r == 0 && look->change)
+		r = change_folder(look->peer, look->call, check->path, &job->error);
+	else if (r == 0)
+		lsp_call_answer(
+			look->call, json_pack("{s:s, s:b, s:I}", "path", check->path, "exists",
+					    check->exists, "free", (json_int_t)check->free));
+	if (r < 0)
+		lsp_call_fail(look->call, &job->error);
+	look_free(look);
+}
+
+static int begin_look(
+	struct lsp_peer *peer, struct lsp_call *call, bool change, struct lsp_error *err)
+{
+	struct look *look = calloc(1, sizeof *look);
+	if (!look || !(look->path = strdup(lsp_call_text(call, "path")))) {
+		free(look);
+		return lsp_error_no_memory(err, "peer");
+	}
+	look->peer = peer;
+	look->call = call;
+	look->change = change;
+	look->job.work = look_at_folder;
+	look->job.done = looked_at;
+	int r = lsp_pool_submit(peer->disk, peer->core, &look->job, err);
+	if (r < 0)
+		look_free(look);
+	return r;
+}
+
+int lsp_command_set_game_dir(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	return begin_look(peer, call, true, err);
+}
+
 int lsp_command_check_game_dir(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
-	_cleanup_games_dir_check_ struct lsp_games_dir_check check = {0};
-	int r = lsp_games_dir_check(lsp_call_text(call, "path"), peer->state_dir, &check, err);
-	if (r < 0)
-		return r;
-	lsp_call_answer(call, json_pack("{s:s, s:b, s:I}", "path", check.path, "exists",
-				      check.exists, "free", (json_int_t)check.free));
-	return 0;
+	return begin_look(peer, call, false, err);
 }
 
 /* ---- Adding

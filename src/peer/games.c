@@ -353,6 +353,10 @@ void lsp_games_peer_gone(struct lsp_peer *peer, struct lsp_remote_peer *remote)
 
 static void publish_remote(struct lsp_peer *peer)
 {
+	if (!lsp_events_subscribers(peer->events)) {
+		json_object_clear(peer->games->remote_dirty);
+		return;
+	}
 	json_t *changed = json_array(), *removed = json_array(), *value;
 	const char *id;
 	json_object_foreach (peer->games->remote_dirty, id, value) {

@@ -33,6 +33,21 @@ static void a_line_shows_what_is_known(void **state)
 	expect_line(progress(0, 0), 20, "quake    0 %  0 byt");
 }
 
+static void json_on_a_terminal_is_ascii(void **state)
+{
+	json_t *name = json_string("\xc2\x9b[31m\xe2\x80\xae");
+	for (int terminal = 0; terminal < 2; terminal++) {
+		_cleanup_free_ char *text = NULL;
+		size_t size;
+		struct cli cli = {.out = open_memstream(&text, &size), .terminal = terminal};
+		cli_print_json(&cli, name);
+		fclose(cli.out);
+		assert_string_equal(text,
+			terminal ? "\"\\u009B[31m\\u202E\"\n" : "\"\xc2\x9b[31m\xe2\x80\xae\"\n");
+	}
+	json_decref(name);
+}
+
 static void a_narrow_terminal_loses_the_bar_first(void **state)
 {
 	char line[CLI_PROGRESS_MAX];
@@ -91,6 +106,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_shows_what_is_known),
+		cmocka_unit_test(json_on_a_terminal_is_ascii),
 		cmocka_unit_test(a_narrow_terminal_loses_the_bar_first),
 		cmocka_unit_test(nonsense_from_the_peer_stays_within_bounds),
 		cmocka_unit_test(times_are_short),
