@@ -193,38 +193,50 @@ static int read_tree(struct tree *tree, struct lsp_error *err)
 /* ---- Names that collide
  * -------------------------------------------------------------------------- */
 
+/* By their hashes: a hostile manifest has millions of folders, with long ways to each. */
+struct key {
+	uint8_t hash[16];
+	uint32_t file; /* on whose way it was */
+};
+
 struct keys {
-	char **items;
+	struct key *items;
 	size_t count;
 	size_t room;
+	uint32_t file;
 };
 
 static void keys_done(struct keys *keys)
 {
-	for (size_t i = 0; i < keys->count; i++)
-		free(keys->items[i]);
 	free(keys->items);
 }
 
 static int compare_keys(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	const struct key *left = a, *right = b;
+	return memcmp(left->hash, right->hash, sizeof left->hash);
 }
 
 static int add_key(struct keys *keys, const char *path, size_t size, struct lsp_error *err)
 {
 	if (keys->count == keys->room) {
 		size_t room = LSP_MAX((size_t)64, keys->room * 2);
-		char **items = reallocarray(keys->items, room, sizeof *items);
+		struct key *items = reallocarray(keys->items, room, sizeof *items);
 		if (!items)
 			return lsp_error_no_memory(err, "wire");
 		keys->items = items;
 		keys->room = room;
 	}
-	int r = lsp_path_key(path, size, &keys->items[keys->count], err);
-	if (r == 0)
-		keys->count++;
-	return r;
+	_cleanup_free_ char *text = NULL;
+	struct lsp_hash hash;
+	int r = lsp_path_key(path, size, &text, err);
+	if (r < 0)
+		return r;
+	lsp_sha256(&hash, text, strlen(text));
+	struct key *key = &keys->items[keys->count++];
+	memcpy(key->hash, hash.bytes, sizeof key->hash);
+	key->file = keys->file;
+	return 0;
 }
 
 /* Adds the keys of a path and of those folders on its way that the path before it was not in. */
@@ -249,6 +261,7 @@ static int check_collisions(const struct lsp_manifest *manifest, struct lsp_erro
 	_cleanup_(keys_done) struct keys keys = {0};
 	const char *before = "";
 	for (uint32_t i = 0; i < manifest->file_count; i++) {
+		keys.file = i;
 		int r = add_keys(&keys, before, manifest->files[i].path, err);
 		if (r < 0)
 			return r;
@@ -256,11 +269,11 @@ static int check_collisions(const struct lsp_manifest *manifest, struct lsp_erro
 	}
 	qsort(keys.items, keys.count, sizeof *keys.items, compare_keys);
 	for (size_t i = 1; i < keys.count; i++) {
-		if (strcmp(keys.items[i - 1], keys.items[i]) == 0)
+		if (compare_keys(&keys.items[i - 1], &keys.items[i]) == 0)
 			return lsp_error_set(err, "wire", LSP_E_PROTOCOL,
 				"manifest: two names differ only in case or Unicode form (\"%s\"), "
 				"which not every disk can tell apart",
-				keys.items[i]);
+				manifest->files[keys.items[i].file].path);
 	}
 	return 0;
 }
