@@ -348,6 +348,8 @@ void lsp_responder_start(struct lsp_stream *stream, const struct lsp_responder_h
 	lsp_stream_set_callbacks(stream, &callbacks, responder);
 }
 
+#define LEAST_IN_TIME (LSP_REQUEST_DEADLINE / LSP_SECOND * 1000) /* bytes */
+
 /* Has the other side had nothing to take since the last look, or taken some of it? */
 static bool moves_on(struct lsp_responder *responder)
 {
@@ -369,8 +371,9 @@ unsigned lsp_responders_tick(struct lsp_responder *all, lsp_time now)
 		if (!responder->asked) {
 			if (now < lsp_time_add(responder->since, LSP_REQUEST_DEADLINE))
 				continue;
+			bool trickled = responder->decoder.buffer.size < LEAST_IN_TIME;
 			responder_abort(responder, LSP_STREAM_BUSY);
-			late++;
+			late += trickled ? LSP_REQUEST_TRICKLED : 1;
 		} else if (moves_on(responder)) {
 			responder->since = now;
 		} else if (now >= lsp_time_add(responder->since, LSP_ANSWER_DEADLINE)) {

@@ -85,8 +85,11 @@ struct lsp_responder_hooks {
 /*
  * Resets the streams of the list whose request does not come whole in time (code BUSY), and those
  * whose answer the other side does not take (CANCELLED); the time that an answer takes us does not
- * count. Returns how many requests were late.
+ * count. Returns how many requests were late; one of which hardly anything came (less than 1 kB for
+ * each second) counts as LSP_REQUEST_TRICKLED of them: no honest peer's link is that slow and
+ * alive.
  */
+#define LSP_REQUEST_TRICKLED 1000
 unsigned lsp_responders_tick(struct lsp_responder *all, lsp_time now);
 
 /* For a stream that the peer opened. It lives until its answer is sent or the stream ends. */

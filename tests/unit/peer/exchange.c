@@ -98,8 +98,26 @@ static void test_half_a_request(void **state)
 	(void)open_stream("\0\0", 2);
 	RUN_UNTIL(&self->pair.loop, self->all);
 	assert_int_equal(tick_after(9 * LSP_SECOND), 0);
-	assert_int_equal(tick_after(LSP_SECOND), 1);
+	assert_int_equal(tick_after(LSP_SECOND), LSP_REQUEST_TRICKLED);
 	assert_int_equal(tick_after(LSP_SECOND), 0);
+	RUN_UNTIL(&self->pair.loop, self->reset);
+	assert_int_equal(self->code, LSP_STREAM_BUSY);
+}
+
+static bool has_come(size_t size)
+{
+	struct lsp_connection_stats stats;
+	lsp_connection_get_stats(self->pair.b.connection, &stats);
+	return stats.received >= size;
+}
+
+/* A long one over a slow link is late, but no trickle. */
+static void test_most_of_a_long_request(void **state)
+{
+	static const char start[50000] = {0, 1, 0, 0, ' '};
+	(void)open_stream(start, sizeof start);
+	RUN_UNTIL(&self->pair.loop, has_come(sizeof start));
+	assert_int_equal(tick_after(10 * LSP_SECOND), 1);
 	RUN_UNTIL(&self->pair.loop, self->reset);
 	assert_int_equal(self->code, LSP_STREAM_BUSY);
 }
@@ -146,6 +164,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_half_a_request, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_most_of_a_long_request, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_an_answer_that_nobody_takes, set_up, tear_down),
 	};
