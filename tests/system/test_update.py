@@ -102,3 +102,35 @@ def test_a_game_that_was_just_copied_in_is_updated_from_what_is_there(lab):
     assert tree(ben.games / "quake") == tree(ann.games / "quake")
     assert not list((ben.games / "quake").glob("local.kept-*"))
     assert ben.status()["received"] < (64 << 20) * 3 // 100
+
+
+def test_a_folder_that_is_updated_serves_what_it_announced_or_fails_cleanly(lab):
+    ann, cem = lab.host("ann", rate=60_000_000).daemon(), lab.host("cem").daemon()
+    size = 24 << 20
+    share_first(ann, size)
+    cem.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
+    first = cem.list_games()["quake"]["content"]
+    cem.cli("get", "quake", "--no-wait")
+    cem.wait_event("download_progress", where=lambda event: event["done"] > size / 8)
+    ben = lab.host("ben").daemon(start=False)
+    share_first(ben, size)
+    change_scattered(ben.games / "quake/data/game.pak")
+    (ben.games / "quake/version.ini").write_text("1.1\n")
+    ben.start()
+    newest = tree(ben.games / "quake")
+    ann.wait_games(lambda games: games["quake"]["latest_version"] == "1.1")
+    ann.cli("update", "quake")
+    assert tree(ann.games / "quake") == newest
+    # Nobody sent a wrong byte: Cem has the old version whole, or waits for somebody who has it.
+    game = cem.wait_games(lambda games: games["quake"]["availability"] == "downloaded" or games["quake"]["waiting"])["quake"]
+    assert not [daemon.name for daemon in (ann, ben, cem) if daemon.count_events("chunk_rejected")]
+    if game["waiting"]:
+        assert not (cem.games / "quake/version.ini").exists()
+        cem.cli("cancel", "quake")
+        cem.wait_games(lambda games: games["quake"]["operation"] == "none")
+        cem.cli("get", "quake")
+    else:
+        assert game["content"] == first or game["local_version"] == "1.0"
+        cem.cli("update", "quake")
+    assert tree(cem.games / "quake") == newest
+    assert not [daemon.name for daemon in (ann, ben, cem) if daemon.count_events("chunk_rejected")]
