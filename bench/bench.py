@@ -8,6 +8,8 @@
     memory   the largest resident size, with 1 and with 40 peers
     start    from exec to ready, discovery, memory at rest, with 1 and with 500 games
     scan     a look at 1,000 games with 200,000 files, beside find
+    hash     hashing 1 GiB, beside openssl speed sha256
+    unpack   archives of five kinds, beside bsdtar -x
 
 Each figure is the median of --runs, the best beside it; processor time is of both ends together, and
 of the serving and the receiving one. Whoever is compared takes turns, and ratios are medians of the
@@ -20,10 +22,12 @@ import json
 import sys
 
 from measure import GIB, RESULTS, ROOT
+from hashing import bench_hash
 from lanlab import Lab, can_make_namespaces
 from library import bench_scan, bench_start
 from load import bench_memory, bench_serving, bench_small
 from party import bench_party, bench_sources
+from unpack import bench_unpack
 
 # One a row: its name and function, which takes the options (folder, size, runs, quick).
 BENCHES = {
@@ -34,6 +38,8 @@ BENCHES = {
     "memory": bench_memory,
     "start": bench_start,
     "scan": bench_scan,
+    "hash": bench_hash,
+    "unpack": bench_unpack,
 }
 
 
