@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 static struct lsp_cancel *root_token;
 static struct lsp_tasks *tasks;
@@ -237,12 +238,12 @@ static void a_file_through_an_earlier_archives_link_is_refused(void **state)
 	assert_true(holds(world->root_fd, "out/d/x", "1"));
 }
 
-static void devices_and_set_id_bits_are_stripped(void **state)
+static void devices_set_id_bits_and_attributes_are_stripped(void **state)
 {
 	struct world *world = *state;
 	static const struct item items[] = {{.path = "fifo", .type = AE_IFIFO},
 		{.path = "null", .type = AE_IFCHR},
-		{.path = "root.sh", .text = "x", .mode = 06755}};
+		{.path = "root.sh", .text = "x", .mode = 06755, .attribute = "user.evil"}};
 	write_archive(world->game_fd, "g.eti", ARCHIVE_FORMAT_TAR_PAX_RESTRICTED,
 		ARCHIVE_FILTER_NONE, NULL, NULL, items, LSP_ARRAY_SIZE(items));
 	struct lsp_unpack_stats stats;
@@ -252,6 +253,11 @@ static void devices_and_set_id_bits_are_stripped(void **state)
 	struct stat st;
 	assert_int_equal(lsp_fs_stat_below(world->root_fd, "out/root.sh", &st, NULL), 0);
 	assert_int_equal(st.st_mode, S_IFREG | 0755);
+	_cleanup_close_ int fd = -1;
+	char names[64];
+	assert_int_equal(
+		lsp_fs_open_below(world->root_fd, "out/root.sh", O_RDONLY, 0, &fd, NULL), 0);
+	assert_true(flistxattr(fd, names, sizeof names) <= 0 || !strstr(names, "user.evil"));
 	assert_false(lsp_fs_exists_below(world->root_fd, "out/fifo"));
 	assert_false(lsp_fs_exists_below(world->root_fd, "out/null"));
 }
@@ -625,7 +631,7 @@ int main(void)
 		TEST(sparse_files_stay_sparse),
 		TEST(hostile_names_and_links_are_refused),
 		TEST(a_file_through_an_earlier_archives_link_is_refused),
-		TEST(devices_and_set_id_bits_are_stripped),
+		TEST(devices_set_id_bits_and_attributes_are_stripped),
 		TEST(bombs_end_at_the_caps),
 		TEST(encrypted_truncated_and_garbage_say_so),
 		TEST(volumes_are_joined_and_a_gap_is_named),

@@ -120,6 +120,8 @@ static void write_item(struct archive *a, const struct item *item)
 		archive_entry_set_symlink(entry, item->link);
 	if (item->hard)
 		archive_entry_set_hardlink(entry, item->hard);
+	if (item->attribute)
+		archive_entry_xattr_add_entry(entry, item->attribute, "x", 1);
 	archive_entry_set_size(entry, (int64_t)size);
 	assert_true(archive_write_header(a, entry) >= ARCHIVE_WARN);
 	static const char zeros[65536];

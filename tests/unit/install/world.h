@@ -37,12 +37,13 @@ bool same_snapshot(int game_fd, const struct lsp_buffer *other);
 
 struct item {
 	const char *path;
-	const char *text; /* a file; NULL: a folder */
-	const char *link; /* a symlink's text */
-	const char *hard; /* a hard link's target */
-	unsigned mode;    /* 0: 0644 */
-	unsigned type;    /* AE_IF…, 0: what the above says */
-	uint64_t zeros;   /* this many zeros in place of text */
+	const char *text;      /* a file; NULL: a folder */
+	const char *link;      /* a symlink's text */
+	const char *hard;      /* a hard link's target */
+	unsigned mode;         /* 0: 0644 */
+	unsigned type;         /* AE_IF…, 0: what the above says */
+	uint64_t zeros;        /* this many zeros in place of text */
+	const char *attribute; /* an extended one, with the value "x" */
 };
 
 /* format: ARCHIVE_FORMAT_…, filter: ARCHIVE_FILTER_…. options as of archive_write_set_options. */
