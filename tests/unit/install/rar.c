@@ -85,7 +85,7 @@ static void add_bytes(struct lsp_buffer *out, const void *data, size_t size)
 static void add_number(struct lsp_buffer *out, uint32_t value, unsigned bytes)
 {
 	for (unsigned i = 0; i < bytes; i++)
-		add_bytes(out, &(uint8_t){(uint8_t)(value >> (8 * i))}, 1);
+		add_bytes(out, &(uint8_t){(uint8_t)((uint64_t)value >> (8 * i))}, 1);
 }
 
 static void add_head(
