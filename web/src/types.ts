@@ -148,6 +148,8 @@ export type TorrentState =
 export interface Torrent {
   id: string;
   name: string;
+  info_hash_v1?: string | null;
+  info_hash_v2?: string | null;
   state: TorrentState;
   done: number;
   total: number;

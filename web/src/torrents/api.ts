@@ -75,6 +75,13 @@ export const torrents = {
   trackers: (torrent: Torrent, change: { add?: string[]; remove?: string[] }) =>
     put(`${pathOf(torrent)}/trackers`, change),
   remove: (torrent: Torrent, data: boolean) => remove(pathOf(torrent), { data }),
-  magnet: async (torrent: Torrent) =>
-    (await get<{ magnet: string }>(`${pathOf(torrent)}/export`)).magnet,
 };
+
+/** By both info-hashes, where it has both. */
+export function magnetOf(torrent: Torrent): string {
+  const hashes = [
+    torrent.info_hash_v2 && `xt=urn:btmh:1220${torrent.info_hash_v2}`,
+    torrent.info_hash_v1 && `xt=urn:btih:${torrent.info_hash_v1}`,
+  ].filter(Boolean);
+  return `magnet:?${hashes.join("&")}&dn=${encodeURIComponent(torrent.name)}`;
+}

@@ -8,7 +8,7 @@ import { Menu, type MenuItem } from "../parts/Menu";
 import { Bar } from "../parts/ProgressBar";
 import { toast, useStore } from "../store";
 import { AddTorrent } from "../torrents/Add";
-import { attempt, listTorrents, torrents as engine } from "../torrents/api";
+import { attempt, listTorrents, magnetOf, torrents as engine } from "../torrents/api";
 import { TorrentDetails } from "../torrents/Details";
 import type { Torrent } from "../types";
 
@@ -71,7 +71,7 @@ function Row({ torrent, reload, onDetails, onRemove }: RowProps) {
   const name = torrent.name || torrent.id.slice(0, 16);
   const run = (task: Promise<unknown>): void => void attempt(task).then(reload);
   const copyMagnet = async (): Promise<void> => {
-    await navigator.clipboard.writeText(await engine.magnet(torrent));
+    await navigator.clipboard.writeText(magnetOf(torrent));
     toast({ kind: "info", key: "shared", title: name });
   };
   const items = (): MenuItem[] => [
