@@ -154,6 +154,54 @@ static char *choose_http(const struct cli_arguments *arguments, struct lanspread
 	return setting[0] && strcmp(setting, USUAL_HTTP) != 0 ? strdup(setting) : NULL;
 }
 
+/* Whether a page's "ADDRESS:PORT" is one that other machines reach. */
+static bool is_for_others(const char *http)
+{
+	static const char *const own[] = {"127.", "[::1]", "localhost:"};
+	if (!http || !strrchr(http, ':'))
+		return false; /* a port alone is on loopback */
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(own); i++) {
+		if (strncmp(http, own[i], strlen(own[i])) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* The host by which others reach it: of a wildcard, an address that the peer listens at. */
+static void outer_host(const json_t *status, const char *http, char out[256])
+{
+	size_t i, size = (size_t)(strrchr(http, ':') - http);
+	json_t *entry;
+	snprintf(out, 256, "%.*s", (int)size, http);
+	if (strcmp(out, "0.0.0.0") != 0 && strcmp(out, "[::]") != 0)
+		return;
+	if (gethostname(out, 255) < 0)
+		snprintf(out, 256, "ADDRESS");
+	json_array_foreach (json_object_get(status, "listen"), i, entry) {
+		const char *text = json_string_value(entry),
+			   *port = text ? strrchr(text, ':') : NULL;
+		if (!port || !is_for_others(text) || strncmp(text, "0.0.0.0:", 8) == 0)
+			continue;
+		snprintf(out, 256, "%.*s", (int)(port - text), text);
+		return;
+	}
+}
+
+/* Who opens the page to the hall is told what that means. */
+static void say_who_reaches_it(
+	struct cli *cli, const json_t *status, const char *http, const char *page)
+{
+	char host[256];
+	const char *port = strrchr(page, ':');
+	outer_host(status, http, host);
+	if (port)
+		cli_note(cli,
+			"lanspread: other machines reach the page at http://%s%s: only with this "
+			"link and its token; who has it controls this peer, and it is not "
+			"encrypted",
+			host, port);
+}
+
 /* Control socket, page, and the one line. 0, or an exit code. */
 static int open_the_doors(struct cli *cli, const struct cli_arguments *arguments,
 	struct lanspread *peer, struct lanspread_stream *stream)
@@ -174,6 +222,8 @@ static int open_the_doors(struct cli *cli, const struct cli_arguments *arguments
 	_cleanup_json_ json_t *status = ask(peer, stream, "{\"command\":\"status\"}");
 	if (status)
 		print_ready(cli, status, page);
+	if (status && page && is_for_others(http))
+		say_who_reaches_it(cli, status, http, page);
 	lanspread_free_text(page);
 	return CLI_DONE;
 }

@@ -164,6 +164,23 @@ static void a_failed_start_is_one_line(void **state)
 	lanspread_free(unused);
 }
 
+static void a_page_for_other_machines_is_said_to_need_its_link(void **state)
+{
+	fake_start.http_url = "http://127.0.0.1:5/?token=t";
+	a_signal();
+	assert_int_equal(RUN("--http", "0.0.0.0:5"), 0);
+	assert_non_null(strstr(errors, "other machines reach the page"));
+	assert_non_null(strstr(errors, ":5/?token=t"));
+}
+
+static void a_page_on_loopback_says_nothing_more(void **state)
+{
+	fake_start.http_url = "http://127.0.0.1:5/?token=t";
+	a_signal();
+	assert_int_equal(RUN("--http", "127.0.0.1:5"), 0);
+	assert_null(strstr(errors, "other machines"));
+}
+
 static void a_page_that_was_not_asked_for_may_be_missing(void **state)
 {
 	fake_start.http_url = NULL;
@@ -254,6 +271,8 @@ int main(void)
 		DAEMON_TEST(a_runtime_failure_is_its_message_and_not_0),
 		DAEMON_TEST(a_peer_that_was_asked_to_stop_exits_0),
 		DAEMON_TEST(a_failed_start_is_one_line),
+		DAEMON_TEST(a_page_for_other_machines_is_said_to_need_its_link),
+		DAEMON_TEST(a_page_on_loopback_says_nothing_more),
 		DAEMON_TEST(a_page_that_was_not_asked_for_may_be_missing),
 		DAEMON_TEST(the_page_is_where_the_setting_says_unless_a_flag_does),
 		DAEMON_TEST(a_flag_wins_over_the_pages_setting),
