@@ -8,7 +8,6 @@ export const de: Words = {
   skip: "Zum Inhalt springen",
   search: "Spiele suchen",
   search_hint: "Spiele suchen ( / )",
-  clear: "Leeren",
   close: "Schließen",
   filter: "Filter",
   all: "Alle",

@@ -6,7 +6,6 @@ export const en = {
   skip: "Skip to the content",
   search: "Search games",
   search_hint: "Search games ( / )",
-  clear: "Clear",
   close: "Close",
   filter: "Filter",
   all: "All",

@@ -8,7 +8,6 @@ export const fr: Words = {
   skip: "Aller au contenu",
   search: "Chercher un jeu",
   search_hint: "Chercher un jeu ( / )",
-  clear: "Effacer",
   close: "Fermer",
   filter: "Filtre",
   all: "Tous",

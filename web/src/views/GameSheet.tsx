@@ -19,11 +19,22 @@ interface Props {
   onChoose: (id: string, action: Action) => void;
 }
 
-export function FailureBox({ game }: { game: Game }) {
+const again: Record<string, Action> = {
+  download: "get",
+  install: "install",
+  update: "update",
+  uninstall: "uninstall",
+  verify: "verify",
+  remove: "remove",
+};
+
+/** What went wrong last, in words, with what to do. */
+function FailureBox({ game, onChoose }: Pick<Props, "game" | "onChoose">) {
   const { t, maybe } = useTranslation();
   const failure = useStore((state) => state.failures.get(game.id));
   if (!failure && !game.problem) return null;
   const key = `failed_${failure?.code ?? "failed"}`;
+  const retry = failure && game.operation === "none" ? again[failure.what] : undefined;
   const words = maybe(key);
   return (
     <div className="notice bad" role="alert">
@@ -36,9 +47,16 @@ export function FailureBox({ game }: { game: Game }) {
         <p className="detail">{failure?.message ?? game.problem}</p>
       </div>
       {failure && (
-        <button type="button" className="quiet" onClick={() => clearFailure(game.id)}>
-          {t("dismiss")}
-        </button>
+        <div className="notice-actions">
+          {retry && (
+            <button type="button" onClick={() => onChoose(game.id, retry)}>
+              {t("retry")}
+            </button>
+          )}
+          <button type="button" className="quiet" onClick={() => clearFailure(game.id)}>
+            {t("dismiss")}
+          </button>
+        </div>
       )}
     </div>
   );
@@ -159,7 +177,7 @@ export function GameSheet({ game, section, onClose, onChoose }: Props) {
           </div>
         </div>
       </div>
-      <FailureBox game={game} />
+      <FailureBox game={game} onChoose={onChoose} />
       {(game.operation === "downloading" || game.operation === "updating") && <ChunkMap game={game.id} title={game.title} />}
       {readme && <p className="readme">{readme}</p>}
       <Facts game={game} />

@@ -264,6 +264,12 @@ function HealthList() {
   };
   return (
     <ul className="services">
+      {status.health.state === "ok" && (
+        <li className="good">
+          <Icon name="check" />
+          <span>{t("health_ok")}</span>
+        </li>
+      )}
       {status.services.map((service) => (
         <li key={service.name} className={service.state === "running" ? "good" : "bad"}>
           <Icon name={service.state === "running" ? "check" : "warn"} />
