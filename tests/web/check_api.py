@@ -2,13 +2,17 @@
 """Holds docs/api.yaml and the server together: every route of the server's table is in the document, every
 operation of the document answers as it says, refuses strangers as it says, and so does a peer that fails.
 
-usage: check_api.py FAKE-SERVER DOCS/API.YAML
+usage: check_api.py FAKE-SERVER DOCS/API.YAML [LANSPREAD]
+
+With the last argument every operation is tried on a real daemon with one game too.
 """
 import http.client
 import json
+import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import urllib.parse
 
 try:
@@ -46,6 +50,33 @@ class Server:
     def stop(self):
         self.child.stdin.close()
         return self.child.wait()
+
+
+class Daemon(Server):
+    """A peer that is real: what it says of its own is held against the schemas."""
+
+    def __init__(self, binary):  # pylint: disable=super-init-not-called
+        self.folder = tempfile.TemporaryDirectory(prefix="lanspread-api-")  # pylint: disable=consider-using-with
+        root = pathlib.Path(self.folder.name)
+        game = root / "games/quake"
+        game.mkdir(parents=True)
+        (game / "data").write_bytes(b"x" * 3_000_000)
+        (game / "start.sh").write_text("#!/bin/sh\n")
+        (game / "version.ini").write_text("1\n")
+        self.child = subprocess.Popen(
+            [binary, "run", "--json", "--games", root / "games", "--state", root / "state", "--listen", "127.0.0.1:0",
+             "--http", "127.0.0.1:0", "--no-discovery", "--control", root / "control", "--log-level", "error"],
+            stdout=subprocess.PIPE, text=True)
+        url = urllib.parse.urlsplit(json.loads(self.child.stdout.readline())["page"])
+        self.address, self.token = url.netloc, url.query.removeprefix("token=")
+        while json.loads(self.ask("GET", "/api/games/quake")[2]).get("error"):
+            pass  # it is being hashed
+
+    def stop(self):
+        self.child.terminate()
+        code = self.child.wait()
+        self.folder.cleanup()
+        return code
 
 
 def resolve(document, node):
@@ -115,8 +146,32 @@ def try_operation(server, document, path, method, operation, parameters):
     return [f"{method} {path}: {fault}" for fault in faults if fault]
 
 
+def try_real(document, binary):
+    """Every operation on a real daemon: what it answers is described, and reading works. What takes the game away
+    comes last."""
+    faults = []
+    server = Daemon(binary)
+    order = sorted(operations(document), key=lambda item: item[1] == "delete" or item[0].endswith("/uninstall"))
+    for path, method, operation, parameters in order:
+        target, body = fill(server, path, parameters), None
+        if "requestBody" in operation:
+            body = operation["requestBody"]["content"]["application/json"]["example"]
+        status, kind, data = server.ask(method, target, body)
+        try:
+            fault = check_reply(document, operation, status, kind, data)
+        except jsonschema.ValidationError as error:
+            fault = f"{error.json_path}: {error.message}"
+        if method == "get" and status != 200 and "torrent" not in path and path not in ("/", "/assets/{file}"):
+            fault = fault or f"{status}: {data[:200]!r}"
+        if fault:
+            faults.append(f"real: {method} {path}: {fault}")
+    if server.stop() != 0:
+        faults.append("the daemon did not end well")
+    return faults
+
+
 def main():
-    binary, file = sys.argv[1:]
+    binary, file, *daemon = sys.argv[1:]
     with open(file, encoding="utf-8") as stream:
         document = yaml.safe_load(stream)
     table = subprocess.run([binary, "--routes"], stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -134,6 +189,8 @@ def main():
             faults.append(f"{method} {path}: {error.json_path}: {error.message}")
     if server.stop() != 0:
         faults.append("the server did not end well")
+    for other in daemon:
+        faults += try_real(document, other)
     for fault in faults:
         print(fault)
     print(f"{count} operations, {len(faults)} faults")

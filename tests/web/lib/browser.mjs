@@ -1,5 +1,11 @@
 // Debian's Chromium, alone: a profile of its own, and no way to anywhere but this machine.
+import { networkInterfaces } from "node:os";
 import { chromium } from "playwright-core";
+
+const own = Object.values(networkInterfaces())
+  .flat()
+  .filter((one) => one.family === "IPv4")
+  .map((one) => `EXCLUDE ${one.address}`);
 
 const flags = [
   "--no-sandbox",
@@ -9,7 +15,7 @@ const flags = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+  `--host-resolver-rules=${["MAP * ~NOTFOUND", "EXCLUDE localhost", ...own].join(", ")}`,
 ];
 
 let browser = null;

@@ -47,7 +47,10 @@ export class Daemon {
     words.push("--control", this.control, "--log-level", "error", ...this.more);
     for (const peer of this.peers) words.push("--peer", peer.udp.replace("0.0.0.0", "127.0.0.1"));
     const env = { ...process.env, ...this.env };
-    this.child = spawn(binary, words, { stdio: ["ignore", "pipe", "inherit"], env });
+    this.child = spawn(binary, words, { stdio: ["ignore", "pipe", "pipe"], env });
+    this.errors = "";
+    this.child.stderr.on("data", (data) => (this.errors += data));
+    this.child.stderr.pipe(process.stderr);
     const [line] = await once(readline.createInterface({ input: this.child.stdout }), "line");
     this.said = line;
     const [, port] = / at \S+:(\d+)/.exec(line);
