@@ -10,6 +10,7 @@
     scan     a look at 1,000 games with 200,000 files, beside find
     hash     hashing 1 GiB, beside openssl speed sha256
     unpack   archives of five kinds, beside bsdtar -x
+    page     the list of 5,000 games beside nginx, and what 200 event clients cost a download
 
 Each figure is the median of --runs, the best beside it; processor time is of both ends together, and
 of the serving and the receiving one. Whoever is compared takes turns, and ratios are medians of the
@@ -26,6 +27,7 @@ from hashing import bench_hash
 from lanlab import Lab, can_make_namespaces
 from library import bench_scan, bench_start
 from load import bench_memory, bench_serving, bench_small
+from page import bench_page
 from party import bench_party, bench_sources
 from unpack import bench_unpack
 
@@ -40,6 +42,7 @@ BENCHES = {
     "scan": bench_scan,
     "hash": bench_hash,
     "unpack": bench_unpack,
+    "page": bench_page,
 }
 
 
