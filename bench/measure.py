@@ -1,5 +1,6 @@
 """Measuring: processor time of processes, samples, medians, ratios of runs side by side."""
 
+import contextlib
 import os
 import pathlib
 import statistics
@@ -9,6 +10,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests/system"))
+
+from lanlab import run  # noqa: E402
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -110,14 +113,20 @@ def target(what, value, limit, at_most=False, unit=""):
           f"{'yes' if reached else 'NO'})", flush=True)
 
 
-def warm(folder, size):
+@contextlib.contextmanager
+def memory_folder(options, size):
     """
-    Touches the memory that a filesystem in memory will use: a virtual machine gets each page from its
-    host at first use, which costs far more than anything that is measured here.
+    A filesystem in memory with room for so many bytes, and each touched once: a virtual machine gets a
+    page from its host at first use, which costs far more than anything that is measured here.
     """
-    path = pathlib.Path(folder) / "warm"
-    block = b"\xff" * (4 * MIB)
-    with open(path, "wb") as out:
-        for _ in range(size // len(block)):
-            out.write(block)
-    path.unlink()
+    folder = pathlib.Path(options.folder) / "memory"
+    folder.mkdir(exist_ok=True)
+    run("mount", "-t", "tmpfs", "-o", f"size={size + 64 * MIB}", "tmpfs", folder)
+    try:
+        with open(folder / "warm", "wb") as out:
+            for _ in range(size // MIB):
+                out.write(b"\xff" * MIB)
+        (folder / "warm").unlink()
+        yield folder
+    finally:
+        run("umount", "-l", folder)

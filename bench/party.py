@@ -1,29 +1,35 @@
 """One file between two hosts, beside everybody else: MTU 1500, 9000 and loopback; and more sources."""
 
 import contextlib
-import pathlib
 
-from measure import GIB, MIB, Row, paired, target, warm
-from lanlab import Lab, make_file, run
+from measure import GIB, MIB, Row, memory_folder, paired, target
+from lanlab import Lab, make_file
 from rivals import (BareFile, BareMemory, Endpoint, Hash, Https, HttpsHashed, Iperf, Lanspread, Libtorrent, Rsync, Stage,
                     Syncthing, Unable)
 
 
 @contextlib.contextmanager
 def in_memory(options, copies):
-    """A tmpfs with room for so many copies of the file, touched, with the game to share in it."""
-    tmpfs = pathlib.Path(options.folder) / "tmpfs"
-    tmpfs.mkdir(exist_ok=True)
-    room = copies * options.size + 256 * MIB
-    run("mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", tmpfs)
-    try:
-        warm(tmpfs, room - 8 * MIB)
-        source = tmpfs / "source/big"
+    """A folder in memory with room for so many copies of the file, and the game to share in it."""
+    with memory_folder(options, copies * options.size + 64 * MIB) as folder:
+        source = folder / "source/big"
         make_file(source / "file.bin", options.size, 1)
         (source / "version.ini").write_text("1\n")
-        yield tmpfs
-    finally:
-        run("umount", "-l", tmpfs)
+        yield folder
+
+
+def take_sample(rival, row, number):
+    """One try more when it fails; then it is out, for samples of one round belong together."""
+    for again in (True, False):
+        try:
+            row.samples.append(rival.run(number))
+            return
+        except Unable as error:
+            row.trouble = str(error)
+            return
+        except RuntimeError as error:
+            if not again:
+                row.samples, row.trouble = [], str(error)
 
 
 def measure_together(rivals, runs):
@@ -38,10 +44,7 @@ def measure_together(rivals, runs):
         for number in range(runs):
             for rival in rivals:
                 if not rows[rival].trouble:
-                    try:
-                        rows[rival].samples.append(rival.run(number))
-                    except Unable as error:
-                        rows[rival].trouble = str(error)
+                    take_sample(rival, rows[rival], number)
     finally:
         for rival in rivals:
             rival.stop()

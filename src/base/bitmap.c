@@ -49,28 +49,41 @@ void lsp_bitmap_fill(struct lsp_bitmap *map)
 	map->set = map->bits;
 }
 
-/* The first bit at or after from whose byte, once xored with flip, has it set. */
-static size_t next(const struct lsp_bitmap *map, size_t from, uint8_t flip)
+void lsp_bitmap_reset(struct lsp_bitmap *map)
 {
-	while (from < map->bits) {
+	if (map->set)
+		memset(map->bytes, 0, lsp_bitmap_bytes(map));
+	map->set = 0;
+}
+
+/* The first bit at or after from whose byte, once xored with flip, has it set; end: none before. */
+static size_t next(const struct lsp_bitmap *map, size_t from, size_t end, uint8_t flip)
+{
+	while (from < end) {
 		uint8_t rest = (uint8_t)((map->bytes[from / 8] ^ flip) & (0xffu >> (from % 8)));
 		if (rest) {
 			size_t bit = from / 8 * 8 + (size_t)(__builtin_clz(rest) - 24);
-			return bit < map->bits ? bit : map->bits;
+			return bit < end ? bit : end;
 		}
 		from = (from / 8 + 1) * 8;
 	}
-	return map->bits;
+	return end;
+}
+
+bool lsp_bitmap_any(const struct lsp_bitmap *map, size_t from, size_t end)
+{
+	end = end < map->bits ? end : map->bits;
+	return next(map, from, end, 0) < end;
 }
 
 size_t lsp_bitmap_next_set(const struct lsp_bitmap *map, size_t from)
 {
-	return next(map, from, 0);
+	return next(map, from, map->bits, 0);
 }
 
 size_t lsp_bitmap_next_clear(const struct lsp_bitmap *map, size_t from)
 {
-	return next(map, from, 0xff);
+	return next(map, from, map->bits, 0xff);
 }
 
 int lsp_bitmap_load(

@@ -37,6 +37,9 @@ static inline bool lsp_bitmap_get(const struct lsp_bitmap *map, size_t bit)
 bool lsp_bitmap_set(struct lsp_bitmap *map, size_t bit);
 bool lsp_bitmap_clear(struct lsp_bitmap *map, size_t bit);
 void lsp_bitmap_fill(struct lsp_bitmap *map);
+void lsp_bitmap_reset(struct lsp_bitmap *map); /* none is set */
+/* Is one set from `from` on and before `end`? */
+bool lsp_bitmap_any(const struct lsp_bitmap *map, size_t from, size_t end);
 
 static inline bool lsp_bitmap_full(const struct lsp_bitmap *map)
 {

@@ -116,10 +116,9 @@ static void compare_with_files(struct lsp_stage *stage)
 {
 	for (uint32_t i = 0; i < stage->manifest->file_count; i++) {
 		const struct lsp_manifest_file *file = &stage->manifest->files[i];
-		size_t next = lsp_bitmap_next_set(&stage->staged, file->first_chunk);
-		size_t other = lsp_bitmap_next_set(&stage->doubtful, file->first_chunk);
 		size_t end = (size_t)file->first_chunk + file->chunk_count;
-		if (LSP_MIN(next, other) >= end)
+		if (!lsp_bitmap_any(&stage->staged, file->first_chunk, end) &&
+			!lsp_bitmap_any(&stage->doubtful, file->first_chunk, end))
 			continue;
 		struct stat st;
 		if (lsp_fs_stat_below(stage->files_fd, file->path, &st, NULL) < 0 ||
@@ -347,11 +346,16 @@ uint64_t lsp_stage_space_needed(struct lsp_stage *stage, const struct lsp_manife
 		struct stat st;
 		pthread_mutex_lock(&stage->lock);
 		bool kept = lsp_bitmap_get(&stage->kept, i);
+		bool written = lsp_bitmap_get(&stage->staged, file->first_chunk) ||
+			       lsp_bitmap_get(&stage->doubtful, file->first_chunk);
 		pthread_mutex_unlock(&stage->lock);
 		if (kept || file->size == 0 || has_file(old, file))
 			continue;
 		uint64_t there = 0;
-		if (lsp_fs_stat_below(stage->files_fd, file->path, &st, NULL) == 0)
+		/* A file of one chunk has it whole or hardly anything: not asked for 20,000 times.
+		 */
+		if ((written || file->chunk_count > 1) &&
+			lsp_fs_stat_below(stage->files_fd, file->path, &st, NULL) == 0)
 			there = (uint64_t)st.st_blocks * 512;
 		needed += file->size > there ? file->size - there : 0;
 	}

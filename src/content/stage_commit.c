@@ -35,6 +35,7 @@ struct commit {
 	char kept_folder[40];            /* "local.kept-2026-01-31"; empty until needed */
 	char placed[LSP_PATH_MAX + 2];   /* a folder that moves as a whole, with '/'; empty: none */
 	char stranger[LSP_PATH_MAX + 2]; /* a file put aside where a folder must be, with '/' */
+	char absent[LSP_PATH_MAX + 2];   /* a folder that the game's folder has not, with '/' */
 };
 
 static bool is_kept(struct commit *commit, uint32_t file)
@@ -141,6 +142,12 @@ static int clear_place(struct commit *commit, const char *path, struct lsp_error
 		    : put_aside_foreign(commit, path, err);
 }
 
+/* Is the path below a folder that is not there? Files come sorted, so the last such one tells. */
+static bool is_absent(const struct commit *commit, const char *path)
+{
+	return *commit->absent && lsp_text_starts_with(path, commit->absent);
+}
+
 /* A file of ours where the new content needs a folder is one of `old`, or in the way. */
 static int clear_folders(struct commit *commit, const char *path, struct lsp_error *err)
 {
@@ -150,7 +157,10 @@ static int clear_folders(struct commit *commit, const char *path, struct lsp_err
 		char folder[LSP_PATH_MAX + 1];
 		struct stat st;
 		snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
-		if (lsp_fs_stat_below(commit->stage->game_fd, folder, &st, NULL) < 0)
+		int r = lsp_fs_stat_below(commit->stage->game_fd, folder, &st, NULL);
+		if (r == -LSP_E_NOT_FOUND)
+			snprintf(commit->absent, sizeof commit->absent, "%s/", folder);
+		if (r < 0)
 			return 0;
 		if (S_ISDIR(st.st_mode))
 			continue;
@@ -188,10 +198,10 @@ static int put_old_aside(struct commit *commit, struct lsp_error *err)
 		r = remove_old(commit, err);
 	for (uint32_t i = 0; r == 0 && i < commit->manifest->file_count; i++) {
 		const char *path = commit->manifest->files[i].path;
-		if (is_version(path) || is_kept(commit, i))
+		if (is_version(path) || is_absent(commit, path) || is_kept(commit, i))
 			continue;
 		r = clear_folders(commit, path, err);
-		if (r == 0)
+		if (r == 0 && !is_absent(commit, path))
 			r = clear_place(commit, path, err);
 	}
 	return r;

@@ -204,8 +204,7 @@ static int snapshot(struct lsp_stage *stage, struct lsp_bitmap *dirty, struct ls
 	dirty->set = stage->dirty.set;
 	memcpy(done->bytes, stage->staged.bytes, lsp_bitmap_bytes(done));
 	done->set = stage->staged.set;
-	while (stage->dirty.set)
-		lsp_bitmap_clear(&stage->dirty, lsp_bitmap_next_set(&stage->dirty, 0));
+	lsp_bitmap_reset(&stage->dirty);
 	stage->unsynced = 0;
 	for (size_t i = 0; all && i < dirty->bits; i++) {
 		if (!lsp_bitmap_get(&stage->kept, i))

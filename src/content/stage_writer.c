@@ -18,7 +18,7 @@ struct lsp_stage_writer {
 	uint8_t *memory; /* the second's */
 	uint32_t got;
 	struct lsp_merkle tree;
-	struct lsp_sha256 *leaf; /* of the leaf that is not whole yet */
+	struct lsp_sha256 *leaf; /* of one that comes in parts; NULL until there is one */
 	uint32_t leaf_got;
 };
 
@@ -42,8 +42,7 @@ int lsp_stage_writer_new(struct lsp_stage *stage, uint32_t chunk,
 	writer->fd = -1;
 	lsp_merkle_init(&writer->tree, 0);
 	lsp_manifest_chunk(stage->manifest, chunk, &writer->c);
-	r = lsp_sha256_new(&writer->leaf, err);
-	if (r == 0 && writer->owner)
+	if (writer->owner)
 		r = lsp_stage_open_file(stage, writer->c.file, &writer->fd, err);
 	if (r == 0 && !writer->owner && !(writer->memory = malloc(writer->c.size)))
 		r = lsp_error_no_memory(err, "content");
@@ -65,12 +64,22 @@ void lsp_stage_writer_free(struct lsp_stage_writer *writer)
 	free(writer);
 }
 
-/* The leaf that is not whole yet takes what it needs. */
-static size_t hash_part(struct lsp_stage_writer *writer, const uint8_t *data, size_t size)
+/* Bytes of the leaf that comes next: the last one is shorter. */
+static uint32_t next_leaf(const struct lsp_stage_writer *writer)
 {
 	uint32_t left = writer->c.size - (uint32_t)writer->tree.count * LSP_LEAF_SIZE;
-	uint32_t whole = LSP_MIN(left, LSP_LEAF_SIZE);
+	return LSP_MIN(left, LSP_LEAF_SIZE);
+}
+
+/* The leaf that is not whole yet takes what it needs, *ret_took. */
+static int hash_part(struct lsp_stage_writer *writer, const uint8_t *data, size_t size,
+	size_t *ret_took, struct lsp_error *err)
+{
+	uint32_t whole = next_leaf(writer);
 	size_t take = LSP_MIN(size, (size_t)(whole - writer->leaf_got));
+	int r = writer->leaf ? 0 : lsp_sha256_new(&writer->leaf, err);
+	if (r < 0)
+		return r;
 	lsp_sha256_update(writer->leaf, data, take);
 	writer->leaf_got += (uint32_t)take;
 	if (writer->leaf_got == whole) {
@@ -79,7 +88,8 @@ static size_t hash_part(struct lsp_stage_writer *writer, const uint8_t *data, si
 		lsp_merkle_push(&writer->tree, &hash);
 		writer->leaf_got = 0;
 	}
-	return take;
+	*ret_took = take;
+	return 0;
 }
 
 /* Whole leaves are hashed where they lie, several in one go. */
@@ -87,21 +97,27 @@ static size_t hash_whole(struct lsp_stage_writer *writer, const uint8_t *data, s
 {
 	struct lsp_hash leaves[LEAVES_AT_ONCE];
 	size_t count = LSP_MIN(size / LSP_LEAF_SIZE, (size_t)LEAVES_AT_ONCE);
-	lsp_merkle_hash_leaves(data, count * LSP_LEAF_SIZE, leaves);
-	for (size_t i = 0; i < count; i++)
+	size_t took = count ? count * LSP_LEAF_SIZE : next_leaf(writer);
+	lsp_merkle_hash_leaves(data, took, leaves);
+	for (size_t i = 0; i < LSP_MAX(count, (size_t)1); i++)
 		lsp_merkle_push(&writer->tree, &leaves[i]);
-	return count * LSP_LEAF_SIZE;
+	return took;
 }
 
-static void hash_bytes(struct lsp_stage_writer *writer, const uint8_t *data, size_t size)
+static int hash_bytes(
+	struct lsp_stage_writer *writer, const uint8_t *data, size_t size, struct lsp_error *err)
 {
-	while (size) {
-		bool whole = writer->leaf_got == 0 && size >= LSP_LEAF_SIZE;
-		size_t took =
-			whole ? hash_whole(writer, data, size) : hash_part(writer, data, size);
+	int r = 0;
+	while (size && r == 0) {
+		size_t took = 0;
+		if (writer->leaf_got == 0 && size >= next_leaf(writer))
+			took = hash_whole(writer, data, size);
+		else
+			r = hash_part(writer, data, size, &took, err);
 		data += took;
 		size -= took;
 	}
+	return r;
 }
 
 static int lost(struct lsp_stage_writer *writer, struct lsp_error *err)
@@ -151,7 +167,11 @@ int lsp_stage_writer_write(
 		writer->ended = true;
 		return r;
 	}
-	hash_bytes(writer, data, size);
+	r = hash_bytes(writer, data, size, err);
+	if (r < 0) {
+		writer->ended = true;
+		return r;
+	}
 	writer->got += (uint32_t)size;
 	return 0;
 }

@@ -44,6 +44,28 @@ static void set_and_clear_say_whether_they_changed_it_and_the_count_follows(void
 	assert_int_equal(map.set, 0);
 }
 
+static void any_looks_between_its_ends_and_reset_leaves_none(void **state)
+{
+	for (size_t bit = 0; bit < 30; bit++) {
+		struct lsp_bitmap map = {0};
+		assert_int_equal(lsp_bitmap_init(&map, 30, NULL), 0);
+		assert_false(lsp_bitmap_any(&map, 0, 1000));
+		assert_true(lsp_bitmap_set(&map, bit));
+		for (size_t from = 0; from < 32; from++) {
+			for (size_t end = from; end < 32; end++)
+				assert_int_equal(
+					lsp_bitmap_any(&map, from, end), from <= bit && bit < end);
+		}
+		lsp_bitmap_reset(&map);
+		assert_int_equal(map.set, 0);
+		assert_false(lsp_bitmap_any(&map, 0, 30));
+		lsp_bitmap_done(&map);
+	}
+	struct lsp_bitmap empty = {0};
+	lsp_bitmap_reset(&empty);
+	assert_false(lsp_bitmap_any(&empty, 0, 8));
+}
+
 static void fill_sets_all_and_no_spare_bit(void **state)
 {
 	_cleanup_bitmap_ struct lsp_bitmap map = map_of(19);
@@ -106,6 +128,7 @@ int main(void)
 		cmocka_unit_test(a_new_map_is_all_zero),
 		cmocka_unit_test(bit_0_is_the_high_bit_of_byte_0),
 		cmocka_unit_test(set_and_clear_say_whether_they_changed_it_and_the_count_follows),
+		cmocka_unit_test(any_looks_between_its_ends_and_reset_leaves_none),
 		cmocka_unit_test(fill_sets_all_and_no_spare_bit),
 		cmocka_unit_test(the_next_set_and_clear_bits_are_found_across_bytes),
 		cmocka_unit_test(load_takes_bytes_and_counts_them),
