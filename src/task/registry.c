@@ -264,13 +264,26 @@ static void *thread_main(void *argument)
 	return NULL;
 }
 
+/*
+ * Every signal but those that a thread causes by itself: blocked, they would end the process past
+ * any handler. libtorrent's threads, which inherit this, turn a SIGBUS (a full disk under a mapped
+ * file, a file cut short) into an error.
+ */
+static void fill_asynchronous(sigset_t *set)
+{
+	static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+	sigfillset(set);
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(own); i++)
+		sigdelset(set, own[i]);
+}
+
 static int start_thread(struct lsp_task *task)
 {
 	pthread_attr_t attributes;
 	sigset_t all, before;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	sigfillset(&all);
+	fill_asynchronous(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int sys_errno = pthread_create(&task->thread, &attributes, thread_main, task);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

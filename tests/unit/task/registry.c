@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 /* A task that waits for its gate, whatever its token says. */
@@ -97,6 +98,26 @@ static void the_thread_has_the_first_15_bytes_of_the_name(void **state)
 		LSP_TASK_BACKGROUND, read_own_name, name, NULL, ERR));
 	runtime_done(&runtime);
 	assert_string_equal(name, "a name of more ");
+}
+
+static int read_own_mask(struct lsp_cancel *token, void *argument, struct lsp_error *err)
+{
+	return pthread_sigmask(SIG_BLOCK, NULL, argument);
+}
+
+static void a_thread_blocks_signals_but_not_those_of_its_own_making(void **state)
+{
+	struct runtime runtime;
+	sigset_t mask;
+	runtime_init(&runtime, NULL);
+	assert_ok(lsp_tasks_spawn(
+		runtime.tasks, "mask", LSP_TASK_BACKGROUND, read_own_mask, &mask, NULL, ERR));
+	runtime_done(&runtime);
+	assert_true(sigismember(&mask, SIGTERM));
+	assert_true(sigismember(&mask, SIGCHLD));
+	/* Blocked, a fault would end the process past every handler. */
+	assert_false(sigismember(&mask, SIGBUS));
+	assert_false(sigismember(&mask, SIGSEGV));
 }
 
 static void a_cancelled_task_that_still_runs_is_shown_as_stopping(void **state)
@@ -713,6 +734,7 @@ int main(void)
 		cmocka_unit_test(a_new_registry_is_empty),
 		cmocka_unit_test(spawn_lists_the_task_with_name_kind_age_state_and_thread),
 		cmocka_unit_test(the_thread_has_the_first_15_bytes_of_the_name),
+		cmocka_unit_test(a_thread_blocks_signals_but_not_those_of_its_own_making),
 		cmocka_unit_test(a_cancelled_task_that_still_runs_is_shown_as_stopping),
 		cmocka_unit_test(a_finished_task_is_dropped),
 		cmocka_unit_test(every_task_has_a_token_below_the_root),
