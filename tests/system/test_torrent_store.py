@@ -139,7 +139,7 @@ def test_a_full_disk_stops_one_torrent_and_says_so(lab, tmp_path):
                 f'peers=["{peer}"]')
         error = ann.wait_event("torrent_error", torrent=full)
         assert error["code"] == "no_space" and error["message"]
-        ann.wait_until(lambda: "torrent_storage" in ann.status()["health"]["degraded"], what="its health to say so")
+        ann.wait_event("torrent_health", where=lambda event: "storage" in event["degraded"])
         add_many(ann, tmp_path, [fine], peer)
         ann.wait_event("torrent_completed", torrent=other)
         ann.cli("torrent", "remove", full, "--data")
@@ -173,21 +173,25 @@ def rate_on_the_wire(daemon, host, seconds, way):
 @needs_stranger
 def test_a_limit_is_in_effect_on_the_wire_within_two_seconds(lab, tmp_path):
     ann, host = torrent_peer(lab.host("ann", rate=200_000_000)), lab.host("eve")
-    torrents, peer = seed_many(host, tmp_path, 1, 200 << 20)
-    (identity, name), = torrents.items()
-    add_many(ann, tmp_path, [name], peer)
-    ann.wait_event("torrent_progress", torrent=identity, where=lambda event: event["done"] > 8 << 20)
-    assert rate_on_the_wire(ann, ann.host, 1, 1) > 4_000_000
-    ann.cli("torrent", "limits", "--set", "max_download=1000000")
+    make_file(tmp_path / "big/data", 160 << 20, 1)
+    (tmp_path / "big/name").write_text("big")
+    make_torrent(tmp_path / "big", tmp_path / "big.torrent", "v2")
+    identity = ann.cli("torrent", "add", tmp_path / "big.torrent", "--set", f"save_path={tmp_path}", "--set",
+                       "have=check")["id"]
+    wait_torrent(ann, identity, lambda torrent: torrent["state"] == "seeding")
+    process, _ = start_stranger(host)
+    (host.folder / "into").mkdir()
+    tell(process, add=str(tmp_path / "big.torrent"), into=str(host.folder / "into"), peers=[torrent_address(ann)])
+    ann.wait_event("torrent_progress", torrent=identity, where=lambda event: event["uploaded"] > 4 << 20)
+    assert rate_on_the_wire(ann, ann.host, 1, 0) > 3_000_000
+    ann.cli("torrent", "limits", "--set", "max_upload=1000000")
     begun = time.monotonic()
     ann.wait_until(lambda: time.monotonic() - begun >= 2, what="two seconds to pass")
-    assert rate_on_the_wire(ann, ann.host, 3, 1) < 1_400_000
-    assert "torrent_limits" not in ann.status()["health"]["degraded"]
-    ann.cli("torrent", "limits", "--set", "max_download=0")
-    ann.wait_event("torrent_completed", torrent=identity)
-    # The peer's own limit holds for this engine too.
-    ann.cli("limits", "--down", "2M")
-    assert ann.cli("torrent", "inspect")["settings"]["download_rate_limit"] == 2_000_000
+    assert rate_on_the_wire(ann, ann.host, 3, 0) < 1_300_000
+    # The limits of the peer hold for this engine too.
+    ann.cli("limits", "--up", "2M")
+    ann.wait_until(lambda: ann.cli("torrent", "inspect")["settings"]["upload_rate_limit"] == 2_000_000,
+                   what="the session to have the limit")
 
 
 @needs_stranger
