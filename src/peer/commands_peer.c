@@ -234,6 +234,7 @@ int lsp_command_set_limits(struct lsp_peer *peer, struct lsp_call *call, struct 
 	if (r < 0)
 		return r;
 	lsp_limits_apply(peer->limits);
+	lsp_torrents_apply(peer->torrents);
 	lsp_call_answer(call, lsp_limits_json(peer->limits));
 	return 0;
 }

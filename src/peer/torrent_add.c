@@ -340,6 +340,10 @@ static void files_came(void *argument, struct lsp_torrent_answer *answer)
 		magnet_free(magnet);
 		return;
 	}
+	if (answer->result == 0 && !json_array_size(json_object_get(answer->value, "files"))) {
+		magnet_free(magnet); /* no metadata yet */
+		return;
+	}
 	const char *name = json_string_value(
 		json_object_get(lsp_torrents_known(magnet->peer->torrents, magnet->id), "name"));
 	if (!magnet->game[0] && name && lsp_game_id_check(name, strlen(name), NULL) == 0)
@@ -375,14 +379,13 @@ static void ask_files(struct magnet *magnet)
 static void exported(void *argument, struct lsp_torrent_answer *answer)
 {
 	struct magnet *magnet = argument;
-	if (answer && answer->result < 0 && answer->result != -LSP_E_CLOSED &&
-		json_object_get(magnet->peer->torrent_adds, magnet->id)) {
-		ask_files(magnet);
-		return;
-	}
-	if (!answer || answer->result < 0 || !answer->bytes.size ||
+	if (!answer || answer->result < 0 ||
 		!json_object_get(magnet->peer->torrent_adds, magnet->id)) {
 		magnet_free(magnet);
+		return;
+	}
+	if (!answer->bytes.size) { /* its layers are missing, or all of it */
+		ask_files(magnet);
 		return;
 	}
 	magnet->bytes = answer->bytes;

@@ -212,8 +212,10 @@ def test_every_command_answers_with_one_document(lab, tmp_path):
     assert ann.cli("torrent", "have", short)["have"] == ann.cli("torrent", "have", short)["pieces"]
     ann.cli("torrent", "limits", short, "--set", "max_upload=1000000")
     assert torrents_of(ann)[identity]["max_upload"] == 1_000_000
-    files = ann.cli("torrent", "select", short, "--set", 'priorities={"data/large.bin": "high"}')["files"]
-    assert {file["path"]: file["priority"] for file in files}["data/large.bin"] == "high"
+    assert ann.cli("torrent", "select", short, "--set", 'priorities={"data/large.bin": "high"}')["files"]
+    ann.wait_until(lambda: {"data/large.bin": "high"}.items() <= {
+        file["path"]: file["priority"] for file in ann.cli("torrent", "files", short)["files"]}.items(),
+        what="the priority to be high")
     ann.cli("torrent", "options", short, "--set", 'tags=["lan"]')
     assert torrents_of(ann)[identity]["tags"] == ["lan"]
     assert ann.cli("torrent", "trackers", short)["trackers"][0]["url"] == "http://tracker.invalid/announce"
