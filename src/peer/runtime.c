@@ -261,7 +261,7 @@ int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 	if (r == 0)
 		peer->choices = lsp_peer_load_json(peer, "choices.json");
 	if (r == 0)
-		peer->torrent_adds = lsp_peer_load_json(peer, "torrent-games.json");
+		peer->torrent_adds = json_object();
 	return r;
 }
 

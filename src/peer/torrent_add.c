@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADDS_FILE "torrent-games.json"
+/* How the engine's store remembers a magnet that is to become a game. */
+#define CATEGORY "as-game"
+#define MAGNETS "torrents/magnets"
 
 /* ---- A torrent file
  * --------------------------------------------------------------------------------------- */
@@ -214,11 +216,6 @@ static void magnet_free(struct magnet *magnet)
 	free(magnet);
 }
 
-static void save(struct lsp_peer *peer)
-{
-	lsp_peer_save_json(peer, ADDS_FILE, json_incref(peer->torrent_adds));
-}
-
 static struct magnet *magnet_new(struct lsp_peer *peer, const char *game, const char *id)
 {
 	struct magnet *magnet = calloc(1, sizeof *magnet);
@@ -241,9 +238,6 @@ static void magnet_added(void *argument, struct lsp_torrent_answer *answer)
 		lsp_call_fail(magnet->call, &answer->error);
 	} else {
 		const char *id = json_string_value(json_object_get(answer->value, "id"));
-		json_object_set_new(
-			magnet->peer->torrent_adds, id ? id : "", json_string(magnet->game));
-		save(magnet->peer);
 		lsp_call_answer(
 			magnet->call, json_pack("{s:s, s:s, s:s*, s:s}", "operation",
 					      "fetching_metadata", "torrent", id ? id : "", "game",
@@ -257,7 +251,7 @@ int lsp_torrent_add_magnet(struct lsp_peer *peer, struct lsp_call *call, const c
 	const char *link, struct lsp_error *err)
 {
 	struct magnet *magnet = magnet_new(peer, game, NULL);
-	_cleanup_free_ char *folder = lsp_text_format("%s/torrents/magnets", peer->state_dir);
+	_cleanup_free_ char *folder = lsp_text_format("%s/" MAGNETS, peer->state_dir);
 	if (!magnet || !folder) {
 		free(magnet);
 		return lsp_error_no_memory(err, "peer");
@@ -265,9 +259,10 @@ int lsp_torrent_add_magnet(struct lsp_peer *peer, struct lsp_call *call, const c
 	magnet->call = call;
 	struct lsp_torrent_call through = {
 		.command = LSP_TORRENT_ADD,
-		.arguments = json_pack("{s:s, s:s, s:s, s:[s], s:o}", "magnet", link, "save_path",
-			folder, "root", "files", "exclude", "**", "peers",
-			lsp_torrents_lan_peers(peer)),
+		.arguments = json_pack("{s:s, s:s, s:s, s:[s], s:o, s:s, s:s}", "magnet", link,
+			"save_path", folder, "root", "files", "exclude", "**", "peers",
+			lsp_torrents_lan_peers(peer), "category", CATEGORY, "game",
+			game ? game : ""),
 		.done = magnet_added,
 		.argument = magnet,
 	};
@@ -283,7 +278,6 @@ static void magnet_removed(void *argument, struct lsp_torrent_answer *answer)
 	struct lsp_error err = {0};
 	if (answer) {
 		json_object_del(magnet->peer->torrent_adds, magnet->id);
-		save(magnet->peer);
 		if (lsp_torrent_add_game(magnet->peer, NULL, *magnet->game ? magnet->game : NULL,
 			    &magnet->bytes, &err) < 0)
 			lsp_peer_warn(magnet->peer, "the torrent %s does not become a game: %s",
@@ -301,7 +295,6 @@ static void magnet_over(struct magnet *magnet, const struct lsp_error *error)
 		lsp_peer_warn(magnet->peer, "the torrent %s does not become a game: %s", magnet->id,
 			error->message);
 	json_object_del(magnet->peer->torrent_adds, magnet->id);
-	save(magnet->peer);
 	magnet_free(magnet);
 }
 
@@ -400,17 +393,30 @@ static void exported(void *argument, struct lsp_torrent_answer *answer)
 		magnet_free(magnet); /* at the next start again */
 }
 
+/* Also after a restart: what waits for its metadata is in the engine's store, and nowhere else. */
+static void recognise(struct lsp_peer *peer, const char *id, const json_t *status)
+{
+	const char *category = json_string_value(json_object_get(status, "category"));
+	const char *path = json_string_value(json_object_get(status, "save_path"));
+	const char *game = json_string_value(json_object_get(status, "game"));
+	_cleanup_free_ char *folder = lsp_text_format("%s/" MAGNETS, peer->state_dir);
+	if (category && path && folder && strcmp(category, CATEGORY) == 0 &&
+		strcmp(path, folder) == 0)
+		json_object_set_new(peer->torrent_adds, id, json_string(game ? game : ""));
+}
+
 void lsp_torrent_add_event(
 	struct lsp_peer *peer, const char *name, const char *id, const json_t *event)
 {
 	lsp_torrent_late_event(peer, name, id, event);
+	if (strcmp(name, "torrent_added") == 0)
+		recognise(peer, id, json_object_get(event, "status"));
 	const char *game = json_string_value(json_object_get(peer->torrent_adds, id));
 	if (!game)
 		return;
 	if (strcmp(name, "torrent_removed") == 0) {
 		/* By us, and then this is told already; or by the user, who does not want it. */
 		json_object_del(peer->torrent_adds, id);
-		save(peer);
 		return;
 	}
 	if (strcmp(name, "torrent_metadata") != 0 && strcmp(name, "torrent_added") != 0)

@@ -7,7 +7,7 @@
  * announce, and its torrent an alias. One that tells it only once all is here (v1, or pieces longer
  * than a game's) is downloaded into the game's private folder first, hashed there, and then goes
  * the same way. A magnet link first fetches its metadata and not one byte of payload; that survives
- * a restart (torrent-games.json).
+ * a restart.
  *
  * On the core loop; files are parsed and hashed on the disk pool.
  */
