@@ -145,8 +145,7 @@ static void store_metainfo(struct lsp_torrent_engine *engine, struct lsp_torrent
 		return;
 	if (lsp_resume_store_write(engine->store, torrent->record.id, LSP_RESUME_METAINFO,
 		    metainfo->data, metainfo->size, &why) < 0)
-		lsp_engine_fail(
-			engine, LSP_TORRENT_HEALTH_RESUME_STORE, torrent->record.id, why.message);
+		lsp_session_store_failed(engine, torrent, &why);
 }
 
 static int add_now(struct lsp_torrent_engine *engine, struct lsp_call *call, struct adding *adding,

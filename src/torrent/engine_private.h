@@ -172,6 +172,9 @@ void lsp_session_save(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 void lsp_session_save_due(struct lsp_torrent_engine *engine, lsp_time now);
 void lsp_session_on_saved(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_shim_alert *alert);
+/* A file of it could not be written: said once, and tried again in five seconds. */
+void lsp_session_store_failed(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	const struct lsp_error *error);
 /* The record, now. */
 void lsp_session_write_record(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 /* Waits on alerts, at most until the deadline. False at the deadline. */

@@ -351,7 +351,7 @@ int lsp_session_open(struct lsp_torrent_engine *engine, struct lsp_error *err)
 
 /* ---- Saving ------------------------------------------------------------------------------ */
 
-static void store_failed(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+void lsp_session_store_failed(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_error *error)
 {
 	engine->tally.resume_failed++;
@@ -370,7 +370,7 @@ void lsp_session_write_record(struct lsp_torrent_engine *engine, struct lsp_torr
 	if (torrent->transient || !engine->store)
 		return;
 	if (lsp_resume_store_write_record(engine->store, &torrent->record, &err) < 0) {
-		store_failed(engine, torrent, &err);
+		lsp_session_store_failed(engine, torrent, &err);
 		return;
 	}
 	torrent->record_dirty = false;
@@ -440,7 +440,7 @@ static void write_blob(struct lsp_torrent_engine *engine, struct lsp_torrent *to
 	if (lsp_resume_store_write(engine->store, torrent->record.id, LSP_RESUME_BLOB,
 		    alert->data.data, alert->data.size, &err) < 0) {
 		torrent->blob_dirty = true;
-		store_failed(engine, torrent, &err);
+		lsp_session_store_failed(engine, torrent, &err);
 		return;
 	}
 	torrent->blob_dirty = false;
@@ -463,7 +463,7 @@ void lsp_session_on_saved(struct lsp_torrent_engine *engine, struct lsp_torrent 
 		struct lsp_error err = {0};
 		lsp_error_set(&err, DOMAIN, LSP_E_FAILED, "no resume data: %.300s", alert->error);
 		torrent->blob_dirty = true;
-		store_failed(engine, torrent, &err);
+		lsp_session_store_failed(engine, torrent, &err);
 	}
 	if (torrent->save_again && !torrent->removing) {
 		torrent->save_again = false;

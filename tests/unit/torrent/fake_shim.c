@@ -1,0 +1,512 @@
+#include "fake_shim.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_SIZE (1 << 20)
+#define TORRENTS 64
+#define ALERTS 4096
+
+struct lsp_shim_source {
+	char id[65];
+	char text[512];
+	char files[8][64];
+	unsigned file_count;
+};
+
+struct torrent {
+	uint64_t number;
+	struct lsp_shim_source source;
+	struct lsp_shim_status status;
+	uint32_t add_flags;
+	int saves;
+	bool used, changed, loud;
+};
+
+struct queued {
+	struct lsp_shim_alert alert;
+	char text[128], error[128], data[512];
+	struct lsp_shim_status status;
+};
+
+struct lsp_shim {
+	void (*notify)(void *argument);
+	void *argument;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct lsp_shim session;
+	bool open, ignore_limits;
+	int fail_opens, opens, updates;
+	struct torrent torrents[TORRENTS];
+	struct queued alerts[ALERTS];
+	unsigned first, last;
+	int64_t limits[2];
+} fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* With the lock; tells whether somebody must be notified. */
+static bool queue(enum lsp_shim_alert_type type, uint64_t torrent, const char *text,
+	const char *error, int64_t number, const struct lsp_shim_status *status)
+{
+	bool was_empty = fake.first == fake.last;
+	struct queued *queued = &fake.alerts[fake.last++ % ALERTS];
+	memset(queued, 0, sizeof *queued);
+	snprintf(queued->text, sizeof queued->text, "%s", text ? text : "");
+	snprintf(queued->error, sizeof queued->error, "%s", error ? error : "");
+	queued->alert = (struct lsp_shim_alert){.type = type,
+		.torrent = torrent,
+		.number = number,
+		.text = queued->text,
+		.error = queued->error};
+	if (status) {
+		queued->status = *status;
+		queued->alert.status = &queued->status;
+	}
+	return was_empty && fake.open;
+}
+
+static void notify_if(bool needed)
+{
+	if (needed)
+		fake.session.notify(fake.session.argument);
+}
+
+static struct torrent *by_number(uint64_t number)
+{
+	for (unsigned i = 0; i < TORRENTS; i++)
+		if (fake.torrents[i].used && fake.torrents[i].number == number)
+			return &fake.torrents[i];
+	return NULL;
+}
+
+static struct torrent *by_id(const char *id)
+{
+	for (unsigned i = 0; id && i < TORRENTS; i++)
+		if (fake.torrents[i].used && strcmp(fake.torrents[i].source.id, id) == 0)
+			return &fake.torrents[i];
+	return NULL;
+}
+
+/* ---- For the test ------------------------------------------------------------------------ */
+
+void fake_reset(void)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake.open = fake.ignore_limits = false;
+	fake.fail_opens = fake.opens = fake.updates = 0;
+	fake.first = fake.last = 0;
+	memset(fake.torrents, 0, sizeof fake.torrents);
+	pthread_mutex_unlock(&fake.lock);
+}
+
+void fake_fail_opens(int count)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake.fail_opens = count;
+	pthread_mutex_unlock(&fake.lock);
+}
+
+static int read_locked(const int *value)
+{
+	pthread_mutex_lock(&fake.lock);
+	int result = *value;
+	pthread_mutex_unlock(&fake.lock);
+	return result;
+}
+
+int fake_opens(void)
+{
+	return read_locked(&fake.opens);
+}
+
+int fake_updates(void)
+{
+	return read_locked(&fake.updates);
+}
+
+int fake_saves(const char *id)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_id(id);
+	int saves = torrent ? torrent->saves : -1;
+	pthread_mutex_unlock(&fake.lock);
+	return saves;
+}
+
+uint32_t fake_add_flags(const char *id)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_id(id);
+	uint32_t flags = torrent ? torrent->add_flags : UINT32_MAX;
+	pthread_mutex_unlock(&fake.lock);
+	return flags;
+}
+
+void fake_ignore_limits(int on)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake.ignore_limits = on;
+	pthread_mutex_unlock(&fake.lock);
+}
+
+void fake_post(enum lsp_shim_alert_type type, const char *id, const char *text, const char *error,
+	int64_t number)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_id(id);
+	bool needed = queue(type, torrent ? torrent->number : 0, text, error, number, NULL);
+	pthread_mutex_unlock(&fake.lock);
+	notify_if(needed);
+}
+
+void fake_progress(const char *id, int64_t done, uint32_t state, uint32_t flags)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_id(id);
+	torrent->status.done = done;
+	torrent->status.downloaded = torrent->status.session_downloaded = done;
+	torrent->status.state = state;
+	torrent->status.flags = flags;
+	torrent->status.download_rate = done < torrent->status.wanted ? 1000 : 0;
+	torrent->status.peers = 1;
+	torrent->changed = true;
+	pthread_mutex_unlock(&fake.lock);
+}
+
+/* ---- The table --------------------------------------------------------------------------- */
+
+static const char *version(void)
+{
+	return "fake";
+}
+
+static int parse(const char *magnet, const struct lsp_shim_bytes *metainfo,
+	const struct lsp_shim_bytes *resume, struct lsp_shim_source **ret_source,
+	struct lsp_error *err)
+{
+	const struct lsp_shim_bytes *bytes = metainfo ? metainfo : resume;
+	struct lsp_shim_source *source = calloc(1, sizeof *source);
+	if (magnet && sscanf(magnet, "magnet:?xt=urn:btih:%40[0-9a-f]", source->id) == 1) {
+		*ret_source = source;
+		return 0;
+	}
+	if (bytes && bytes->size < sizeof source->text) {
+		memcpy(source->text, bytes->data, bytes->size);
+		char *at = source->text;
+		if (sscanf(at, "torrent:%64[0-9a-f]", source->id) == 1 &&
+			strlen(source->id) == 64) {
+			at += 8 + 64;
+			while (*at == ':' && source->file_count < 8) {
+				size_t size = strcspn(++at, ":");
+				snprintf(source->files[source->file_count++], 64, "%.*s", (int)size,
+					at);
+				at += size;
+			}
+			*ret_source = source;
+			return 0;
+		}
+	}
+	free(source);
+	return lsp_error_set(err, "torrent", LSP_E_PROTOCOL, "this is no torrent");
+}
+
+static void source_free(struct lsp_shim_source *source)
+{
+	free(source);
+}
+
+static void source_info(const struct lsp_shim_source *source, struct lsp_shim_info *ret_info)
+{
+	*ret_info = (struct lsp_shim_info){.name = "fake", .save_path = "/tmp/fake"};
+	if (strlen(source->id) == 64) {
+		lsp_text_from_hex(source->id, ret_info->v2, 32);
+		ret_info->flags = LSP_SHIM_HAS_V2 | LSP_SHIM_HAS_METADATA;
+		ret_info->files = source->file_count;
+		ret_info->pieces = source->file_count;
+		ret_info->piece_length = FILE_SIZE;
+		ret_info->size = (uint64_t)source->file_count * FILE_SIZE;
+	} else {
+		lsp_text_from_hex(source->id, ret_info->v1, 20);
+		ret_info->flags = LSP_SHIM_HAS_V1;
+	}
+}
+
+static void source_file(
+	struct lsp_shim_source *source, uint32_t index, struct lsp_shim_file *ret_file)
+{
+	*ret_file = (struct lsp_shim_file){
+		.path = source->files[index], .size = FILE_SIZE, .first_piece = index};
+}
+
+static int source_bytes(struct lsp_shim_source *source, lsp_shim_take_bytes take, void *argument,
+	struct lsp_error *err)
+{
+	take(argument, source->text, strlen(source->text));
+	return 0;
+}
+
+static int source_priorities(struct lsp_shim_source *source, lsp_shim_take_bytes take,
+	void *argument, struct lsp_error *err)
+{
+	take(argument, "", 0);
+	return 0;
+}
+
+static int open_session(const struct lsp_shim_setting *settings, size_t count,
+	void (*notify)(void *argument), void *argument, struct lsp_shim **ret_shim,
+	struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake.opens++;
+	bool fails = fake.fail_opens > 0;
+	fake.fail_opens -= fails;
+	if (!fails) {
+		fake.open = true;
+		fake.session = (struct lsp_shim){notify, argument};
+		memset(fake.torrents, 0, sizeof fake.torrents);
+		fake.first = fake.last = 0;
+		*ret_shim = &fake.session;
+	}
+	pthread_mutex_unlock(&fake.lock);
+	return fails ? lsp_error_set(err, "torrent", LSP_E_FAILED, "no session today") : 0;
+}
+
+static void close_session(struct lsp_shim *shim)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake.open = fake.open && !shim;
+	pthread_mutex_unlock(&fake.lock);
+}
+
+static int apply(struct lsp_shim *shim, const struct lsp_shim_setting *settings, size_t count,
+	struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	for (size_t i = 0; i < count && !fake.ignore_limits; i++) {
+		if (strcmp(settings[i].name, "download_rate_limit") == 0)
+			fake.limits[0] = settings[i].number;
+		if (strcmp(settings[i].name, "upload_rate_limit") == 0)
+			fake.limits[1] = settings[i].number;
+	}
+	pthread_mutex_unlock(&fake.lock);
+	return 0;
+}
+
+static int setting(struct lsp_shim *shim, const char *name, struct lsp_shim_setting *ret_setting,
+	struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	*ret_setting = (struct lsp_shim_setting){.name = name,
+		.kind = LSP_SHIM_NUMBER,
+		.number = fake.limits[strcmp(name, "upload_rate_limit") == 0]};
+	pthread_mutex_unlock(&fake.lock);
+	return 0;
+}
+
+static const char *setting_name(size_t index)
+{
+	return index == 0 ? "download_rate_limit" : NULL;
+}
+
+static int set_ip_filter(
+	struct lsp_shim *shim, const char *const (*ranges)[2], size_t count, struct lsp_error *err)
+{
+	return 0;
+}
+
+static int limit_everybody(struct lsp_shim *shim, int on, struct lsp_error *err)
+{
+	return 0;
+}
+
+static int halt(struct lsp_shim *shim, struct lsp_error *err)
+{
+	return 0;
+}
+
+static void pop(struct lsp_shim *shim,
+	void (*each)(void *argument, const struct lsp_shim_alert *alert), void *argument)
+{
+	for (;;) {
+		struct queued queued;
+		pthread_mutex_lock(&fake.lock);
+		bool there = fake.first != fake.last;
+		if (there) {
+			queued = fake.alerts[fake.first++ % ALERTS];
+			queued.alert.text = queued.text;
+			queued.alert.error = queued.error;
+			if (queued.alert.status)
+				queued.alert.status = &queued.status;
+			if (*queued.data)
+				queued.alert.data =
+					(struct lsp_shim_bytes){queued.data, strlen(queued.data)};
+			if (queued.alert.type == LSP_SHIM_ALERT_REMOVED)
+				by_number(queued.alert.torrent)->used = false;
+		}
+		pthread_mutex_unlock(&fake.lock);
+		if (!there)
+			return;
+		each(argument, &queued.alert);
+	}
+}
+
+static void post_updates(struct lsp_shim *shim)
+{
+	pthread_mutex_lock(&fake.lock);
+	bool needed = false;
+	fake.updates++;
+	for (unsigned i = 0; i < TORRENTS; i++) {
+		struct torrent *torrent = &fake.torrents[i];
+		if (torrent->used && torrent->changed)
+			needed |= queue(LSP_SHIM_ALERT_STATUS, torrent->number, NULL, NULL, 0,
+				&torrent->status);
+		torrent->changed = false;
+	}
+	pthread_mutex_unlock(&fake.lock);
+	notify_if(needed);
+}
+
+static int add(struct lsp_shim *shim, struct lsp_shim_source *source,
+	const struct lsp_shim_add *add, struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = fake.torrents;
+	while (torrent->used)
+		torrent++;
+	*torrent = (struct torrent){.number = add->torrent, .source = *source, .used = true};
+	torrent->add_flags = add->flags;
+	torrent->status = (struct lsp_shim_status){.torrent = add->torrent,
+		.state = LSP_SHIM_STATE_DOWNLOADING,
+		.flags = add->flags & (LSP_SHIM_PAUSED | LSP_SHIM_AUTO_MANAGED),
+		.wanted = (int64_t)source->file_count * FILE_SIZE,
+		.size = (int64_t)source->file_count * FILE_SIZE,
+		.error = ""};
+	bool needed = queue(LSP_SHIM_ALERT_ADDED, add->torrent, NULL, NULL, 0, NULL);
+	pthread_mutex_unlock(&fake.lock);
+	source_free(source);
+	notify_if(needed);
+	return 0;
+}
+
+static int not_found(struct lsp_error *err)
+{
+	return lsp_error_set(err, "torrent", LSP_E_NOT_FOUND, "no such torrent");
+}
+
+/* An alert for an order: the answer of the library. */
+static int answer(uint64_t number, enum lsp_shim_alert_type type, struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_number(number);
+	bool needed = torrent && queue(type, number, NULL, NULL, 0, NULL);
+	pthread_mutex_unlock(&fake.lock);
+	notify_if(needed);
+	return torrent ? 0 : not_found(err);
+}
+
+static int remove_torrent(struct lsp_shim *shim, uint64_t number, int data, struct lsp_error *err)
+{
+	return answer(number, LSP_SHIM_ALERT_REMOVED, err);
+}
+
+static int pause_torrent(struct lsp_shim *shim, uint64_t number, struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_number(number);
+	if (torrent)
+		torrent->status.flags = LSP_SHIM_PAUSED;
+	pthread_mutex_unlock(&fake.lock);
+	return answer(number, LSP_SHIM_ALERT_PAUSED, err);
+}
+
+static int resume_torrent(struct lsp_shim *shim, uint64_t number, struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_number(number);
+	if (torrent)
+		torrent->status.flags &= ~(uint32_t)LSP_SHIM_PAUSED;
+	pthread_mutex_unlock(&fake.lock);
+	return answer(number, LSP_SHIM_ALERT_RESUMED, err);
+}
+
+static int set_flags(struct lsp_shim *shim, uint64_t number, uint32_t flags, uint32_t mask,
+	struct lsp_error *err)
+{
+	return 0;
+}
+
+static int save_resume(
+	struct lsp_shim *shim, uint64_t number, int if_modified, struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_number(number);
+	bool needed = false;
+	if (torrent) {
+		torrent->saves++;
+		needed = queue(LSP_SHIM_ALERT_RESUME_DATA, number, NULL, NULL, 0, NULL);
+		strcpy(fake.alerts[(fake.last - 1) % ALERTS].data, torrent->source.text);
+	}
+	pthread_mutex_unlock(&fake.lock);
+	notify_if(needed);
+	return torrent ? 0 : not_found(err);
+}
+
+static int status(struct lsp_shim *shim, uint64_t number,
+	void (*each)(void *argument, const struct lsp_shim_status *status), void *argument,
+	struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_number(number);
+	struct lsp_shim_status now = torrent ? torrent->status : (struct lsp_shim_status){0};
+	pthread_mutex_unlock(&fake.lock);
+	if (!torrent)
+		return not_found(err);
+	each(argument, &now);
+	return 0;
+}
+
+static int source_of(struct lsp_shim *shim, uint64_t number, struct lsp_shim_source **ret_source,
+	struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_number(number);
+	struct lsp_shim_source *source = calloc(1, sizeof *source);
+	if (torrent)
+		*source = torrent->source;
+	pthread_mutex_unlock(&fake.lock);
+	*ret_source = source;
+	return 0;
+}
+
+const struct lsp_shim_functions fake_shim = {.version = version,
+	.parse = parse,
+	.source_free = source_free,
+	.source_info = source_info,
+	.source_file = source_file,
+	.source_metainfo = source_bytes,
+	.source_magnet = source_bytes,
+	.source_priorities = source_priorities,
+	.open = open_session,
+	.close = close_session,
+	.apply = apply,
+	.setting = setting,
+	.setting_name = setting_name,
+	.set_ip_filter = set_ip_filter,
+	.limit_everybody = limit_everybody,
+	.halt = halt,
+	.pop = pop,
+	.post_updates = post_updates,
+	.add = add,
+	.remove = remove_torrent,
+	.pause = pause_torrent,
+	.resume = resume_torrent,
+	.set_flags = set_flags,
+	.save_resume = save_resume,
+	.status = status,
+	.source = source_of};

@@ -1,0 +1,30 @@
+/*
+ * A shim without a library: torrents are entries of a table, alerts are what a test posts. A source
+ * is a text: "magnet:?xt=urn:btih:" and 40 digits; or, as a .torrent and as resume data,
+ * "torrent:" and 64 digits and a ':' between the names of its files, each of a mebibyte.
+ *
+ * One session at a time. The test's thread posts, the worker's pops: a lock is around all of it.
+ */
+#pragma once
+
+#include "torrent/shim.h"
+
+extern const struct lsp_shim_functions fake_shim;
+
+/* Everything as at the start. */
+void fake_reset(void);
+/* The next so many opens fail. */
+void fake_fail_opens(int count);
+int fake_opens(void);
+/* Posts an alert about the torrent with that id (NULL: about the session), and notifies. */
+void fake_post(enum lsp_shim_alert_type type, const char *id, const char *text, const char *error,
+	int64_t number);
+/* What it has is so, from now on; told at the next post_updates. */
+void fake_progress(const char *id, int64_t done, uint32_t state, uint32_t flags);
+/* How often the worker asked for updates, and for what it should save. */
+int fake_updates(void);
+int fake_saves(const char *id);
+/* What add was given. */
+uint32_t fake_add_flags(const char *id);
+/* The session keeps to itself what it is told about limits. */
+void fake_ignore_limits(int on);

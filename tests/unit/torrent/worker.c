@@ -1,0 +1,384 @@
+/* The worker on a clock that the test owns, over a shim that is none. */
+#include "fake_shim.h"
+#include "rig.h"
+
+#include "base/fs.h"
+#include "base/text.h"
+
+#include <errno.h>
+
+#define DOOM "d00d000000000000000000000000000000000000000000000000000000000000"
+#define QUAKE "9a4e000000000000000000000000000000000000000000000000000000000000"
+
+struct world {
+	struct lsp_fake_clock clock;
+	struct rig rig;
+};
+
+static void world_init(struct world *world, const char *folder)
+{
+	struct rig_options options = {
+		.clock = &world->clock.clock, .shim = &fake_shim, .folder = folder};
+	lsp_fake_clock_init(&world->clock);
+	fake_reset();
+	rig_init(&world->rig, &options);
+}
+
+static void world_done(struct world *world)
+{
+	rig_done(&world->rig);
+}
+
+static json_t *add(struct world *world, const char *id)
+{
+	char text[200];
+	struct lsp_torrent_call call = {.command = LSP_TORRENT_ADD,
+		.arguments = json_pack("{s:s}", "save_path", "/tmp/fake")};
+	struct rig_answer answer;
+	snprintf(text, sizeof text, "torrent:%s:a:b", id);
+	assert_ok(lsp_buffer_append(&call.metainfo, text, strlen(text), ERR));
+	rig_call_full(&world->rig, &call, &answer);
+	if (answer.result < 0)
+		fail_msg("add: %s", answer.error.message);
+	return answer.value;
+}
+
+static void advance(struct world *world, uint64_t span)
+{
+	lsp_fake_clock_advance(&world->clock, span);
+}
+
+static uint32_t health(struct world *world)
+{
+	return lsp_torrent_health(world->rig.engine);
+}
+
+/* A call that the worker answers after all that it had to do before. */
+static void settle(struct world *world)
+{
+	json_decref(rig_ask(&world->rig, LSP_TORRENT_LIST, NULL));
+}
+
+/* Until that many opens were tried; time goes on by itself as long as it takes. */
+static void await_opens(struct world *world, int count)
+{
+	for (unsigned i = 0; fake_opens() < count; i++) {
+		advance(world, 100 * LSP_MILLISECOND);
+		sched_yield();
+		if (i > 50000000)
+			fail_msg("the engine was not started again");
+	}
+}
+
+static struct lsp_supervised_info supervised(struct world *world)
+{
+	_cleanup_free_ struct lsp_supervised_info *infos = NULL;
+	size_t count;
+	assert_ok(lsp_supervisor_snapshot(world->rig.supervisor, &infos, &count, ERR));
+	assert_int_equal(count, 1);
+	return infos[0];
+}
+
+static void await_state(struct world *world, enum lsp_supervised_state state)
+{
+	for (unsigned i = 0; supervised(world).state != state; i++) {
+		sched_yield();
+		if (i > 50000000)
+			fail_msg("the engine is %s",
+				lsp_supervised_state_name(supervised(world).state));
+	}
+}
+
+static void a_session_that_breaks_is_opened_again_with_what_is_stored(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	json_decref(add(&world, DOOM));
+	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 1));
+	fake_post(LSP_SHIM_ALERT_SESSION_ERROR, NULL, NULL, "a bug", 0);
+	json_decref(rig_await(&world.rig, "torrent_error", "torrent", DOOM, 1));
+	json_decref(rig_await(&world.rig, "torrent_session_error", "component", "session", 1));
+	await_state(&world, LSP_SUPERVISED_RESTARTING);
+	assert_true(health(&world) & (1u << LSP_TORRENT_HEALTH_SESSION));
+	/* Meanwhile calls are refused, and say so. */
+	char message[512];
+	rig_refuse(&world.rig, LSP_TORRENT_LIST, NULL, LSP_E_CLOSED, message);
+	assert_non_null(strstr(message, "not available"));
+	await_opens(&world, 2);
+	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 2));
+	json_decref(rig_await(&world.rig, "torrent_health", NULL, NULL, 2));
+	assert_int_equal(health(&world), 0);
+	world_done(&world);
+}
+
+/* It waits now: how long, from this moment on? Then that long passes. */
+static uint64_t sit_out(struct world *world)
+{
+	await_state(world, LSP_SUPERVISED_RESTARTING);
+	struct lsp_supervised_info info = supervised(world);
+	uint64_t delay = info.restart_at - lsp_now(&world->clock.clock);
+	advance(world, delay);
+	for (unsigned i = 0; supervised(world).restarts == info.restarts; i++) {
+		sched_yield();
+		if (i > 50000000)
+			fail_msg("the engine was not started again");
+	}
+	return delay;
+}
+
+static void it_backs_off_gives_up_after_five_and_comes_back_with_the_next_call(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	json_decref(add(&world, DOOM));
+	fake_fail_opens(5);
+	fake_post(LSP_SHIM_ALERT_SESSION_ERROR, NULL, NULL, "a bug", 0);
+	/* The break is the first failure of the row, four opens are the others. */
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t most = LSP_SECOND << i;
+		assert_in_range(sit_out(&world), most * 7 / 10, most);
+	}
+	await_state(&world, LSP_SUPERVISED_UNHEALTHY);
+	assert_int_equal(fake_opens(), 5);
+	assert_true(health(&world) & (1u << LSP_TORRENT_HEALTH_SESSION));
+	advance(&world, 3600 * LSP_SECOND);
+	assert_int_equal(fake_opens(), 5);
+	/* The next call starts it afresh: that open fails too, and the call with it. */
+	rig_refuse(&world.rig, LSP_TORRENT_LIST, NULL, LSP_E_CLOSED, NULL);
+	assert_in_range(sit_out(&world), LSP_SECOND * 7 / 10, LSP_SECOND);
+	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 2));
+	settle(&world);
+	assert_int_equal(health(&world), 0);
+	world_done(&world);
+}
+
+static void an_unhealthy_engine_answers_the_call_that_started_it(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	json_decref(add(&world, DOOM));
+	fake_fail_opens(4);
+	fake_post(LSP_SHIM_ALERT_SESSION_ERROR, NULL, NULL, "a bug", 0);
+	await_opens(&world, 5);
+	await_state(&world, LSP_SUPERVISED_UNHEALTHY);
+	json_t *list = rig_ask(&world.rig, LSP_TORRENT_LIST, NULL);
+	assert_int_equal(json_array_size(json_object_get(list, "torrents")), 1);
+	json_decref(list);
+	world_done(&world);
+}
+
+static void restart_gives_a_new_session_at_once(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	json_decref(add(&world, DOOM));
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_RESTART, NULL));
+	assert_int_equal(fake_opens(), 2);
+	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 2));
+	world_done(&world);
+}
+
+static void progress_comes_ten_times_a_second_and_the_last_sample_always(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	json_decref(add(&world, DOOM));
+	settle(&world);
+	size_t before = rig_count(&world.rig, "torrent_progress", NULL, NULL);
+	int64_t done = 0;
+	for (unsigned i = 0; i < 200; i++) { /* ten seconds, fifty samples each */
+		done += 1000;
+		fake_progress(DOOM, done, LSP_SHIM_STATE_DOWNLOADING, 0);
+		advance(&world, 50 * LSP_MILLISECOND);
+		settle(&world);
+	}
+	size_t told = rig_count(&world.rig, "torrent_progress", NULL, NULL) - before;
+	assert_in_range(told, 50, 101);
+	fake_progress(DOOM, 2 << 20, LSP_SHIM_STATE_SEEDING, LSP_SHIM_FINISHED | LSP_SHIM_SEEDING);
+	fake_post(LSP_SHIM_ALERT_FINISHED, DOOM, NULL, NULL, 0);
+	json_decref(rig_await(&world.rig, "torrent_completed", "torrent", DOOM, 1));
+	size_t count = rig_count(&world.rig, "torrent_progress", NULL, NULL);
+	json_t *last = rig_await(&world.rig, "torrent_progress", NULL, NULL, count);
+	assert_int_equal(json_integer_value(json_object_get(last, "done")), 2 << 20);
+	json_decref(last);
+	/* Once per run. */
+	fake_post(LSP_SHIM_ALERT_FINISHED, DOOM, NULL, NULL, 0);
+	settle(&world);
+	assert_int_equal(rig_count(&world.rig, "torrent_completed", NULL, NULL), 1);
+	world_done(&world);
+}
+
+static void an_idle_engine_ticks_once_a_second_and_one_without_torrents_not_at_all(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	settle(&world);
+	assert_int_equal(fake_opens(), 0);
+	json_decref(add(&world, DOOM));
+	fake_progress(DOOM, 2 << 20, LSP_SHIM_STATE_SEEDING, LSP_SHIM_FINISHED | LSP_SHIM_SEEDING);
+	for (unsigned i = 0; i < 30; i++) {
+		advance(&world, 100 * LSP_MILLISECOND);
+		settle(&world);
+	}
+	int before = fake_updates();
+	for (unsigned i = 0; i < 100; i++) {
+		advance(&world, 100 * LSP_MILLISECOND);
+		settle(&world);
+	}
+	assert_in_range(fake_updates() - before, 9, 11);
+	world_done(&world);
+}
+
+static void it_saves_in_time_and_at_the_end(void **state)
+{
+	struct world world;
+	char folder[128];
+	world_init(&world, NULL);
+	json_decref(add(&world, DOOM));
+	settle(&world);
+	assert_int_equal(fake_saves(DOOM), 1);
+	for (unsigned i = 0; i < 120; i++) {
+		advance(&world, LSP_SECOND);
+		settle(&world);
+	}
+	assert_in_range(fake_saves(DOOM), 3, 4); /* each 45 s, the first earlier by chance */
+	snprintf(folder, sizeof folder, "%s", world.rig.folder);
+	int before = fake_saves(DOOM);
+	rig_stop(&world.rig);
+	assert_int_equal(fake_saves(DOOM), before + 1);
+	world_init(&world, folder);
+	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 1));
+	world_done(&world);
+}
+
+/* ---- A full disk ------------------------------------------------------------------------- */
+
+static atomic_bool full;
+
+static int no_space(const struct lsp_fs_event *event, void *argument)
+{
+	return full && event->call == LSP_FS_WRITE ? ENOSPC : 0;
+}
+
+static void a_full_disk_degrades_the_store_until_the_next_good_write(void **state)
+{
+	struct lsp_fs_hooks hooks = {.before = no_space};
+	struct world world;
+	lsp_fs_set_hooks(&hooks);
+	world_init(&world, NULL);
+	json_decref(add(&world, DOOM));
+	settle(&world);
+	full = true;
+	json_decref(add(&world, QUAKE)); /* works, and is said not to be stored */
+	json_decref(rig_await(&world.rig, "torrent_error", "torrent", QUAKE, 1));
+	assert_int_equal(health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
+	full = false;
+	for (unsigned i = 0; i < 20 && health(&world); i++) {
+		advance(&world, LSP_SECOND);
+		settle(&world);
+	}
+	assert_int_equal(health(&world), 0);
+	_cleanup_free_ char *record = lsp_text_format("%s/%s.meta.json", world.rig.resume, QUAKE);
+	_cleanup_free_ char *blob = lsp_text_format("%s/%s.fastresume", world.rig.resume, QUAKE);
+	assert_int_equal(access(record, F_OK), 0);
+	assert_int_equal(access(blob, F_OK), 0);
+	world_done(&world);
+	lsp_fs_set_hooks(NULL);
+}
+
+static void limits_that_are_not_taken_degrade_until_they_are(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	json_decref(add(&world, DOOM));
+	fake_ignore_limits(1);
+	rig_refuse(&world.rig, LSP_TORRENT_LIMITS, json_pack("{s:i}", "max_download", 1000),
+		LSP_E_FAILED, NULL);
+	assert_int_equal(health(&world), 1u << LSP_TORRENT_HEALTH_LIMITS);
+	fake_ignore_limits(0);
+	for (unsigned i = 0; i < 3; i++) {
+		advance(&world, LSP_SECOND);
+		settle(&world);
+	}
+	assert_int_equal(health(&world), 0);
+	/* And payload that is over the cap is seen. */
+	int64_t done = 0;
+	for (unsigned i = 0; i < 12; i++) {
+		done += 150000;
+		fake_progress(DOOM, done, LSP_SHIM_STATE_DOWNLOADING, 0);
+		advance(&world, LSP_SECOND);
+		settle(&world);
+	}
+	assert_int_equal(health(&world), 1u << LSP_TORRENT_HEALTH_LIMITS);
+	world_done(&world);
+}
+
+static void each_component_clears_by_its_own_success(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	json_decref(add(&world, DOOM));
+	fake_post(LSP_SHIM_ALERT_LISTEN_FAILED, NULL, "0.0.0.0:1", "in use", 1);
+	fake_post(LSP_SHIM_ALERT_TRACKER_ERROR, DOOM, "http://a", "no", 0);
+	fake_post(LSP_SHIM_ALERT_FILE_ERROR, DOOM, "/tmp/fake/a", "unplugged", 0);
+	json_decref(rig_await(&world.rig, "torrent_error", "torrent", DOOM, 1));
+	settle(&world);
+	fake_post(LSP_SHIM_ALERT_TRACKER_REPLY, DOOM, "http://another", NULL, 3);
+	settle(&world);
+	assert_true(health(&world) & (1u << LSP_TORRENT_HEALTH_TRACKER));
+	assert_true(health(&world) & (1u << LSP_TORRENT_HEALTH_NETWORK));
+	fake_post(LSP_SHIM_ALERT_TRACKER_REPLY, DOOM, "http://a", NULL, 3);
+	settle(&world);
+	assert_false(health(&world) & (1u << LSP_TORRENT_HEALTH_TRACKER));
+	assert_true(health(&world) & (1u << LSP_TORRENT_HEALTH_NETWORK));
+	fake_post(LSP_SHIM_ALERT_LISTENING, NULL, "0.0.0.0:2", NULL, 1);
+	fake_post(LSP_SHIM_ALERT_CHECKED, DOOM, NULL, NULL, 0);
+	settle(&world);
+	assert_int_equal(health(&world), 0);
+	world_done(&world);
+}
+
+static void calls_that_are_wrong_say_what(void **state)
+{
+	struct world world;
+	char message[512];
+	world_init(&world, NULL);
+	rig_refuse(&world.rig, LSP_TORRENT_PAUSE, NULL, LSP_E_INVALID, message);
+	assert_string_equal(message, "torrent is missing");
+	rig_refuse(&world.rig, LSP_TORRENT_PAUSE, json_pack("{s:s}", "torrent", "abcdef"),
+		LSP_E_NOT_FOUND, message);
+	rig_refuse(&world.rig, LSP_TORRENT_PAUSE, json_pack("{s:i}", "torrent", 5), LSP_E_INVALID,
+		NULL);
+	rig_refuse(&world.rig, LSP_TORRENT_ADD, json_pack("{s:s}", "save_path", "/tmp"),
+		LSP_E_INVALID, message);
+	assert_non_null(strstr(message, "magnet is missing"));
+	rig_refuse(&world.rig, LSP_TORRENT_ADD,
+		json_pack("{s:s, s:s}", "save_path", "relative", "magnet",
+			"magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567"),
+		LSP_E_INVALID, message);
+	assert_non_null(strstr(message, "save_path"));
+	rig_refuse(&world.rig, LSP_TORRENT_CONFIGURE,
+		json_pack("{s:{s:b}}", "configuration", "dth", 1), LSP_E_INVALID, message);
+	assert_non_null(strstr(message, "dth"));
+	world_done(&world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_session_that_breaks_is_opened_again_with_what_is_stored),
+		cmocka_unit_test(
+			it_backs_off_gives_up_after_five_and_comes_back_with_the_next_call),
+		cmocka_unit_test(an_unhealthy_engine_answers_the_call_that_started_it),
+		cmocka_unit_test(restart_gives_a_new_session_at_once),
+		cmocka_unit_test(progress_comes_ten_times_a_second_and_the_last_sample_always),
+		cmocka_unit_test(
+			an_idle_engine_ticks_once_a_second_and_one_without_torrents_not_at_all),
+		cmocka_unit_test(it_saves_in_time_and_at_the_end),
+		cmocka_unit_test(a_full_disk_degrades_the_store_until_the_next_good_write),
+		cmocka_unit_test(limits_that_are_not_taken_degrade_until_they_are),
+		cmocka_unit_test(each_component_clears_by_its_own_success),
+		cmocka_unit_test(calls_that_are_wrong_say_what),
+	};
+	return cmocka_run_group_tests_name("torrent worker", tests, NULL, NULL);
+}
