@@ -1,0 +1,114 @@
+#include "torrent/configuration.h"
+
+#include "../task/fixture.h"
+
+static json_t *parsed(const char *text)
+{
+	json_error_t error;
+	json_t *json = json_loads(text, 0, &error);
+	assert_non_null(json);
+	return json;
+}
+
+static int64_t number_of(const struct lsp_configuration *configuration, const char *name)
+{
+	for (size_t i = 0; i < configuration->count; i++)
+		if (strcmp(configuration->settings[i].name, name) == 0)
+			return configuration->settings[i].number;
+	fail_msg("no setting %s", name);
+	return -1;
+}
+
+static void nothing_tells_the_outside_anything_unless_asked(void **state)
+{
+	struct lsp_configuration configuration;
+	static const char *const off[] = {
+		"enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp"};
+	assert_ok(lsp_configuration_parse(NULL, &configuration, ERR));
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(off); i++)
+		assert_int_equal(number_of(&configuration, off[i]), 0);
+	assert_true(configuration.limit_lan);
+	lsp_configuration_done(&configuration);
+	json_t *lan = parsed("{\"mode\":\"lan\"}");
+	assert_ok(lsp_configuration_parse(lan, &configuration, ERR));
+	assert_int_equal(number_of(&configuration, "enable_lsd"), 1);
+	assert_int_equal(number_of(&configuration, "enable_dht"), 0);
+	lsp_configuration_done(&configuration);
+	json_t *internet = parsed("{\"mode\":\"internet\",\"upnp\":false}");
+	assert_ok(lsp_configuration_parse(internet, &configuration, ERR));
+	assert_int_equal(number_of(&configuration, "enable_dht"), 1);
+	assert_int_equal(number_of(&configuration, "enable_upnp"), 0);
+	assert_int_equal(number_of(&configuration, "enable_natpmp"), 1);
+	lsp_configuration_done(&configuration);
+	json_decref(lan);
+	json_decref(internet);
+}
+
+static void what_is_wrong_is_named(void **state)
+{
+	static const struct {
+		const char *text, *word;
+	} wrong[] = {{"{\"dth\":true}", "dth"}, {"{\"mode\":\"wan\"}", "mode"},
+		{"{\"listen\":[\"nowhere\"]}", "listen"}, {"{\"dht\":1}", "dht"},
+		{"{\"max_download\":2147483648}", "max_download"},
+		{"{\"proxy\":{\"type\":\"socks5\",\"port\":1}}", "proxy.host"},
+		{"{\"alternative\":{\"from\":\"25:00\",\"to\":\"01:00\"}}", "from"},
+		{"{\"alternative\":{\"dais\":[]}}", "dais"}, {"{\"ip_filter\":[5]}", "ip_filter"},
+		{"{\"encryption\":\"rot13\"}", "encryption"}};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(wrong); i++) {
+		struct lsp_configuration configuration;
+		json_t *json = parsed(wrong[i].text);
+		assert_code(lsp_configuration_parse(json, &configuration, ERR), LSP_E_INVALID);
+		assert_non_null(strstr(ERR->message, wrong[i].word));
+		json_decref(json);
+	}
+}
+
+static void the_schedule_goes_by_the_clock_over_midnight_too(void **state)
+{
+	struct lsp_configuration configuration;
+	uint32_t download, upload;
+	json_t *json = parsed("{\"max_download\":9,\"alternative\":{\"max_download\":3,"
+			      "\"max_upload\":2,\"from\":\"22:00\",\"to\":\"06:30\","
+			      "\"days\":[\"fri\"]}}");
+	assert_int_equal(setenv("TZ", "UTC", 1), 0);
+	assert_ok(lsp_configuration_parse(json, &configuration, ERR));
+	const uint64_t hour = 3600 * LSP_SECOND, friday = 24 * hour; /* 2 January 1970 */
+	static const struct {
+		unsigned half_hours;
+		bool alternative;
+	} times[] = {{0, false}, {43, false}, {44, true}, {47, true}, {48, true}, {60, true},
+		{61, false}, {92, false}};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(times); i++) {
+		lsp_configuration_limits(&configuration, friday + times[i].half_hours * hour / 2,
+			&download, &upload);
+		assert_int_equal(download, times[i].alternative ? 3 : 9);
+		assert_int_equal(upload, times[i].alternative ? 2 : 0);
+	}
+	lsp_configuration_done(&configuration);
+	json_decref(json);
+}
+
+static void ranges_of_addresses_are_read(void **state)
+{
+	struct lsp_configuration configuration;
+	json_t *json = parsed("{\"ip_filter\":[\"10.0.0.1-10.0.0.9\",\"::1\"]}");
+	assert_ok(lsp_configuration_parse(json, &configuration, ERR));
+	assert_int_equal(configuration.range_count, 2);
+	assert_string_equal(configuration.ranges[0][1], "10.0.0.9");
+	assert_string_equal(configuration.ranges[1][0], "::1");
+	assert_string_equal(configuration.ranges[1][1], "::1");
+	lsp_configuration_done(&configuration);
+	json_decref(json);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_tells_the_outside_anything_unless_asked),
+		cmocka_unit_test(what_is_wrong_is_named),
+		cmocka_unit_test(the_schedule_goes_by_the_clock_over_midnight_too),
+		cmocka_unit_test(ranges_of_addresses_are_read),
+	};
+	return cmocka_run_group_tests_name("torrent configuration", tests, NULL, NULL);
+}
