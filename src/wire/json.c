@@ -96,7 +96,8 @@ int lsp_json_parse(const char *text, size_t size, const struct lsp_json_limits *
 		return r;
 	json_error_t detail;
 	json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &detail);
-	if (!value && json_error_code(&detail) == json_error_out_of_memory)
+	/* Where jansson lacks memory it does not always say so, but then it says nothing. */
+	if (!value && (!detail.text[0] || json_error_code(&detail) == json_error_out_of_memory))
 		return lsp_error_no_memory(err, "wire");
 	if (!value)
 		return lsp_error_set(err, "wire", LSP_E_PROTOCOL, "bad JSON at byte %d: %s",
@@ -105,15 +106,24 @@ int lsp_json_parse(const char *text, size_t size, const struct lsp_json_limits *
 	return 0;
 }
 
+struct dump {
+	struct lsp_buffer *buffer;
+	bool failed; /* jansson does not look at every result, and would go on behind a gap */
+};
+
 static int append_dumped(const char *text, size_t size, void *argument)
 {
-	return lsp_buffer_append(argument, text, size, NULL) < 0 ? -1 : 0;
+	struct dump *dump = argument;
+	dump->failed = dump->failed || lsp_buffer_append(dump->buffer, text, size, NULL) < 0;
+	return dump->failed ? -1 : 0;
 }
 
 int lsp_json_append(const json_t *value, struct lsp_buffer *buffer, struct lsp_error *err)
 {
 	size_t before = buffer->size;
-	if (json_dump_callback(value, append_dumped, buffer, JSON_COMPACT | JSON_ENCODE_ANY) < 0) {
+	struct dump dump = {.buffer = buffer};
+	int r = json_dump_callback(value, append_dumped, &dump, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (r < 0 || dump.failed) {
 		buffer->size = before;
 		return lsp_error_no_memory(err, "wire");
 	}

@@ -246,8 +246,7 @@ OTHER_FUNCTION void other_tell(struct other *other, const struct lsp_request *re
 	RUN_UNTIL(&other->loop, done);
 }
 
-/* Dials the peer and says Hello. */
-OTHER_FUNCTION void other_connect(struct other *other)
+OTHER_FUNCTION void other_dial(struct other *other)
 {
 	static const struct lsp_endpoint_callbacks callbacks = {
 		.connected = side_connected, .closed = side_closed, .stream = other_stream};
@@ -266,6 +265,12 @@ OTHER_FUNCTION void other_connect(struct other *other)
 		lsp_endpoint_connect(other->side.endpoint, &address, NULL, NULL, &connection, NULL),
 		0);
 	RUN_UNTIL(&other->loop, other->side.connected);
+}
+
+/* Dials the peer and says Hello. */
+OTHER_FUNCTION void other_connect(struct other *other)
+{
+	other_dial(other);
 	struct lsp_request hello = {.type = LSP_REQUEST_HELLO};
 	other_hello(other, &hello.hello);
 	other_tell(other, &hello);

@@ -229,6 +229,115 @@ static void test_hashes_of_too_much(void **state)
 	assert_int_equal(greed.begun, 0);
 }
 
+/* ---- Limits ---------------------------------------------------------------------------------- */
+
+enum { MANY = 65 };
+
+static bool are_all_ready(json_t *event, const void *argument)
+{
+	size_t index, ready = 0;
+	json_t *game;
+	json_array_foreach (json_object_get(event, "games"), index, game)
+		ready += json_string_length(json_object_get(game, "content")) > 0;
+	return ready == MANY;
+}
+
+/* A peer may follow 64 contents here. */
+static void test_too_many_follows(void **state)
+{
+	struct other *other = *state;
+	struct greed greed = {0};
+	for (int i = 0; i < MANY; i++) {
+		char path[40];
+		snprintf(path, sizeof path, "game%d/pak0.pak", i);
+		other_write(other, path, 100 + (size_t)i);
+		snprintf(path, sizeof path, "game%d/version.ini", i);
+		other_write_text(other, path, "20240101\n");
+	}
+	other_start_peer(other);
+	json_t *event = other_await(other, "local_games_updated", are_all_ready, NULL), *game;
+	other_connect(other);
+	size_t index;
+	json_array_foreach (json_object_get(event, "games"), index, game) {
+		struct lsp_request request = {.type = LSP_REQUEST_FOLLOW};
+		const char *hex = json_string_value(json_object_get(game, "content"));
+		assert_int_equal(lsp_hash_from_hex(hex, &request.get_content.content, NULL), 0);
+		be_greedy(other, &request, 1, &greed);
+	}
+	json_decref(event);
+	RUN_UNTIL(&other->loop, greed.ended + greed.busy == MANY);
+	assert_int_equal(greed.busy, 1);
+}
+
+static bool list_without_end(
+	struct other *other, struct lsp_responder *responder, struct lsp_request *request)
+{
+	if (request->type != LSP_REQUEST_LIST_GAMES)
+		return false;
+	const char *after = request->list_games.after;
+	unsigned first = *after ? (unsigned)atoi(after + 1) + 1 : 0;
+	struct lsp_game_summary *items = calloc(LSP_MESSAGE_GAMES_MAX, sizeof *items);
+	for (unsigned i = 0; i < LSP_MESSAGE_GAMES_MAX; i++)
+		snprintf(items[i].id, sizeof items[i].id, "g%09u", first + i);
+	struct lsp_response response = {.type = LSP_RESPONSE_GAMES};
+	response.games = (struct lsp_games_response){
+		.revision = 1, .more = true, .games = {items, LSP_MESSAGE_GAMES_MAX}};
+	lsp_responder_send(responder, &response);
+	free(items);
+	return true;
+}
+
+static bool is_full(json_t *event, const void *argument)
+{
+	json_t *games = json_object_get(event, "games");
+	size_t index;
+	json_t *game;
+	json_array_foreach (games, index, game)
+		if (strcmp(json_string_value(json_object_get(game, "id")), "g000019999") == 0)
+			return true;
+	return false;
+}
+
+/* Of one peer 20,000 games are taken, however many it lists. */
+static void test_too_many_games(void **state)
+{
+	struct other *other = *state;
+	other->script = list_without_end;
+	other_start_peer(other);
+	other_connect(other);
+	json_decref(other_await(other, "remote_games_updated", is_full, NULL));
+	json_t *answer = other_ask(other, "{\"command\":\"peers\"}");
+	json_t *peers = json_object_get(json_object_get(answer, "result"), "peers");
+	json_t *count = json_object_get(json_array_get(peers, 0), "games");
+	assert_int_equal(json_integer_value(count), 20000);
+	json_decref(answer);
+	assert_int_equal(other->asked[LSP_REQUEST_LIST_GAMES], 40);
+}
+
+/* ---- What is said at the wrong time ---------------------------------------------------------- */
+
+static void test_a_second_hello(void **state)
+{
+	struct other *other = *state;
+	struct lsp_request hello = {.type = LSP_REQUEST_HELLO};
+	other_start_peer(other);
+	other_connect(other);
+	other_hello(other, &hello.hello);
+	lsp_exchange_tell(other->side.connection, &hello);
+	expect_refusal(other, LSP_CLOSE_PROTOCOL);
+}
+
+static void test_a_request_before_hello(void **state)
+{
+	struct other *other = *state;
+	struct lsp_request request = {.type = LSP_REQUEST_LIST_GAMES};
+	request.list_games.limit = 1;
+	other_start_peer(other);
+	other_dial(other);
+	lsp_exchange_tell(other->side.connection, &request);
+	expect_refusal(other, LSP_CLOSE_PROTOCOL);
+}
+
 /* ---- Answers --------------------------------------------------------------------------------- */
 
 /* An error's message may be cut off in the middle of a letter: it is an answer all the same. */
@@ -398,6 +507,12 @@ int main(void)
 			test_relisted_without, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_stop_with_open_command, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_too_many_follows, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(test_too_many_games, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(test_a_second_hello, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_request_before_hello, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(test_crying_wolf, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_chunks_that_do_not_exist, other_set_up, other_tear_down),
