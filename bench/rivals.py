@@ -5,6 +5,7 @@ fetched is removed again by run.
 """
 
 import json
+import pathlib
 import re
 import shutil
 import subprocess
@@ -236,7 +237,8 @@ class Libtorrent(Rival):
     name = "libtorrent, TCP, tuned"
 
     def child(self, *arguments):
-        return [sys.executable, ROOT / "bench/libtorrent_peer.py", *arguments]
+        debians = pathlib.Path("/usr/bin/python3")  # the interpreter that has Debian's packages
+        return [debians if debians.exists() else sys.executable, ROOT / "bench/libtorrent_peer.py", *arguments]
 
     def start(self):
         stage = self.stage
