@@ -14,6 +14,7 @@
 #define STEADY_LEAST 8
 #define STEADY_LINGER (5 * LSP_SECOND)
 #define STALE LSP_SECOND
+#define LISTENERS 4 /* programs that get each multicast packet, at the most */
 #define TEXT_MAX 65536
 
 /* ---- The kernel's counters ------------------------------------------------------------------- */
@@ -60,31 +61,43 @@ static uint64_t find_in_lines(const char *text, const char *name)
 	return 0;
 }
 
-int lsp_others_parse(const char *snmp, const char *snmp6, struct lsp_datagrams *ret_datagrams,
-	struct lsp_error *err)
+int lsp_others_parse(const char *snmp, const char *snmp6, const char *netstat,
+	struct lsp_datagrams *ret_datagrams, struct lsp_error *err)
 {
-	struct lsp_datagrams found;
+	struct lsp_datagrams found = {0};
 	if (!find_in_table(snmp, "Udp:", "InDatagrams", &found.in) ||
 		!find_in_table(snmp, "Udp:", "OutDatagrams", &found.out))
 		return lsp_error_set(err, "net", LSP_E_PROTOCOL,
 			"the kernel's counters of datagrams are not understood");
+	if (netstat) {
+		(void)find_in_table(netstat, "IpExt:", "InMcastPkts", &found.multicast_in);
+		(void)find_in_table(netstat, "IpExt:", "OutMcastPkts", &found.multicast_out);
+	}
 	if (snmp6) {
 		found.in += find_in_lines(snmp6, "Udp6InDatagrams");
 		found.out += find_in_lines(snmp6, "Udp6OutDatagrams");
+		found.multicast_in += find_in_lines(snmp6, "Ip6InMcastPkts");
+		found.multicast_out += find_in_lines(snmp6, "Ip6OutMcastPkts");
 	}
 	*ret_datagrams = found;
 	return 0;
 }
 
+/* NULL where there is none. */
+static const char *read_text(const char *path, struct lsp_buffer *buffer)
+{
+	return lsp_fs_read_file(path, TEXT_MAX, buffer, NULL) == 0 ? (const char *)buffer->data
+								   : NULL;
+}
+
 int lsp_others_read(struct lsp_datagrams *ret_datagrams, struct lsp_error *err)
 {
-	_cleanup_buffer_ struct lsp_buffer snmp = {0}, snmp6 = {0};
+	_cleanup_buffer_ struct lsp_buffer snmp = {0}, snmp6 = {0}, netstat = {0};
 	int r = lsp_fs_read_file("/proc/self/net/snmp", TEXT_MAX, &snmp, err);
 	if (r < 0)
 		return r;
-	if (lsp_fs_read_file("/proc/self/net/snmp6", TEXT_MAX, &snmp6, NULL) < 0)
-		return lsp_others_parse((char *)snmp.data, NULL, ret_datagrams, err);
-	return lsp_others_parse((char *)snmp.data, (char *)snmp6.data, ret_datagrams, err);
+	return lsp_others_parse((const char *)snmp.data, read_text("/proc/self/net/snmp6", &snmp6),
+		read_text("/proc/self/net/netstat", &netstat), ret_datagrams, err);
 }
 
 /* ---- What is not ours ------------------------------------------------------------------------ */
@@ -125,10 +138,14 @@ bool lsp_others_look(struct lsp_others *others, const struct lsp_datagrams *kern
 	if (others->count && now > others->looks[last].at + STALE)
 		others->count = 0; /* a new beginning: what came meanwhile came at no rate */
 	if (others->count) {
-		others->seen.in += rest(kernel->in - others->kernel.in, calls.in - others->calls.in,
-			packets.in - others->packets.in);
-		others->seen.out += rest(kernel->out - others->kernel.out,
-			calls.out - others->calls.out, packets.out - others->packets.out);
+		others->seen.in +=
+			beyond(rest(kernel->in - others->kernel.in, calls.in - others->calls.in,
+				       packets.in - others->packets.in),
+				LISTENERS * (kernel->multicast_in - others->kernel.multicast_in));
+		others->seen.out +=
+			beyond(rest(kernel->out - others->kernel.out, calls.out - others->calls.out,
+				       packets.out - others->packets.out),
+				kernel->multicast_out - others->kernel.multicast_out);
 		if (seen_since(others, QUICK, now) >= QUICK_LEAST)
 			others->until = LSP_MAX(others->until, now + QUICK_LINGER);
 		if (seen_since(others, STEADY, now) >= STEADY_LEAST)

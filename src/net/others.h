@@ -2,10 +2,10 @@
  * Others: does another program of this machine use the network for something that minds a delay?
  *
  * Games, voice and calls are datagrams, tens of them a second, both ways. The kernel counts all UDP
- * datagrams of the machine (of the network namespace; RFC 4113, /proc/self/net/snmp and snmp6);
- * what is left when our own are taken away is others'. A few in a tenth of a second are believed
- * for a second, so that a queue is gone soon after somebody begins to play; those that keep coming
- * for half a second, for five, so that a loading screen does not end it.
+ * datagrams of the machine (of the network namespace; RFC 4113, /proc/self/net/snmp, snmp6,
+ * netstat); what is left when our own are taken away is others'. A few in a tenth of a second are
+ * believed for a second, so that a queue is gone soon after somebody begins to play; those that
+ * keep coming for half a second, for five, so that a loading screen does not end it.
  *
  * Whether the kernel counts a batch of ours (UDP_SEGMENT) as one datagram or as its packets depends
  * on its version: what fits better is believed. Elsewhere than on Linux, or without /proc, nobody
@@ -22,6 +22,7 @@
 
 struct lsp_datagrams {
 	uint64_t in, out;
+	uint64_t multicast_in, multicast_out; /* packets among them: discovery, nobody's game */
 };
 
 /* Zero-initialised is ready. */
@@ -36,8 +37,9 @@ struct lsp_others {
 	lsp_time until;
 };
 
-/* The kernel's two texts; snmp6 may be NULL. -LSP_E_PROTOCOL when there are no such counters. */
-LSP_MUST_CHECK int lsp_others_parse(const char *snmp, const char *snmp6,
+/* The kernel's texts; all but the first may be NULL. -LSP_E_PROTOCOL when the counters are missing.
+ */
+LSP_MUST_CHECK int lsp_others_parse(const char *snmp, const char *snmp6, const char *netstat,
 	struct lsp_datagrams *ret_datagrams, struct lsp_error *err);
 LSP_MUST_CHECK int lsp_others_read(struct lsp_datagrams *ret_datagrams, struct lsp_error *err);
 

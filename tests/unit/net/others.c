@@ -11,15 +11,20 @@
 	"Ip: Forwarding DefaultTTL\nIp: 1 64\n"                                                    \
 	"Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors\nUdp: 123 4 5 678 9\n"        \
 	"UdpLite: InDatagrams NoPorts InErrors OutDatagrams\nUdpLite: 1 1 1 1\n"
-#define SNMP6 "Ip6InReceives   \t9\nUdp6InDatagrams                 \t7\nUdp6OutDatagrams\t20\n"
+#define SNMP6                                                                                      \
+	"Ip6InReceives   \t9\nUdp6InDatagrams                 \t7\nUdp6OutDatagrams\t20\n"         \
+	"Ip6InMcastPkts 3\n"
+#define NETSTAT "TcpExt: A\nTcpExt: 1\nIpExt: InNoRoutes InMcastPkts OutMcastPkts\nIpExt: 0 11 12\n"
 
 static void the_counters_of_both_families_are_added(void **state)
 {
 	struct lsp_datagrams got;
-	assert_int_equal(lsp_others_parse(SNMP, SNMP6, &got, NULL), 0);
+	assert_int_equal(lsp_others_parse(SNMP, SNMP6, NETSTAT, &got, NULL), 0);
 	assert_int_equal(got.in, 130);
 	assert_int_equal(got.out, 698);
-	assert_int_equal(lsp_others_parse(SNMP, NULL, &got, NULL), 0);
+	assert_int_equal(got.multicast_in, 11 + 3);
+	assert_int_equal(got.multicast_out, 12);
+	assert_int_equal(lsp_others_parse(SNMP, NULL, NULL, &got, NULL), 0);
 	assert_int_equal(got.in, 123);
 }
 
@@ -31,7 +36,7 @@ static void texts_without_the_counters_are_refused(void **state)
 		"Tcp: InSegs\nTcp: 1\n", "\n\n\n"};
 	struct lsp_datagrams got;
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(texts); i++)
-		assert_int_equal(lsp_others_parse(texts[i], "", &got, NULL), -LSP_E_PROTOCOL);
+		assert_int_equal(lsp_others_parse(texts[i], "", "", &got, NULL), -LSP_E_PROTOCOL);
 }
 
 static void this_machine_has_them(void **state)
@@ -90,6 +95,16 @@ static void a_few_packets_now_and_then_are_nobody(void **state)
 	}
 }
 
+static void discovery_is_nobody_however_much_of_it(void **state)
+{
+	struct machine m = {.now = LSP_SECOND};
+	for (int i = 0; i < 100; i++) {
+		m.kernel.in += 30; /* ten packets, three listeners */
+		m.kernel.multicast_in += 10;
+		assert_false(pass(&m, 100 * LSP_MILLISECOND, 0, 50));
+	}
+}
+
 static void what_came_in_an_hour_of_rest_came_at_no_rate(void **state)
 {
 	struct machine m = {.now = LSP_SECOND};
@@ -107,6 +122,7 @@ int main(void)
 		cmocka_unit_test(this_machine_has_them),
 		cmocka_unit_test(a_game_is_seen_within_a_tenth_of_a_second_and_bulk_of_ours_never),
 		cmocka_unit_test(a_few_packets_now_and_then_are_nobody),
+		cmocka_unit_test(discovery_is_nobody_however_much_of_it),
 		cmocka_unit_test(what_came_in_an_hour_of_rest_came_at_no_rate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
