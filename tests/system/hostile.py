@@ -19,10 +19,11 @@ PROGRAM = BUILD / "tests/system/hostile-peer"
 class Hostile:
     """Company of one kind on a host, towards these daemons, for one game."""
 
-    def __init__(self, host, kind, game, daemons, name=None):
+    def __init__(self, host, kind, game, daemons, name=None, folder=None):
         self.kind, self.events, self.changed = kind, [], threading.Condition()
         self.process = host.lab.start(
-            [PROGRAM, kind, "--game", game, "--name", name or kind, *(daemon.address for daemon in daemons)],
+            [PROGRAM, kind, "--game", game, "--name", name or kind,
+             *(["--folder", folder] if folder else []), *(daemon.address for daemon in daemons)],
             host.namespace, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self._collect, daemon=True).start()
 

@@ -107,6 +107,7 @@ class Room:
         before, busy, begun = [cpu_of(daemon.pid) for daemon in self.daemons], processor_times(), time.monotonic()
 
         def get(daemon):
+            os.setpriority(os.PRIO_PROCESS, 0, -19)  # this thread's, as HURRY
             daemon.cli("get", GAME, "--no-wait")
             daemon.wait_event("download_finished", timeout=timeout)
             return time.monotonic() - begun

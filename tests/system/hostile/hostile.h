@@ -1,14 +1,16 @@
 /*
  * hostile-peer: a peer that lies, for tests.
  *
- *     hostile-peer KIND --game ID [--name NAME] HOST:PORT...
+ *     hostile-peer KIND --game ID [--name NAME] [--folder FOLDER] HOST:PORT...
  *     hostile-peer wire CASE [--early] [--seconds S] HOST:PORT
  *
  * The first form is company in a swarm. It dials every address, copies the announcement of a game
  * and its manifest from whoever has it, claims the whole game to everybody (a flooder and a greedy
  * one claim nothing) and then behaves as its kind says: poison (wrong bytes), missing ("I don't
  * have that"), stall (no answer), trickle (100 bytes a second), reset (half an answer), flood (asks
- * everybody for every chunk, 64 at a time, again and again), greedy (the same, and never reads).
+ * everybody for every chunk, 64 at a time, again and again), greedy (the same, and never reads),
+ * flaky (an honest source of the game's files in --folder but for every tenth answer, which it
+ * breaks off half way).
  *
  * The second form breaks one rule of the wire towards one peer and tells what came of it; wire.c
  * has the table of cases. --early: before Hello.
@@ -30,7 +32,7 @@
 
 struct hostile;
 
-enum kind { POISON, MISSING, STALL, TRICKLE, RESET, FLOOD, GREEDY, WIRE, KIND_COUNT };
+enum kind { POISON, MISSING, STALL, TRICKLE, RESET, FLOOD, GREEDY, FLAKY, WIRE, KIND_COUNT };
 
 /* A peer that we dialled. */
 struct victim {
@@ -45,7 +47,7 @@ struct victim {
 
 struct hostile {
 	enum kind kind;
-	const char *name, *game;
+	const char *name, *game, *folder;
 	uv_loop_t loop;
 	uv_timer_t timer;
 	uv_signal_t signal;

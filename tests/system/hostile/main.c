@@ -10,7 +10,7 @@
 #define TICK_MS 10
 
 static const char *const kinds[KIND_COUNT] = {
-	"poison", "missing", "stall", "trickle", "reset", "flood", "greedy", "wire"};
+	"poison", "missing", "stall", "trickle", "reset", "flood", "greedy", "flaky", "wire"};
 
 void say(json_t *line)
 {
@@ -225,6 +225,8 @@ int main(int argc, char **argv)
 			hostile.game = argv[++at];
 		else if (strcmp(argv[at], "--name") == 0 && more)
 			hostile.name = argv[++at];
+		else if (strcmp(argv[at], "--folder") == 0 && more)
+			hostile.folder = argv[++at];
 		else if (strcmp(argv[at], "--seconds") == 0 && more)
 			hostile.seconds = atof(argv[++at]);
 		else if (strcmp(argv[at], "--early") == 0)
@@ -234,6 +236,8 @@ int main(int argc, char **argv)
 	}
 	if (hostile.kind != WIRE && !hostile.game)
 		die("--game is missing", NULL);
+	if (hostile.kind == FLAKY && !hostile.folder)
+		die("--folder is missing", NULL);
 	uv_run(&hostile.loop, UV_RUN_DEFAULT);
 	return 0;
 }

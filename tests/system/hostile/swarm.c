@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -213,6 +214,30 @@ static void trickle_start(struct hostile *hostile, struct lsp_responder *respond
 	trickle->left = begin_chunk(hostile, responder, first);
 }
 
+/* What the chunk really is, or half of it. */
+static void give_truth(struct hostile *hostile, struct lsp_responder *responder, uint64_t first)
+{
+	struct lsp_chunk chunk;
+	char path[4096];
+	uint64_t size = begin_chunk(hostile, responder, first);
+	lsp_manifest_chunk(hostile->manifest, (uint32_t)first, &chunk);
+	snprintf(path, sizeof path, "%s/%s", hostile->folder,
+		hostile->manifest->files[chunk.file].path);
+	uint8_t *bytes = malloc(size);
+	FILE *file = fopen(path, "rb");
+	if (!bytes || !file || fseeko(file, (off_t)chunk.offset, SEEK_SET) != 0 ||
+		fread(bytes, 1, size, file) != size)
+		die(path, NULL);
+	fclose(file);
+	if (hostile->asked % 10 == 0) {
+		lsp_responder_own(responder,
+			&(struct lsp_responder_owner){.more = reset_now, .argument = responder});
+		size /= 2;
+	}
+	hostile->sent += size;
+	lsp_responder_bytes(responder, bytes, size, free, bytes);
+}
+
 static void give_chunks(struct victim *victim, struct lsp_responder *responder, uint64_t first)
 {
 	struct hostile *hostile = victim->hostile;
@@ -225,6 +250,8 @@ static void give_chunks(struct victim *victim, struct lsp_responder *responder, 
 		return;
 	if (hostile->kind == POISON) {
 		give_rubbish(hostile, responder, begin_chunk(hostile, responder, first));
+	} else if (hostile->kind == FLAKY) {
+		give_truth(hostile, responder, first);
 	} else if (hostile->kind == TRICKLE) {
 		trickle_start(hostile, responder, first);
 	} else if (hostile->kind == RESET) {
