@@ -7,6 +7,7 @@
     small    20,000 small files beside one large one, over 1 Gbit/s
     memory   the largest resident size, with 1 and with 40 peers
     start    from exec to ready, discovery, memory at rest, with 1 and with 500 games
+    room     1 + 8 that want the same game, lines of 200 Mbit/s, beside one nginx for all and libtorrent
     scan     a look at 1,000 games with 200,000 files, beside find
     hash     hashing 1 GiB, beside openssl speed sha256
     unpack   archives of five kinds, beside bsdtar -x
@@ -29,6 +30,7 @@ from library import bench_scan, bench_start
 from load import bench_memory, bench_serving, bench_small
 from page import bench_page
 from party import bench_party, bench_sources
+from swarm_room import bench_room
 from unpack import bench_unpack
 
 # One a row: its name and function, which takes the options (folder, size, runs, quick).
@@ -39,6 +41,7 @@ BENCHES = {
     "small": bench_small,
     "memory": bench_memory,
     "start": bench_start,
+    "room": bench_room,
     "scan": bench_scan,
     "hash": bench_hash,
     "unpack": bench_unpack,

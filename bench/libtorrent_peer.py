@@ -4,6 +4,8 @@
     libtorrent_peer.py make FILE TORRENT
     libtorrent_peer.py seed ADDRESS TORRENT FOLDER
     libtorrent_peer.py fetch ADDRESS TORRENT FOLDER SEEDER
+    libtorrent_peer.py swarm ADDRESS TORRENT FOLDER GO PEER...
+                       begins once the file GO is there, with all peers, and seeds on when it is done
 """
 
 import json
@@ -59,6 +61,20 @@ def fetch(address, torrent, folder, seeder):
     os._exit(0)
 
 
+def swarm(address, torrent, folder, go, *peers):
+    _session, handle = open_peer(address, torrent, folder, False)
+    print("ready", flush=True)
+    while not os.path.exists(go):
+        time.sleep(0.01)
+    begun = time.monotonic()
+    for peer in peers:
+        handle.connect_peer((peer, 6881))
+    while not handle.status().is_seeding:
+        time.sleep(0.01)
+    print(json.dumps({"seconds": time.monotonic() - begun}), flush=True)
+    signal.pause()
+
+
 if __name__ == "__main__":
     command, arguments = sys.argv[1], sys.argv[2:]
     if command == "make":
@@ -66,5 +82,7 @@ if __name__ == "__main__":
     elif command == "seed":
         kept = open_peer(*arguments, True)
         signal.pause()
+    elif command == "swarm":
+        swarm(*arguments)
     else:
         fetch(*arguments)

@@ -5,8 +5,8 @@
  * bounced. A running upload reads what is in memory (the page cache) in slices just before they are
  * sent, and has a disk thread read the rest ahead; either goes to the stream, which gives the block
  * back when the other side has acknowledged it: nothing is copied in between. At most two blocks of
- * an upload wait to be sent, and no more is read than the swarm grants (limits, fairness), so a peer
- * that never reads costs two blocks until its stream times out.
+ * an upload wait to be sent, and no more is read than the swarm grants (limits, fairness), so a
+ * peer that never reads costs two blocks until its stream times out.
  *
  * An upload belongs to the core loop; it ends by itself when its stream ends.
  */
