@@ -6,6 +6,7 @@
 #include "peer/exchange.h"
 #include "peer/peer.h"
 #include "peer/session.h"
+#include "peer/session_private.h"
 
 #include <string.h>
 
@@ -78,6 +79,16 @@ static void parse(struct lsp_job *job)
 	}
 }
 
+/* Who serves what its own announcement forbids is not spoken to any longer. */
+static void drop_holder(const struct lsp_manifest_query *query, const struct lsp_error *error)
+{
+	struct lsp_session *session =
+		lsp_session_find(query->peer, &query->asked[query->asked_count - 1]);
+	if (session && error->code != LSP_E_NO_MEMORY)
+		lsp_session_refuse(session, LSP_CLOSE_PROTOCOL, "manifest of %s: %s", query->game,
+			error->message);
+}
+
 static void parsed(struct lsp_job *job)
 {
 	struct lsp_manifest_query *query = lsp_container_of(job, struct lsp_manifest_query, job);
@@ -88,8 +99,8 @@ static void parsed(struct lsp_job *job)
 	} else if (job->result == 0) {
 		finish(query, NULL);
 	} else {
-		lsp_log_warning("peer", "manifest of %s: %s", query->game, job->error.message);
 		query->error = job->error;
+		drop_holder(query, &job->error);
 		ask_next(query);
 	}
 }
