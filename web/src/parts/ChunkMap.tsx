@@ -82,8 +82,11 @@ export function ChunkMap({ game, title }: { game: string; title: string }) {
       <figcaption>
         {t("chunk_map_text", { done, total })}
         <span className="legend">
-          <i className="have" /> {t("chunk_have")} <i className="many" /> {t("chunk_many")}{" "}
-          <i className="few" /> {t("chunk_few")} <i className="none" /> {t("chunk_none")}
+          {(["have", "many", "few", "none"] as const).map((kind) => (
+            <span key={kind}>
+              <i className={kind} /> {t(`chunk_${kind}`)}
+            </span>
+          ))}
         </span>
       </figcaption>
     </figure>
