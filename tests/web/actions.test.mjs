@@ -37,6 +37,7 @@ test("get, install, update, uninstall: the card follows all the way", async () =
   await page.getByText("Quake is ready to play").waitFor();
   await fake.change("quake", { latest_version: "20250101" });
   await mainButton(page, "quake").getByText("Update").click();
+  await page.locator('.card[data-operation="updating"]').waitFor();
   await fake.advance(9e9);
   await mainButton(page, "quake").getByText("Play").waitFor();
   await card(page, "quake").getByRole("button", { name: "More for Quake" }).click();
@@ -51,6 +52,7 @@ test("cancel ends a download, and that is no failure", async () => {
   const fake = await fakeWith([game("quake", { title: "Quake" })]);
   const page = await open(fake.url);
   await mainButton(page, "quake").click();
+  await page.locator('.card[data-operation="downloading"]').waitFor();
   await fake.advance(1e9);
   await mainButton(page, "quake").getByText("Cancel").click();
   await mainButton(page, "quake").getByText("Get").waitFor();
@@ -61,6 +63,7 @@ test("a download that waits for peers says so and goes on", async () => {
   const fake = await fakeWith([game("quake", { title: "Quake" })]);
   const page = await open(fake.url);
   await mainButton(page, "quake").click();
+  await page.locator('.card[data-operation="downloading"]').waitFor();
   await fake.advance(1e9);
   await fake.emit({ event: "download_all_peers_gone", game: "quake" });
   await fake.change("quake", { waiting: true, sources: 0 });

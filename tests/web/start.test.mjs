@@ -24,7 +24,7 @@ function desktop() {
   mkdirSync(env.XDG_RUNTIME_DIR, { mode: 0o700 });
   const opened = () => {
     const file = path.join(folder, "opened");
-    return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
+    return existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
   };
   return { folder, env, opened };
 }
@@ -84,6 +84,27 @@ test("the desktop entry, its icon and the service of systemd are what they shoul
   assert.ok(width > 0);
 });
 
+test("a build without node has a page that says what is missing", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "lanspread-build-"));
+  keep({ stop: () => rmSync(folder, { recursive: true, force: true }) });
+  const output = path.join(folder, "page.c");
+  const python = spawnSync("python3", ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" }).stdout.trim();
+  const words = [path.join(root, "web/build.py"), "--source", path.join(root, "web")];
+  words.push("--output", output, "--depfile", path.join(folder, "page.d"));
+  const env = { PATH: folder, XDG_CACHE_HOME: folder, HOME: folder };
+  const result = spawnSync(python, words, { env, encoding: "utf8" });
+  assert.equal(result.status, 0, result.stderr);
+  assert.match(result.stderr, /the page is left out: This build found no node with npm/);
+  const [, bytes] = /file_0\[\] = \{([\d,\s]*)\}/.exec(readFileSync(output, "utf8"));
+  const html = Buffer.from(bytes.split(",").map(Number)).toString();
+  assert.match(html, /lanspread is running, its page was not built/);
+  assert.match(html, /This build found no node with npm/);
+  assert.match(html, /Install <code>nodejs<\/code>/);
+  const needed = spawnSync(python, [...words, "--need"], { env, encoding: "utf8" });
+  assert.equal(needed.status, 1);
+  assert.match(needed.stderr, /the page could not be built/);
+});
+
 test("a page on another address: said at the start, the token is needed, games start only at the machine", options, async (context) => {
   const address = Object.values(networkInterfaces()).flat().find((one) => one.family === "IPv4" && !one.internal)?.address;
   if (!address) return context.skip("this machine has no address but loopback");
@@ -122,6 +143,7 @@ test("what ends while nobody looks is notified, if that is allowed", async () =>
     page.evaluate((hidden) => Object.defineProperty(document, "hidden", { value: hidden, configurable: true }), hidden);
   await hide(true);
   await mainButton(page, "quake").click();
+  await page.locator('.card[data-operation="downloading"]').waitFor();
   await fake.advance(9e9);
   await until(async () => (await page.evaluate(() => window.told.length)) === 1, "a notification");
   await fake.emit({ event: "install_failed", game: "quake", error: { code: "io", message: "the disk is broken" } });
@@ -133,6 +155,7 @@ test("what ends while nobody looks is notified, if that is allowed", async () =>
   assert.equal(told[1].body, "the disk is broken");
   await hide(false);
   await mainButton(page, "doom").click();
+  await page.locator('.card[data-operation="downloading"]').waitFor();
   await fake.advance(9e9);
   await page.locator(".toast").getByText("Doom is downloaded").waitFor();
   assert.equal(await page.evaluate(() => window.told.length), 2);

@@ -41,7 +41,7 @@ afterEach(async () => {
 after(() => browser.close());
 
 /** Waits until `check` gives true; the event loop turns between two looks. */
-export async function until(check, what, milliseconds = 15_000) {
+export async function until(check, what, milliseconds = 30_000) {
   const end = Date.now() + milliseconds;
   while (!(await check())) {
     assert.ok(Date.now() < end, `never happened: ${what}`);
