@@ -152,8 +152,8 @@ def test_a_daemon_killed_at_any_call_leaves_the_old_game_or_the_new_one(lab, tmp
 
 @pytest.mark.soak
 @OPERATIONS
-def test_a_daemon_killed_at_two_hundred_calls_leaves_the_old_game_or_the_new_one(lab, tmp_path, operation):
-    kill_at_random(lab, tmp_path, operation, 200)
+def test_a_daemon_killed_at_a_hundred_calls_leaves_the_old_game_or_the_new_one(lab, tmp_path, operation):
+    kill_at_random(lab, tmp_path, operation, 100)
 
 
 # ---- No space -----------------------------------------------------------------------------------------
