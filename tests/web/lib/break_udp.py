@@ -3,6 +3,7 @@
 
 Exits 77 where the kernel or the rights for it are missing."""
 import ctypes
+import errno
 import os
 import socket
 import sys
@@ -16,9 +17,14 @@ def main():
     pidfd = os.pidfd_open(pid)
     broken = 0
     for name in os.listdir(f"/proc/{pid}/fd"):
-        if not os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
-            continue
+        try:
+            if not os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
+                continue
+        except FileNotFoundError:
+            continue  # closed meanwhile
         fd = libc.syscall(PIDFD_GETFD, pidfd, int(name), 0)
+        if fd < 0 and ctypes.get_errno() == errno.EBADF:
+            continue  # the same
         if fd < 0:
             print(f"pidfd_getfd: {os.strerror(ctypes.get_errno())}", file=sys.stderr)
             sys.exit(77)

@@ -186,6 +186,9 @@ export class SlowDisk {
 
 /** Its UDP sockets fail. False where this cannot be done (break_udp.py). */
 export function breakUdp(daemon) {
-  const result = spawnSync("python3", [path.join(here, "lib/break_udp.py"), String(daemon.pid)]);
-  return result.status === 0;
+  const words = [path.join(here, "lib/break_udp.py"), String(daemon.pid)];
+  const result = spawnSync("python3", words, { encoding: "utf8" });
+  if (result.status === 77) return false;
+  if (result.status !== 0) throw new Error(`break_udp: ${result.stderr}`);
+  return true;
 }
