@@ -1,4 +1,4 @@
-#include "peer/download.h"
+#include "peer/download_private.h"
 
 #include "base/log.h"
 #include "base/text.h"
@@ -27,53 +27,6 @@
 #define SYNC_BYTES (UINT64_C(256) << 20)
 #define ASK_AGAIN (3 * LSP_SECOND) /* for a manifest that no holder gave */
 
-enum phase {
-	PHASE_CHOOSING,   /* no content yet: nobody has the game */
-	PHASE_MANIFEST,   /* asks for it */
-	PHASE_OPENING,    /* a job opens the stage */
-	PHASE_FETCHING,   /* the swarm has it */
-	PHASE_FLUSHING,   /* all is verified; the last fetches let go of the stage */
-	PHASE_COMMITTING, /* a job moves it into place */
-	PHASE_SETTLING,   /* the library looks at the game */
-	PHASE_ENDING,     /* cancelled or failed; a job is still waited for */
-};
-
-struct lsp_download {
-	struct lsp_download *prev, *next;
-	struct lsp_peer *peer;
-	char game[LSP_GAME_ID_MAX + 1];
-	enum lsp_download_purpose purpose;
-	enum phase phase;
-	struct lsp_operation *operation;
-
-	bool has_content, paused, begun, waiting;
-	bool manifest_from_stage; /* the stage's own manifest was looked for */
-	struct lsp_hash content;
-	char newer_than[LSP_VERSION_TEXT_MAX + 1]; /* an update's old version, else "" */
-	char version[LSP_VERSION_TEXT_MAX + 1];
-	const struct lsp_manifest *manifest;
-	const struct lsp_manifest *old; /* what the folder holds, NULL: nothing; once it is open */
-	struct lsp_manifest_query *query;
-	lsp_time ask_at; /* for the manifest, once all have failed to give it */
-	struct lsp_stage *stage;
-	struct lsp_share *share; /* a reference while fetching */
-	struct lsp_download_job *job;
-	enum lsp_engine engine;
-	bool lan_wants; /* the swarm was told to fetch */
-	struct lsp_torrent_fetch *torrent;
-
-	/* Progress. */
-	struct lsp_rate rate;
-	lsp_time next_progress, last_sync;
-	uint64_t last_done;
-	bool dirty;
-
-	/* How it ends. */
-	bool cancelled, failed;
-	bool handed_over; /* an update: operations.c tells the rest */
-	struct lsp_error error;
-};
-
 static void advance(struct lsp_download *download);
 static void commit_when_free(struct lsp_download *download);
 static void drive_engines(struct lsp_download *download);
@@ -81,28 +34,6 @@ static void end(struct lsp_download *download);
 
 /* ---- The record, for the next start -------------------------------------------------------------
  */
-
-static const char *const engine_names[] = {
-	[LSP_ENGINE_LAN] = "lan",
-	[LSP_ENGINE_SWARM] = "swarm",
-};
-
-const char *lsp_engine_name(enum lsp_engine engine)
-{
-	return engine_names[engine];
-}
-
-int lsp_engine_parse(const char *word, enum lsp_engine *ret_engine, struct lsp_error *err)
-{
-	for (size_t i = 0; i < LSP_ARRAY_SIZE(engine_names); i++) {
-		if (strcmp(word, engine_names[i]) == 0) {
-			*ret_engine = (enum lsp_engine)i;
-			return 0;
-		}
-	}
-	return lsp_error_set(err, "peer", LSP_E_INVALID,
-		"there is no engine \"%.32s\": it is lan or swarm", word);
-}
 
 static const char *const purpose_names[] = {
 	[LSP_DOWNLOAD_ONLY] = "download",
@@ -124,7 +55,7 @@ static void save_records(struct lsp_peer *peer)
 		json_object_set_new(records, download->game,
 			json_pack("{s:s, s:b, s:s, s:s, s:s}", "purpose",
 				purpose_names[download->purpose], "paused", download->paused,
-				"content", hex, "engine", engine_names[download->engine],
+				"content", hex, "engine", lsp_engine_name(download->engine),
 				"newer_than", download->newer_than));
 	}
 	lsp_peer_save_json(peer, "downloads.json", records);
@@ -132,17 +63,6 @@ static void save_records(struct lsp_peer *peer)
 
 /* ---- Life
  * ------------------------------------------------------------------------------------------ */
-
-struct lsp_download *lsp_download_find(const struct lsp_peer *peer, const char *game)
-{
-	struct lsp_download *download;
-	DL_FOREACH(peer->downloads, download)
-	{
-		if (strcmp(download->game, game) == 0)
-			return download;
-	}
-	return NULL;
-}
 
 static void download_free(struct lsp_download *download)
 {
@@ -254,7 +174,8 @@ static void finish(struct lsp_download *download)
 	DL_DELETE(peer->downloads, download);
 	save_records(peer);
 	lsp_operation_unref(TAKE_PTR(download->operation));
-	lsp_torrent_games_ready(peer, game);
+	if (!download->handed_over)
+		lsp_torrent_games_ready(peer, game);
 	lsp_announce_game(peer->announce, game);
 	if (!download->handed_over)
 		lsp_games_publish_local(peer);
@@ -639,25 +560,11 @@ void lsp_download_set_engine(struct lsp_download *download, enum lsp_engine engi
 	if (download->engine == engine)
 		return;
 	download->engine = engine;
-	lsp_log_info("peer", "%s goes on by the %s engine", download->game, engine_names[engine]);
+	lsp_log_info(
+		"peer", "%s goes on by the %s engine", download->game, lsp_engine_name(engine));
 	drive_engines(download);
 	save_records(download->peer);
 	lsp_games_publish_local(download->peer);
-}
-
-struct lsp_download *lsp_download_next(const struct lsp_download *download)
-{
-	return download->next;
-}
-
-const char *lsp_download_game(const struct lsp_download *download)
-{
-	return download->game;
-}
-
-enum lsp_engine lsp_download_engine(const struct lsp_download *download)
-{
-	return download->engine;
 }
 
 void lsp_download_sources_changed(struct lsp_peer *peer, const char *game)
@@ -728,11 +635,6 @@ void lsp_download_trouble(struct lsp_share *share, const struct lsp_error *error
 /* ---- Progress
  * ------------------------------------------------------------------------------------------- */
 
-const char *lsp_download_version(const struct lsp_download *download)
-{
-	return download->version;
-}
-
 bool lsp_download_then_install(struct lsp_peer *peer, const char *game)
 {
 	struct lsp_download *download = lsp_download_find(peer, game);
@@ -743,58 +645,6 @@ bool lsp_download_then_install(struct lsp_peer *peer, const char *game)
 		save_records(peer);
 	}
 	return true;
-}
-
-bool lsp_download_is_waiting(const struct lsp_download *download)
-{
-	return download->waiting;
-}
-
-bool lsp_download_is_paused(const struct lsp_download *download)
-{
-	return download->paused;
-}
-
-const struct lsp_hash *lsp_download_content(const struct lsp_download *download)
-{
-	return download->has_content ? &download->content : NULL;
-}
-
-static bool status_of(const struct lsp_download *download, struct lsp_swarm_game_status *ret_status)
-{
-	lsp_swarm_id game = download->share ? lsp_share_swarm_game(download->share) : 0;
-	return game && lsp_swarm_game_status(download->peer->swarm, game, ret_status) == 0;
-}
-
-json_t *lsp_download_progress_json(const struct lsp_download *download)
-{
-	static const char *const phases[] = {
-		[PHASE_CHOOSING] = "waiting",
-		[PHASE_MANIFEST] = "manifest",
-		[PHASE_OPENING] = "preparing",
-		[PHASE_FETCHING] = "downloading",
-		[PHASE_FLUSHING] = "writing",
-		[PHASE_COMMITTING] = "committing",
-		[PHASE_SETTLING] = "committing",
-		[PHASE_ENDING] = "stopping",
-	};
-	struct lsp_swarm_game_status status = {0};
-	uint64_t total = download->manifest ? download->manifest->total_size : 0;
-	uint64_t done = 0;
-	if (status_of(download, &status))
-		done = status.bytes_have;
-	else if (download->phase >= PHASE_COMMITTING && download->phase < PHASE_ENDING)
-		done = total;
-	uint64_t rate = lsp_rate_get(&download->rate, lsp_peer_now(download->peer));
-	int sources = (int)status.sources;
-	if (download->torrent) {
-		rate = lsp_torrent_fetch_rate(download->torrent);
-		sources = (int)lsp_torrent_fetch_peers(download->torrent);
-	}
-	json_t *eta = rate ? json_integer((json_int_t)((total - done) / rate)) : json_null();
-	return json_pack("{s:I, s:I, s:I, s:o, s:i, s:s, s:s}", "done", (json_int_t)done, "total",
-		(json_int_t)total, "rate", (json_int_t)rate, "eta_s", eta, "sources", sources,
-		"phase", phases[download->phase], "engine", engine_names[download->engine]);
 }
 
 static void sync_if_due(struct lsp_download *download, lsp_time now)

@@ -187,6 +187,26 @@ def test_seeding_is_in_the_way_of_nothing(lab):
     assert not (ann.games / "quake/data").exists()
 
 
+def test_an_update_by_the_torrent_engine_fetches_what_changed(lab):
+    ann, ben = torrent_peer(lab.host("ann")), torrent_peer(lab.host("ben"))
+    old = share_game(ann)
+    ben.wait_games(lambda games: games["quake"]["content"] == old)
+    ben.cli("install", "quake")
+    (ann.games / "quake/maps/new.map").write_bytes(b"new" * 100_000)
+    (ann.games / "quake/version.ini").write_text("2.0\n")
+    ben.wait_games(lambda games: games["quake"]["latest_version"] == "2.0" and games["quake"]["sources"] == 1)
+    new = ann.wait_games(lambda games: games["quake"]["content"] not in (None, old))["quake"]["content"]
+    wait_torrent(ann, new, lambda torrent: torrent["state"] == "seeding")
+    before = ben.status()["torrent"]["received"]
+    ben.cli("update", "quake", "--engine", "swarm")
+    game = ben.list_games()["quake"]
+    assert game["content"] == new and game["local_version"] == "2.0" and game["availability"] == "installed"
+    assert tree(ben.games / "quake") == tree(ann.games / "quake")
+    assert 0 < ben.status()["torrent"]["received"] - before < 2 << 20
+    wait_torrent(ben, new, lambda torrent: torrent["state"] == "seeding")
+    assert old not in torrents_of(ben)
+
+
 # ---- Strangers ---------------------------------------------------------------------------------------------
 
 @needs_stranger

@@ -1,0 +1,60 @@
+/* A download from the inside: download.c drives it, download_view.c tells how it is. */
+#pragma once
+
+#include "base/clock.h"
+#include "peer/download.h"
+#include "peer/rate.h"
+#include "wire/path.h"
+#include "wire/version.h"
+
+struct lsp_download_job;
+struct lsp_manifest_query;
+struct lsp_operation;
+struct lsp_torrent_fetch;
+
+enum phase {
+	PHASE_CHOOSING,   /* no content yet: nobody has the game */
+	PHASE_MANIFEST,   /* asks for it */
+	PHASE_OPENING,    /* a job opens the stage */
+	PHASE_FETCHING,   /* the swarm has it */
+	PHASE_FLUSHING,   /* all is verified; the last fetches let go of the stage */
+	PHASE_COMMITTING, /* a job moves it into place */
+	PHASE_SETTLING,   /* the library looks at the game */
+	PHASE_ENDING,     /* cancelled or failed; a job is still waited for */
+};
+
+struct lsp_download {
+	struct lsp_download *prev, *next;
+	struct lsp_peer *peer;
+	char game[LSP_GAME_ID_MAX + 1];
+	enum lsp_download_purpose purpose;
+	enum phase phase;
+	struct lsp_operation *operation;
+
+	bool has_content, paused, begun, waiting;
+	bool manifest_from_stage; /* the stage's own manifest was looked for */
+	struct lsp_hash content;
+	char newer_than[LSP_VERSION_TEXT_MAX + 1]; /* an update's old version, else "" */
+	char version[LSP_VERSION_TEXT_MAX + 1];
+	const struct lsp_manifest *manifest;
+	const struct lsp_manifest *old; /* what the folder holds, NULL: nothing; once it is open */
+	struct lsp_manifest_query *query;
+	lsp_time ask_at; /* for the manifest, once all have failed to give it */
+	struct lsp_stage *stage;
+	struct lsp_share *share; /* a reference while fetching */
+	struct lsp_download_job *job;
+	enum lsp_engine engine;
+	bool lan_wants; /* the swarm was told to fetch */
+	struct lsp_torrent_fetch *torrent;
+
+	/* Progress. */
+	struct lsp_rate rate;
+	lsp_time next_progress, last_sync;
+	uint64_t last_done;
+	bool dirty;
+
+	/* How it ends. */
+	bool cancelled, failed;
+	bool handed_over; /* an update: operations.c tells the rest */
+	struct lsp_error error;
+};

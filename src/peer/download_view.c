@@ -1,0 +1,113 @@
+/* What others may know of a download. */
+#include "peer/download_private.h"
+#include "peer/peer.h"
+#include "peer/torrent_fetch.h"
+
+#include <string.h>
+
+#include <utlist.h>
+
+static const char *const engine_names[] = {
+	[LSP_ENGINE_LAN] = "lan",
+	[LSP_ENGINE_SWARM] = "swarm",
+};
+
+const char *lsp_engine_name(enum lsp_engine engine)
+{
+	return engine_names[engine];
+}
+
+int lsp_engine_parse(const char *word, enum lsp_engine *ret_engine, struct lsp_error *err)
+{
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(engine_names); i++) {
+		if (strcmp(word, engine_names[i]) == 0) {
+			*ret_engine = (enum lsp_engine)i;
+			return 0;
+		}
+	}
+	return lsp_error_set(err, "peer", LSP_E_INVALID,
+		"there is no engine \"%.32s\": it is lan or swarm", word);
+}
+
+struct lsp_download *lsp_download_find(const struct lsp_peer *peer, const char *game)
+{
+	struct lsp_download *download;
+	DL_FOREACH(peer->downloads, download)
+	{
+		if (strcmp(download->game, game) == 0)
+			return download;
+	}
+	return NULL;
+}
+
+struct lsp_download *lsp_download_next(const struct lsp_download *download)
+{
+	return download->next;
+}
+
+const char *lsp_download_game(const struct lsp_download *download)
+{
+	return download->game;
+}
+
+enum lsp_engine lsp_download_engine(const struct lsp_download *download)
+{
+	return download->engine;
+}
+
+const char *lsp_download_version(const struct lsp_download *download)
+{
+	return download->version;
+}
+
+bool lsp_download_is_waiting(const struct lsp_download *download)
+{
+	return download->waiting;
+}
+
+bool lsp_download_is_paused(const struct lsp_download *download)
+{
+	return download->paused;
+}
+
+const struct lsp_hash *lsp_download_content(const struct lsp_download *download)
+{
+	return download->has_content ? &download->content : NULL;
+}
+
+static bool status_of(const struct lsp_download *download, struct lsp_swarm_game_status *ret_status)
+{
+	lsp_swarm_id game = download->share ? lsp_share_swarm_game(download->share) : 0;
+	return game && lsp_swarm_game_status(download->peer->swarm, game, ret_status) == 0;
+}
+
+json_t *lsp_download_progress_json(const struct lsp_download *download)
+{
+	static const char *const phases[] = {
+		[PHASE_CHOOSING] = "waiting",
+		[PHASE_MANIFEST] = "manifest",
+		[PHASE_OPENING] = "preparing",
+		[PHASE_FETCHING] = "downloading",
+		[PHASE_FLUSHING] = "writing",
+		[PHASE_COMMITTING] = "committing",
+		[PHASE_SETTLING] = "committing",
+		[PHASE_ENDING] = "stopping",
+	};
+	struct lsp_swarm_game_status status = {0};
+	uint64_t total = download->manifest ? download->manifest->total_size : 0;
+	uint64_t done = 0;
+	if (status_of(download, &status))
+		done = status.bytes_have;
+	else if (download->phase >= PHASE_COMMITTING && download->phase < PHASE_ENDING)
+		done = total;
+	uint64_t rate = lsp_rate_get(&download->rate, lsp_peer_now(download->peer));
+	int sources = (int)status.sources;
+	if (download->torrent) {
+		rate = lsp_torrent_fetch_rate(download->torrent);
+		sources = (int)lsp_torrent_fetch_peers(download->torrent);
+	}
+	json_t *eta = rate ? json_integer((json_int_t)((total - done) / rate)) : json_null();
+	return json_pack("{s:I, s:I, s:I, s:o, s:i, s:s, s:s}", "done", (json_int_t)done, "total",
+		(json_int_t)total, "rate", (json_int_t)rate, "eta_s", eta, "sources", sources,
+		"phase", phases[download->phase], "engine", engine_names[download->engine]);
+}
