@@ -234,7 +234,7 @@ def test_a_hybrid_torrent_of_our_game_is_fetched_by_its_v1_hash(lab):
     content = share_game(ann)
     shared = ann.cli("share", "quake", "--hybrid")
     assert shared["content"] == content != shared["id"]
-    assert ann.count_events("torrent_create_progress", job="share quake") >= 1
+    ann.wait_event("torrent_create_progress", job="share quake")
     v1 = wait_torrent(ann, shared["id"], lambda torrent: torrent["state"] == "seeding")["info_hash_v1"]
     assert f"urn:btih:{v1}" in shared["magnet"] and "urn:btmh:" in shared["magnet"]
     process, _ = start_stranger(host)
