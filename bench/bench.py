@@ -11,6 +11,7 @@
     scan     a look at 1,000 games with 200,000 files, beside find
     hash     hashing 1 GiB, beside openssl speed sha256
     unpack   archives of five kinds, beside bsdtar -x
+    torrent  the torrent engine beside bare libtorrent; start and rest with 500 torrents
     page     the list of 5,000 games beside nginx, and what 200 event clients cost a download
 
 Each figure is the median of --runs, the best beside it; processor time is of both ends together, and
@@ -31,6 +32,7 @@ from load import bench_memory, bench_serving, bench_small
 from page import bench_page
 from party import bench_party, bench_sources
 from swarm_room import bench_room
+from torrent import bench_torrent
 from unpack import bench_unpack
 
 # One a row: its name and function, which takes the options (folder, size, runs, quick).
@@ -45,6 +47,7 @@ BENCHES = {
     "scan": bench_scan,
     "hash": bench_hash,
     "unpack": bench_unpack,
+    "torrent": bench_torrent,
     "page": bench_page,
 }
 

@@ -60,8 +60,8 @@ static void on_added(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 		return; /* dropped once the calls were told */
 	}
 	torrent->added = true;
-	lsp_torrent_refresh(engine, torrent);
-	if (!torrent->restored) {
+	if (!torrent->restored) { /* of hundreds at the start the updates tell soon enough */
+		lsp_torrent_refresh(engine, torrent);
 		lsp_session_write_record(engine, torrent);
 		torrent->blob_dirty = true;
 		lsp_session_save(engine, torrent);

@@ -53,9 +53,10 @@ static uint32_t health(struct world *world)
 	return lsp_torrent_health(world->rig.engine);
 }
 
-/* A call that the worker answers after all that it had to do before. */
+/* Calls are answered before the tick of the same wake: after the second, all is done. */
 static void settle(struct world *world)
 {
+	json_decref(rig_ask(&world->rig, LSP_TORRENT_LIST, NULL));
 	json_decref(rig_ask(&world->rig, LSP_TORRENT_LIST, NULL));
 }
 
