@@ -10,9 +10,9 @@
  * The files: runtime.c starts and stops it all and supervises the services; api.c is the public
  * door. connect.c finds and dials; session.c speaks with one peer; exchange.c is one request and
  * its answer; database.c knows the others' games; local.c watches ours; games.c shows both as one
- * list; share.c, upload.c, fetch.c and fill.c move bytes; download.c takes a game from a wish to a
- * folder; operations.c runs install, update and uninstall; torrents.h is the torrent engine's part;
- * command_table.c is what a client may ask.
+ * list; share.c, upload.c, fetch.c and fill.c move bytes, limits.c and guard.c say how fast;
+ * download.c takes a game from a wish to a folder; operations.c runs install, update and uninstall;
+ * torrents.h is the torrent engine's part; command_table.c is what a client may ask.
  */
 #pragma once
 

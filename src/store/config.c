@@ -35,7 +35,7 @@ const struct lsp_setting lsp_settings[LSP_SETTING_COUNT] = {
 	[LSP_SETTING_PAUSE_UPLOADS] = {"pause_uploads", LSP_SETTING_SWITCH, "false",
 		.help = "serve nothing for now"},
 	[LSP_SETTING_PING_GUARD] = {"ping_guard", LSP_SETTING_SWITCH, "true",
-		.help = "kept for the ping guard, which is not in effect yet"},
+		.help = "leave no queue on a line that a game shares with bulk"},
 	[LSP_SETTING_SWARM] = {"swarm", LSP_SETTING_CHOICE, "off", "off lan internet",
 		.help = "the BitTorrent engine: off, in the LAN only, or over the internet"},
 	[LSP_SETTING_HTTP] = {"http", LSP_SETTING_LISTEN, "127.0.0.1:47777", .also = "off",
