@@ -6,6 +6,7 @@ import pytest
 
 from gameflow import GameFlow, let_pass, percentile
 from lanlab import Lab, make_file
+from room import processor_times
 
 MIB = 1 << 20
 GAME = 64 * (100 + 42)  # bytes a second of the game's own packets on the wire
@@ -31,15 +32,24 @@ def measure(gamer, flow, index, rate, seconds):
 
 
 def check_ping(gamer, flow, index, rate, idle, what):
-    """The promise, on a machine whose processors others may take for a moment: kept in one of three tries."""
+    """The promise, kept in one of three tries. Where others held the processors in each of them, the delay was
+    not the line's: that is skipped, not passed."""
+    starved = True
     for _ in range(3):
+        busy, total = processor_times()
         delays, share = measure(gamer, flow, index, rate, 8)
+        now = processor_times()
+        used = (now[0] - busy) / (now[1] - total)
         added = [percentile(delays, p) - percentile(idle, 0.5) for p in (0.5, 0.9, 0.99)]
         print(f"{what}: game packets delayed by {added[0]:.2f} ms (p50), {added[1]:.2f} (p90), {added[2]:.2f} (p99); "
-              f"bulk has {share:.3f} of what is left")
+              f"bulk has {share:.3f} of what is left; processors {used:.0%} busy")
         if added[2] <= 5 and share >= 0.8:
             return
-    raise AssertionError(f"{what}: {added[2]:.2f} ms at p99, bulk {share:.3f}")
+        starved = starved and used > 0.9
+    text = f"{what}: {added[2]:.2f} ms at p99, bulk {share:.3f}"
+    if starved:
+        pytest.skip(f"{text}, but the processors were busy with other work each time")
+    raise AssertionError(text)
 
 
 def test_a_game_keeps_its_ping_while_the_machine_serves():
