@@ -34,8 +34,7 @@ static int show_page(struct cli *cli, const char *link)
 	return CLI_DONE;
 }
 
-/* ---- open
- * ---------------------------------------------------------------------------------------- */
+/* ---- open ---- */
 
 /*
  * The start link: the address from the peer, the token from its state folder, which only its user
@@ -77,8 +76,7 @@ int cli_run_open(struct cli *cli, const struct cli_arguments *arguments)
 	return show_page(cli, link);
 }
 
-/* ---- Starting a peer
- * ------------------------------------------------------------------------------ */
+/* ---- Starting a peer ---- */
 
 /* The first line of a pipe, without its newline. */
 static int read_line(int fd, struct lsp_buffer *line, struct lsp_error *err)

@@ -71,8 +71,7 @@ struct cli {
 /* Runs one command line; argv[0] is the program's name. Returns the exit code. */
 int cli_main(struct cli *cli, int argc, char **argv);
 
-/* ---- Arguments (arguments.c) -------------------------------------------------------------------
- */
+/* ---- Arguments (arguments.c) ---- */
 
 #define CLI_MAX_ARGUMENTS 64
 
@@ -102,8 +101,7 @@ const char *cli_positional(const struct cli_arguments *arguments, int index);
 
 extern const struct cli_option cli_common_options[];
 
-/* ---- Talking to the daemon (talk.c) ------------------------------------------------------------
- */
+/* ---- Talking to the daemon (talk.c) ---- */
 
 #define CLI_PATIENCE (30 * LSP_SECOND) /* for an answer */
 /* Between the halves of an install, or from the end of an operation to the event that says how. */
@@ -124,8 +122,7 @@ int cli_call_or_fail(struct cli *cli, json_t *command, json_t **ret_result);
  */
 int cli_run_simple(struct cli *cli, const struct cli_arguments *arguments);
 
-/* ---- Talking to the person (print.c) -----------------------------------------------------------
- */
+/* ---- Talking to the person (print.c) ---- */
 
 /* One line on stderr (and, with --json, {"ok":false,"error":…} on stdout). Returns CLI_FAILED. */
 int cli_fail(struct cli *cli, const struct lsp_error *err);
@@ -153,8 +150,7 @@ void cli_table_add(struct cli_table *table, const char *const *cells);
 void cli_table_print(const struct cli_table *table, FILE *file);
 void cli_table_done(struct cli_table *table);
 
-/* ---- Reading JSON ------------------------------------------------------------------------------
- */
+/* ---- Reading JSON ---- */
 
 /* A member's text; "" where it is absent or no text. */
 const char *cli_text(const json_t *object, const char *key);

@@ -43,8 +43,7 @@ static int fail(struct cli *cli, const struct lanspread_error *api)
 	return cli_fail(cli, &err);
 }
 
-/* ---- Options
- * -------------------------------------------------------------------------------------- */
+/* ---- Options ---- */
 
 /* The helpers lie beside a program in its build tree; an installed one knows their place. */
 static char *helper_dir(void)
@@ -94,8 +93,7 @@ static int fill_options(struct cli *cli, const struct cli_arguments *arguments,
 	return CLI_DONE;
 }
 
-/* ---- Ready
- * ---------------------------------------------------------------------------------------- */
+/* ---- Ready ---- */
 
 /* Asks the peer itself, as any client would. The answer's result, a new reference, or NULL. */
 static json_t *ask(struct lanspread *peer, struct lanspread_stream *stream, const char *command)
@@ -228,8 +226,7 @@ static int open_the_doors(struct cli *cli, const struct cli_arguments *arguments
 	return CLI_DONE;
 }
 
-/* ---- Until the end
- * --------------------------------------------------------------------------------- */
+/* ---- Until the end ---- */
 
 /* Reads events so that the end of the stream is noticed. False: it has ended. */
 static bool drain(struct lanspread_stream *stream)

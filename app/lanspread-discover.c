@@ -39,8 +39,7 @@
 
 #define RESOLVERS_MAX 512 /* questions at a time; more announcements than that wait */
 #define UNRESOLVED_MAX 512
-#define RESOLVE_TRIES 10 /* for one announcement: packets get lost where many peers speak at once  \
-			  */
+#define RESOLVE_TRIES 10 /* an announcement: packets are lost where many speak at once */
 #define HOSTS_MAX 64
 #define CHECK_SECONDS 3 /* between looks at our own addresses */
 #define RESOLVE_SECONDS 30
@@ -97,8 +96,7 @@ static void fail(const char *what, int avahi_error)
 	avahi_simple_poll_quit(me.poll);
 }
 
-/* ---- Announcing
- * -------------------------------------------------------------------------------------- */
+/* ---- Announcing ---- */
 
 static bool to_avahi(const struct sockaddr_storage *from, AvahiAddress *ret_address)
 {
@@ -178,8 +176,7 @@ static void group_changed(
 	}
 }
 
-/* ---- Finding
- * ------------------------------------------------------------------------------------------- */
+/* ---- Finding ---- */
 
 static bool txt_value(AvahiStringList *txt, const char *key, char *out, size_t size)
 {
@@ -343,8 +340,7 @@ static void server_changed(AvahiServer *server, AvahiServerState state, void *da
 		fail("multicast DNS failed", avahi_server_errno(server));
 }
 
-/* ---- Names to resolve
- * ------------------------------------------------------------------------------------ */
+/* ---- Names to resolve ---- */
 
 /* A process of its own for each name: a slow resolver holds nobody up. */
 static void resolve(const char *host_port)

@@ -67,8 +67,7 @@ static int fail(const struct lsp_error *error)
 	return 1;
 }
 
-/* ---- Request
- * ------------------------------------------------------------------------------------------ */
+/* ---- Request ---- */
 
 static int read_request(struct request *request, struct lsp_error *err)
 {
@@ -141,8 +140,7 @@ static int open_volumes(struct request *request, struct lsp_error *err)
 	return r;
 }
 
-/* ---- The built-in unpacker
- * ------------------------------------------------------------------------------ */
+/* ---- The built-in unpacker ---- */
 
 static int progress(
 	void *argument, uint64_t in, uint64_t out, uint64_t entries, struct lsp_error *err)
@@ -183,8 +181,7 @@ static int extract(struct request *request, bool measure, struct lsp_error *err)
 	return r;
 }
 
-/* ---- Another program
- * ---------------------------------------------------------------------------------------- */
+/* ---- Another program ---- */
 
 static int run(struct request *request, struct lsp_error *err)
 {

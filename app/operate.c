@@ -13,8 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The screen
- * ---------------------------------------------------------------------------------- */
+/* ---- The screen ---- */
 
 struct screen {
 	struct cli *cli;
@@ -60,8 +59,7 @@ static void show(
 		draw(screen, wait->game, event);
 }
 
-/* ---- The end
- * ------------------------------------------------------------------------------------- */
+/* ---- The end ---- */
 
 /* The game as it is now: a new reference, or NULL. */
 static json_t *ask_for_game(struct cli *cli, const char *id)
@@ -179,8 +177,7 @@ static int follow(struct cli *cli, const struct cli_verb *verb, const char *game
 	}
 }
 
-/* ---- The beginning
- * ------------------------------------------------------------------------------- */
+/* ---- The beginning ---- */
 
 static int list_variants(struct cli *cli, json_t *variants, const struct lsp_error *err)
 {

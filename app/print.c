@@ -90,8 +90,7 @@ void cli_print_text(FILE *file, const char *text)
 	}
 }
 
-/* ---- Tables
- * -------------------------------------------------------------------------------------- */
+/* ---- Tables ---- */
 
 void cli_table_init(struct cli_table *table, size_t columns)
 {
@@ -182,8 +181,7 @@ void cli_table_done(struct cli_table *table)
 	*table = (struct cli_table){0};
 }
 
-/* ---- JSON
- * ---------------------------------------------------------------------------------------- */
+/* ---- JSON ---- */
 
 const char *cli_text(const json_t *object, const char *key)
 {

@@ -56,8 +56,7 @@ int cli_run_games_dir(struct cli *cli, const struct cli_arguments *arguments)
 	return code;
 }
 
-/* ---- The catalogue
- * ------------------------------------------------------------------------------- */
+/* ---- The catalogue ---- */
 
 static int show_catalog(struct cli *cli)
 {
@@ -103,8 +102,7 @@ int cli_run_catalog(struct cli *cli, const struct cli_arguments *arguments)
 	return code;
 }
 
-/* ---- Settings
- * ------------------------------------------------------------------------------------- */
+/* ---- Settings ---- */
 
 /* A setting is JSON where it can be read as JSON (true, 17, null), else a text. */
 static json_t *to_value(const char *text)
@@ -155,8 +153,7 @@ int cli_run_config(struct cli *cli, const struct cli_arguments *arguments)
 	return code;
 }
 
-/* ---- Limits
- * --------------------------------------------------------------------------------------- */
+/* ---- Limits ---- */
 
 /* "1.5M" → 1500000. False for what is none. */
 static bool parse_rate(const char *text, json_int_t *ret_rate)
@@ -238,8 +235,7 @@ int cli_run_limits(struct cli *cli, const struct cli_arguments *arguments)
 	return code;
 }
 
-/* ---- Identity, the end
- * ----------------------------------------------------------------------------- */
+/* ---- Identity, the end ---- */
 
 int cli_run_identity(struct cli *cli, const struct cli_arguments *arguments)
 {

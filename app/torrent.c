@@ -52,8 +52,7 @@ static const struct {
 	{"restart", .slow = true},
 };
 
-/* ---- What is sent
- * ------------------------------------------------------------------------------------------ */
+/* ---- What is sent ---- */
 
 /* A word that is JSON (a number, true) is that; other words are texts. */
 static json_t *value_of(const char *text)
@@ -184,8 +183,7 @@ static int call_slowly(struct cli *cli, json_t *command, const char *job, json_t
 	return r < 0 ? cli_fail(cli, &err) : CLI_DONE;
 }
 
-/* ---- What comes back
- * ----------------------------------------------------------------------------------------- */
+/* ---- What comes back ---- */
 
 static int write_bytes(struct cli *cli, const char *path, const uint8_t *bytes, size_t size)
 {

@@ -86,8 +86,7 @@ static lsp_time now(void)
 	return lsp_now(lsp_clock_system);
 }
 
-/* ---- ngtcp2's callbacks
- * ----------------------------------------------------------------------------- */
+/* ---- ngtcp2's callbacks ---- */
 
 static void fill_random(uint8_t *data, size_t size, const ngtcp2_rand_ctx *context)
 {
@@ -166,8 +165,7 @@ static int stream_data(ngtcp2_conn *quic, uint32_t flags, int64_t id, uint64_t o
 	return 0;
 }
 
-/* ---- Setting up
- * ----------------------------------------------------------------------------------------- */
+/* ---- Setting up ---- */
 
 static void make_certificate(struct bare *bare)
 {

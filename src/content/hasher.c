@@ -15,8 +15,7 @@
 #define YOUNG (2 * LSP_SECOND)
 #define TRIES 3
 
-/* ---- One file
- * ------------------------------------------------------------------------------------ */
+/* ---- One file ---- */
 
 /* Where in a file's tree we are: leaves into a piece, pieces into the file. */
 struct file_hash {
@@ -129,8 +128,7 @@ int lsp_hasher_check_chunk(int fd, const struct lsp_chunk *chunk, struct lsp_err
 	return 0;
 }
 
-/* ---- A folder
- * ------------------------------------------------------------------------------------ */
+/* ---- A folder ---- */
 
 struct run {
 	int dir_fd;

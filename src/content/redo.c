@@ -72,8 +72,7 @@ size_t lsp_redo_count(const struct lsp_redo *redo)
 	return redo->count;
 }
 
-/* ---- Building
- * ------------------------------------------------------------------------------------- */
+/* ---- Building ---- */
 
 static int append(struct lsp_redo *redo, enum kind kind, const char *from, const char *to,
 	struct lsp_error *err)
@@ -138,8 +137,7 @@ int lsp_redo_append(struct lsp_redo *redo, const struct lsp_redo *more, struct l
 	return r;
 }
 
-/* ---- The file
- * --------------------------------------------------------------------------------------- */
+/* ---- The file ---- */
 
 static int encode(const struct lsp_redo *redo, struct lsp_buffer *out, struct lsp_error *err)
 {
@@ -213,8 +211,7 @@ static int decode(
 	return 0;
 }
 
-/* ---- Syncing what was touched
- * --------------------------------------------------------------------- */
+/* ---- Syncing what was touched ---- */
 
 int lsp_redo_sync_folder(int game_fd, const char *path, struct lsp_error *err)
 {
@@ -271,8 +268,7 @@ static int sync_touched(struct lsp_redo *redo, int game_fd, struct lsp_error *er
 	return r;
 }
 
-/* ---- Executing
- * ---------------------------------------------------------------------------------------- */
+/* ---- Executing ---- */
 
 static bool there(int game_fd, const char *path)
 {

@@ -51,8 +51,7 @@ LSP_MUST_CHECK int lsp_redo_new(
 void lsp_redo_free(struct lsp_redo *redo);
 LSP_DEFINE_CLEANUP(struct lsp_redo *, lsp_redo_free);
 
-/* ---- Steps. Each appends one
- * ---------------------------------------------------------------------- */
+/* ---- Steps. Each appends one ---- */
 
 /* `path`, which must be there, moves to `.lanspread/old/<path>`. */
 LSP_MUST_CHECK int lsp_redo_aside(struct lsp_redo *redo, const char *path, struct lsp_error *err);
@@ -78,8 +77,7 @@ LSP_MUST_CHECK int lsp_redo_append(
 
 size_t lsp_redo_count(const struct lsp_redo *redo);
 
-/* ---- Commit and recovery
- * ---------------------------------------------------------------------------- */
+/* ---- Commit and recovery ---- */
 
 /*
  * Commits. First makes `.lanspread/` if needed and empties `.lanspread/old`. -LSP_E_BUSY when an

@@ -241,8 +241,7 @@ int lsp_source_leaves(struct lsp_source *source, uint32_t chunk, struct lsp_hash
 	return lsp_merkle_check_leaves(&c, ret_leaves) ? 0 : changed(source, c.file, err);
 }
 
-/* ---- A chunk was rejected
- * --------------------------------------------------------------------------- */
+/* ---- A chunk was rejected ---- */
 
 static void withdraw(struct lsp_source *source, uint32_t chunk, struct lsp_bitmap *wrong)
 {

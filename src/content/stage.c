@@ -12,8 +12,7 @@
 #define READERS_MAX 16
 #define MANIFEST_FILE_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX + 8)
 
-/* ---- What lies in a game's folder
- * ------------------------------------------------------------------ */
+/* ---- What lies in a game's folder ---- */
 
 int lsp_stage_find(int game_dir_fd, const struct lsp_manifest **ret_manifest, struct lsp_error *err)
 {
@@ -42,8 +41,7 @@ int lsp_stage_remove(int game_dir_fd, struct lsp_error *err)
 	return r;
 }
 
-/* ---- Open
- * ----------------------------------------------------------------------------------------- */
+/* ---- Open ---- */
 
 /* For serving: a verified chunk lies in the stage or where it is kept. */
 static int open_reader(void *argument, uint32_t file, int *ret_fd, struct lsp_error *err)
@@ -264,8 +262,7 @@ void lsp_stage_unref(struct lsp_stage *stage)
 	free(stage);
 }
 
-/* ---- State
- * ------------------------------------------------------------------------------------------ */
+/* ---- State ---- */
 
 const struct lsp_manifest *lsp_stage_manifest(const struct lsp_stage *stage)
 {
@@ -421,8 +418,7 @@ int lsp_stage_mark(struct lsp_stage *stage, uint32_t chunk, struct lsp_error *er
 	return flush_map(stage, err);
 }
 
-/* ---- Files
- * ------------------------------------------------------------------------------------------ */
+/* ---- Files ---- */
 
 int lsp_stage_open_file(struct lsp_stage *stage, uint32_t file, int *ret_fd, struct lsp_error *err)
 {

@@ -126,8 +126,7 @@ void lsp_stage_kept_copy(struct lsp_stage *stage, struct lsp_bitmap *map);
  */
 void lsp_stage_staged_copy(struct lsp_stage *stage, struct lsp_bitmap *map);
 
-/* ---- Reuse
- * --------------------------------------------------------------------------------------- */
+/* ---- Reuse ---- */
 
 /*
  * Takes what fits from a local folder whose content is `other` (an older version, a copy under
@@ -165,8 +164,7 @@ LSP_MUST_CHECK int lsp_stage_fill_finish(struct lsp_stage_fill *fill, struct lsp
 void lsp_stage_fill_free(struct lsp_stage_fill *fill);
 LSP_DEFINE_CLEANUP(struct lsp_stage_fill *, lsp_stage_fill_free);
 
-/* ---- Read, sync, end
- * ------------------------------------------------------------------------------ */
+/* ---- Read, sync, end ---- */
 
 /* Bytes of a verified chunk, to serve while the download goes on. -LSP_E_NOT_FOUND: not verified.
  */

@@ -107,8 +107,7 @@ bool lsp_stage_claim_revoke(struct lsp_stage *stage, uint32_t chunk)
 	return may;
 }
 
-/* ---- What somebody else wrote
- * --------------------------------------------------------------------------- */
+/* ---- What somebody else wrote ---- */
 
 static int check_written(struct lsp_stage *stage, uint32_t chunk, struct lsp_error *err)
 {

@@ -51,8 +51,7 @@ static bool is_version(const char *path)
 	return strcmp(path, version_ini) == 0;
 }
 
-/* ---- What goes
- * ----------------------------------------------------------------------------------------- */
+/* ---- What goes ---- */
 
 /* A folder for what is somebody's own, with a name that is free. */
 static int make_kept_folder(struct commit *commit, struct lsp_error *err)
@@ -207,8 +206,7 @@ static int put_old_aside(struct commit *commit, struct lsp_error *err)
 	return r;
 }
 
-/* ---- What comes
- * ------------------------------------------------------------------------------------------- */
+/* ---- What comes ---- */
 
 static int place(struct commit *commit, const char *path, struct lsp_error *err)
 {

@@ -9,8 +9,7 @@
 
 #define SYNC_EACH_MAX 32
 
-/* ---- Folders and sizes
- * ------------------------------------------------------------------------------ */
+/* ---- Folders and sizes ---- */
 
 /* Length of the folder part of a path; 0: none. */
 static size_t folder_size(const char *path)
@@ -56,8 +55,7 @@ static int lay_out(struct lsp_stage *stage, struct lsp_cancel *token, struct lsp
 	return 0;
 }
 
-/* ---- Doubts
- * ------------------------------------------------------------------------------------------ */
+/* ---- Doubts ---- */
 
 /* 0: settled either way; an error only where the disk or memory fails. */
 static int settle(struct lsp_stage *stage, uint32_t chunk, int fd, struct lsp_error *err)
@@ -127,8 +125,7 @@ int lsp_stage_prepare(struct lsp_stage *stage, struct lsp_cancel *token,
 	return 0;
 }
 
-/* ---- Sync
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Sync ---- */
 
 /* The folders of a path from its own up to, and with, files/ itself; those shared with `before`
  * not. */

@@ -32,8 +32,7 @@ struct reuse {
 	uint32_t *by_hash; /* chunks of `other` in order of hash; NULL: other piece length */
 };
 
-/* ---- Kept files
- * ----------------------------------------------------------------------------------------- */
+/* ---- Kept files ---- */
 
 bool lsp_stage_is_kept(struct lsp_stage *stage, uint32_t file)
 {

@@ -88,8 +88,7 @@ int lsp_control_code(const char *name)
 	return LSP_E_FAILED;
 }
 
-/* ---- Reading and writing ------------------------------------------------------------------------
- */
+/* ---- Reading and writing ---- */
 
 static int wait_for(struct lsp_control_connection *connection, short events, lsp_time deadline,
 	struct lsp_error *err)
@@ -198,8 +197,7 @@ static int transmit(struct lsp_control_connection *connection, const struct lsp_
 	return 0;
 }
 
-/* ---- Commands and events ------------------------------------------------------------------------
- */
+/* ---- Commands and events ---- */
 
 static const char *text_of(const json_t *object, const char *key)
 {

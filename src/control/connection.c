@@ -50,8 +50,7 @@ void lsp_control_client_free(struct lsp_control_client *client)
 	free(client);
 }
 
-/* ---- What it sends ------------------------------------------------------------------------------
- */
+/* ---- What it sends ---- */
 
 static json_t *refusal(int code, const char *message)
 {
@@ -122,8 +121,7 @@ void lsp_control_client_read(struct lsp_control_client *client)
 	}
 }
 
-/* ---- What it reads ------------------------------------------------------------------------------
- */
+/* ---- What it reads ---- */
 
 static void flush(struct lsp_control_client *client, lsp_time now)
 {

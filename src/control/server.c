@@ -46,8 +46,7 @@ static void server_free(struct server *server)
 LSP_DEFINE_CLEANUP(struct server *, server_free);
 #define _cleanup_server_ _cleanup_(server_free_pointer)
 
-/* ---- The epoll set ------------------------------------------------------------------------------
- */
+/* ---- The epoll set ---- */
 
 static int watch(struct server *server, int fd, uint32_t events, int operation)
 {
@@ -76,8 +75,7 @@ static void watch_client(struct server *server, struct lsp_control_client *clien
 	client->stream_watched = wanted;
 }
 
-/* ---- Clients come and go ------------------------------------------------------------------------
- */
+/* ---- Clients come and go ---- */
 
 /* The file's mode keeps others out; this holds even where the file's folder was opened up. */
 static bool is_allowed(int fd)
@@ -158,8 +156,7 @@ static void drop_the_gone(struct server *server)
 	}
 }
 
-/* ---- The task -----------------------------------------------------------------------------------
- */
+/* ---- The task ---- */
 
 static void serve_clients(struct server *server)
 {

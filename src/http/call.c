@@ -127,8 +127,7 @@ void lsp_http_calls_fail(struct lsp_http *http, const char *code, const char *me
 		finish_with(http->calls, code, message);
 }
 
-/* ---- A request's own call ----------------------------------------------------------------------
- */
+/* ---- A request's own call ---- */
 
 void lsp_http_request_call(
 	struct lsp_http_request *request, json_t *command, lsp_http_answer_function answered)

@@ -26,8 +26,7 @@ const char *lsp_http_picture_type(const void *data, size_t size)
 	return NULL;
 }
 
-/* ---- Base64 -------------------------------------------------------------------------------------
- */
+/* ---- Base64 ---- */
 
 static int sextet(char digit)
 {
@@ -77,8 +76,7 @@ int lsp_http_base64_decode(const char *text, size_t length, size_t limit,
 	return 0;
 }
 
-/* ---- The poster ---------------------------------------------------------------------------------
- */
+/* ---- The poster ---- */
 
 #define WIDTH 300
 #define HEIGHT 450
@@ -236,8 +234,7 @@ static void draw_background(struct poster *poster)
 		poster->hue, poster->hue + 35, poster->accent, poster->accent + 330);
 }
 
-/* ---- The title ----------------------------------------------------------------------------------
- */
+/* ---- The title ---- */
 
 struct lines {
 	size_t count, widest; /* in characters */

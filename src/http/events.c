@@ -62,8 +62,7 @@ struct lsp_http_events {
 	bool closed;
 };
 
-/* ---- Texts --------------------------------------------------------------------------------------
- */
+/* ---- Texts ---- */
 
 struct lsp_http_text *lsp_http_text_new(const void *data, size_t size)
 {
@@ -112,8 +111,7 @@ struct lsp_http_text *lsp_http_text_event(const char *json)
 	return event_text("", json);
 }
 
-/* ---- Clients ------------------------------------------------------------------------------------
- */
+/* ---- Clients ---- */
 
 static void wake(struct lsp_http_client *client)
 {
@@ -238,8 +236,7 @@ static struct lsp_http_client *client_new(struct lsp_http *http, struct MHD_Conn
 	return client;
 }
 
-/* ---- The route ----------------------------------------------------------------------------------
- */
+/* ---- The route ---- */
 
 /* The number after which a client wants to go on; false if it is not of this run or gone. */
 static bool parse_last_id(
@@ -302,8 +299,7 @@ void lsp_http_run_events(struct lsp_http_request *request)
 	lsp_http_reply(request, MHD_HTTP_OK, response);
 }
 
-/* ---- The hub ------------------------------------------------------------------------------------
- */
+/* ---- The hub ---- */
 
 int lsp_http_events_new(
 	struct lsp_http *http, struct lsp_http_events **ret_events, struct lsp_error *err)

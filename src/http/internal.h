@@ -29,8 +29,7 @@ struct lsp_http_games;
 struct lsp_http_request;
 struct lsp_task;
 
-/* ---- Routes (routes.c) -------------------------------------------------------------------------
- */
+/* ---- Routes (routes.c) ---- */
 
 struct lsp_http_route {
 	const char *method;  /* "GET" also answers HEAD */
@@ -47,8 +46,7 @@ struct lsp_http_route {
 /* Ends with a NULL method. */
 extern const struct lsp_http_route lsp_http_routes[];
 
-/* ---- A request (request.c) ---------------------------------------------------------------------
- */
+/* ---- A request (request.c) ---- */
 
 struct lsp_http_request {
 	struct lsp_http *http;
@@ -83,8 +81,7 @@ void lsp_http_on_completed(void *cls, struct MHD_Connection *connection, void **
 void lsp_http_request_suspend(struct lsp_http_request *request);
 void lsp_http_request_resume(struct lsp_http_request *request);
 
-/* ---- Replies (reply.c): exactly one for each request -------------------------------------------
- */
+/* ---- Replies (reply.c): exactly one for each request ---- */
 
 /* Takes the response over. NULL: out of memory, which closes the connection. */
 void lsp_http_reply(
@@ -109,8 +106,7 @@ bool lsp_http_reply_not_modified(struct lsp_http_request *request, const char *e
 void lsp_http_etag(char ret_etag[LSP_HTTP_ETAG_SIZE], const void *data, size_t size);
 unsigned lsp_http_status_of_code(const char *code);
 
-/* ---- Commands (call.c) -------------------------------------------------------------------------
- */
+/* ---- Commands (call.c) ---- */
 
 struct lsp_http_answer {
 	bool ok;
@@ -140,8 +136,7 @@ void lsp_http_run_command(struct lsp_http_request *request);
 void lsp_http_request_call(
 	struct lsp_http_request *request, json_t *command, lsp_http_answer_function answered);
 
-/* ---- The list of games, cached (games.c) -------------------------------------------------------
- */
+/* ---- The list of games, cached (games.c) ---- */
 
 /*
  * The answer of list_games as it is served, kept until an event says that it may have changed. It
@@ -169,8 +164,7 @@ const struct lsp_http_list *lsp_http_games_last(const struct lsp_http_games *gam
 void lsp_http_games_forget(struct lsp_http_games *games, struct lsp_http_request *waiter);
 void lsp_http_run_games(struct lsp_http_request *request);
 
-/* ---- Server-sent events (events.c) -------------------------------------------------------------
- */
+/* ---- Server-sent events (events.c) ---- */
 
 /* A shared, immutable run of bytes. */
 struct lsp_http_text {
@@ -199,8 +193,7 @@ void lsp_http_events_close(struct lsp_http_events *events);
 size_t lsp_http_events_clients(const struct lsp_http_events *events);
 void lsp_http_run_events(struct lsp_http_request *request);
 
-/* ---- The other routes --------------------------------------------------------------------------
- */
+/* ---- The other routes ---- */
 
 LSP_MUST_CHECK int lsp_http_covers_new(struct lsp_http_covers **ret_covers, struct lsp_error *err);
 void lsp_http_covers_free(struct lsp_http_covers *covers);
@@ -210,8 +203,7 @@ void lsp_http_run_page(struct lsp_http_request *request);
 void lsp_http_run_metrics(struct lsp_http_request *request);
 void lsp_http_run_play(struct lsp_http_request *request);
 
-/* ---- The server (server.c) ---------------------------------------------------------------------
- */
+/* ---- The server (server.c) ---- */
 
 struct lsp_http {
 	/* Immutable once started */

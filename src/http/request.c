@@ -25,8 +25,7 @@ static bool method_matches(const struct lsp_http_route *route, const char *metho
 	       (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
 }
 
-/* ---- Checks: each replies and gives false when it refuses ---------------------------------------
- */
+/* ---- Checks: each replies and gives false when it refuses ---- */
 
 static bool check_site(struct lsp_http_request *request)
 {
@@ -192,8 +191,7 @@ static bool parse_body(struct lsp_http_request *request)
 	return true;
 }
 
-/* ---- The way of a request ----------------------------------------------------------------------
- */
+/* ---- The way of a request ---- */
 
 void lsp_http_request_suspend(struct lsp_http_request *request)
 {

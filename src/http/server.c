@@ -22,8 +22,7 @@
 #define EVENTS_PER_TURN 256
 #define LONGEST_SLEEP (LSP_SECOND / 2)
 
-/* ---- The peer's events --------------------------------------------------------------------------
- */
+/* ---- The peer's events ---- */
 
 /*
  * The name of an event, which its writer puts first: most events pass through here as text, and
@@ -84,8 +83,7 @@ static bool drain_events(struct lsp_http *http)
 	return true;
 }
 
-/* ---- libmicrohttpd ------------------------------------------------------------------------------
- */
+/* ---- libmicrohttpd ---- */
 
 /* Paths are decoded by segment (path.c); a query here is plain ASCII. */
 static size_t leave_escapes(void *cls, struct MHD_Connection *connection, char *text)
@@ -141,8 +139,7 @@ static void run_daemon(struct lsp_http *http)
 		lsp_log_warning("http", "the HTTP server could not take a turn");
 }
 
-/* ---- The task -----------------------------------------------------------------------------------
- */
+/* ---- The task ---- */
 
 static void heartbeat(struct lsp_http *http, lsp_time now)
 {
@@ -234,8 +231,7 @@ static int run_task(struct lsp_cancel *token, void *argument, struct lsp_error *
 	return r;
 }
 
-/* ---- Start and stop -----------------------------------------------------------------------------
- */
+/* ---- Start and stop ---- */
 
 static int make_token(struct lsp_http *http, const char *file, struct lsp_error *err)
 {

@@ -49,8 +49,7 @@ static int on_bytes(void *argument, uint64_t bytes, struct lsp_error *err)
 	return 0;
 }
 
-/* ---- Looking
- * ------------------------------------------------------------------------------------------- */
+/* ---- Looking ---- */
 
 static bool is_cover(const char *name)
 {
@@ -135,8 +134,7 @@ static int look(struct add *add, struct lsp_error *err)
 	return r;
 }
 
-/* ---- Preparing
- * ------------------------------------------------------------------------------------------- */
+/* ---- Preparing ---- */
 
 static int copy_entry(void *argument, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
@@ -214,8 +212,7 @@ static int prepare(struct add *add, struct lsp_error *err)
 	return r;
 }
 
-/* ---- Moving into place
- * ----------------------------------------------------------------------------------- */
+/* ---- Moving into place ---- */
 
 static int place_top(void *argument, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {

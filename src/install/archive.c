@@ -20,8 +20,7 @@ const struct lsp_unpack_limits lsp_unpack_limits_default = {
 	.stall = 60 * LSP_SECOND,
 };
 
-/* ---- What the first bytes say
- * ------------------------------------------------------------------------ */
+/* ---- What the first bytes say ---- */
 
 struct signature {
 	enum lsp_archive_format format;
@@ -67,8 +66,7 @@ const char *lsp_archive_format_name(enum lsp_archive_format format)
 	return names[format];
 }
 
-/* ---- Names of volumes
- * ---------------------------------------------------------------------------------- */
+/* ---- Names of volumes ---- */
 
 /*
  * A name as a volume of a set: the set's key is what all its volumes share, `index` orders them and
@@ -148,8 +146,7 @@ static char *volume_name(const char *name, const struct volume *volume, uint32_t
 	}
 }
 
-/* ---- Putting sets together
- * ------------------------------------------------------------------------------- */
+/* ---- Putting sets together ---- */
 
 struct candidate {
 	const struct lsp_install_source_file *file;
@@ -258,8 +255,7 @@ static int build(struct candidate *candidates, size_t count, struct lsp_archives
 	return 0;
 }
 
-/* ---- Which files
- * --------------------------------------------------------------------------------------------- */
+/* ---- Which files ---- */
 
 static bool has_extension(const char *path, const char *const *list)
 {

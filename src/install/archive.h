@@ -70,8 +70,7 @@ void lsp_archives_done(struct lsp_archives *archives);
 LSP_MUST_CHECK int lsp_archives_find(const struct lsp_install_source *source,
 	struct lsp_archives *ret_archives, struct lsp_error *err);
 
-/* ---- Caps
- * ---------------------------------------------------------------------------------------- */
+/* ---- Caps ---- */
 
 struct lsp_unpack_limits {
 	uint64_t bytes; /* that may come out */
@@ -86,8 +85,7 @@ struct lsp_unpack_limits {
 /* 16 TiB, 1,000 : 1 beyond 1 GiB, a million entries, 64 deep, 4 GiB, 60 s. */
 extern const struct lsp_unpack_limits lsp_unpack_limits_default;
 
-/* ---- Unpackers
- * ------------------------------------------------------------------------------------- */
+/* ---- Unpackers ---- */
 
 struct lsp_unpack_stats {
 	uint64_t bytes; /* that came out */

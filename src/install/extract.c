@@ -58,8 +58,7 @@ static int report(struct run *run)
 	return run->failed;
 }
 
-/* ---- Reading, below libarchive
- * ------------------------------------------------------------------------- */
+/* ---- Reading, below libarchive ---- */
 
 static la_ssize_t read_volume(struct archive *a, void *pointer, const void **ret_data)
 {
@@ -113,8 +112,7 @@ static int switch_volume(struct archive *a, void *from, void *to)
 	return ARCHIVE_OK;
 }
 
-/* ---- Errors of libarchive
- * ------------------------------------------------------------------------------- */
+/* ---- Errors of libarchive ---- */
 
 /* Words in its messages that mean "well-formed, but not with me". */
 static bool is_unsupported(const char *text)

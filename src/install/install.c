@@ -14,8 +14,7 @@
 
 #define DOMAIN "install"
 
-/* ---- Archives
- * ------------------------------------------------------------------------------------------- */
+/* ---- Archives ---- */
 
 struct unpacking {
 	const struct lsp_transaction *transaction;
@@ -52,8 +51,7 @@ static int unpack_all(struct lsp_transaction *transaction, const struct lsp_arch
 	return r;
 }
 
-/* ---- Plain files
- * -------------------------------------------------------------------------------------------- */
+/* ---- Plain files ---- */
 
 struct copying {
 	const struct lsp_transaction *transaction;
@@ -107,8 +105,7 @@ static int copy_all(struct lsp_transaction *transaction, const struct lsp_instal
 	return r;
 }
 
-/* ---- Filling the staging folder
- * -------------------------------------------------------------------------------- */
+/* ---- Filling the staging folder ---- */
 
 static int check_space(struct lsp_transaction *transaction, const struct lsp_install_source *source,
 	const struct lsp_archives *archives, struct lsp_error *err)

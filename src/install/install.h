@@ -104,8 +104,7 @@ LSP_MUST_CHECK int lsp_uninstall(int game_fd, bool purge, const struct lsp_insta
 LSP_MUST_CHECK int lsp_remove_download(int game_fd, const char *const *paths, size_t path_count,
 	const struct lsp_install_options *options, bool *ret_empty, struct lsp_error *err);
 
-/* ---- State
- * -------------------------------------------------------------------------------------------- */
+/* ---- State ---- */
 
 struct lsp_install_state {
 	bool installed;                         /* there is a `local/` */
@@ -124,8 +123,7 @@ void lsp_install_look(int game_fd, struct lsp_install_state *ret_state);
  */
 LSP_MUST_CHECK int lsp_install_check(int game_fd, struct lsp_cancel *token, struct lsp_error *err);
 
-/* ---- Recovery
- * ------------------------------------------------------------------------------------------- */
+/* ---- Recovery ---- */
 
 /*
  * Completes or drops what was interrupted in one game's folder, and deletes what is left over. A

@@ -34,8 +34,7 @@ int lsp_keep_name(int game_fd, const struct lsp_clock *clock, char ret_name[LSP_
 		"there are too many folders local.kept-%s: remove some", text);
 }
 
-/* ---- Planning
- * ----------------------------------------------------------------------------------------- */
+/* ---- Planning ---- */
 
 static char *join(const char *folder, const char *path)
 {
@@ -139,8 +138,7 @@ int lsp_keep_plan(struct lsp_keep *keep, struct lsp_error *err)
 	return lsp_tree_walk(keep->game_fd, "local", keep->token, plan_entry, keep, err);
 }
 
-/* ---- Reclaiming
- * --------------------------------------------------------------------------------------- */
+/* ---- Reclaiming ---- */
 
 struct reclaim {
 	int game_fd;

@@ -66,8 +66,7 @@ static bool load(int fd, uint64_t offset, size_t size, struct header *header)
 	return got > 0;
 }
 
-/* ---- RAR 5
- * --------------------------------------------------------------------------------------------- */
+/* ---- RAR 5 ---- */
 
 enum { RAR5_MAIN = 1, RAR5_FILE = 2, RAR5_SERVICE = 3, RAR5_ENCRYPTION = 4, RAR5_END = 5 };
 
@@ -136,8 +135,7 @@ static void look_at_rar5(
 	facts->incomplete = false;
 }
 
-/* ---- RAR 4
- * --------------------------------------------------------------------------------------------- */
+/* ---- RAR 4 ---- */
 
 enum { RAR4_MAIN = 0x73, RAR4_FILE = 0x74, RAR4_END = 0x7b };
 

@@ -46,8 +46,7 @@ static int compare_files(const void *a, const void *b)
 		((const struct lsp_record_file *)b)->path);
 }
 
-/* ---- What a file is now
- * ----------------------------------------------------------------------------- */
+/* ---- What a file is now ---- */
 
 static int64_t file_stamp(const struct stat *st)
 {
@@ -127,8 +126,7 @@ int lsp_record_scan(int dir_fd, const char *path, const char *version, struct ls
 	return 0;
 }
 
-/* ---- The file
- * ------------------------------------------------------------------------------------------- */
+/* ---- The file ---- */
 
 int lsp_record_write(
 	const struct lsp_record *record, int dir_fd, const char *path, struct lsp_error *err)

@@ -48,8 +48,7 @@ int lsp_install_check(int game_fd, struct lsp_cancel *token, struct lsp_error *e
 	return r;
 }
 
-/* ---- All games
- * ---------------------------------------------------------------------------------------- */
+/* ---- All games ---- */
 
 struct pass {
 	const struct lsp_recovery *recovery;

@@ -14,8 +14,7 @@
 
 #define DOMAIN "install"
 
-/* ---- Landlock
- * --------------------------------------------------------------------------------------- */
+/* ---- Landlock ---- */
 
 /*
  * The kernel's names for what came after the headers that Debian 12 ships (Linux 6.1: version 2 and
@@ -103,8 +102,7 @@ static int landlock(const struct lsp_sandbox *sandbox, int *ret_version, struct 
 	return 0;
 }
 
-/* ---- seccomp
- * -------------------------------------------------------------------------------------------- */
+/* ---- seccomp ---- */
 
 /* clang-format off */
 /* What libarchive, its decoders, the C library and extract.c need. */
@@ -182,8 +180,7 @@ static int restrict_calls(bool foreign, struct lsp_error *err)
 	return 0;
 }
 
-/* ---- Limits
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Limits ---- */
 
 static int limit(int resource, uint64_t value)
 {

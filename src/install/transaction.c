@@ -15,8 +15,7 @@ void lsp_transaction_progress(
 		options->progress(options->argument, phase, done, total);
 }
 
-/* ---- Recovery of one game
- * --------------------------------------------------------------------------- */
+/* ---- Recovery of one game ---- */
 
 /* What an interrupted or finished transaction left. Nothing in here is anybody's any more. */
 static int delete_leftovers(int game_fd, const struct lsp_clock *clock,
@@ -50,8 +49,7 @@ int lsp_install_recover(int game_fd, const struct lsp_install_options *options,
 	return delete_leftovers(game_fd, options ? options->clock : NULL, ret_result, err);
 }
 
-/* ---- Begin and end
- * ------------------------------------------------------------------------------------ */
+/* ---- Begin and end ---- */
 
 static int look(struct lsp_transaction *transaction, struct lsp_error *err)
 {
@@ -106,8 +104,7 @@ void lsp_transaction_end(struct lsp_transaction *transaction)
 	lsp_record_done(&transaction->old_record);
 }
 
-/* ---- Steps
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Steps ---- */
 
 static int put_old_aside(struct lsp_transaction *transaction, struct lsp_error *err)
 {

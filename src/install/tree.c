@@ -11,8 +11,7 @@
 #define DOMAIN "install"
 #define RUN ((size_t)1 << 20)
 
-/* ---- Names of a folder
- * ---------------------------------------------------------------------------- */
+/* ---- Names of a folder ---- */
 
 struct names {
 	char **list;
@@ -75,8 +74,7 @@ static int names_read(int dir_fd, struct names *names, struct lsp_error *err)
 	return r;
 }
 
-/* ---- Walking
- * ----------------------------------------------------------------------------------------- */
+/* ---- Walking ---- */
 
 struct walk {
 	struct lsp_buffer path;
@@ -167,8 +165,7 @@ int lsp_tree_list(int dir_fd, const char *path, struct lsp_cancel *token, lsp_tr
 	return walk_from(dir_fd, path, &walk, err);
 }
 
-/* ---- Links
- * -------------------------------------------------------------------------------------------- */
+/* ---- Links ---- */
 
 int lsp_tree_read_link(int dir_fd, const char *name, char *text, size_t size, struct lsp_error *err)
 {
@@ -203,8 +200,7 @@ bool lsp_tree_link_stays_inside(const char *path, const char *text)
 	return true;
 }
 
-/* ---- Copying
- * ------------------------------------------------------------------------------------------ */
+/* ---- Copying ---- */
 
 struct copy {
 	int from, to;

@@ -10,8 +10,7 @@
 
 #define DOMAIN "install"
 
-/* ---- Uninstall
- * -------------------------------------------------------------------------------------------- */
+/* ---- Uninstall ---- */
 
 static int purge_kept(void *argument, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {

@@ -19,8 +19,7 @@
 
 #define DOMAIN "install"
 
-/* ---- Request
- * ------------------------------------------------------------------------------------------- */
+/* ---- Request ---- */
 
 static json_t *volumes_json(const struct lsp_archive *archive)
 {
@@ -48,8 +47,7 @@ static int encode_request(const struct lsp_unpack_request *request, const char *
 	return lsp_frame_append_json(out, json, LSP_FRAME_MAX_LOCAL, err);
 }
 
-/* ---- Conversation
- * ----------------------------------------------------------------------------------------- */
+/* ---- Conversation ---- */
 
 struct talk {
 	const struct lsp_unpacker *unpacker;
@@ -198,8 +196,7 @@ static int converse(const struct lsp_unpacker *unpacker, const struct lsp_unpack
 	return r;
 }
 
-/* ---- The tools that may be installed
- * ----------------------------------------------------------------------- */
+/* ---- The tools that may be installed ---- */
 
 static char *find_tool(const char *path, const char *name)
 {
@@ -352,8 +349,7 @@ static int run_tools(const struct lsp_unpacker *unpacker, const struct lsp_unpac
 	return r;
 }
 
-/* ---- The interface
- * ------------------------------------------------------------------------------------------- */
+/* ---- The interface ---- */
 
 static int unpack(const struct lsp_unpacker *unpacker, const struct lsp_unpack_request *original,
 	struct lsp_unpack_stats *ret_stats, struct lsp_error *err)

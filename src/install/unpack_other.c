@@ -16,8 +16,7 @@
 
 #define DOMAIN "install"
 
-/* ---- The check
- * ------------------------------------------------------------------------------------------ */
+/* ---- The check ---- */
 
 struct check {
 	const struct lsp_unpack_request *request;
@@ -82,8 +81,7 @@ int lsp_unpack_check(const struct lsp_unpack_request *request, struct lsp_unpack
 	return r;
 }
 
-/* ---- Paths for others
- * --------------------------------------------------------------------------------- */
+/* ---- Paths for others ---- */
 
 /* The absolute path of what lies below a descriptor. */
 static int absolute_path(int fd, const char *below, char **ret_path, struct lsp_error *err)
@@ -114,8 +112,7 @@ static int both_paths(const struct lsp_unpack_request *request, char **ret_archi
 	return r;
 }
 
-/* ---- A command
- * ---------------------------------------------------------------------------------------- */
+/* ---- A command ---- */
 
 static int unpack_by_command(const struct lsp_unpacker *unpacker,
 	const struct lsp_unpack_request *request, struct lsp_unpack_stats *ret_stats,
@@ -158,8 +155,7 @@ void lsp_unpacker_init_command(
 		.unpack = unpack_by_command, .tasks = tasks, .command = command};
 }
 
-/* ---- A callback
- * ---------------------------------------------------------------------------------------- */
+/* ---- A callback ---- */
 
 static void set_flag(void *argument)
 {
@@ -202,8 +198,7 @@ void lsp_unpacker_init_callback(
 		.unpack = unpack_by_callback, .callback = callback, .callback_argument = argument};
 }
 
-/* ---- In this process
- * ------------------------------------------------------------------------------------ */
+/* ---- In this process ---- */
 
 static int on_progress(
 	void *argument, uint64_t in, uint64_t out, uint64_t entries, struct lsp_error *err)

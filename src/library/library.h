@@ -45,8 +45,7 @@ struct lsp_pool;
 struct lsp_source;
 struct lsp_tasks;
 
-/* ---- What is published --------------------------------------------------------------------------
- */
+/* ---- What is published ---- */
 
 enum lsp_library_state {
 	LSP_LIBRARY_NOT_SHARED, /* nothing to share: no version.ini, or a problem */

@@ -13,8 +13,7 @@
 
 #define LINE_MAX_SIZE 4096
 
-/* ---- One line
- * ---------------------------------------------------------------------------------------- */
+/* ---- One line ---- */
 
 static int take_id(const json_t *object, struct lsp_hash *ret_id, struct lsp_error *err)
 {
@@ -101,8 +100,7 @@ int lsp_discovery_parse(
 	return r < 0 ? -LSP_E_PROTOCOL : 0;
 }
 
-/* ---- The child
- * ------------------------------------------------------------------------------------------ */
+/* ---- The child ---- */
 
 struct run {
 	const struct lsp_discovery_options *options;

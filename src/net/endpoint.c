@@ -11,8 +11,7 @@
 #define STRAY_ANSWERS 1000 /* a second */
 #define PORT_TRIES 20
 
-/* ---- What the loop does
- * ----------------------------------------------------------------------------- */
+/* ---- What the loop does ---- */
 
 static void run_timers(struct lsp_endpoint *endpoint, lsp_time now)
 {
@@ -186,8 +185,7 @@ static void watch_sockets(struct lsp_endpoint *endpoint)
 	}
 }
 
-/* ---- Opening
- * ------------------------------------------------------------------------------------------ */
+/* ---- Opening ---- */
 
 static void fill_defaults(struct lsp_endpoint_options *options)
 {
@@ -397,8 +395,7 @@ int lsp_endpoint_new(const struct lsp_endpoint_options *options, struct lsp_endp
 	return 0;
 }
 
-/* ---- Closing
- * ------------------------------------------------------------------------------------------- */
+/* ---- Closing ---- */
 
 /* The second time, for the sake of a full receive buffer at the other end. */
 static void repeat_close(struct lsp_connection *connection)
@@ -441,8 +438,7 @@ void lsp_endpoint_free(struct lsp_endpoint *endpoint, void (*freed)(void *argume
 	close_handles(endpoint);
 }
 
-/* ---- For the caller
- * --------------------------------------------------------------------------------------- */
+/* ---- For the caller ---- */
 
 static struct lsp_udp_socket *socket_for(struct lsp_endpoint *endpoint, int family)
 {

@@ -89,8 +89,7 @@ enum lsp_stream_code {
 	LSP_STREAM_CONNECTION = 1000, /* the connection ended */
 };
 
-/* ---- The endpoint ------------------------------------------------------------------------------
- */
+/* ---- The endpoint ---- */
 
 struct lsp_endpoint_callbacks {
 	/* A handshake is done, in either direction; the peer's id is proven. */
@@ -209,8 +208,7 @@ struct lsp_endpoint_stats {
 void lsp_endpoint_get_stats(
 	const struct lsp_endpoint *endpoint, struct lsp_endpoint_stats *ret_stats);
 
-/* ---- Connections
- * --------------------------------------------------------------------------------- */
+/* ---- Connections ---- */
 
 /*
  * Begins a handshake with whoever is at that address. With an expected id, another key is refused
@@ -270,8 +268,7 @@ void lsp_connection_get_stats(
 bool lsp_connection_take_round_trip(
 	struct lsp_connection *connection, uint64_t *ret_least, unsigned *ret_count);
 
-/* ---- Streams
- * --------------------------------------------------------------------------------------- */
+/* ---- Streams ---- */
 
 struct lsp_stream_callbacks {
 	/*

@@ -30,8 +30,7 @@
 #define LSP_WIRE_OVERHEAD_V6 (8 + 40 + 14)
 #define LSP_DSCP_LOWER_EFFORT 1
 
-/* ---- Streams ----------------------------------------------------------------------------------
- */
+/* ---- Streams ---- */
 
 /* A run of bytes that waits to be sent, or to be acknowledged. */
 struct lsp_segment {
@@ -78,15 +77,13 @@ struct lsp_stream {
 	struct lsp_stream *event_previous, *event_next; /* drained or closed is due */
 };
 
-/* ---- Connections --------------------------------------------------------------------------------
- */
+/* ---- Connections ---- */
 
 enum lsp_connection_state {
 	LSP_CONNECTION_HANDSHAKE,
 	LSP_CONNECTION_UP,    /* `connected` was called */
 	LSP_CONNECTION_ENDED, /* nothing more comes but `closed` */
-	LSP_CONNECTION_HUSK,  /* `closed` was called: answers late packets with the close, then goes
-			       */
+	LSP_CONNECTION_HUSK,  /* `closed` was called; late packets are answered with the close */
 };
 
 struct lsp_connection {
@@ -147,8 +144,7 @@ struct lsp_connection {
 	struct lsp_connection *dirty_previous, *dirty_next;
 };
 
-/* ---- The endpoint -------------------------------------------------------------------------------
- */
+/* ---- The endpoint ---- */
 
 struct lsp_endpoint {
 	uv_loop_t *loop;
@@ -222,6 +218,10 @@ LSP_MUST_CHECK int lsp_connection_new_server(struct lsp_endpoint *endpoint,
 void lsp_connection_read(struct lsp_connection *connection, const struct lsp_arrival *arrival,
 	const uint8_t *data, size_t size, lsp_time now);
 void lsp_connection_run_timers(struct lsp_connection *connection, lsp_time now);
+void lsp_connection_mark_dirty(struct lsp_connection *connection);
+void lsp_connection_new_cid(ngtcp2_cid *ret_cid);
+
+/* connection_end.c */
 /* Notes the end; the first reason wins. */
 void lsp_connection_end(struct lsp_connection *connection, enum lsp_close_reason reason,
 	bool by_peer, const char *message);
@@ -230,10 +230,10 @@ void lsp_connection_break(struct lsp_connection *connection, int code);
 /* Writes and sends CONNECTION_CLOSE, and drops the QUIC state. It becomes a husk. */
 void lsp_connection_bury(struct lsp_connection *connection, lsp_time now);
 void lsp_connection_free(struct lsp_connection *connection);
-void lsp_connection_mark_dirty(struct lsp_connection *connection);
+/* It is no handshake under way any more: it is up, or it failed. */
+void lsp_connection_leave_handshakes(struct lsp_connection *connection);
 /* A husk was sent something: it answers now and then. */
 void lsp_husk_receive(struct lsp_connection *connection, const struct lsp_arrival *arrival);
-void lsp_connection_new_cid(ngtcp2_cid *ret_cid);
 
 /* stream.c */
 int lsp_stream_accept(struct lsp_connection *connection, int64_t id);

@@ -66,8 +66,7 @@ void lsp_identity_secret(
 	lsp_sha256_pair(ret_secret, &identity->seed, &name);
 }
 
-/* ---- The peer id
- * --------------------------------------------------------------------------------- */
+/* ---- The peer id ---- */
 
 static int hash_public_key(gnutls_x509_crt_t certificate, struct lsp_hash *ret_peer_id)
 {
@@ -106,8 +105,7 @@ int lsp_identity_of_certificate(
 	return 0;
 }
 
-/* ---- From a key to an identity
- * ------------------------------------------------------------------- */
+/* ---- From a key to an identity ---- */
 
 static int take_seed(struct lsp_identity *identity)
 {
@@ -208,8 +206,7 @@ int lsp_identity_new(struct lsp_identity **ret_identity, struct lsp_error *err)
 	return r < 0 ? r : identity_from_key(key, ret_identity, err);
 }
 
-/* ---- On disk
- * --------------------------------------------------------------------------------------- */
+/* ---- On disk ---- */
 
 static int save_key(int dir_fd, gnutls_x509_privkey_t key, struct lsp_error *err)
 {

@@ -17,8 +17,7 @@ void lsp_protection_set_fast(bool on)
 	switched_off = !on;
 }
 
-/* ---- Keys from secrets
- * ---------------------------------------------------------------------------- */
+/* ---- Keys from secrets ---- */
 
 /* HKDF-Expand-Label with an empty context. */
 static int expand(uint8_t *ret_key, size_t key_size, const ngtcp2_crypto_md *md,
@@ -52,8 +51,7 @@ int lsp_protection_derive(struct lsp_protection_keys *ret_keys, const ngtcp2_cry
 
 #include <intel-ipsec-mb.h>
 
-/* ---- The library
- * ---------------------------------------------------------------------------------- */
+/* ---- The library ---- */
 
 static IMB_MGR *library; /* NULL: not at hand, or not right; set once */
 
@@ -120,8 +118,7 @@ bool lsp_protection_is_fast(void)
 	return library && !switched_off;
 }
 
-/* ---- Handles
- * -------------------------------------------------------------------------------------- */
+/* ---- Handles ---- */
 
 static bool is_ours(const void *handle)
 {
@@ -167,8 +164,7 @@ int lsp_protection_header_new(ngtcp2_crypto_cipher_ctx *ret_handle, const uint8_
 	return 0;
 }
 
-/* ---- Callbacks of ngtcp2
- * -------------------------------------------------------------------------- */
+/* ---- Callbacks of ngtcp2 ---- */
 
 static int encrypt_packet(uint8_t *dest, const ngtcp2_crypto_aead *aead,
 	const ngtcp2_crypto_aead_ctx *handle, const uint8_t *text, size_t size,
@@ -275,8 +271,7 @@ void lsp_protection_set_callbacks(ngtcp2_callbacks *callbacks)
 	callbacks->delete_crypto_cipher_ctx = free_header_key;
 }
 
-/* ---- Secrets from TLS
- * ------------------------------------------------------------------------------ */
+/* ---- Secrets from TLS ---- */
 
 static int install(ngtcp2_conn *quic, const uint8_t *secret, size_t size, bool receiving)
 {

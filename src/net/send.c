@@ -28,8 +28,7 @@
 
 enum turn { TURN_DONE, TURN_MORE, TURN_BLOCKED };
 
-/* ---- Limits
- * ------------------------------------------------------------------------------------------ */
+/* ---- Limits ---- */
 
 static size_t overhead(const struct lsp_udp_socket *socket)
 {
@@ -78,8 +77,7 @@ void lsp_endpoint_set_send_limit(struct lsp_endpoint *endpoint, uint64_t bytes_p
 	}
 }
 
-/* ---- One packet
- * --------------------------------------------------------------------------------------- */
+/* ---- One packet ---- */
 
 /* The stream's next bytes; true if those are its last. */
 static bool gather(const struct lsp_stream *stream, ngtcp2_vec vectors[VECTORS], size_t *ret_count)
@@ -172,8 +170,7 @@ static ngtcp2_ssize write_packet(struct lsp_connection *connection, uint8_t *pac
 	}
 }
 
-/* ---- One turn: a batch
- * ---------------------------------------------------------------------------------- */
+/* ---- One turn: a batch ---- */
 
 static bool flush(struct lsp_endpoint *endpoint, struct lsp_udp_socket *socket)
 {
@@ -360,8 +357,7 @@ bool lsp_endpoint_send(struct lsp_endpoint *endpoint, lsp_time now)
 	return more;
 }
 
-/* ---- Single packets
- * ---------------------------------------------------------------------------------------- */
+/* ---- Single packets ---- */
 
 /* Only while everything closes: a full socket gets a moment to empty. */
 static void wait_for_room(struct lsp_endpoint *endpoint, struct lsp_udp_socket *socket)

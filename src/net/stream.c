@@ -13,8 +13,7 @@
 
 #define SEGMENT_CAPACITY_MIN 512
 
-/* ---- Segments
- * ------------------------------------------------------------------------------------- */
+/* ---- Segments ---- */
 
 static void release_segment(struct lsp_segment *segment)
 {
@@ -56,8 +55,7 @@ static void append_segment(struct lsp_stream *stream, struct lsp_segment *segmen
 	}
 }
 
-/* ---- Who is ready
- * ---------------------------------------------------------------------------------- */
+/* ---- Who is ready ---- */
 
 void lsp_stream_unready(struct lsp_stream *stream)
 {
@@ -93,8 +91,7 @@ void lsp_stream_unblock(struct lsp_stream *stream)
 	lsp_stream_make_ready(stream, false);
 }
 
-/* ---- Events
- * ------------------------------------------------------------------------------------------ */
+/* ---- Events ---- */
 
 static void add_event(struct lsp_stream *stream)
 {
@@ -122,8 +119,7 @@ void lsp_stream_check_drained(struct lsp_stream *stream)
 		add_event(stream);
 }
 
-/* ---- The end of a stream
- * ----------------------------------------------------------------------------- */
+/* ---- The end of a stream ---- */
 
 static void stream_free(struct lsp_stream *stream)
 {
@@ -273,8 +269,7 @@ void lsp_streams_free_all(struct lsp_connection *connection)
 		stream_free(connection->streams);
 }
 
-/* ---- Opening
- * ---------------------------------------------------------------------------------------- */
+/* ---- Opening ---- */
 
 static struct lsp_stream *stream_new(struct lsp_connection *connection, int64_t id)
 {
@@ -348,8 +343,7 @@ struct lsp_connection *lsp_stream_connection(const struct lsp_stream *stream)
 	return stream->connection;
 }
 
-/* ---- Receiving
- * --------------------------------------------------------------------------------------- */
+/* ---- Receiving ---- */
 
 /* The stream may be gone when the callback returns. */
 int lsp_stream_receive(struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin)
@@ -377,8 +371,7 @@ void lsp_stream_consume(struct lsp_stream *stream, size_t size)
 	lsp_connection_mark_dirty(connection);
 }
 
-/* ---- Sending
- * ------------------------------------------------------------------------------------------- */
+/* ---- Sending ---- */
 
 void lsp_stream_acked(struct lsp_stream *stream, uint64_t end)
 {

@@ -30,8 +30,7 @@ void lsp_udp_set_sendmsg(ssize_t (*function)(int fd, const struct msghdr *messag
 	do_sendmsg = function ? function : sendmsg;
 }
 
-/* ---- Opening
- * -------------------------------------------------------------------------------------- */
+/* ---- Opening ---- */
 
 static void set_int(int fd, int level, int name, int value)
 {
@@ -151,8 +150,7 @@ uint16_t lsp_udp_port(const struct lsp_udp_socket *socket)
 	return lsp_address_port(&address);
 }
 
-/* ---- Sending
- * -------------------------------------------------------------------------------------- */
+/* ---- Sending ---- */
 
 static void add_control(struct msghdr *message, int level, int type, const void *data, size_t size)
 {
@@ -262,8 +260,7 @@ bool lsp_udp_flush(struct lsp_udp_socket *socket, int *ret_errno)
 	return true;
 }
 
-/* ---- Receiving
- * ------------------------------------------------------------------------------------ */
+/* ---- Receiving ---- */
 
 struct lsp_udp_receiver {
 	struct mmsghdr headers[LSP_UDP_MESSAGES];

@@ -90,8 +90,7 @@ void lanspread_free(struct lanspread *handle)
 	free(handle);
 }
 
-/* ---- Commands
- * ------------------------------------------------------------------------------------------ */
+/* ---- Commands ---- */
 
 struct queued {
 	struct lanspread *handle;
@@ -149,8 +148,7 @@ int lanspread_send(struct lanspread *handle, struct lanspread_stream *stream, co
 	return hand_out(send_command(handle, stream, json, ret_request, &inner), &inner, err);
 }
 
-/* ---- Events
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Events ---- */
 
 struct attachment {
 	struct lsp_peer *peer;
@@ -217,8 +215,7 @@ void lanspread_free_text(char *text)
 	free(text);
 }
 
-/* ---- For the rest of the library (handle.h)
- * ------------------------------------------------------------ */
+/* ---- For the rest of the library (handle.h) ---- */
 
 struct lsp_runtime *lsp_handle_runtime(struct lanspread *handle)
 {

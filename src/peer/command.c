@@ -140,8 +140,7 @@ json_t *lsp_call_json(const struct lsp_call *call, const char *name)
 	return json_is_null(value) ? NULL : value;
 }
 
-/* ---- Checking ----------------------------------------------------------------------------------
- */
+/* ---- Checking ---- */
 
 static bool is_hash_prefix(const char *text)
 {

@@ -51,8 +51,7 @@ struct lsp_command {
 extern const struct lsp_command lsp_commands[];
 extern const struct lsp_command lsp_torrent_commands[];
 
-/* ---- Running them -----------------------------------------------------------------------------
- */
+/* ---- Running them ---- */
 
 LSP_MUST_CHECK int lsp_calls_new(
 	struct lsp_peer *peer, struct lsp_calls **ret_calls, struct lsp_error *err);
@@ -71,8 +70,7 @@ void lsp_calls_run(struct lsp_calls *calls, struct lanspread_stream *stream, uin
  */
 void lsp_calls_close(struct lsp_calls *calls);
 
-/* ---- For handlers ------------------------------------------------------------------------------
- */
+/* ---- For handlers ---- */
 
 /* Arguments by name; absent: NULL, the fallback. Texts live as long as the call. */
 const char *lsp_call_text(const struct lsp_call *call, const char *name);

@@ -52,8 +52,7 @@ static int asked_content(struct lsp_peer *peer, struct lsp_call *call, const cha
 	return r;
 }
 
-/* ---- get_game
- * ------------------------------------------------------------------------------------------- */
+/* ---- get_game ---- */
 
 struct details {
 	struct lsp_peer *peer;
@@ -128,8 +127,7 @@ int lsp_command_get_game(struct lsp_peer *peer, struct lsp_call *call, struct ls
 	return r;
 }
 
-/* ---- Getting and installing
- * -------------------------------------------------------------------------------- */
+/* ---- Getting and installing ---- */
 
 static void answer_operation(struct lsp_call *call, const char *operation, const char *message)
 {

@@ -14,8 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The games folder
- * ------------------------------------------------------------------------------------ */
+/* ---- The games folder ---- */
 
 /* A change of the folder on its way through the library's thread. */
 struct change {
@@ -187,8 +186,7 @@ int lsp_command_add_game(struct lsp_peer *peer, struct lsp_call *call, struct ls
 	return r;
 }
 
-/* ---- The catalogue
- * --------------------------------------------------------------------------------------------- */
+/* ---- The catalogue ---- */
 
 static json_t *text_or_null(const char *text)
 {

@@ -25,8 +25,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- Peers
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Peers ---- */
 
 int lsp_command_peers(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
@@ -290,8 +289,7 @@ int lsp_command_config_set(struct lsp_peer *peer, struct lsp_call *call, struct 
 	return 0;
 }
 
-/* ---- Identity and the end
- * ----------------------------------------------------------------------------------------- */
+/* ---- Identity and the end ---- */
 
 int lsp_command_identity(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {

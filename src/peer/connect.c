@@ -44,8 +44,7 @@ struct lsp_connect {
 
 static void dial_due(void *argument);
 
-/* ---- Options
- * ---------------------------------------------------------------------------------------- */
+/* ---- Options ---- */
 
 /* "[ADDRESS:]PORT" with brackets around IPv6. */
 static int split_host_port(
@@ -162,8 +161,7 @@ int lsp_connect_new(struct lsp_peer *peer, const struct lsp_connect_options *opt
 	return 0;
 }
 
-/* ---- Dialling
- * -------------------------------------------------------------------------------------------- */
+/* ---- Dialling ---- */
 
 static void arm(struct lsp_connect *connect)
 {
@@ -210,8 +208,7 @@ static struct lsp_session *session_of(const struct lsp_connection *connection)
 	return user & 1 ? NULL : (struct lsp_session *)user;
 }
 
-/* ---- From the endpoint
- * -------------------------------------------------------------------------------------- */
+/* ---- From the endpoint ---- */
 
 static void connected(struct lsp_connection *connection, void *argument)
 {
@@ -401,8 +398,7 @@ bool lsp_connect_port_was_taken(const struct lsp_connect *connect)
 	return connect->port_was_taken;
 }
 
-/* ---- From discovery and sessions
- * --------------------------------------------------------------------------------- */
+/* ---- From discovery and sessions ---- */
 
 void lsp_connect_found(struct lsp_connect *connect, const struct lsp_hash *id,
 	const struct sockaddr_storage *address, unsigned rank)

@@ -45,8 +45,7 @@ int lsp_database_add_peer(struct lsp_database *database, const struct lsp_hash *
 	return 0;
 }
 
-/* ---- Games
- * --------------------------------------------------------------------------------------- */
+/* ---- Games ---- */
 
 static struct lsp_known_game *find(const struct lsp_database *database, const char *id)
 {
@@ -204,8 +203,7 @@ void lsp_database_remove_peer(struct lsp_database *database, struct lsp_remote_p
 	free(peer);
 }
 
-/* ---- Questions
- * ----------------------------------------------------------------------------------- */
+/* ---- Questions ---- */
 
 /* The newest copy; with_content: among those whose content is known. */
 static const struct lsp_remote_game *newest(const struct lsp_known_game *game, bool with_content)

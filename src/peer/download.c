@@ -32,8 +32,7 @@ static void commit_when_free(struct lsp_download *download);
 static void drive_engines(struct lsp_download *download);
 static void end(struct lsp_download *download);
 
-/* ---- The record, for the next start -------------------------------------------------------------
- */
+/* ---- The record, for the next start ---- */
 
 static const char *const purpose_names[] = {
 	[LSP_DOWNLOAD_ONLY] = "download",
@@ -61,8 +60,7 @@ static void save_records(struct lsp_peer *peer)
 	lsp_peer_save_json(peer, "downloads.json", records);
 }
 
-/* ---- Life
- * ------------------------------------------------------------------------------------------ */
+/* ---- Life ---- */
 
 static void download_free(struct lsp_download *download)
 {
@@ -150,8 +148,7 @@ int lsp_download_start(struct lsp_peer *peer, const char *game,
 	return 0;
 }
 
-/* ---- The end
- * ------------------------------------------------------------------------------------------ */
+/* ---- The end ---- */
 
 /* What follows a finished download, once its own operation is over. */
 static void follow_up(struct lsp_peer *peer, const char *game, enum lsp_download_purpose purpose)
@@ -262,8 +259,7 @@ void lsp_download_free_all(struct lsp_peer *peer)
 	}
 }
 
-/* ---- Phases
- * -------------------------------------------------------------------------------------------- */
+/* ---- Phases ---- */
 
 static void set_waiting(struct lsp_download *download, bool waiting)
 {
@@ -540,8 +536,7 @@ static void advance(struct lsp_download *download)
 	}
 }
 
-/* ---- From outside
- * --------------------------------------------------------------------------------------- */
+/* ---- From outside ---- */
 
 void lsp_download_pause(struct lsp_download *download, bool paused)
 {
@@ -632,8 +627,7 @@ void lsp_download_trouble(struct lsp_share *share, const struct lsp_error *error
 		fail(download, error);
 }
 
-/* ---- Progress
- * ------------------------------------------------------------------------------------------- */
+/* ---- Progress ---- */
 
 bool lsp_download_then_install(struct lsp_peer *peer, const char *game)
 {
@@ -681,8 +675,7 @@ void lsp_download_tick(struct lsp_peer *peer)
 	}
 }
 
-/* ---- After a restart
- * --------------------------------------------------------------------------------------- */
+/* ---- After a restart ---- */
 
 /* The record is older than the game folder: a crash came between the two. */
 static bool is_here(struct lsp_peer *peer, const char *game, const struct lsp_hash *content)

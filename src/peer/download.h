@@ -83,8 +83,7 @@ void lsp_download_tick(struct lsp_peer *peer);
 /* Somebody announced, changed or withdrew a game. */
 void lsp_download_sources_changed(struct lsp_peer *peer, const char *game);
 
-/* ---- For games.c
- * ------------------------------------------------------------------------------------ */
+/* ---- For games.c ---- */
 
 /* The version that its holders give; "" while none is known. */
 const char *lsp_download_version(const struct lsp_download *download);
@@ -94,8 +93,7 @@ bool lsp_download_is_paused(const struct lsp_download *download);
 const struct lsp_hash *lsp_download_content(const struct lsp_download *download);
 json_t *lsp_download_progress_json(const struct lsp_download *download);
 
-/* ---- From the swarm and the fetches
- * ------------------------------------------------------------------ */
+/* ---- From the swarm and the fetches ---- */
 
 /* LSP_SWARM_STATE of its game. */
 void lsp_download_swarm_state(struct lsp_download *download, enum lsp_swarm_state state);
@@ -104,8 +102,7 @@ void lsp_download_count_received(struct lsp_share *share, size_t bytes);
 void lsp_download_fetch_ended(struct lsp_share *share);
 void lsp_download_trouble(struct lsp_share *share, const struct lsp_error *error);
 
-/* ---- From torrent_fetch.c
- * ------------------------------------------------------------------------------------ */
+/* ---- From torrent_fetch.c ---- */
 
 /* How many peers its torrent has now. */
 void lsp_download_torrent_peers(struct lsp_download *download, uint64_t peers);

@@ -64,8 +64,7 @@ static struct text *text_of(json_t *event)
 	return text;
 }
 
-/* ---- The stream --------------------------------------------------------------------------------
- */
+/* ---- The stream ---- */
 
 int lsp_event_stream_new(struct lanspread_stream **ret_stream, struct lsp_error *err)
 {
@@ -279,8 +278,7 @@ void lsp_event_stream_close(struct lanspread_stream *stream)
 	pthread_mutex_unlock(&stream->lock);
 }
 
-/* ---- The hub -----------------------------------------------------------------------------------
- */
+/* ---- The hub ---- */
 
 int lsp_events_new(lsp_events_snapshot_function snapshot, void *argument,
 	struct lsp_events **ret_events, struct lsp_error *err)

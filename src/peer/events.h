@@ -35,8 +35,7 @@ struct lsp_events;
 /* Gives the whole state as one event object (a new reference), NULL when out of memory. */
 typedef json_t *(*lsp_events_snapshot_function)(void *argument);
 
-/* ---- The hub: all of it on the core loop ------------------------------------------------------
- */
+/* ---- The hub: all of it on the core loop ---- */
 
 LSP_MUST_CHECK int lsp_events_new(lsp_events_snapshot_function snapshot, void *argument,
 	struct lsp_events **ret_events, struct lsp_error *err);
@@ -63,8 +62,7 @@ size_t lsp_events_subscribers(const struct lsp_events *events);
 /* No more events: readers get what is queued, then -LSP_E_CLOSED. */
 void lsp_events_close(struct lsp_events *events);
 
-/* ---- The stream: any thread --------------------------------------------------------------------
- */
+/* ---- The stream: any thread ---- */
 
 LSP_MUST_CHECK int lsp_event_stream_new(
 	struct lanspread_stream **ret_stream, struct lsp_error *err);

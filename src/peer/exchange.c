@@ -7,8 +7,7 @@
 
 #include <utlist.h>
 
-/* ---- Asking
- * ---------------------------------------------------------------------------------------- */
+/* ---- Asking ---- */
 
 struct lsp_exchange {
 	struct lsp_stream *stream; /* NULL once it has ended */
@@ -231,8 +230,7 @@ void lsp_exchange_tell(struct lsp_connection *connection, const struct lsp_reque
 			"peer", "cannot tell %s: %s", lsp_request_name(request->type), err.message);
 }
 
-/* ---- Answering
- * ---------------------------------------------------------------------------------------- */
+/* ---- Answering ---- */
 
 struct lsp_responder {
 	struct lsp_responder *prev, *next;

@@ -24,8 +24,7 @@
 #define LSP_REQUEST_DEADLINE (10 * LSP_SECOND) /* from the opening of a stream to its request */
 #define LSP_ANSWER_DEADLINE (30 * LSP_SECOND)  /* without a byte of an answer taken */
 
-/* ---- Asking ------------------------------------------------------------------------------------
- */
+/* ---- Asking ---- */
 
 struct lsp_exchange;
 
@@ -62,8 +61,7 @@ const struct lsp_error_response *lsp_exchange_refusal(const struct lsp_exchange 
 /* Asks for something that is answered by Ok, or by an Error that nobody needs to hear of. */
 void lsp_exchange_tell(struct lsp_connection *connection, const struct lsp_request *request);
 
-/* ---- Answering ---------------------------------------------------------------------------------
- */
+/* ---- Answering ---- */
 
 struct lsp_responder;
 

@@ -48,8 +48,7 @@ struct lsp_fetch {
 
 static void kick(struct lsp_fetch *fetch);
 
-/* ---- Counting
- * ----------------------------------------------------------------------------------- */
+/* ---- Counting ---- */
 
 /* Tells of the bytes that came: once a round of the loop, not for each packet. */
 static void count(struct lsp_fetch *fetch)
@@ -85,8 +84,7 @@ static void count_soon(struct lsp_fetch *fetch, size_t size)
 		count(fetch);
 }
 
-/* ---- The end
- * ---------------------------------------------------------------------------------------- */
+/* ---- The end ---- */
 
 static void give_chain(struct lsp_block *block)
 {
@@ -168,8 +166,7 @@ bool lsp_fetch_uses(struct lsp_peer *peer, const struct lsp_stage *stage)
 	return lsp_fill_uses(peer, stage);
 }
 
-/* ---- On a disk thread
- * -------------------------------------------------------------------------------- */
+/* ---- On a disk thread ---- */
 
 static void note(struct lsp_fetch *fetch, int result)
 {
@@ -237,8 +234,7 @@ static void write_batch(struct lsp_job *job)
 		job->result = write_block(fetch, b, &job->error);
 }
 
-/* ---- Back on the loop
- * -------------------------------------------------------------------------------- */
+/* ---- Back on the loop ---- */
 
 /* Tells what became of the chunks. A fetch that was cancelled meanwhile still did its work. */
 static void report(struct lsp_fetch *fetch)

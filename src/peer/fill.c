@@ -96,8 +96,7 @@ bool lsp_fill_uses(struct lsp_peer *peer, const struct lsp_stage *stage)
 	return false;
 }
 
-/* ---- What both answers share
- * --------------------------------------------------------------------------- */
+/* ---- What both answers share ---- */
 
 static void response_came(struct lsp_exchange *exchange, struct lsp_response *response)
 {
@@ -262,8 +261,7 @@ static void ask_for_leaves(struct lsp_fill *fill)
 		fail(fill, LSP_SWARM_BROKEN);
 }
 
-/* ---- Their hashes
- * --------------------------------------------------------------------------------------------- */
+/* ---- Their hashes ---- */
 
 static void begin_fill(struct lsp_job *job)
 {

@@ -43,8 +43,7 @@ void lsp_games_free(struct lsp_games *games)
 	free(games);
 }
 
-/* ---- One game
- * ------------------------------------------------------------------------------------------ */
+/* ---- One game ---- */
 
 /* Everything that is known of a game, from all sides. */
 struct view {
@@ -209,8 +208,7 @@ json_t *lsp_games_json(struct lsp_peer *peer, const char *game)
 	return known ? game_json(peer, &view) : NULL;
 }
 
-/* ---- All of them
- * --------------------------------------------------------------------------------------- */
+/* ---- All of them ---- */
 
 static int compare_ids(const void *a, const void *b)
 {
@@ -322,8 +320,7 @@ json_t *lsp_games_snapshot(void *argument)
 		"operations", operations);
 }
 
-/* ---- Telling
- * -------------------------------------------------------------------------------------------- */
+/* ---- Telling ---- */
 
 void lsp_games_local_changed(struct lsp_peer *peer)
 {
@@ -380,8 +377,7 @@ void lsp_games_flush(struct lsp_peer *peer)
 		publish_remote(peer);
 }
 
-/* ---- For the others
- * ---------------------------------------------------------------------------------------- */
+/* ---- For the others ---- */
 
 /* A download that others may fetch from while it runs. */
 static bool partial_summary(

@@ -91,8 +91,7 @@ bool lsp_limits_are_stale(const struct lsp_limits *limits)
 	return limits->stale;
 }
 
-/* ---- The watchdog
- * ------------------------------------------------------------------------------------------ */
+/* ---- The watchdog ---- */
 
 static bool exceeds(uint64_t bytes, uint64_t span, uint64_t limit)
 {

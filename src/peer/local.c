@@ -50,8 +50,7 @@ void lsp_local_free(struct lsp_local *local)
 	free(local);
 }
 
-/* ---- Sources: what a hashed game is served from
- * ----------------------------------------------------- */
+/* ---- Sources: what a hashed game is served from ---- */
 
 struct opening {
 	struct lsp_job job;
@@ -133,8 +132,7 @@ static void game_changed(
 	lsp_announce_game(local->peer->announce, id);
 }
 
-/* ---- Snapshots
- * ----------------------------------------------------------------------------------------- */
+/* ---- Snapshots ---- */
 
 void lsp_local_take_snapshot(struct lsp_local *local)
 {
@@ -218,8 +216,7 @@ bool lsp_local_pinned_content(
 	return true;
 }
 
-/* ---- Operations
- * ------------------------------------------------------------------------------------------ */
+/* ---- Operations ---- */
 
 int lsp_local_hold(struct lsp_peer *peer, const char *game, struct lsp_error *err)
 {
@@ -283,8 +280,7 @@ void lsp_local_recheck(
 		done(argument);
 }
 
-/* ---- On a disk thread
- * ---------------------------------------------------------------------------------------------- */
+/* ---- On a disk thread ---- */
 
 int lsp_local_read_cover(struct lsp_peer *peer, const char *game, struct lsp_buffer *ret_cover,
 	char *ret_media, size_t media_size, struct lsp_error *err)

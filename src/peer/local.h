@@ -58,8 +58,7 @@ void lsp_local_release(struct lsp_peer *peer, const char *game, const struct lsp
 void lsp_local_recheck(
 	struct lsp_peer *peer, const char *game, void (*done)(void *argument), void *argument);
 
-/* ---- On a disk thread
- * ------------------------------------------------------------------------------ */
+/* ---- On a disk thread ---- */
 
 /*
  * Puts a game that was added into the catalogue: title NULL: its id. cover: a picture's path, or

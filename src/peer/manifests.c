@@ -64,8 +64,7 @@ static void finish(struct lsp_manifest_query *query, const struct lsp_error *err
 	query_free(query);
 }
 
-/* ---- Parsing, on a disk thread
- * ------------------------------------------------------------------------ */
+/* ---- Parsing, on a disk thread ---- */
 
 static void parse(struct lsp_job *job)
 {
@@ -105,8 +104,7 @@ static void parsed(struct lsp_job *job)
 	}
 }
 
-/* ---- Asking
- * -------------------------------------------------------------------------------------------- */
+/* ---- Asking ---- */
 
 static void give_up_holder(struct lsp_manifest_query *query)
 {

@@ -77,8 +77,7 @@ static void publish(struct run *run, const char *what, json_t *members)
 	lsp_events_publish(run->peer->events, event);
 }
 
-/* ---- In the task
- * --------------------------------------------------------------------------------------- */
+/* ---- In the task ---- */
 
 static void progress_came(void *argument)
 {
@@ -228,8 +227,7 @@ static int work_update(struct run *run, struct lsp_error *err)
 	return r;
 }
 
-/* ---- Back on the loop
- * ------------------------------------------------------------------------------------- */
+/* ---- Back on the loop ---- */
 
 static void settled(void *argument)
 {
@@ -346,8 +344,7 @@ int lsp_operations_remove(struct lsp_peer *peer, const char *game, struct lsp_er
 	return r;
 }
 
-/* ---- Verify: the library does the work
- * ------------------------------------------------------------------- */
+/* ---- Verify: the library does the work ---- */
 
 static void verified(void *argument)
 {

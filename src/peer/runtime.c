@@ -73,8 +73,7 @@ void lsp_runtime_fail_quic(struct lsp_runtime *runtime, const char *why)
 	lsp_connect_fail(runtime->peer.connect, why);
 }
 
-/* ---- The beat of the core loop
- * ------------------------------------------------------------------------- */
+/* ---- The beat of the core loop ---- */
 
 static void beat(void *argument)
 {
@@ -124,8 +123,7 @@ void lsp_runtime_settings_changed(struct lsp_runtime *runtime, uint32_t changed)
 		lsp_torrents_apply(peer->torrents);
 }
 
-/* ---- Services
- * -------------------------------------------------------------------------------------------- */
+/* ---- Services ---- */
 
 static void tell_failed(void *argument)
 {
@@ -218,8 +216,7 @@ static int start_services(void *argument, struct lsp_error *err)
 	return 0;
 }
 
-/* ---- What the core loop owns
- * -------------------------------------------------------------------------------- */
+/* ---- What the core loop owns ---- */
 
 int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 {

@@ -48,7 +48,7 @@ struct lsp_runtime {
 	struct lsp_answer endpoint_closed;
 	struct lsp_task_guard core_guard; /* on the core loop's task */
 	atomic_bool core_gone;            /* the core loop ended though nobody asked */
-	bool unjoined; /* a task would not end: nothing may be freed */
+	bool unjoined;                    /* a task would not end: nothing may be freed */
 	struct lanspread_exit exit;
 	struct lsp_answer stopped; /* complete once `exit` is there */
 };

@@ -30,8 +30,7 @@ void lsp_runtime_operations_changed(void *argument)
 	(void)!lsp_loop_post(peer->core, operations_changed, peer, NULL);
 }
 
-/* ---- On the loop
- * ----------------------------------------------------------------------------------------- */
+/* ---- On the loop ---- */
 
 static void endpoint_closed(void *argument)
 {
@@ -66,8 +65,7 @@ static int begin_stop(void *argument, struct lsp_error *err)
 	return 0;
 }
 
-/* ---- In the runtime's task
- * ---------------------------------------------------------------------------------- */
+/* ---- In the runtime's task ---- */
 
 static void stop_pool(struct lsp_pool *pool, bool abort, lsp_time deadline)
 {

@@ -154,8 +154,7 @@ static struct lsp_share *find(struct lsp_session *session, struct lsp_responder 
 	return share;
 }
 
-/* ---- Manifests
- * ------------------------------------------------------------------------------------------ */
+/* ---- Manifests ---- */
 
 static int make_manifest(struct answer *answer, struct lsp_error *err)
 {
@@ -173,8 +172,7 @@ void lsp_serve_manifest(
 	start(session, responder, share, &(struct answer){.make = make_manifest, .size = size});
 }
 
-/* ---- Leaves and their hashes
- * ------------------------------------------------------------------------------ */
+/* ---- Leaves and their hashes ---- */
 
 /* The whole of a chunk, and what its leaves hash to. */
 static int read_chunk(
@@ -324,8 +322,7 @@ void lsp_serve_cover(
 	start(session, responder, NULL, &wanted);
 }
 
-/* ---- A second look
- * ------------------------------------------------------------------------------------------ */
+/* ---- A second look ---- */
 
 struct recheck {
 	struct lsp_job job;

@@ -24,8 +24,7 @@
 #define HELLO_DEADLINE (10 * LSP_SECOND)
 #define LATE_REQUESTS_MAX 16
 
-/* ---- Small questions
- * ----------------------------------------------------------------------------- */
+/* ---- Small questions ---- */
 
 struct lsp_peer *lsp_session_peer(const struct lsp_session *session)
 {
@@ -125,8 +124,7 @@ json_t *lsp_session_json(const struct lsp_session *session)
 		(json_int_t)((now - session->since) / LSP_SECOND));
 }
 
-/* ---- Beginning
- * ------------------------------------------------------------------------------------- */
+/* ---- Beginning ---- */
 
 void lsp_session_refuse(
 	struct lsp_session *session, enum lsp_close_reason reason, const char *format, ...)
@@ -204,8 +202,7 @@ void lsp_session_start(struct lsp_peer *peer, struct lsp_connection *connection)
 		say_hello(session);
 }
 
-/* ---- Two connections with one peer
- * ------------------------------------------------------------------ */
+/* ---- Two connections with one peer ---- */
 
 /* Does the connection that we dialled stay, when both sides dialled? */
 static bool ours_stays(const struct lsp_session *session)
@@ -341,8 +338,7 @@ void lsp_session_take_hello(struct lsp_session *session, const struct lsp_hello 
 		establish(session);
 }
 
-/* ---- The end
- * ------------------------------------------------------------------------------------------ */
+/* ---- The end ---- */
 
 static const char *reason_word(enum lsp_close_reason reason)
 {
@@ -429,8 +425,7 @@ void lsp_session_stream(struct lsp_session *session, struct lsp_stream *stream)
 	lsp_serve_stream(session, stream);
 }
 
-/* ---- Liveness
- * ------------------------------------------------------------------------------------------ */
+/* ---- Liveness ---- */
 
 static void pong(struct lsp_exchange *exchange, const struct lsp_error *error)
 {

@@ -70,8 +70,7 @@ static void drop_game(struct lsp_session *session, const char *its_id)
 	lsp_games_remote_changed(peer, id);
 }
 
-/* ---- Listing
- * ---------------------------------------------------------------------------------------- */
+/* ---- Listing ---- */
 
 static void clear_listed(struct lsp_session *session)
 {
@@ -196,8 +195,7 @@ void lsp_session_list_games(struct lsp_session *session)
 	ask_page(session);
 }
 
-/* ---- Deltas
- * ------------------------------------------------------------------------------------------ */
+/* ---- Deltas ---- */
 
 void lsp_session_take_delta(struct lsp_session *session, const struct lsp_library_delta *delta)
 {

@@ -16,8 +16,7 @@
 #define FOLLOWS_MAX 64 /* contents that one peer may follow here */
 #define PENDING_RANGES_MAX 512
 
-/* ---- Theirs
- * ------------------------------------------------------------------------------------------- */
+/* ---- Theirs ---- */
 
 /* How the session's peer holds what is shared here, by its own account. */
 static const struct lsp_remote_game *copy_of(
@@ -147,8 +146,7 @@ void lsp_session_take_withdraw(struct lsp_session *session, const struct lsp_chu
 	lsp_peer_kick(peer);
 }
 
-/* ---- Ours
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Ours ---- */
 
 static struct lsp_follow *find_follow(
 	const struct lsp_session *session, const struct lsp_hash *content)

@@ -20,8 +20,7 @@
 #define CATEGORY "as-game"
 #define MAGNETS "torrents/magnets"
 
-/* ---- A torrent file
- * --------------------------------------------------------------------------------------- */
+/* ---- A torrent file ---- */
 
 /* A torrent on its way to be a game. */
 struct adding {
@@ -198,8 +197,7 @@ int lsp_torrent_add_game(struct lsp_peer *peer, struct lsp_call *call, const cha
 	return r;
 }
 
-/* ---- A magnet link
- * -------------------------------------------------------------------------------------------- */
+/* ---- A magnet link ---- */
 
 /* One whose metadata is fetched, on one of its steps. */
 struct magnet {
@@ -286,8 +284,7 @@ static void magnet_removed(void *argument, struct lsp_torrent_answer *answer)
 	magnet_free(magnet);
 }
 
-/* ---- Metadata without its piece layers: the content is not known by it
- * -------------------------------------- */
+/* ---- Metadata without its piece layers: the content is not known by it ---- */
 
 static void magnet_over(struct magnet *magnet, const struct lsp_error *error)
 {

@@ -20,8 +20,7 @@
 
 #define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
 
-/* ---- Through
- * --------------------------------------------------------------------------------------------- */
+/* ---- Through ---- */
 
 static void set_base64(json_t *object, const char *key, const struct lsp_buffer *bytes)
 {
@@ -123,8 +122,7 @@ int lsp_command_torrent_list(struct lsp_peer *peer, struct lsp_call *call, struc
 	return lsp_command_torrent(peer, call, err);
 }
 
-/* ---- Adding
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Adding ---- */
 
 /* A torrent file on its way from the disk. */
 struct reading {
@@ -291,8 +289,7 @@ int lsp_command_torrent_add(struct lsp_peer *peer, struct lsp_call *call, struct
 	return add_plain(peer, call, source, NULL, err);
 }
 
-/* ---- Making, removing, configuring
- * ----------------------------------------------------------------------------- */
+/* ---- Making, removing, configuring ---- */
 
 int lsp_command_torrent_create(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {

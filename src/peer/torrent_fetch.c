@@ -82,8 +82,7 @@ static void fail(struct lsp_torrent_fetch *fetch, const struct lsp_error *error)
 	lsp_download_trouble(fetch->share, error);
 }
 
-/* ---- Into the session
- * ---------------------------------------------------------------------------------------- */
+/* ---- Into the session ---- */
 
 /* Files that an update leaves in their place do not lie in the stage: they are not wanted. */
 static json_t *skipped_files(const struct lsp_torrent_fetch *fetch, struct lsp_error *err)
@@ -178,8 +177,7 @@ static void add(struct lsp_torrent_fetch *fetch)
 	}
 }
 
-/* ---- The alias, from the disk
- * ---------------------------------------------------------------------------------------- */
+/* ---- The alias, from the disk ---- */
 
 static void read_alias(struct lsp_job *job)
 {
@@ -250,8 +248,7 @@ int lsp_torrent_fetch_start(struct lsp_peer *peer, struct lsp_download *download
 	return 0;
 }
 
-/* ---- Taking what was written
- * ----------------------------------------------------------------------------------- */
+/* ---- Taking what was written ---- */
 
 static void take(struct lsp_job *job)
 {
@@ -458,8 +455,7 @@ uint64_t lsp_torrent_fetch_rate(const struct lsp_torrent_fetch *fetch)
 	return fetch->rate;
 }
 
-/* ---- The end
- * -------------------------------------------------------------------------------------------- */
+/* ---- The end ---- */
 
 static void finish(void *argument)
 {

@@ -45,8 +45,7 @@ void lsp_torrent_games_free(struct lsp_torrent_games *games)
 	free(games);
 }
 
-/* ---- Records
- * --------------------------------------------------------------------------------------------- */
+/* ---- Records ---- */
 
 static bool has_text(const json_t *object, const char *key, const char *text)
 {
@@ -236,8 +235,7 @@ bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id)
 	return found;
 }
 
-/* ---- Seeding
- * --------------------------------------------------------------------------------------------- */
+/* ---- Seeding ---- */
 
 static json_t *seed_arguments(struct lsp_peer *peer, const char *game)
 {
@@ -423,8 +421,7 @@ void lsp_torrent_games_event(
 		lsp_log_warning("torrent", "%s is not seeded any more (%s)", game, id);
 }
 
-/* ---- The list of games
- * ---------------------------------------------------------------------------------------- */
+/* ---- The list of games ---- */
 
 static void add_torrent(const struct lsp_peer *peer, json_t *ids, const char *id, json_int_t *peers,
 	json_int_t *seeds)

@@ -29,8 +29,7 @@ LSP_MUST_CHECK int lsp_torrent_games_new(
 	struct lsp_peer *peer, struct lsp_torrent_games **ret_games, struct lsp_error *err);
 void lsp_torrent_games_free(struct lsp_torrent_games *games);
 
-/* ---- What the library has
- * ----------------------------------------------------------------------------------- */
+/* ---- What the library has ---- */
 
 /* Its content is here and vouched for (again). Does nothing for what is seeded already. */
 void lsp_torrent_games_ready(struct lsp_peer *peer, const char *game);
@@ -45,8 +44,7 @@ void lsp_torrent_games_event(
 /* The game that is seeded by this torrent, or NULL. Borrowed. */
 const char *lsp_torrent_games_seeded(const struct lsp_peer *peer, const char *id);
 
-/* ---- What is remembered
- * --------------------------------------------------------------------------------------- */
+/* ---- What is remembered ---- */
 
 /* The user wants it to be seeded, and told to these trackers ([url], or NULL: as before). */
 void lsp_torrent_games_share(

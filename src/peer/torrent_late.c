@@ -102,8 +102,7 @@ static int late_new(struct lsp_peer *peer, const char *game, struct lsp_torrent_
 	return 0;
 }
 
-/* ---- Beginning
- * -------------------------------------------------------------------------------------------- */
+/* ---- Beginning ---- */
 
 static void added(void *argument, struct lsp_torrent_answer *answer)
 {
@@ -222,8 +221,7 @@ static void adopt(struct lsp_peer *peer, const char *id, const json_t *status)
 		snprintf(late->id, sizeof late->id, "%s", id);
 }
 
-/* ---- All of it is here
- * ----------------------------------------------------------------------------------------- */
+/* ---- All of it is here ---- */
 
 static int replace_stage(int game, const struct lsp_manifest *manifest, struct lsp_error *err)
 {
@@ -369,8 +367,7 @@ static void ask_whole(struct lsp_torrent_late *late)
 		late->asking = lsp_torrents_call(late->peer, &call, NULL) == 0;
 }
 
-/* ---- Events, and the user's cancel
- * --------------------------------------------------------------------------------- */
+/* ---- Events, and the user's cancel ---- */
 
 static void progress(struct lsp_torrent_late *late, const json_t *event)
 {

@@ -204,8 +204,7 @@ static int make_hybrid(struct sharing *sharing, struct lsp_error *err)
 	return lsp_torrents_call(peer, &call, err);
 }
 
-/* ---- The command
- * --------------------------------------------------------------------------------------------- */
+/* ---- The command ---- */
 
 static int check_trackers(json_t *trackers, struct lsp_error *err)
 {

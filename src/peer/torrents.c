@@ -84,8 +84,7 @@ void lsp_torrents_free(struct lsp_torrents *torrents)
 	free(torrents);
 }
 
-/* ---- Events
- * --------------------------------------------------------------------------------------------- */
+/* ---- Events ---- */
 
 /* An event on its way from the engine's thread. */
 struct news {
@@ -194,8 +193,7 @@ const char *lsp_torrents_resolve(const struct lsp_torrents *torrents, const char
 	return found;
 }
 
-/* ---- Calls
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Calls ---- */
 
 static void deliver(void *argument)
 {
@@ -333,8 +331,7 @@ uint16_t lsp_torrents_port(const struct lsp_torrents *torrents)
 	return torrents ? torrents->port : 0;
 }
 
-/* ---- Settings
- * ------------------------------------------------------------------------------------------- */
+/* ---- Settings ---- */
 
 static void tell_configuration(struct lsp_torrents *torrents)
 {
@@ -418,8 +415,7 @@ int lsp_torrents_configure(struct lsp_torrents *torrents, json_t *configuration,
 	return 0;
 }
 
-/* ---- The port, and who has one
- * --------------------------------------------------------------------------------- */
+/* ---- The port, and who has one ---- */
 
 /* The port of "address:port"; 0 where there is none. */
 static uint16_t port_in(const char *text)
@@ -516,8 +512,7 @@ void lsp_torrents_peer_came(struct lsp_torrents *torrents, struct lsp_session *s
 	}
 }
 
-/* ---- What it looks like
- * --------------------------------------------------------------------------------------- */
+/* ---- What it looks like ---- */
 
 void lsp_torrents_add_degraded(const struct lsp_torrents *torrents, json_t *degraded)
 {

@@ -60,16 +60,14 @@ bool lsp_torrents_seed_all(const struct lsp_torrents *torrents);
 /* Where the engine listens (TCP); 0: it does not. torrents may be NULL. */
 uint16_t lsp_torrents_port(const struct lsp_torrents *torrents);
 
-/* ---- Peers of the LAN
- * ----------------------------------------------------------------------------------- */
+/* ---- Peers of the LAN ---- */
 
 /* A session is up, or tells another port. */
 void lsp_torrents_peer_came(struct lsp_torrents *torrents, struct lsp_session *session);
 /* ["address:port"] of everybody here who has a torrent engine. A new reference. */
 json_t *lsp_torrents_lan_peers(struct lsp_peer *peer);
 
-/* ---- Configuration
- * -------------------------------------------------------------------------------------- */
+/* ---- Configuration ---- */
 
 /* What the user configured, {} for nothing. Borrowed. */
 json_t *lsp_torrents_configuration(const struct lsp_torrents *torrents);
@@ -83,8 +81,7 @@ LSP_MUST_CHECK int lsp_torrents_configure(struct lsp_torrents *torrents, json_t 
 /* The configuration that the engine gets: the mode's with the user's above. A new reference. */
 json_t *lsp_torrents_effective(const char *mode, json_t *user);
 
-/* ---- For status, health and the list of games
- * --------------------------------------------------------------- */
+/* ---- For status, health and the list of games ---- */
 
 /* The "torrent" member of Status; null while the engine does not run. A new reference. */
 json_t *lsp_torrents_status_json(const struct lsp_torrents *torrents);

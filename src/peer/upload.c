@@ -127,8 +127,7 @@ static void own(struct lsp_upload *upload, struct lsp_responder *responder)
 		&(struct lsp_responder_owner){.more = more, .gone = gone, .argument = upload});
 }
 
-/* ---- Reading
- * --------------------------------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 static uint64_t chunk_left(const struct lsp_upload *upload)
 {
@@ -317,8 +316,7 @@ static void pump(struct lsp_upload *upload)
 		;
 }
 
-/* ---- Chunks, by way of the swarm
- * ------------------------------------------------------------------- */
+/* ---- Chunks, by way of the swarm ---- */
 
 /* The run that is really here: up to the first chunk that is not, and to the limit of bytes. */
 static uint32_t clip(const struct lsp_share *share, lsp_swarm_id game, struct lsp_peer *peer,
@@ -428,8 +426,7 @@ void lsp_upload_act(struct lsp_upload *upload, const struct lsp_swarm_action *ac
 	}
 }
 
-/* ---- Files, for who asks so
- * ------------------------------------------------------------------------ */
+/* ---- Files, for who asks so ---- */
 
 static struct lsp_share *find_share(
 	struct lsp_peer *peer, const struct lsp_hash *content, const char *game)

@@ -81,8 +81,7 @@ int lsp_db_error(sqlite3 *sqlite, int result, const char *what, struct lsp_error
 	return r;
 }
 
-/* ---- Looking at what is there ------------------------------------------------------------------
- */
+/* ---- Looking at what is there ---- */
 
 /* One text from a query of one row; NULL when it fails or has none. The caller frees it. */
 static char *query_text(sqlite3 *sqlite, const char *sql)

@@ -39,8 +39,7 @@ void lsp_manifest_unref(const struct lsp_manifest *manifest)
 		lsp_manifest_box_free(box);
 }
 
-/* ---- Reading it
- * ---------------------------------------------------------------------------------- */
+/* ---- Reading it ---- */
 
 uint32_t lsp_manifest_piece_length(uint64_t total_size)
 {
@@ -106,8 +105,7 @@ const struct lsp_manifest_file *lsp_manifest_find(
 	return NULL;
 }
 
-/* ---- Piece layers
- * ---------------------------------------------------------------------------------- */
+/* ---- Piece layers ---- */
 
 int lsp_manifest_allocate_layers(struct lsp_manifest_box *box, struct lsp_error *err)
 {
@@ -144,8 +142,7 @@ int lsp_manifest_check_layers(const struct lsp_manifest_box *box, struct lsp_err
 	return 0;
 }
 
-/* ---- Transport form
- * ------------------------------------------------------------------------------- */
+/* ---- Transport form ---- */
 
 static void put_u32(uint8_t *out, size_t value)
 {

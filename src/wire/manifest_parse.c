@@ -190,8 +190,7 @@ static int read_tree(struct tree *tree, struct lsp_error *err)
 	return r;
 }
 
-/* ---- Names that collide
- * -------------------------------------------------------------------------- */
+/* ---- Names that collide ---- */
 
 /* By their hashes: a hostile manifest has millions of folders, with long ways to each. */
 struct key {
@@ -278,8 +277,7 @@ static int check_collisions(const struct lsp_manifest *manifest, struct lsp_erro
 	return 0;
 }
 
-/* ---- The dictionary
- * ------------------------------------------------------------------------------ */
+/* ---- The dictionary ---- */
 
 static int read_rest(
 	struct lsp_bencode_reader *reader, struct lsp_manifest *manifest, struct lsp_error *err)

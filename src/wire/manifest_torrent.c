@@ -57,8 +57,7 @@ int lsp_manifest_write_torrent(
 	return r < 0 ? r : lsp_bencode_end(buffer, err);
 }
 
-/* ---- Reading
- * ------------------------------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 struct span {
 	const uint8_t *data;

@@ -230,8 +230,7 @@ const struct lsp_message_type lsp_response_types[LSP_RESPONSE_COUNT] = {
 	[LSP_RESPONSE_BYTES] = TYPE("Bytes", bytes_fields, NULL),
 };
 
-/* ---- Lifetime
- * ------------------------------------------------------------------------------------ */
+/* ---- Lifetime ---- */
 
 void lsp_ranges_done(struct lsp_ranges *ranges)
 {
@@ -312,8 +311,7 @@ const char *lsp_response_name(enum lsp_response_type type)
 	return type < LSP_RESPONSE_COUNT ? lsp_response_types[type].name : "?";
 }
 
-/* ---- Ranges
- * --------------------------------------------------------------------------------------- */
+/* ---- Ranges ---- */
 
 bool lsp_ranges_fit(const struct lsp_ranges *ranges, uint64_t end)
 {

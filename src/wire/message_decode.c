@@ -11,8 +11,7 @@ static int broken(struct lsp_error *err, const char *key, const char *what)
 	return lsp_error_set(err, "wire", LSP_E_PROTOCOL, "\"%s\" %s", key, what);
 }
 
-/* ---- Texts
- * ---------------------------------------------------------------------------------------- */
+/* ---- Texts ---- */
 
 static bool is_word(const char *text, size_t size)
 {
@@ -145,8 +144,7 @@ static int decode_code(
 	return 0;
 }
 
-/* ---- Numbers and lists
- * ----------------------------------------------------------------------------- */
+/* ---- Numbers and lists ---- */
 
 static int decode_number(
 	const struct lsp_field *field, const json_t *json, void *value, struct lsp_error *err)
@@ -310,8 +308,7 @@ static int decode_bitmap(const struct lsp_field *field, const json_t *object, co
 	return r < 0 ? r : lsp_bitmap_load(value, bytes, size, err);
 }
 
-/* ---- Decoding
- * --------------------------------------------------------------------------------------- */
+/* ---- Decoding ---- */
 
 static int decode_field(const struct lsp_field *field, const json_t *object, const json_t *json,
 	void *value, struct lsp_error *err)

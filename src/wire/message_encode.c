@@ -9,8 +9,7 @@
 
 #include <string.h>
 
-/* ---- Encoding
- * --------------------------------------------------------------------------------------- */
+/* ---- Encoding ---- */
 
 /* A *ret_json of NULL without an error: the field is left out. */
 static int encode_text(

@@ -56,8 +56,7 @@ static int read_number(
 	return r;
 }
 
-/* ---- Files
- * ------------------------------------------------------------------------------------------ */
+/* ---- Files ---- */
 
 /* Takes the path over. */
 static int add_file(struct reading *reading, char *path, uint64_t size,
@@ -249,8 +248,7 @@ static int read_list(struct reading *reading, struct lsp_error *err)
 	return r;
 }
 
-/* ---- The info dictionary
- * ---------------------------------------------------------------------------- */
+/* ---- The info dictionary ---- */
 
 static int read_name(struct reading *reading, struct lsp_error *err)
 {
@@ -345,8 +343,7 @@ static int read_info(struct reading *reading, struct lsp_error *err)
 	return check_info(reading, err);
 }
 
-/* ---- The piece layers
- * ------------------------------------------------------------------------------- */
+/* ---- The piece layers ---- */
 
 static int compare_roots(const void *a, const void *b)
 {

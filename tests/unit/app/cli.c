@@ -1,8 +1,7 @@
 /* What every command has, looking around, and operations that one waits for. */
 #include "world.h"
 
-/* ---- The edge
- * ------------------------------------------------------------------------------------ */
+/* ---- The edge ---- */
 
 static void help_and_version_need_no_peer(void **state)
 {
@@ -71,8 +70,7 @@ static void an_error_is_one_line_on_stderr_and_a_document_in_json(void **state)
 	json_decref(document);
 }
 
-/* ---- Looking
- * ------------------------------------------------------------------------------------- */
+/* ---- Looking ---- */
 
 static void games_are_a_table_or_the_peers_own_document(void **state)
 {
@@ -140,8 +138,7 @@ static void watch_prints_one_event_a_line_until_the_peer_stops(void **state)
 	assert_non_null(strstr(world->errors, "the peer has stopped"));
 }
 
-/* ---- Operations
- * ---------------------------------------------------------------------------------- */
+/* ---- Operations ---- */
 
 static void get_returns_when_the_guard_is_released(void **state)
 {

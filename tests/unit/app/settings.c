@@ -1,8 +1,7 @@
 /* Settings, the end, and commands that start other programs. */
 #include "world.h"
 
-/* ---- Settings
- * ------------------------------------------------------------------------------------ */
+/* ---- Settings ---- */
 
 static void limits_are_sent_in_bytes(void **state)
 {

@@ -86,8 +86,7 @@ static void a_folder_has_the_info_hash_that_libtorrent_computes(void **state)
 	fixture_done(&known);
 }
 
-/* ---- The cache
- * ------------------------------------------------------------------------------------- */
+/* ---- The cache ---- */
 
 static int lookup(void *argument, const char *path, const struct lsp_file_stamp *stamp,
 	uint32_t piece_length, struct lsp_hash *ret_root, struct lsp_hash *ret_layer)
@@ -180,8 +179,7 @@ static void a_clock_ten_years_behind_does_not_make_all_files_young(void **state)
 	lsp_hashed_done(&hashed);
 }
 
-/* ---- Progress, cancel, change
- * ---------------------------------------------------------------------------- */
+/* ---- Progress, cancel, change ---- */
 
 struct watch {
 	struct folder *folder;
@@ -257,8 +255,7 @@ static void a_file_that_changes_meanwhile_is_hashed_again_but_not_for_ever(void 
 	assert_non_null(strstr(err.message, "zz"));
 }
 
-/* ---- What is refused
- * ----------------------------------------------------------------------------------------- */
+/* ---- What is refused ---- */
 
 static void assert_refused(struct folder *folder, int code, const char *says)
 {

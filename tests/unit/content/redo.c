@@ -94,8 +94,7 @@ static int commit(bool *ret_pending, struct lsp_error *err)
 	return r < 0 ? r : lsp_redo_commit(redo, root_fd, ret_pending, err);
 }
 
-/* ---- Faults -------------------------------------------------------------------------------------
- */
+/* ---- Faults ---- */
 
 enum fault { FAIL_ONCE, FAIL_ON, DIE };
 

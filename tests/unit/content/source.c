@@ -200,8 +200,7 @@ static void a_folder_that_is_not_the_manifests_is_no_source(void **state)
 		-LSP_E_INVALID);
 }
 
-/* ---- The descriptor cache
- * ------------------------------------------------------------------------------ */
+/* ---- The descriptor cache ---- */
 
 static int open_null(void *argument, uint32_t file, int *ret_fd, struct lsp_error *err)
 {

@@ -111,8 +111,7 @@ static uint32_t chunks_left(struct lsp_stage *stage)
 	return chunks;
 }
 
-/* ---- The way of a download
- * ---------------------------------------------------------------------------- */
+/* ---- The way of a download ---- */
 
 static void a_whole_download_becomes_the_game_and_leaves_no_stage(void **state)
 {
@@ -469,8 +468,7 @@ static void a_fill_takes_single_leaves_and_refuses_wrong_ones(void **state)
 	lsp_stage_unref(stage);
 }
 
-/* ---- Trouble with the disk
- * --------------------------------------------------------------------------------------- */
+/* ---- Trouble with the disk ---- */
 
 struct trouble {
 	int countdown; /* of calls of that kind; the one that makes it 0 fails, and all after */

@@ -68,8 +68,7 @@ void lanspread_free(struct lanspread *peer)
 	free(peer);
 }
 
-/* ---- Streams; the lock is held ------------------------------------------------------------------
- */
+/* ---- Streams; the lock is held ---- */
 
 static void push(struct lanspread_stream *stream, const json_t *event)
 {
@@ -109,8 +108,7 @@ static void answer(struct lanspread *peer, struct lanspread_stream *to, uint64_t
 	json_decref(said->more);
 }
 
-/* ---- For tests ----------------------------------------------------------------------------------
- */
+/* ---- For tests ---- */
 
 void fake_set_snapshot(struct lanspread *peer, json_t *event)
 {
@@ -217,8 +215,7 @@ json_t *fake_last_command(struct lanspread *peer, const char *name)
 	return found;
 }
 
-/* ---- The API ------------------------------------------------------------------------------------
- */
+/* ---- The API ---- */
 
 static int fail(struct lanspread_error *err, int code, const char *message)
 {

@@ -119,8 +119,7 @@ static int call(struct lsp_control_connection *connection, const char *name, jso
 	return r;
 }
 
-/* ---- Commands and events ------------------------------------------------------------------------
- */
+/* ---- Commands and events ---- */
 
 static void a_command_ends_in_its_answer_and_events_are_kept_in_order(void **state)
 {
@@ -194,8 +193,7 @@ static void what_is_no_command_gets_an_answer_and_nothing_else(void **state)
 	lsp_control_disconnect(connection);
 }
 
-/* ---- Clients nobody should trust ----------------------------------------------------------------
- */
+/* ---- Clients nobody should trust ---- */
 
 static int raw_connect(struct world *world)
 {
@@ -313,8 +311,7 @@ static void one_client_too_many_is_told_so(void **state)
 		lsp_control_disconnect(clients[i]);
 }
 
-/* ---- The end ------------------------------------------------------------------------------------
- */
+/* ---- The end ---- */
 
 static void the_last_event_reaches_every_client_before_its_stream_closes(void **state)
 {
@@ -353,8 +350,7 @@ static void an_interrupt_ends_a_wait(void **state)
 	lsp_control_disconnect(connection);
 }
 
-/* ---- The socket file ----------------------------------------------------------------------------
- */
+/* ---- The socket file ---- */
 
 static void the_socket_is_the_users_alone(void **state)
 {

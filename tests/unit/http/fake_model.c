@@ -21,8 +21,7 @@ static json_t *refuse(const char *code, const char *message)
 	return json_pack("{s:b, s:{s:s, s:s}}", "ok", 0, "error", "code", code, "message", message);
 }
 
-/* ---- Games
- * ---------------------------------------------------------------------------------------- */
+/* ---- Games ---- */
 
 void fake_model_init(
 	struct fake_model *model, void (*emit)(void *argument, json_t *event), void *argument)
@@ -144,8 +143,7 @@ void fake_model_change(struct fake_model *model, const char *id, json_t *members
 	json_decref(members);
 }
 
-/* ---- Operations
- * ----------------------------------------------------------------------------------- */
+/* ---- Operations ---- */
 
 struct kind {
 	const char *command, *operation, *stem;
@@ -294,8 +292,7 @@ static json_t *set_paused(struct fake_model *model, json_t *command, bool paused
 	return ok(json_object());
 }
 
-/* ---- Everything else
- * ------------------------------------------------------------------------------ */
+/* ---- Everything else ---- */
 
 static json_t *get_game(struct fake_model *model, json_t *command)
 {

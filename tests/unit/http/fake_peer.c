@@ -31,8 +31,7 @@ struct lanspread {
 	bool full, closed;
 };
 
-/* ---- Streams: the lock is held ------------------------------------------------------------------
- */
+/* ---- Streams: the lock is held ---- */
 
 static void put(struct lanspread_stream *stream, const json_t *event)
 {
@@ -53,8 +52,7 @@ static void emit(void *argument, json_t *event)
 	json_decref(event);
 }
 
-/* ---- The double
- * ----------------------------------------------------------------------------------- */
+/* ---- The double ---- */
 
 struct lanspread *fake_peer_new(void)
 {
@@ -168,8 +166,7 @@ void fake_peer_close(struct lanspread *peer)
 	pthread_mutex_unlock(&peer->lock);
 }
 
-/* ---- The public API
- * ------------------------------------------------------------------------------- */
+/* ---- The public API ---- */
 
 static json_t *answer_to(struct lanspread *peer, const char *name, json_t *command)
 {

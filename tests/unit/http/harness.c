@@ -51,8 +51,7 @@ int harness_teardown(void **state)
 	return r;
 }
 
-/* ---- Requests
- * ------------------------------------------------------------------------------------- */
+/* ---- Requests ---- */
 
 void reply_free(struct reply *reply)
 {
@@ -211,8 +210,7 @@ void harness_request(const struct harness *harness, const char *method, const ch
 	harness_raw(harness, request, reply);
 }
 
-/* ---- Event streams
- * -------------------------------------------------------------------------------- */
+/* ---- Event streams ---- */
 
 void sse_open(const struct harness *harness, const char *last_id, struct sse *sse)
 {

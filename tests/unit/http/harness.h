@@ -60,8 +60,7 @@ void harness_request(const struct harness *harness, const char *method, const ch
 /* The same without token or anything else that was not given. */
 void harness_raw(const struct harness *harness, const char *request, struct reply *reply);
 
-/* ---- Event streams -----------------------------------------------------------------------------
- */
+/* ---- Event streams ---- */
 
 struct sse {
 	int fd;

@@ -388,8 +388,7 @@ static void archives_unpack_in_the_order_of_their_names(void **state)
 	assert_true(holds(world->root_fd, "out/b", "b"));
 }
 
-/* ---- A child that is not well
- * ----------------------------------------------------------------------------- */
+/* ---- A child that is not well ---- */
 
 static void make_script(struct world *world, const char *text, char path[512])
 {
@@ -480,8 +479,7 @@ static void cancel_ends_it_at_once(void **state)
 	lsp_cancel_unref(token);
 }
 
-/* ---- Other unpackers
- * ------------------------------------------------------------------------------------------ */
+/* ---- Other unpackers ---- */
 
 static void what_libarchive_refuses_goes_to_another_tool(void **state)
 {

@@ -27,8 +27,7 @@ static uint64_t fixed_wall(const struct lsp_clock *clock)
 	return UINT64_C(1769860800) * LSP_SECOND;
 }
 
-/* ---- The operation log
- * ---------------------------------------------------------------------------------- */
+/* ---- The operation log ---- */
 
 static const char *const call_names[] = {"open", "write", "truncate", "sync", "mkdir", "rename",
 	"exchange", "unlink", "rmdir", "symlink", "chmod", "clone", "sync_all", "times"};
@@ -88,8 +87,7 @@ static void start_log(void)
 	lsp_fs_set_hooks(&hooks);
 }
 
-/* ---- Operations
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Operations ---- */
 
 static struct lsp_unpacker unpacker;
 static struct lsp_clock dated;

@@ -349,8 +349,7 @@ static void space_for_an_install_is_what_comes_out(void **state)
 	}
 }
 
-/* ---- Recovery of all
- * ------------------------------------------------------------------------------------ */
+/* ---- Recovery of all ---- */
 
 struct seen {
 	int count;

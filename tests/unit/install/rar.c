@@ -63,8 +63,7 @@ static int unpack(struct world *world, const char *tools, struct lsp_error *err)
 	return r;
 }
 
-/* ---- RAR 4 in bytes
- * ------------------------------------------------------------------------------ */
+/* ---- RAR 4 in bytes ---- */
 
 enum {
 	MAIN_VOLUME = 0x01,
@@ -160,8 +159,7 @@ static void write_solid(struct world *world)
 	end_rar4(world, &out, 0, "g.eti");
 }
 
-/* ---- What libarchive cannot do
- * ------------------------------------------------------------------- */
+/* ---- What libarchive cannot do ---- */
 
 static const char *unar_or_null(void)
 {
@@ -255,8 +253,7 @@ static void a_large_dictionary_names_the_package_or_goes_to_it(void **state)
 	assert_true(holds(world->root_fd, "out/a.txt", "first"));
 }
 
-/* ---- What nobody can
- * ------------------------------------------------------------------------------ */
+/* ---- What nobody can ---- */
 
 static void an_encrypted_one_says_so(void **state)
 {

@@ -102,8 +102,7 @@ bool same_snapshot(int game_fd, const struct lsp_buffer *other)
 	return strcmp((const char *)now.data, (const char *)other->data) == 0;
 }
 
-/* ---- Archives
- * ------------------------------------------------------------------------------------------ */
+/* ---- Archives ---- */
 
 static void write_item(struct archive *a, const struct item *item)
 {

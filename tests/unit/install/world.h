@@ -32,8 +32,7 @@ void drop(int fd, const char *path);
 void snapshot(int game_fd, struct lsp_buffer *out);
 bool same_snapshot(int game_fd, const struct lsp_buffer *other);
 
-/* ---- Archives
- * ------------------------------------------------------------------------------------- */
+/* ---- Archives ---- */
 
 struct item {
 	const char *path;

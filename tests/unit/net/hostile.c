@@ -118,8 +118,7 @@ static void relay_close(struct relay *relay, struct pair *pair)
 	close(relay->back);
 }
 
-/* ---- Bytes over the bad link
- * --------------------------------------------------------------------------- */
+/* ---- Bytes over the bad link ---- */
 
 struct echo {
 	uint64_t sent, received, size;
@@ -265,8 +264,7 @@ static void a_pulled_cable_is_noticed_within_five_seconds(void **state)
 	pair_close(&pair);
 }
 
-/* ---- Strangers
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Strangers ---- */
 
 static void garbage_and_empty_datagrams_change_nothing(void **state)
 {

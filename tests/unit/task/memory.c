@@ -246,8 +246,7 @@ static int use_a_service(struct lsp_error *err)
 	return ground_done(&ground, r);
 }
 
-/* ---- The n-th fails ----------------------------------------------------------------------------
- */
+/* ---- The n-th fails ---- */
 
 /* True if an allocation failed. */
 static bool run_with_failure(int (*scenario)(struct lsp_error *err), long n, int *ret_result)

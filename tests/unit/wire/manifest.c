@@ -197,8 +197,7 @@ static void a_manifest_of_another_content_is_not_taken_for_the_one_asked_for(voi
 		lsp_manifest_parse(bytes.data, bytes.size, &other, &again, NULL), -LSP_E_CORRUPT);
 }
 
-/* ---- Info dictionaries by hand
- * --------------------------------------------------------------------- */
+/* ---- Info dictionaries by hand ---- */
 
 #define ROOT "12345678901234567890123456789012"
 #define EMPTY_FILE "d0:d6:lengthi0eee"

@@ -31,7 +31,7 @@ static void wait_while(const char *what, int fd)
 		return;
 	snprintf(gate, sizeof gate, "%s/%s", folder, what);
 	while (access(gate, F_OK) == 0)
-		usleep(10000); /* lint: the disk stands still; the test itself waits for what it sees */
+		usleep(10000); /* lint: the disk stands still; the test waits for events */
 }
 
 /* What tells a game from none is always read: the library is to see it. */
