@@ -1,30 +1,42 @@
-/* The commands and what docs/api.md says of them: the table, and what a peer really answers. */
+/* The commands and what docs/api.md and docs/torrent.md say of them, and what a peer really
+ * answers. */
 #include "other.h"
 
 #include "peer/command.h"
 
-static char *docs;
+#include <ctype.h>
+
+#define TORRENT_PREFIX "torrent_"
+
+static char *docs, *torrent_docs;
+
+static char *read_page(const char *path)
+{
+	struct lsp_buffer text = {0};
+	assert_int_equal(lsp_fs_read_file(path, 1 << 20, &text, NULL), 0);
+	assert_int_equal(lsp_buffer_append(&text, "", 1, NULL), 0);
+	return (char *)text.data;
+}
 
 static int read_docs(void **state)
 {
-	struct lsp_buffer text = {0};
-	assert_int_equal(lsp_fs_read_file(DOCS "/api.md", 1 << 20, &text, NULL), 0);
-	assert_int_equal(lsp_buffer_append(&text, "", 1, NULL), 0);
-	docs = (char *)text.data;
+	docs = read_page(DOCS "/api.md");
+	torrent_docs = read_page(DOCS "/torrent.md");
 	return 0;
 }
 
 static int free_docs(void **state)
 {
 	free(docs);
+	free(torrent_docs);
 	return 0;
 }
 
-/* The row of the table of commands that begins with this one, alone or in a list; or NULL. */
-static char *find_row(const char *command)
+/* The row of a page's table of commands that begins with this one, alone or in a list; or NULL. */
+static char *find_row(char *page, const char *command)
 {
 	_cleanup_free_ char *quoted = lsp_text_format("`%s`", command);
-	char *line = strstr(docs, "| command |");
+	char *line = strstr(page, "| command |");
 	assert_non_null(line);
 	for (; line && *line == '|'; line = strchr(line, '\n') + 1) {
 		char *cell = strchr(line + 1, '|');
@@ -72,7 +84,7 @@ static void compare_arguments(const struct lsp_command *command, char *cell)
 static void every_command_is_documented_with_its_arguments(void **state)
 {
 	for (const struct lsp_command *command = lsp_commands; command->name; command++) {
-		_cleanup_free_ char *row = find_row(command->name);
+		_cleanup_free_ char *row = find_row(docs, command->name);
 		if (!row)
 			fail_msg("docs/api.md lacks %s", command->name);
 		*strchr(row, '|') = '\0';
@@ -80,22 +92,61 @@ static void every_command_is_documented_with_its_arguments(void **state)
 	}
 }
 
-static void every_documented_command_exists(void **state)
+/* Each name in the first cells of a page's table of commands is one, with the prefix before it. */
+static void compare_names(char *page, const char *prefix, const struct lsp_command *commands)
 {
-	char *line = strchr(strchr(strstr(docs, "| command |"), '\n') + 1, '\n') + 1;
+	char *line = strchr(strchr(strstr(page, "| command |"), '\n') + 1, '\n') + 1;
 	for (; *line == '|'; line = strchr(line, '\n') + 1) {
 		char *end = strchr(line + 1, '|');
 		for (char *name = strchr(line, '`'); name && name < end;) {
 			char *stop = strchr(++name, '`');
-			const struct lsp_command *command = lsp_commands;
-			while (command->name &&
-				(strlen(command->name) != (size_t)(stop - name) ||
-					strncmp(command->name, name, (size_t)(stop - name)) != 0))
+			_cleanup_free_ char *whole =
+				lsp_text_format("%s%.*s", prefix, (int)(stop - name), name);
+			const struct lsp_command *command = commands;
+			while (command->name && strcmp(command->name, whole) != 0)
 				command++;
 			if (!command->name)
-				fail_msg("docs/api.md has %.*s, which is none", (int)(stop - name),
-					name);
+				fail_msg("docs/ have the command %s, which is none", whole);
 			name = strchr(stop + 1, '`');
+		}
+	}
+}
+
+static void every_documented_command_exists(void **state)
+{
+	compare_names(docs, "", lsp_commands);
+	compare_names(torrent_docs, TORRENT_PREFIX, lsp_torrent_commands);
+}
+
+/* Is it in the text as a whole word? */
+static bool has_word(const char *text, const char *word)
+{
+	size_t size = strlen(word);
+	for (const char *at = strstr(text, word); at; at = strstr(at + 1, word)) {
+		bool begins = at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '_');
+		if (begins && !isalnum((unsigned char)at[size]) && at[size] != '_')
+			return true;
+	}
+	return false;
+}
+
+/* What `options` takes stands with `add`. */
+static void every_torrent_command_is_documented_with_its_arguments(void **state)
+{
+	_cleanup_free_ char *add = find_row(torrent_docs, "add");
+	assert_non_null(add);
+	for (const struct lsp_command *command = lsp_torrent_commands; command->name; command++) {
+		const char *name = command->name + strlen(TORRENT_PREFIX);
+		_cleanup_free_ char *row = find_row(torrent_docs, name);
+		if (!row)
+			fail_msg("docs/torrent.md lacks %s", name);
+		const struct lsp_argument *argument = command->arguments;
+		for (; argument->name; argument++) {
+			bool with_add =
+				strcmp(name, "options") == 0 && has_word(add, argument->name);
+			if (!with_add && !has_word(row, argument->name))
+				fail_msg("docs/torrent.md, %s: lacks the argument %s", name,
+					argument->name);
 		}
 	}
 }
@@ -133,7 +184,7 @@ static void compare_object(const char *name, json_t *object)
 /* The keys of `{"a": …, "b"}` in the result cell of a command's row. */
 static void compare_result(const char *command, json_t *result)
 {
-	_cleanup_free_ char *row = find_row(command);
+	_cleanup_free_ char *row = find_row(docs, command);
 	char *begin = strstr(strchr(row, '|'), "`{");
 	if (!begin)
 		return; /* it names an object */
@@ -242,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_command_is_documented_with_its_arguments),
 		cmocka_unit_test(every_documented_command_exists),
+		cmocka_unit_test(every_torrent_command_is_documented_with_its_arguments),
 		cmocka_unit_test_setup_teardown(
 			answers_are_as_documented, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
