@@ -351,7 +351,7 @@ static void announce_files(struct lsp_download *download)
 	const struct lsp_manifest *manifest = download->manifest;
 	json_t *event = lsp_games_files_json(manifest);
 	if (event)
-		json_object_update_missing(
+		json_object_update_missing_new(
 			event, json_pack("{s:s, s:s, s:s}", "event", "got_game_files", "game",
 				       download->game, "version", download->version));
 	lsp_events_publish(download->peer->events, event);
