@@ -286,6 +286,8 @@ int cli_run_daemon(struct cli *cli, const struct cli_arguments *arguments)
 	if (code != CLI_DONE)
 		return code;
 	options.helper_dir = helpers;
+	options.stop_fd = cli->interrupt_fd;
+	options.stop_fd_set = 1;
 	/* A socket or pipe that was closed on us is an error to handle, not a reason to die. */
 	signal(SIGPIPE, SIG_IGN);
 	if (lanspread_start(&options, &peer, &err) < 0 ||

@@ -124,6 +124,14 @@ struct lanspread_options {
 
 	lanspread_unpack_callback unpack; /* NULL: unpacker_command, else the built-in one */
 	void *unpack_argument;
+
+	/*
+	 * Used if stop_fd_set: once this descriptor polls readable, lanspread_start cuts short its
+	 * first look at the games folder, which may take long on a slow disk, and returns; the
+	 * caller then stops the peer. Neither read nor closed.
+	 */
+	int stop_fd;
+	int stop_fd_set;
 };
 
 /* "0.1.0"; static. */

@@ -28,7 +28,9 @@
 #include "peer/torrent_late.h"
 #include "peer/torrents.h"
 #include "task/answer.h"
+#include "task/wait.h"
 
+#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -359,14 +361,55 @@ static int monitor_library(struct lsp_cancel *token, void *argument, struct lsp_
 	return r;
 }
 
+/* Who starts the peer may have had enough of it meanwhile (SIGTERM): the first scan ends then. */
+struct start_watch {
+	int stop_fd;
+	struct lsp_cancel *scan;
+};
+
+static int watch_start(struct lsp_cancel *token, void *argument, struct lsp_error *err)
+{
+	struct start_watch *watch = argument;
+	struct pollfd fd = {.fd = watch->stop_fd, .events = POLLIN};
+	if (lsp_wait_poll(&fd, 1, token, NULL, LSP_TIME_NEVER, NULL) > 0)
+		lsp_cancel_request(watch->scan, LSP_CANCEL_USER, "the start is given up");
+	return 0;
+}
+
+static int scan_until_stopped(struct lsp_runtime *runtime, int stop_fd, struct lsp_error *err)
+{
+	_cleanup_cancel_ struct lsp_cancel *scan = NULL;
+	_cleanup_task_ struct lsp_task *watcher = NULL;
+	struct start_watch watch = {.stop_fd = stop_fd};
+	struct pollfd fd = {.fd = stop_fd, .events = POLLIN};
+	int r = lsp_cancel_new(runtime->peer.root, &scan, err);
+	if (r < 0)
+		return r;
+	watch.scan = scan;
+	if (poll(&fd, 1, 0) > 0)
+		lsp_cancel_request(scan, LSP_CANCEL_USER, "the start is given up");
+	r = lsp_tasks_spawn(runtime->peer.tasks, "start watch", LSP_TASK_MAINTENANCE, watch_start,
+		&watch, &watcher, err);
+	if (r < 0)
+		return r;
+	r = lsp_library_scan(runtime->library, scan, err);
+	lsp_task_abort(watcher, LSP_CANCEL_RUN_COMPLETED, NULL);
+	(void)!lsp_task_wait(watcher, NULL, NULL, LSP_TIME_NEVER, NULL);
+	return r;
+}
+
 /* The quick first scan: attempted; a failure is said and stops nothing. */
-static void first_scan(struct lsp_runtime *runtime)
+static void first_scan(struct lsp_runtime *runtime, const struct lanspread_options *options)
 {
 	struct lsp_error err = {0};
 	const struct lsp_library_snapshot *snapshot = lsp_library_snapshot(runtime->library);
 	lsp_operations_recover(&runtime->peer, snapshot->games_dir);
 	lsp_library_snapshot_unref(snapshot);
-	if (lsp_library_scan(runtime->library, runtime->peer.root, &err) < 0)
+	int r = options->stop_fd_set ? scan_until_stopped(runtime, options->stop_fd, &err)
+				     : lsp_library_scan(runtime->library, runtime->peer.root, &err);
+	if (r == -LSP_E_CANCELLED)
+		lsp_log_info("library", "the first scan is cut short: %s", err.message);
+	else if (r < 0)
 		lsp_log_warning("library", "the first scan failed: %s", err.message);
 }
 
@@ -408,7 +451,7 @@ static int start(
 		r = call_core(runtime, open_connect, err);
 	if (r < 0)
 		return r;
-	first_scan(runtime);
+	first_scan(runtime, options);
 	r = call_core(runtime, start_services, err);
 	if (r == 0)
 		r = lsp_supervisor_run(runtime->supervisor, "library-monitor", &best_effort,

@@ -13,6 +13,7 @@
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,27 +24,36 @@
 #define PATIENCE 20000 /* ms */
 
 struct party {
-	char folder[40];
+	char folder[40], games[64], state[64];
 	struct lanspread *peer;
 	struct lanspread_stream *clients[CLIENTS];
 };
 
-static void start_peer(struct party *party)
+static void make_folders(struct party *party)
 {
-	char games[64], state[64];
-	struct lanspread_error err = {0};
 	snprintf(party->folder, sizeof party->folder, "/tmp/unit-runtime-XXXXXX");
 	assert_non_null(mkdtemp(party->folder));
-	snprintf(games, sizeof games, "%s/games", party->folder);
-	snprintf(state, sizeof state, "%s/state", party->folder);
-	assert_int_equal(mkdir(games, 0700), 0);
-	struct lanspread_options options = {
-		.struct_size = sizeof options,
-		.games_dir = games,
-		.state_dir = state,
+	snprintf(party->games, sizeof party->games, "%s/games", party->folder);
+	snprintf(party->state, sizeof party->state, "%s/state", party->folder);
+	assert_int_equal(mkdir(party->games, 0700), 0);
+}
+
+static struct lanspread_options party_options(const struct party *party)
+{
+	return (struct lanspread_options){
+		.struct_size = sizeof(struct lanspread_options),
+		.games_dir = party->games,
+		.state_dir = party->state,
 		.listen = "127.0.0.1:0",
 		.no_discovery = 1,
 	};
+}
+
+static void start_peer(struct party *party)
+{
+	struct lanspread_error err = {0};
+	make_folders(party);
+	struct lanspread_options options = party_options(party);
 	if (lanspread_start(&options, &party->peer, &err) < 0)
 		fail_msg("%s", err.message);
 	for (int i = 0; i < CLIENTS; i++)
@@ -175,6 +185,42 @@ static void commands_that_wait_at_the_shutdown_are_answered_or_refused_and_none_
 	end_peer(&party);
 }
 
+static void note_line(
+	enum lanspread_log_level level, const char *component, const char *message, void *argument)
+{
+	if (strstr(message, "cut short"))
+		*(atomic_bool *)argument = true;
+}
+
+static void a_start_that_is_given_up_does_not_wait_for_its_first_scan(void **state)
+{
+	struct party party = {0};
+	struct lanspread_error err = {0};
+	struct lanspread_exit how = {0};
+	atomic_bool cut = false;
+	int stop[2];
+	assert_int_equal(pipe(stop), 0);
+	assert_int_equal(write(stop[1], "", 1), 1);
+	make_folders(&party);
+	char game[80];
+	snprintf(game, sizeof game, "%s/quake", party.games);
+	assert_int_equal(mkdir(game, 0700), 0);
+	struct lanspread_options options = party_options(&party);
+	options.stop_fd = stop[0];
+	options.stop_fd_set = 1;
+	options.log_sink = note_line;
+	options.log_argument = &cut;
+	if (lanspread_start(&options, &party.peer, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_true(cut);
+	lanspread_shutdown(party.peer);
+	assert_int_equal(lanspread_wait_stopped(party.peer, PATIENCE, &how, &err), 0);
+	assert_true(how.graceful);
+	end_peer(&party);
+	close(stop[0]);
+	close(stop[1]);
+}
+
 static void a_core_loop_that_ends_by_itself_is_runtime_failed(void **state)
 {
 	static struct party party; /* stays: see below */
@@ -191,6 +237,7 @@ int main(void)
 		cmocka_unit_test(a_shutdown_is_seen_by_who_waits_and_what_comes_after_it_is_quiet),
 		cmocka_unit_test(
 			commands_that_wait_at_the_shutdown_are_answered_or_refused_and_none_is_lost),
+		cmocka_unit_test(a_start_that_is_given_up_does_not_wait_for_its_first_scan),
 		cmocka_unit_test(a_core_loop_that_ends_by_itself_is_runtime_failed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
