@@ -348,7 +348,7 @@ static void test_message_that_is_cut(void **state)
 	for (int shift = 0; shift < 3; shift++) {
 		struct lsp_buffer json = {0};
 		int r = lsp_buffer_printf(&json, NULL,
-			"{\"command\":\"catalog_import\",\"path\":\"/%s", "xyz" + shift);
+			"{\"command\":\"catalog_import\",\"path\":\"/%s", &"xyz"[shift]);
 		for (int i = 0; i < 300; i++)
 			r |= lsp_buffer_printf(&json, NULL, "€");
 		r |= lsp_buffer_append(&json, "\"}", 3, NULL);

@@ -12,10 +12,12 @@
 
 #include <jansson.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -49,10 +51,9 @@ static struct lanspread_options party_options(const struct party *party)
 	};
 }
 
-static void start_peer(struct party *party)
+static void start_in_folders(struct party *party)
 {
 	struct lanspread_error err = {0};
-	make_folders(party);
 	struct lanspread_options options = party_options(party);
 	if (lanspread_start(&options, &party->peer, &err) < 0)
 		fail_msg("%s", err.message);
@@ -60,14 +61,25 @@ static void start_peer(struct party *party)
 		assert_int_equal(lanspread_subscribe(party->peer, &party->clients[i], &err), 0);
 }
 
+static void start_peer(struct party *party)
+{
+	make_folders(party);
+	start_in_folders(party);
+}
+
+static void remove_folders(const struct party *party)
+{
+	char command[80];
+	snprintf(command, sizeof command, "rm -rf %s", party->folder);
+	assert_int_equal(system(command), 0);
+}
+
 static void end_peer(struct party *party)
 {
 	for (int i = 0; i < CLIENTS; i++)
 		lanspread_stream_free(party->clients[i]);
 	lanspread_free(party->peer);
-	char command[80];
-	snprintf(command, sizeof command, "rm -rf %s", party->folder);
-	assert_int_equal(system(command), 0);
+	remove_folders(party);
 }
 
 /* Reads a stream to its end: the last event, a new reference; *ret_failures: how many
@@ -221,13 +233,32 @@ static void a_start_that_is_given_up_does_not_wait_for_its_first_scan(void **sta
 	close(stop[1]);
 }
 
+/* In a process of its own: nobody can take down what the loop owned, it ends with the process. */
+static void lose_the_core_loop(struct party *party, int result)
+{
+	start_in_folders(party);
+	lsp_loop_close(lsp_runtime_peer(lsp_handle_runtime(party->peer))->core);
+	expect_failure(party, "core", "nobody asked");
+	if (write(result, "k", 1) == 1)
+		raise(SIGKILL);
+}
+
 static void a_core_loop_that_ends_by_itself_is_runtime_failed(void **state)
 {
-	static struct party party; /* stays: see below */
-	start_peer(&party);
-	lsp_loop_close(lsp_runtime_peer(lsp_handle_runtime(party.peer))->core);
-	expect_failure(&party, "core", "nobody asked");
-	/* Nobody could take down what the loop owned: all of it ends with the process. */
+	struct party party = {0};
+	int result[2], status;
+	char told;
+	make_folders(&party);
+	assert_int_equal(pipe(result), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		lose_the_core_loop(&party, result[1]);
+	close(result[1]);
+	assert_int_equal(read(result[0], &told, 1), 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	close(result[0]);
+	remove_folders(&party);
 }
 
 int main(void)
