@@ -98,24 +98,6 @@ void on_status(translation &t, lt::state_update_alert const &alert)
 	}
 }
 
-std::uint32_t state_number(lt::torrent_status::state_t state)
-{
-	switch (state) {
-	case lt::torrent_status::checking_files:
-		return LSP_SHIM_STATE_CHECKING;
-	case lt::torrent_status::downloading_metadata:
-		return LSP_SHIM_STATE_METADATA;
-	case lt::torrent_status::downloading:
-		return LSP_SHIM_STATE_DOWNLOADING;
-	case lt::torrent_status::finished:
-		return LSP_SHIM_STATE_FINISHED;
-	case lt::torrent_status::seeding:
-		return LSP_SHIM_STATE_SEEDING;
-	default:
-		return LSP_SHIM_STATE_CHECKING_RESUME;
-	}
-}
-
 /* About the session. True where it was one of these. */
 bool session_alert(translation &t, lt::alert const *alert)
 {
@@ -219,7 +201,7 @@ bool storage_alert(translation &t, lt::alert const *alert)
 void state_alert(translation &t, lt::alert const *alert)
 {
 	if (auto const *changed = lt::alert_cast<lt::state_changed_alert>(alert)) {
-		t.out.number = state_number(changed->state);
+		t.out.number = state_of(changed->state);
 		t.send(LSP_SHIM_ALERT_STATE);
 	} else if (lt::alert_cast<lt::torrent_finished_alert>(alert)) {
 		t.send(LSP_SHIM_ALERT_FINISHED);

@@ -1,4 +1,5 @@
-/* The inside of the shim, in C++: for shim.cc, shim_alert.cc, shim_torrent.cc, shim_source.cc. */
+/* The inside of the shim, in C++: for shim.cc, shim_alert.cc, shim_query.cc, shim_torrent.cc,
+ * shim_source.cc. */
 #pragma once
 
 #include "torrent/shim.h"
@@ -99,6 +100,8 @@ template <class Function> int guard(lsp_error *err, char const *what, Function f
 std::string hash_key(lt::info_hash_t const &hashes);
 lt::tcp::endpoint endpoint_of(char const *text);
 std::string text_of(lt::tcp::endpoint const &endpoint);
+/* LSP_SHIM_STATE_… */
+std::uint32_t state_of(lt::torrent_status::state_t state);
 void status_of(lt::torrent_status const &from, shim_torrent &torrent, std::string &error,
 	lsp_shim_status &to);
 /*

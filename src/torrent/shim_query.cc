@@ -10,7 +10,7 @@
 namespace shim
 {
 
-static std::uint32_t state_of(lt::torrent_status::state_t state)
+std::uint32_t state_of(lt::torrent_status::state_t state)
 {
 	switch (state) {
 	case lt::torrent_status::checking_files:
