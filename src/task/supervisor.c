@@ -129,6 +129,12 @@ static void drop_service(struct lsp_supervised *service)
 	free_service(service);
 }
 
+static void tell_change(struct lsp_supervisor *supervisor)
+{
+	if (supervisor->events.changed)
+		supervisor->events.changed(supervisor->events.argument);
+}
+
 static void set_state(
 	struct lsp_supervised *service, enum lsp_supervised_state state, lsp_time restart_at)
 {
@@ -137,19 +143,21 @@ static void set_state(
 	service->info.state = state;
 	service->info.restart_at = restart_at;
 	pthread_mutex_unlock(&supervisor->lock);
-	if (supervisor->events.changed)
-		supervisor->events.changed(supervisor->events.argument);
+	tell_change(supervisor);
 }
 
-/* Begins another run. */
+/* Begins another run: who sees it counted sees it running. */
 static void note_restart(struct lsp_supervised *service)
 {
-	pthread_mutex_lock(&service->supervisor->lock);
+	struct lsp_supervisor *supervisor = service->supervisor;
+	service->since = lsp_now(supervisor->clock);
+	pthread_mutex_lock(&supervisor->lock);
 	service->info.restarts++;
+	service->info.state = LSP_SUPERVISED_RUNNING;
+	service->info.restart_at = 0;
 	service->afresh = false;
-	pthread_mutex_unlock(&service->supervisor->lock);
-	service->since = lsp_now(service->supervisor->clock);
-	set_state(service, LSP_SUPERVISED_RUNNING, 0);
+	pthread_mutex_unlock(&supervisor->lock);
+	tell_change(supervisor);
 }
 
 static bool asked_afresh(struct lsp_supervised *service)
