@@ -403,8 +403,11 @@ class Daemon:
 
     def _collect(self, process):
         for line in process.stdout:
+            event = json.loads(line)
+            if "event" not in event:
+                continue  # the result: how a stream ended whose peer was killed
             with self.changed:
-                self.events.append(json.loads(line))
+                self.events.append(event)
                 self.changed.notify_all()
         with self.changed:
             self.events.append({"event": "_stream_closed"})
