@@ -45,11 +45,12 @@ int lanspread_serve_control(struct lanspread *peer, const char *path, struct lan
 
 #ifdef HAVE_HTTP
 
-/* The page lives as long as the peer: this task holds it, sleeps, and lets it go at the end. */
+/* The page lives as long as the peer, and tells its last event: this task waits and frees it. */
 static int hold_page(struct lsp_cancel *token, void *argument, struct lsp_error *err)
 {
 	_cleanup_(lsp_http_free_pointer) struct lsp_http *http = argument;
 	lsp_cancel_wait(token, NULL, LSP_TIME_NEVER);
+	lsp_http_join(http);
 	return 0;
 }
 

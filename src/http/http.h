@@ -19,8 +19,10 @@
  * be JSON, GET changes nothing. Every count and size has a limit (limits.h).
  *
  * lsp_http_start and lsp_http_free may be called from every thread but "http". The server ends by
- * itself when its token is cancelled, when lsp_http_stop is called, or when the peer's stream ends:
- * then the last events are flushed (for at most half a second) and connections are closed.
+ * itself when its token is cancelled, when lsp_http_stop is called, or when the peer's stream ends.
+ * A cancelled token says that the peer stops: its last events are waited for until the stream ends
+ * (at most LSP_HTTP_LAST_EVENTS_MILLISECONDS). Then they are flushed (for at most half a second)
+ * and connections are closed.
  */
 #pragma once
 
@@ -68,8 +70,10 @@ const char *lsp_http_address(const struct lsp_http *http);
 /* Whether only this machine reaches it. */
 bool lsp_http_is_loopback(const struct lsp_http *http);
 
-/* Asks the task to end. Returns at once; idempotent. */
+/* Asks the task to end though the peer goes on. Returns at once; idempotent; any thread. */
 void lsp_http_stop(struct lsp_http *http);
+/* Waits until it has ended by itself, which a peer's stop makes it do. Any thread but "http". */
+void lsp_http_join(struct lsp_http *http);
 
 /* Stops, waits for the task's end (under a second), frees. NULL is allowed. */
 void lsp_http_free(struct lsp_http *http);

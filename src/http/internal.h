@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 #include <microhttpd.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -217,6 +218,9 @@ struct lsp_http {
 	char url[96 + 80];
 	unsigned event_client_limit;
 	struct lsp_task *task; /* NULL when it could not be started */
+
+	/* Any thread */
+	atomic_bool closed_alone; /* by lsp_http_stop, not because the peer stops */
 
 	/* Owned by the task */
 	int listen_fd; /* libmicrohttpd's once it runs */

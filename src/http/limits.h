@@ -34,5 +34,7 @@
 /* One cover, bytes; and all that are cached. */
 #define LSP_HTTP_MAX_COVER (2u << 20)
 #define LSP_HTTP_MAX_COVER_CACHE (32u << 20)
+/* How long a peer that stops may take to say its last event and close the stream, milliseconds. */
+#define LSP_HTTP_LAST_EVENTS_MILLISECONDS 1200
 /* At the end: how long the last events may take to leave, milliseconds. */
 #define LSP_HTTP_FLUSH_MILLISECONDS 500

@@ -183,6 +183,28 @@ static int serve(struct lsp_http *http, struct lsp_cancel *token, struct lsp_err
 	}
 }
 
+/*
+ * A peer that stops closes its streams behind its last event, which says why: that one goes out
+ * too. When the page alone is closed its stream stays open, and there is nothing to wait for.
+ */
+static void take_last_events(struct lsp_http *http)
+{
+	const struct lsp_clock *machine = lsp_clock_system;
+	lsp_time deadline = lsp_time_add(
+		lsp_now(machine), LSP_HTTP_LAST_EVENTS_MILLISECONDS * LSP_MILLISECOND);
+	while (!atomic_load(&http->closed_alone) && drain_events(http) &&
+		lsp_now(machine) < deadline) {
+		struct pollfd fds[] = {
+			{.fd = lanspread_stream_fd(http->stream), .events = POLLIN},
+			{.fd = epoll_of(http->daemon), .events = POLLIN},
+		};
+		if (poll(fds, LSP_ARRAY_SIZE(fds), LSP_MIN(milliseconds_to_sleep(http), 20)) < 0 &&
+			errno != EINTR)
+			return;
+		run_daemon(http);
+	}
+}
+
 /* Lets the last events leave: whoever reads gets the end of its stream, and we go when all have. */
 static void flush(struct lsp_http *http)
 {
@@ -226,6 +248,7 @@ static int run_task(struct lsp_cancel *token, void *argument, struct lsp_error *
 	http->next_heartbeat =
 		lsp_time_add(lsp_now(http->clock), LSP_HTTP_HEARTBEAT_SECONDS * LSP_SECOND);
 	int r = serve(http, token, err);
+	take_last_events(http);
 	flush(http);
 	release(http);
 	return r;
@@ -329,7 +352,15 @@ bool lsp_http_is_loopback(const struct lsp_http *http)
 
 void lsp_http_stop(struct lsp_http *http)
 {
+	atomic_store(&http->closed_alone, true);
 	lsp_task_abort(http->task, LSP_CANCEL_RUN_COMPLETED, "the page is closed");
+}
+
+void lsp_http_join(struct lsp_http *http)
+{
+	int r = lsp_task_wait(http->task, NULL, NULL, LSP_TIME_NEVER, NULL);
+	if (r < 0)
+		lsp_log_debug("http", "the task ended with %s", lsp_code_name(-r));
 }
 
 void lsp_http_free(struct lsp_http *http)
@@ -338,9 +369,7 @@ void lsp_http_free(struct lsp_http *http)
 		return;
 	if (http->task) {
 		lsp_http_stop(http);
-		int r = lsp_task_wait(http->task, NULL, NULL, LSP_TIME_NEVER, NULL);
-		if (r < 0)
-			lsp_log_debug("http", "the task ended with %s", lsp_code_name(-r));
+		lsp_http_join(http);
 		lsp_task_unref(http->task);
 	} else {
 		release(http);

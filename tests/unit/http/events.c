@@ -165,6 +165,24 @@ static void the_last_events_of_a_peer_arrive_before_the_stream_ends(void **state
 	sse_close(&sse);
 }
 
+/* Everything is told to stop first; why is said then, and the streams are closed last. */
+static void an_event_after_the_order_to_stop_arrives_too(void **state)
+{
+	struct sse sse;
+	sse_open(of(state), NULL, &sse);
+	expect_state(&sse);
+	lsp_cancel_request(of(state)->root, LSP_CANCEL_FATAL, "quic failed");
+	fake_peer_emit(of(state)->peer, peer_event("the first of the last"));
+	expect_peer(&sse, "the first of the last");
+	fake_peer_emit(of(state)->peer, json_pack("{s:s, s:s, s:s}", "event", "runtime_failed",
+						"component", "quic", "error", "gone"));
+	fake_peer_close(of(state)->peer);
+	json_decref(sse_expect(&sse, "runtime_failed"));
+	json_t *end = sse_next(&sse);
+	assert_null(end);
+	sse_close(&sse);
+}
+
 static void a_line_break_in_an_event_cannot_forge_another(void **state)
 {
 	struct sse sse;
@@ -206,6 +224,7 @@ int main(void)
 		TEST(a_reader_that_falls_behind_starts_over_from_the_state),
 		TEST(silence_is_broken_by_a_heartbeat),
 		TEST(the_last_events_of_a_peer_arrive_before_the_stream_ends),
+		TEST(an_event_after_the_order_to_stop_arrives_too),
 		TEST(a_line_break_in_an_event_cannot_forge_another),
 		TEST(a_peer_that_fails_to_list_is_asked_again),
 	};
