@@ -74,17 +74,14 @@ int lsp_json_file_load(const char *path, json_t **ret_object, struct lsp_error *
 
 int lsp_json_file_save(const char *path, const json_t *object, struct lsp_error *err)
 {
-	char *text = json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
-	if (!text)
-		return lsp_error_no_memory(err, "store");
-	size_t size = strlen(text);
-	_cleanup_free_ char *with_newline = realloc(text, size + 2);
-	if (!with_newline) {
-		free(text);
+	_cleanup_free_ char *text = json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
+	_cleanup_free_ char *line = NULL;
+	int size = text ? asprintf(&line, "%s\n", text) : -1;
+	if (size < 0) {
+		line = NULL; /* asprintf leaves it undefined */
 		return lsp_error_no_memory(err, "store");
 	}
-	memcpy(with_newline + size, "\n", 2);
-	return lsp_fs_write_file(path, with_newline, size + 1, 0600, err);
+	return lsp_fs_write_file(path, line, (size_t)size, 0600, err);
 }
 
 int lsp_json_map_open(const char *path, struct lsp_json_map **ret_map, struct lsp_error *err)
