@@ -278,6 +278,10 @@ static void manifest_came(
 {
 	struct lsp_download *download = argument;
 	download->query = NULL;
+	if (error && error->code == LSP_E_DENIED) {
+		fail(download, error);
+		return;
+	}
 	if (error) {
 		/* Whoever was asked is gone or lied; others are asked as they come. */
 		lsp_log_debug("peer", "manifest of %s: %s", download->game, error->message);

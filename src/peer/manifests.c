@@ -30,7 +30,7 @@ struct lsp_manifest_query {
 	struct lsp_error error; /* of the last holder */
 
 	struct lsp_job job;
-	bool parsing;
+	bool parsing, forbidden;
 	const struct lsp_manifest *manifest;
 };
 
@@ -71,7 +71,11 @@ static void parse(struct lsp_job *job)
 	struct lsp_manifest_query *query = lsp_container_of(job, struct lsp_manifest_query, job);
 	job->result = lsp_manifest_parse(query->bytes.data, query->bytes.size, &query->content,
 		&query->manifest, &job->error);
+	if (job->result < 0)
+		query->forbidden = lsp_manifest_is_forbidden(
+			query->bytes.data, query->bytes.size, &query->content);
 	if (job->result == 0 && strcmp(query->manifest->name, query->game) != 0) {
+		query->forbidden = true;
 		lsp_manifest_unref(TAKE_PTR(query->manifest));
 		job->result = lsp_error_set(
 			&job->error, "peer", LSP_E_PROTOCOL, "the manifest is another game's");
@@ -97,6 +101,11 @@ static void parsed(struct lsp_job *job)
 		query_free(query);
 	} else if (job->result == 0) {
 		finish(query, NULL);
+	} else if (query->forbidden) {
+		drop_holder(query, &job->error);
+		lsp_error_set(&query->error, "peer", LSP_E_DENIED, "%s is refused: %s", query->game,
+			job->error.message);
+		finish(query, &query->error);
 	} else {
 		query->error = job->error;
 		drop_holder(query, &job->error);

@@ -3,7 +3,8 @@
  *
  * A query asks one holder of the content after another until one gives a manifest with that content
  * id. Which bytes came is checked (length first, then every rule, on a disk thread since a large
- * one takes its time), so a liar costs one request.
+ * one takes its time), so a liar costs one request. When it is the content itself that breaks a
+ * rule (a name that leads outside, a size that cannot be), nobody else is asked: it is refused.
  *
  * On the core loop. The callback comes exactly once, unless the query is freed first; then not.
  */
@@ -15,7 +16,10 @@
 struct lsp_manifest_query;
 struct lsp_peer;
 
-/* error NULL: the manifest (borrowed). Else nobody gave it. The query is gone when it returns. */
+/*
+ * error NULL: the manifest (borrowed). LSP_E_DENIED: that content is refused, whoever has it. Else
+ * nobody gave it. The query is gone when it returns.
+ */
 typedef void (*lsp_manifest_callback)(
 	void *argument, const struct lsp_manifest *manifest, const struct lsp_error *error);
 

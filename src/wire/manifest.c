@@ -206,6 +206,22 @@ int lsp_manifest_parse(const void *data, size_t size, const struct lsp_hash *exp
 	return 0;
 }
 
+bool lsp_manifest_is_forbidden(const void *data, size_t size, const struct lsp_hash *content)
+{
+	const uint8_t *rest = data, *info = NULL;
+	size_t left = size, info_size = 0;
+	struct lsp_hash id;
+	struct lsp_error error = {0}; /* the kind of a failure goes through it */
+	_cleanup_(lsp_manifest_box_free_pointer) struct lsp_manifest_box *box = NULL;
+	if (take_part(&rest, &left, &info, &info_size, &error) < 0)
+		return false;
+	lsp_sha256(&id, info, info_size);
+	if (!lsp_hash_equal(&id, content))
+		return false;
+	int r = lsp_manifest_parse_info(info, info_size, &box, &error);
+	return r == -LSP_E_PROTOCOL || r == -LSP_E_TOO_LARGE;
+}
+
 size_t lsp_manifest_serialized_size(const struct lsp_manifest *manifest)
 {
 	return 8 + manifest->info_size + box_of(manifest)->layer_count * LSP_SHA256_SIZE;

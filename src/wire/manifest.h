@@ -105,6 +105,11 @@ const struct lsp_manifest_file *lsp_manifest_find(
 LSP_MUST_CHECK int lsp_manifest_parse(const void *data, size_t size,
 	const struct lsp_hash *expected, const struct lsp_manifest **ret_manifest,
 	struct lsp_error *err);
+/*
+ * After a parse that failed: these bytes are that content, and its own info dictionary breaks a
+ * rule, so that nobody can give a better manifest of it.
+ */
+bool lsp_manifest_is_forbidden(const void *data, size_t size, const struct lsp_hash *content);
 LSP_MUST_CHECK int lsp_manifest_serialize(
 	const struct lsp_manifest *manifest, struct lsp_buffer *buffer, struct lsp_error *err);
 /* Bytes that lsp_manifest_serialize appends. */

@@ -280,6 +280,32 @@ static void the_canonical_form_is_the_only_one(void **state)
 	assert_int_equal(parse_info(nul, sizeof nul - 1, &err), -LSP_E_PROTOCOL);
 }
 
+static void what_is_wrong_with_a_content_is_told_from_what_is_wrong_with_one_copy_of_it(
+	void **state)
+{
+	static const char bad[] = INFO("d2:.." EMPTY_FILE "e"),
+			  good[] = INFO("d1:a" EMPTY_FILE "e");
+	static const char number[] = INFO("d1:ad0:d6:lengthi99999999999999999999eeee");
+	const char *const infos[] = {bad, number, good};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(infos); i++) {
+		_cleanup_buffer_ struct lsp_buffer bytes = {0};
+		size_t size = strlen(infos[i]);
+		uint8_t head[4] = {0, 0, (uint8_t)(size >> 8), (uint8_t)size};
+		struct lsp_hash id;
+		lsp_sha256(&id, infos[i], size);
+		assert_int_equal(lsp_buffer_append(&bytes, head, 4, NULL), 0);
+		assert_int_equal(lsp_buffer_append(&bytes, infos[i], size, NULL), 0);
+		/* Without piece layers each is a broken copy; of the last one there may be better.
+		 */
+		assert_int_equal(
+			lsp_manifest_is_forbidden(bytes.data, bytes.size, &id), infos[i] != good);
+		for (size_t cut = 0; cut < bytes.size; cut++)
+			assert_false(lsp_manifest_is_forbidden(bytes.data, cut, &id));
+		id.bytes[0] ^= 1;
+		assert_false(lsp_manifest_is_forbidden(bytes.data, bytes.size, &id));
+	}
+}
+
 static void names_that_collide_by_case_or_form_are_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -363,6 +389,8 @@ int main(void)
 		cmocka_unit_test(every_flipped_byte_of_a_manifest_is_noticed),
 		cmocka_unit_test(a_manifest_of_another_content_is_not_taken_for_the_one_asked_for),
 		cmocka_unit_test(the_canonical_form_is_the_only_one),
+		cmocka_unit_test(
+			what_is_wrong_with_a_content_is_told_from_what_is_wrong_with_one_copy_of_it),
 		cmocka_unit_test(names_that_collide_by_case_or_form_are_refused),
 		cmocka_unit_test(depth_and_length_of_paths_are_limited),
 		cmocka_unit_test(what_a_list_of_files_has_wrong_is_named),
