@@ -112,10 +112,10 @@ def wait_for(condition, timeout=PATIENCE, what="a condition"):
     return result
 
 
-def memory_of(pid):
-    """Resident bytes of a process."""
+def memory_of(pid, line="VmRSS"):
+    """Resident bytes of a process, or another line of its status that is in kB."""
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) * 1024
+    return int(re.search(rf"{line}:\s+(\d+) kB", text)[1]) * 1024
 
 
 # ---- The LAN ------------------------------------------------------------------------------------------
@@ -527,6 +527,13 @@ class Daemon:
     def memory(self):
         """Resident bytes of the daemon itself."""
         return memory_of(self.pid)
+
+    def reset_peak_memory(self):
+        pathlib.Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def peak_memory(self):
+        """The most resident bytes since reset_peak_memory()."""
+        return memory_of(self.pid, "VmHWM")
 
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()

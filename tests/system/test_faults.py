@@ -270,6 +270,41 @@ def test_what_lies_in_the_way_of_a_file_neither_blocks_nor_leads_outside(lab, tm
     assert ben.stop()[0] == 0
 
 
+@pytest.mark.parametrize("place", [".lanspread/stage/files/data/large.bin", ".lanspread/stage/files/data",
+                                   ".lanspread", "data"])
+def test_a_symlink_swapped_in_while_a_download_writes_leads_nowhere(lab, tmp_path, place):
+    ann, ben = lab.host("ann", rate=160_000_000).daemon(), lab.host("ben").daemon()
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=16 << 20, small=3))
+    offers(ben)
+    # What would be overwritten if the link were followed: the same names, the same sizes.
+    outside = tmp_path / "outside"
+    (outside / "data").mkdir(parents=True)
+    (outside / "data/large.bin").write_bytes(b"precious" * (2 << 20))
+    shutil.copytree(outside / "data", outside / "stage/files/data")
+    os.link(outside / "data/large.bin", outside / "large.bin")
+    precious = tree(outside)
+    ben.cli("get", "quake", "--no-wait")
+    ben.wait_event("download_progress", where=lambda event: event["done"] > event["total"] / 4)
+    mark, link = ben.mark(), ben.games / "quake" / place
+    target = {"large.bin": "large.bin", "data": "data", ".lanspread": "."}[link.name]
+    if link.exists():
+        link.rename(tmp_path / "moved-away")
+    link.symlink_to(outside / target)
+    ended = ben.wait_any(["download_finished", "download_failed"], since=mark, timeout=60)
+    assert tree(outside) == precious
+    if ended["event"] == "download_failed":
+        assert "\n" not in ended["error"]["message"] and ended["error"]["message"], ended
+        assert not (ben.games / "quake/version.ini").exists()
+    # The user takes it away again.
+    if link.is_symlink():
+        link.unlink()
+    if ended["event"] == "download_failed":
+        ben.cli("get", "quake")
+    assert tree(ben.games / "quake") == wanted
+    assert tree(outside) == precious
+    assert ben.stop()[0] == 0
+
+
 def test_special_files_in_a_shared_folder_block_nobody(lab, tmp_path):
     ann = lab.host("ann").daemon(start=False)
     make_tree(ann.games / "quake", large=1 << 20, small=3)

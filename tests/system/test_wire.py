@@ -1,7 +1,13 @@
 """What no honest peer says, over a real connection to a real daemon; and links that fail."""
 
+import os
+import pathlib
+import statistics
+import struct
 import subprocess
 import sys
+import tempfile
+import time
 
 import pytest
 
@@ -46,6 +52,67 @@ def test_who_breaks_a_rule_is_dropped_and_others_are_not(victim, rule):
     assert ann.memory() < before + (16 << 20)
     assert ben.count_events("peer_disconnected", since=mark) == 0
     assert ann.list_peers()[ben.peer_id]["connected"]
+
+
+# Frames below the streams, millions in a few seconds: what they may cost, and whether it is against a rule.
+FRAMES = {"cids": (16, True), "retired-cids": (16, True), "challenges": (16, False), "gaps": (96, None)}
+
+
+@pytest.mark.parametrize("rule", FRAMES)
+def test_a_flood_of_frames_that_no_library_writes_stays_bounded(victim, rule):
+    ann, ben, eve = victim
+    megabytes, forbidden = FRAMES[rule]
+    mark, before = ben.mark(), ann.memory()
+    ann.reset_peak_memory()
+    result = break_rule(eve, rule, ann, "--seconds", "3")
+    assert result["frames"] > (1000 if forbidden else 100_000), result
+    if forbidden:
+        assert result["closed"] and result["by_peer"] and result["reason"] == "protocol", result
+    elif forbidden is False:
+        assert not result["by_peer"], result
+    assert ann.peak_memory() < before + (megabytes << 20), result
+    assert ben.count_events("peer_disconnected", since=mark) == 0
+    assert ann.list_peers()[ben.peer_id]["connected"]
+
+
+# Entries of a file tree that no honest peer makes; OUTSIDE is an absolute path. All of BEP 52's form but the name or size.
+def entry(name, size=5):
+    return b"%d:%sd0:d6:lengthi%de11:pieces root32:%see" % (len(name), name, size, b"r" * 32)
+
+
+OUTSIDE = pathlib.Path(tempfile.gettempdir()) / f"evil-{os.getpid()}"
+LURES = {
+    "up": b"2:..d" + entry(b"evil") + b"e", "up in a name": entry(b"../evil"), "absolute": entry(os.fsencode(OUTSIDE)),
+    "backslash": entry(b"..\\evil"), "nul": entry(b"evil\0.txt"), "device": entry(b"CON"), "dot at the end": entry(b"evil."),
+    "bidi": entry("evil\u202etxt".encode()), "not utf-8": entry(b"evil\xff"), "long": entry(b"evil" * 64),
+    "collision": entry(b"Evil") + entry(b"evil"), "not normal": entry("evile\u0308".encode()),
+    "ours": b"10:.lanspreadd" + entry(b"evil") + b"e", "local": b"5:locald" + entry(b"evil") + b"e",
+    "negative": entry(b"evil", -1), "huge": entry(b"evil", 2**63 - 1), "too large": entry(b"evil", 2**43 + 1),
+    "overflow": entry(b"evil", 2**64 + 5),
+}
+
+
+@pytest.mark.parametrize("lure", LURES)
+def test_a_manifest_with_a_name_or_size_no_one_should_trust_is_refused_whole(victim, tmp_path, lure):
+    ann, ben, eve = victim
+    info = b"d9:file treed%se12:meta versioni2e4:name4:lure12:piece lengthi131072ee" % LURES[lure]
+    (tmp_path / "manifest").write_bytes(struct.pack(">I", len(info)) + info + struct.pack(">I", 0))
+    mark = ben.mark()
+    evil = Hostile(eve, "lure", "lure", [ann], folder=tmp_path / "manifest")
+    evil.wait("claimed")
+    ann.wait_games(lambda games: games["lure"]["sources"] == 1)
+    result = ann.run_cli("get", "lure", timeout=20)
+    assert result.returncode == 1 and result.stderr.count("\n") == 1, result.stderr
+    assert "lure is refused: manifest: " in result.stderr
+    evil.wait("closed")
+    assert evil.events[-1]["reason"] == "protocol" and evil.events[-1]["by_peer"]
+    evil.stop()
+    # Nothing of it was written, inside or out.
+    assert not OUTSIDE.exists()
+    assert not [path for path in ann.folder.rglob("*") if "evil" in path.name.lower() or path.name == "CON"]
+    assert not [path for path in (ann.games / "lure").rglob("*") if path.is_file()]
+    assert ben.count_events("peer_disconnected", since=mark) == 0
+    ann.wait_games(lambda games: "lure" not in games or not games["lure"]["sources"])
 
 
 def test_the_victim_still_serves_after_all_of_that(victim):
@@ -131,3 +198,26 @@ def test_a_flood_of_datagrams_costs_nobody_his_connection(lab, tmp_path, kind):
     assert tree(ben.games / "quake") == wanted
     assert ben.count_events("peer_disconnected", since=mark) == 0
     assert ann.memory() < before + (64 << 20)
+
+
+@pytest.mark.soak
+def test_others_keep_nine_tenths_of_their_rate_under_a_flood_of_empty_datagrams(lab, tmp_path):
+    """Side by side: quiet and flooded in turns, over a line that is the bottleneck, medians compared."""
+    ann, ben, eve = lab.host("ann", rate=200_000_000).daemon(), lab.host("ben").daemon(), lab.host("eve")
+    seconds = {False: [], True: []}
+    address, port = ann.address.rsplit(":", 1)
+    for number in range(6):
+        game, flooded = f"game-{number}", bool(number % 2)
+        share(ann, game, make_tree(tmp_path / game, large=48 << 20, small=1, seed=number))
+        ben.wait_games(lambda games, game=game: games[game]["sources"] == 1 and games[game]["content"])
+        if flooded:
+            flood = lab.start([sys.executable, "-c", FLOOD, address, port, "empty"], eve.namespace,
+                              stdout=subprocess.PIPE, text=True)
+            assert flood.stdout.readline()
+        begun = time.monotonic()
+        ben.cli("get", game)
+        seconds[flooded].append(time.monotonic() - begun)
+        if flooded:
+            flood.kill()
+    quiet, busy = (statistics.median(seconds[flooded]) for flooded in (False, True))
+    assert quiet / busy > 0.9, seconds

@@ -10,7 +10,8 @@
  * have that"), stall (no answer), trickle (100 bytes a second), reset (half an answer), flood (asks
  * everybody for every chunk, 64 at a time, again and again), greedy (the same, and never reads),
  * flaky (an honest source of the game's files in --folder but for every tenth answer, which it
- * breaks off half way).
+ * breaks off half way), lure (announces a game of its own, whose manifest is the file --folder and
+ * may say anything).
  *
  * The second form breaks one rule of the wire towards one peer and tells what came of it; wire.c
  * has the table of cases. --early: before Hello.
@@ -18,7 +19,8 @@
  * Each line on stdout is a JSON object with "event": up, claimed, asked (the first request for
  * chunks from there), closed, done; for `wire` one line "result". SIGTERM ends it in peace.
  *
- * main.c dials and greets; swarm.c is the company; wire.c the broken rules. One thread, one loop.
+ * main.c dials and greets; swarm.c is the company; wire.c the broken rules, forge.c those of them
+ * that are below streams. One thread, one loop.
  */
 #pragma once
 
@@ -32,13 +34,14 @@
 
 struct hostile;
 
-enum kind { POISON, MISSING, STALL, TRICKLE, RESET, FLOOD, GREEDY, FLAKY, WIRE, KIND_COUNT };
+enum kind { POISON, MISSING, STALL, TRICKLE, RESET, FLOOD, GREEDY, FLAKY, LURE, WIRE, KIND_COUNT };
 
 /* A peer that we dialled. */
 struct victim {
 	struct hostile *hostile;
 	struct lsp_connection *connection; /* NULL: closed */
 	char address[LSP_ADDRESS_TEXT_MAX];
+	struct sockaddr_storage to;
 	bool up; /* Hello was said and answered */
 	bool claimed, asked;
 	bool listing;       /* a GetGame of ours is under way */
@@ -77,6 +80,7 @@ struct hostile {
 	struct lsp_stream *opened[256];
 	size_t opened_count;
 	char answer[32];
+	uint64_t forged; /* frames */
 };
 
 /* Prints a line; takes the reference. */
@@ -86,6 +90,7 @@ _Noreturn void die(const char *what, const struct lsp_error *error);
 void leave(struct hostile *hostile);
 
 /* swarm.c */
+void company_begin(struct hostile *hostile); /* before anybody is dialled */
 void company_up(struct victim *victim);
 void company_tick(struct hostile *hostile); /* every 10 ms */
 void company_request(
@@ -98,3 +103,10 @@ void rule_break(struct victim *victim);
 void rule_tick(struct hostile *hostile); /* every 10 ms */
 /* Its connection is over, or the time is (close NULL): says the result. */
 void rule_result(struct hostile *hostile, const struct lsp_close *close);
+
+/* forge.c */
+enum flood { FLOOD_CIDS, FLOOD_RETIRED_CIDS, FLOOD_CHALLENGES, FLOOD_GAPS };
+/* The connection of this endpoint has keys. */
+void forge_begin(const struct lsp_endpoint *endpoint, const struct sockaddr_storage *to);
+/* A burst of packets full of such frames; how many frames there were so far. */
+uint64_t forge_flood(enum flood flood);

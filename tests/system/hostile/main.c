@@ -9,8 +9,8 @@
 
 #define TICK_MS 10
 
-static const char *const kinds[KIND_COUNT] = {
-	"poison", "missing", "stall", "trickle", "reset", "flood", "greedy", "flaky", "wire"};
+static const char *const kinds[KIND_COUNT] = {"poison", "missing", "stall", "trickle", "reset",
+	"flood", "greedy", "flaky", "lure", "wire"};
 
 void say(json_t *line)
 {
@@ -150,6 +150,7 @@ static void dial(struct hostile *hostile, const char *text)
 		lsp_endpoint_connect(
 			hostile->endpoint, &address, NULL, victim, &victim->connection, &err) < 0)
 		die(text, &err);
+	victim->to = address;
 }
 
 static void tick(uv_timer_t *timer)
@@ -236,8 +237,10 @@ int main(int argc, char **argv)
 	}
 	if (hostile.kind != WIRE && !hostile.game)
 		die("--game is missing", NULL);
-	if (hostile.kind == FLAKY && !hostile.folder)
+	if ((hostile.kind == FLAKY || hostile.kind == LURE) && !hostile.folder)
 		die("--folder is missing", NULL);
+	if (hostile.kind != WIRE)
+		company_begin(&hostile);
 	uv_run(&hostile.loop, UV_RUN_DEFAULT);
 	return 0;
 }

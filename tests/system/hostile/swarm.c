@@ -22,7 +22,33 @@ struct trickle {
 
 static bool claims(const struct hostile *hostile)
 {
-	return hostile->manifest && hostile->kind != FLOOD && hostile->kind != GREEDY;
+	return hostile->kind == LURE ||
+	       (hostile->manifest && hostile->kind != FLOOD && hostile->kind != GREEDY);
+}
+
+/* ---- A game that nobody has ------------------------------------------------------------------ */
+
+/* The content id is that of the bytes, whatever they are. */
+void company_begin(struct hostile *hostile)
+{
+	static uint8_t bytes[1 << 20];
+	struct lsp_game_summary *summary = &hostile->summary;
+	struct lsp_error err = {0};
+	if (hostile->kind != LURE)
+		return;
+	FILE *file = fopen(hostile->folder, "rb");
+	size_t size = file ? fread(bytes, 1, sizeof bytes, file) : 0;
+	if (size < 4)
+		die(hostile->folder, NULL);
+	fclose(file);
+	size_t info = (size_t)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3];
+	lsp_sha256(&summary->content, bytes + 4, LSP_MIN(info, size - 4));
+	if (lsp_buffer_append(&hostile->transport, bytes, size, &err) < 0)
+		die("manifest", &err);
+	snprintf(summary->id, sizeof summary->id, "%s", hostile->game);
+	snprintf(summary->version, sizeof summary->version, "1.0");
+	summary->size = 5;
+	summary->state = LSP_GAME_READY;
 }
 
 /* ---- The copy of somebody's announcement ----------------------------------------------------- */
@@ -96,7 +122,7 @@ static void ask_for_game(struct victim *victim)
 	struct hostile *hostile = victim->hostile;
 	struct lsp_request request = {.type = LSP_REQUEST_GET_GAME};
 	struct lsp_exchange *exchange;
-	if (!victim->up || victim->listing || hostile->manifest)
+	if (!victim->up || victim->listing || hostile->manifest || hostile->kind == LURE)
 		return;
 	snprintf(request.get_game.id, sizeof request.get_game.id, "%s", hostile->game);
 	victim->listing = lsp_exchange_start(victim->connection, &request, &callbacks, victim,
@@ -272,7 +298,7 @@ void company_request(
 	struct lsp_error err = {0};
 	if (request->type == LSP_REQUEST_LIST_GAMES) {
 		list_games(victim, responder);
-	} else if (request->type == LSP_REQUEST_GET_MANIFEST && hostile->manifest) {
+	} else if (request->type == LSP_REQUEST_GET_MANIFEST && hostile->transport.size) {
 		give_manifest(hostile, responder);
 	} else if (request->type == LSP_REQUEST_GET_CHUNKS && hostile->manifest &&
 		   request->get_chunks.first < hostile->manifest->chunk_count) {

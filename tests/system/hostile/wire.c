@@ -15,7 +15,7 @@
 #define ASK_FOR(first)                                                                             \
 	"{\"GetChunks\":{\"content\":\"" CONTENT "\",\"first\":" first ",\"count\":1}}"
 
-enum rule_form { HEADER, PAYLOAD, DEEP, SLOW, MANY_STREAMS, HELLO_AGAIN, GARBAGE, RAW };
+enum rule_form { HEADER, PAYLOAD, DEEP, SLOW, MANY_STREAMS, HELLO_AGAIN, GARBAGE, RAW, FORGED };
 
 static const struct rule {
 	const char *name;
@@ -23,6 +23,7 @@ static const struct rule {
 	uint32_t length; /* of HEADER */
 	const char *payload;
 	bool early;
+	enum flood flood; /* of FORGED */
 } rules[] = {
 	{"frame-zero", HEADER, 0},
 	{"frame-large", HEADER, LSP_FRAME_MAX + 1},
@@ -39,6 +40,10 @@ static const struct rule {
 	{"streams", MANY_STREAMS},
 	{"garbage", GARBAGE},
 	{"raw", RAW},
+	{"cids", FORGED, .flood = FLOOD_CIDS},
+	{"retired-cids", FORGED, .flood = FLOOD_RETIRED_CIDS},
+	{"challenges", FORGED, .flood = FLOOD_CHALLENGES},
+	{"gaps", FORGED, .flood = FLOOD_GAPS},
 };
 
 static const struct rule *find(const char *name)
@@ -85,11 +90,12 @@ void rule_result(struct hostile *hostile, const struct lsp_close *close)
 	if (!hostile->rule)
 		return;
 	double passed = (double)(lsp_now(lsp_clock_system) - hostile->begun) / LSP_SECOND;
-	say(json_pack("{s:s, s:s, s:b, s:s, s:b, s:f, s:s, s:s}", "event", "result", "rule",
+	say(json_pack("{s:s, s:s, s:b, s:s, s:b, s:f, s:s, s:s, s:I}", "event", "result", "rule",
 		hostile->rule, "closed", close != NULL, "reason",
 		close ? lsp_close_reason_name(close->reason) : "", "by_peer",
 		close && close->by_peer, "seconds", passed, "message", close ? close->message : "",
-		"answer", hostile->answer[0] ? hostile->answer : "none"));
+		"answer", hostile->answer[0] ? hostile->answer : "none", "frames",
+		(json_int_t)hostile->forged));
 	hostile->rule = NULL;
 	leave(hostile);
 }
@@ -166,6 +172,7 @@ static void build(const struct hostile *hostile, const struct rule *rule, struct
 		break;
 	case SLOW:
 	case MANY_STREAMS:
+	case FORGED:
 		break;
 	}
 }
@@ -179,6 +186,10 @@ void rule_break(struct victim *victim)
 	hostile->begun = lsp_now(lsp_clock_system);
 	if (rule->form == MANY_STREAMS) {
 		hostile->streams_left = STREAMS;
+		return;
+	}
+	if (rule->form == FORGED) {
+		forge_begin(hostile->endpoint, &victim->to);
 		return;
 	}
 	if (lsp_connection_open_stream(
@@ -237,4 +248,6 @@ void rule_tick(struct hostile *hostile)
 	}
 	slow_byte(hostile);
 	many_streams(hostile);
+	if (find(hostile->rule)->form == FORGED && hostile->victims[0].connection)
+		hostile->forged = forge_flood(find(hostile->rule)->flood);
 }
