@@ -95,10 +95,33 @@ static void parse(struct lsp_job *job)
 		job->result = 0;
 }
 
+static bool is_content_of(const struct adding *adding, const struct lsp_hash *content)
+{
+	return content && lsp_hash_equal(content, &adding->manifest->content_id);
+}
+
+static bool is_here(const struct adding *adding)
+{
+	const struct lsp_library_game *local = lsp_local_find(adding->peer, adding->game);
+	return adding->manifest && local && local->state == LSP_LIBRARY_READY &&
+	       is_content_of(adding, &local->content);
+}
+
+/* A download of the same content, or NULL. */
+static struct lsp_download *coming(const struct adding *adding)
+{
+	struct lsp_download *running = lsp_download_find(adding->peer, adding->game);
+	return adding->manifest && running && is_content_of(adding, lsp_download_content(running))
+		       ? running
+		       : NULL;
+}
+
 /* What is in the way of a download of this content. */
 static int check_free(struct adding *adding, struct lsp_error *err)
 {
 	const struct lsp_library_game *local = lsp_local_find(adding->peer, adding->game);
+	if (is_here(adding) || coming(adding))
+		return 0;
 	if (local && local->availability != LSP_AVAILABILITY_NONE &&
 		local->availability != LSP_AVAILABILITY_LOCAL_ONLY)
 		return lsp_error_set(err, "torrent", LSP_E_EXISTS,
@@ -108,32 +131,23 @@ static int check_free(struct adding *adding, struct lsp_error *err)
 	return 0;
 }
 
-static bool is_content_of(const struct adding *adding, const struct lsp_hash *content)
-{
-	return content && lsp_hash_equal(content, &adding->manifest->content_id);
-}
-
-/* Its content is known: a download like any other, by the torrent engine. */
+/* Its content is known and its torrent kept: a download like any other, by the torrent engine. */
 static int begin(struct adding *adding, struct lsp_error *err)
 {
 	struct lsp_peer *peer = adding->peer;
-	const struct lsp_library_game *local = lsp_local_find(peer, adding->game);
-	struct lsp_download *running = lsp_download_find(peer, adding->game);
-	bool here = local && local->state == LSP_LIBRARY_READY &&
-		    is_content_of(adding, &local->content);
-	bool comes = running && is_content_of(adding, lsp_download_content(running));
-	int r = here || comes ? 0 : check_free(adding, err);
+	struct lsp_download *running = coming(adding);
+	int r = check_free(adding, err);
 	if (r == 0)
-		r = lsp_torrent_games_add_alias(peer, adding->game, &adding->manifest->content_id,
-			adding->id, &adding->bytes, err);
+		r = lsp_torrent_games_add_alias(
+			peer, adding->game, &adding->manifest->content_id, adding->id, err);
 	if (r < 0)
 		return r;
-	if (here) {
+	if (is_here(adding)) {
 		lsp_torrent_games_ready(peer, adding->game);
 		adding_done(adding, "none", "it is here already, and is seeded now");
 		return 0;
 	}
-	if (comes) {
+	if (running) {
 		lsp_download_set_engine(running, LSP_ENGINE_SWARM);
 		adding_done(adding, "downloading", "it was on its way already");
 		return 0;
@@ -154,23 +168,51 @@ static int begin(struct adding *adding, struct lsp_error *err)
 	return 0;
 }
 
-static void parsed(struct lsp_job *job)
+static void keep(struct lsp_job *job)
+{
+	struct adding *adding = lsp_container_of(job, struct adding, job);
+	job->result = lsp_torrent_games_keep(adding->peer, adding->id, &adding->bytes, &job->error);
+}
+
+static void kept(struct lsp_job *job)
 {
 	struct adding *adding = lsp_container_of(job, struct adding, job);
 	int r = job->result;
-	if (adding->peer->stopping) {
+	if (!adding->peer->stopping && r == 0)
+		r = begin(adding, &job->error);
+	if (!adding->peer->stopping && r < 0)
+		adding_failed(adding, &job->error);
+	adding_free(adding);
+}
+
+/* Its content is not known yet: a torrent that becomes a game when all of it is here. */
+static int begin_late(struct adding *adding, struct lsp_error *err)
+{
+	int r = lsp_torrent_late_start(adding->peer, adding->game, &adding->bytes, err);
+	if (r == 0)
+		adding_done(adding, "downloading", "its content is known once all of it is here");
+	return r;
+}
+
+static void parsed(struct lsp_job *job)
+{
+	struct adding *adding = lsp_container_of(job, struct adding, job);
+	struct lsp_peer *peer = adding->peer;
+	int r = job->result;
+	if (peer->stopping) {
 		adding_free(adding);
 		return;
 	}
-	if (r == 0 && adding->manifest)
-		r = begin(adding, &job->error);
-	else if (r == 0)
+	if (r == 0)
 		r = check_free(adding, &job->error);
-	if (r == 0 && !adding->manifest) {
-		r = lsp_torrent_late_start(adding->peer, adding->game, &adding->bytes, &job->error);
+	if (r == 0 && adding->manifest) {
+		adding->job.work = keep;
+		adding->job.done = kept;
+		r = lsp_pool_submit(peer->disk, peer->core, &adding->job, &adding->job.error);
 		if (r == 0)
-			adding_done(adding, "downloading",
-				"its content is known once all of it is here");
+			return;
+	} else if (r == 0) {
+		r = begin_late(adding, &job->error);
 	}
 	if (r < 0)
 		adding_failed(adding, &job->error);

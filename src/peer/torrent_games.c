@@ -119,70 +119,22 @@ const char *lsp_torrent_games_alias(const struct lsp_peer *peer, const char *gam
 	return id;
 }
 
-/* A .torrent on its way to the disk. */
-struct keeping {
-	struct lsp_job job;
-	char *folder, *path;
-	struct lsp_buffer bytes;
-};
-
-static void keep(struct lsp_job *job)
-{
-	struct keeping *keeping = lsp_container_of(job, struct keeping, job);
-	job->result = lsp_fs_make_dirs(keeping->folder, true, &job->error);
-	if (job->result == 0)
-		job->result = lsp_fs_write_file(
-			keeping->path, keeping->bytes.data, keeping->bytes.size, 0600, &job->error);
-}
-
-static void keeping_free(struct keeping *keeping)
-{
-	if (!keeping)
-		return;
-	lsp_buffer_done(&keeping->bytes);
-	free(keeping->folder);
-	free(keeping->path);
-	free(keeping);
-}
-
-static void kept(struct lsp_job *job)
-{
-	if (job->result < 0)
-		lsp_log_error("torrent", "%s", job->error.message);
-	keeping_free(lsp_container_of(job, struct keeping, job));
-}
-
-static int keep_torrent(struct lsp_peer *peer, const char *id, const struct lsp_buffer *metainfo,
-	struct lsp_error *err)
-{
-	struct keeping *keeping = calloc(1, sizeof *keeping);
-	if (!keeping)
-		return lsp_error_no_memory(err, "peer");
-	keeping->folder = lsp_text_format("%s/" TORRENTS_FOLDER, peer->state_dir);
-	keeping->path = alias_path(peer, id);
-	int r = keeping->folder && keeping->path ? 0 : lsp_error_no_memory(err, "peer");
-	if (r == 0)
-		r = lsp_buffer_append(&keeping->bytes, metainfo->data, metainfo->size, err);
-	keeping->job.work = keep;
-	keeping->job.done = kept;
-	/* The pool that saves the records too, one after the other: the file is there first. */
-	if (r == 0)
-		r = lsp_pool_submit(peer->state_pool, peer->core, &keeping->job, err);
-	if (r < 0)
-		keeping_free(keeping);
-	return r;
-}
-
-int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
-	const struct lsp_hash *content, const char *id, const struct lsp_buffer *metainfo,
-	struct lsp_error *err)
+int lsp_torrent_games_keep(const struct lsp_peer *peer, const char *id,
+	const struct lsp_buffer *metainfo, struct lsp_error *err)
 {
 	if (!is_id(id))
 		return lsp_error_set(err, "peer", LSP_E_INVALID, "\"%s\" is no torrent's id", id);
-	int r = keep_torrent(peer, id, metainfo, err);
-	json_t *record = r == 0 ? want_record(peer, game, content) : NULL;
-	if (r < 0)
-		return r;
+	_cleanup_free_ char *folder = lsp_text_format("%s/" TORRENTS_FOLDER, peer->state_dir);
+	_cleanup_free_ char *path = alias_path(peer, id);
+	int r = folder && path ? lsp_fs_make_dirs(folder, true, err)
+			       : lsp_error_no_memory(err, "peer");
+	return r < 0 ? r : lsp_fs_write_file(path, metainfo->data, metainfo->size, 0600, err);
+}
+
+int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, const char *id, struct lsp_error *err)
+{
+	json_t *record = want_record(peer, game, content);
 	json_t *aliases = json_object_get(record, "aliases"), *alias;
 	size_t index;
 	json_array_foreach (aliases, index, alias) {

@@ -50,12 +50,17 @@ const char *lsp_torrent_games_seeded(const struct lsp_peer *peer, const char *id
 void lsp_torrent_games_share(
 	struct lsp_peer *peer, const char *game, const struct lsp_hash *content, json_t *trackers);
 /*
- * The torrent `id` has the files of this content. Its .torrent is kept. A record of another content
- * of the game goes.
+ * Writes the .torrent of `id` to where lsp_torrent_games_alias says. Blocks on the disk: on a thread
+ * of the disk pool, before lsp_torrent_games_add_alias, so that a path that is told has its file.
+ */
+LSP_MUST_CHECK int lsp_torrent_games_keep(const struct lsp_peer *peer, const char *id,
+	const struct lsp_buffer *metainfo, struct lsp_error *err);
+/*
+ * The torrent `id`, which is kept, has the files of this content. A record of another content of
+ * the game goes.
  */
 LSP_MUST_CHECK int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
-	const struct lsp_hash *content, const char *id, const struct lsp_buffer *metainfo,
-	struct lsp_error *err);
+	const struct lsp_hash *content, const char *id, struct lsp_error *err);
 /* A torrent that the user removed: it is not seeded again. True if it was a game's. */
 bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id);
 

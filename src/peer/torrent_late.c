@@ -253,6 +253,8 @@ static void make_stage(struct lsp_job *job)
 		r = lsp_hasher_run(files, late->game, &options, job->token, &hashed, err);
 	if (r == 0)
 		r = replace_stage(game, hashed.manifest, err);
+	if (r == 0 && late->metainfo.size)
+		r = lsp_torrent_games_keep(late->peer, late->id, &late->metainfo, err);
 	if (r == 0)
 		late->manifest = lsp_manifest_ref(hashed.manifest);
 	job->result = r;
@@ -277,8 +279,8 @@ static void stage_made(struct lsp_job *job)
 	if (peer->stopping)
 		return;
 	if (r == 0 && late->metainfo.size)
-		r = lsp_torrent_games_add_alias(peer, late->game, &late->manifest->content_id,
-			late->id, &late->metainfo, &err);
+		r = lsp_torrent_games_add_alias(
+			peer, late->game, &late->manifest->content_id, late->id, &err);
 	else if (r == 0)
 		share_own(late);
 	if (r < 0) {

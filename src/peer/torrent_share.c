@@ -32,6 +32,7 @@ struct sharing {
 	char *folder, *path;
 	char id[LSP_SHA256_HEX_SIZE]; /* of the torrent */
 	char *magnet;
+	struct lsp_buffer hybrid; /* the engine's .torrent, until it is kept */
 };
 
 static void sharing_free(struct sharing *sharing)
@@ -43,6 +44,7 @@ static void sharing_free(struct sharing *sharing)
 	free(sharing->folder);
 	free(sharing->path);
 	free(sharing->magnet);
+	lsp_buffer_done(&sharing->hybrid);
 	free(sharing);
 }
 
@@ -153,35 +155,61 @@ static void torrent_written(struct lsp_job *job)
  * ----------------------------------------------------------------------------------------------
  */
 
+static void keep_hybrid(struct lsp_job *job)
+{
+	struct sharing *sharing = lsp_container_of(job, struct sharing, job);
+	job->result =
+		lsp_torrent_games_keep(sharing->peer, sharing->id, &sharing->hybrid, &job->error);
+}
+
+static void hybrid_kept(struct lsp_job *job)
+{
+	struct sharing *sharing = lsp_container_of(job, struct sharing, job);
+	struct lsp_peer *peer = sharing->peer;
+	const struct lsp_hash *content = &sharing->manifest->content_id;
+	int r = job->result;
+	if (!peer->stopping && r == 0)
+		r = lsp_torrent_games_add_alias(
+			peer, sharing->game, content, sharing->id, &job->error);
+	if (!peer->stopping && r < 0) {
+		lsp_call_fail(sharing->call, &job->error);
+	} else if (!peer->stopping) {
+		lsp_torrent_games_share(peer, sharing->game, content, sharing->trackers);
+		answer(sharing);
+	}
+	sharing_free(sharing);
+}
+
+static int take_hybrid(
+	struct sharing *sharing, struct lsp_torrent_answer *made, struct lsp_error *err)
+{
+	const char *id = json_string_value(json_object_get(made->value, "info_hash_v2"));
+	const char *magnet = json_string_value(json_object_get(made->value, "magnet"));
+	if (!id || !magnet)
+		return lsp_error_set(err, "torrent", LSP_E_FAILED, "no torrent was made");
+	snprintf(sharing->id, sizeof sharing->id, "%s", id);
+	free(sharing->path);
+	sharing->path = lsp_text_format("%s/%s.torrent", sharing->folder, id);
+	sharing->magnet = strdup(magnet);
+	sharing->hybrid = made->bytes;
+	made->bytes = (struct lsp_buffer){0};
+	if (!sharing->path || !sharing->magnet)
+		return lsp_error_no_memory(err, "peer");
+	sharing->job.work = keep_hybrid;
+	sharing->job.done = hybrid_kept;
+	return lsp_pool_submit(sharing->peer->disk, sharing->peer->core, &sharing->job, err);
+}
+
 static void hybrid_made(void *argument, struct lsp_torrent_answer *made)
 {
 	struct sharing *sharing = argument;
-	struct lsp_error err = {0};
-	if (!made) {
-		sharing_free(sharing);
+	int r = made ? made->result : 0;
+	if (made && r == 0)
+		r = take_hybrid(sharing, made, &made->error);
+	if (made && r == 0)
 		return;
-	}
-	const char *id = json_string_value(json_object_get(made->value, "info_hash_v2"));
-	const char *magnet = json_string_value(json_object_get(made->value, "magnet"));
-	int r = made->result;
-	if (r < 0)
-		err = made->error;
-	else if (!id || !magnet)
-		r = lsp_error_set(&err, "torrent", LSP_E_FAILED, "no torrent was made");
-	if (r == 0)
-		r = lsp_torrent_games_add_alias(sharing->peer, sharing->game,
-			&sharing->manifest->content_id, id, &made->bytes, &err);
-	if (r == 0) {
-		snprintf(sharing->id, sizeof sharing->id, "%s", id);
-		free(sharing->path);
-		sharing->path = lsp_text_format("%s/%s.torrent", sharing->folder, id);
-		sharing->magnet = strdup(magnet);
-		lsp_torrent_games_share(sharing->peer, sharing->game,
-			&sharing->manifest->content_id, sharing->trackers);
-		answer(sharing);
-	} else {
-		lsp_call_fail(sharing->call, &err);
-	}
+	if (made)
+		lsp_call_fail(sharing->call, &made->error);
 	sharing_free(sharing);
 }
 

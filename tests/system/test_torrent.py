@@ -1,6 +1,7 @@
 """The torrent engine as a part of the program: real daemons, and clients that are not ours."""
 
 import json
+import pathlib
 import shutil
 import subprocess
 import threading
@@ -234,6 +235,7 @@ def test_a_hybrid_torrent_of_our_game_is_fetched_by_its_v1_hash(lab):
     content = share_game(ann)
     shared = ann.cli("share", "quake", "--hybrid")
     assert shared["content"] == content != shared["id"]
+    assert pathlib.Path(shared["torrent"]).is_file()  # when it is told, not soon after
     ann.wait_event("torrent_create_progress", job="share quake")
     v1 = wait_torrent(ann, shared["id"], lambda torrent: torrent["state"] == "seeding")["info_hash_v1"]
     assert f"urn:btih:{v1}" in shared["magnet"] and "urn:btmh:" in shared["magnet"]
@@ -273,6 +275,8 @@ def test_a_strangers_torrent_with_a_version_becomes_a_game_and_installs(lab, tmp
     tell(process, add=str(tmp_path / "doom.torrent"), into=str(tmp_path), seed=True)
     added = ann.cli("torrent", "add", tmp_path / "doom.torrent", "--as-game")
     assert added["game"] == "doom" and added["operation"] == "downloading"
+    # What the download reads of it is there when it begins. That of a v1 torrent is kept once its content is known.
+    assert kind == "v1" or (ann.state / f"torrents/{added['torrent']}.torrent").is_file()
     assert not (ann.games / "doom/version.ini").exists()
     identity = ann.wait_event("torrent_added", where=lambda event: event["status"]["game"] == "doom")["torrent"]
     dial_until(ann, identity, f"{host.address}:{port}", lambda: is_here(ann, "doom"), "the game to be here")
