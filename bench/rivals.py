@@ -5,6 +5,7 @@ fetched is removed again by run.
 """
 
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -206,7 +207,11 @@ class Lanspread(Rival):
         while len(hosts) < self.sources:
             hosts.append(stage.lab.host(f"server{len(hosts)}-{self.sources}"))
         for number, host in enumerate(hosts):
-            self.daemons.append(host.daemon(f"source{number}-of-{self.sources}", games=stage.tmpfs / "source",
+            # A games folder has one daemon: the others have links to the same file.
+            games = stage.tmpfs / (f"source{number}-of-{self.sources}" if number else "source")
+            if number:
+                shutil.copytree(stage.tmpfs / "source", games, copy_function=os.link)
+            self.daemons.append(host.daemon(f"source{number}-of-{self.sources}", games=games,
                                             arguments=["--log-level", "warning"]))
 
     def run(self, number):
