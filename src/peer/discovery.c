@@ -93,11 +93,13 @@ int lsp_runtime_start_discovery(
 		return r;
 	if (!runtime->discovery && !runtime->hosts[0])
 		return 0;
+	/* peer->name changes with the setting; each Hello bears that one. */
+	memcpy(runtime->discovery_name, peer->name, sizeof runtime->discovery_name);
 	runtime->discovery_options = (struct lsp_discovery_options){
 		.tasks = peer->tasks,
 		.helper = runtime->discover_helper,
 		.id = peer->id,
-		.name = peer->name,
+		.name = runtime->discovery_name,
 		.port = lsp_connect_port(peer->connect),
 		.interface = runtime->interface,
 		.announce = runtime->discovery,

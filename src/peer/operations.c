@@ -46,6 +46,12 @@ struct run {
 	int code;
 	struct lsp_error error;
 
+	/* A verify is over when it is cancelled; the library's answer comes when it comes. */
+	struct lsp_cancel_callback on_cancel;
+	struct lsp_post cancel_post;
+	bool cancel_posted;      /* settled once on_cancel is unregistered */
+	bool given_up, answered; /* the loop's */
+
 	/* Progress on its way to the loop. */
 	lsp_time next_progress;
 	atomic_bool posted;
@@ -229,9 +235,8 @@ static int work_update(struct run *run, struct lsp_error *err)
 
 /* ---- Back on the loop ---- */
 
-static void settled(void *argument)
+static void conclude(struct run *run)
 {
-	struct run *run = argument;
 	lsp_operation_end(run->guard);
 	lsp_torrent_games_ready(run->peer, run->game);
 	if (run->version)
@@ -247,7 +252,12 @@ static void settled(void *argument)
 				run->result.kept[0] ? run->result.kept : NULL, "kept_files",
 				(json_int_t)run->result.kept_files));
 	}
-	run_free(run);
+}
+
+static void settled(void *argument)
+{
+	conclude(argument);
+	run_free(argument);
 }
 
 static void ended(void *argument)
@@ -344,11 +354,38 @@ int lsp_operations_remove(struct lsp_peer *peer, const char *game, struct lsp_er
 	return r;
 }
 
-/* ---- Verify: the library does the work ---- */
+/*
+ * ---- Verify: the library does the work ----
+ *
+ * It goes on with it when the verify is cancelled: what is suspect is not shared before it was looked
+ * at. The operation ends at once, though. Two come for a run, in any order: the library's answer,
+ * always, and the post of a cancel, if there was one. The first concludes it, the last frees it.
+ */
 
-static void verified(void *argument)
+static void give_up(void *argument)
 {
 	struct run *run = argument;
+	run->given_up = true;
+	if (run->answered) {
+		run_free(run);
+		return;
+	}
+	run->code = lsp_error_set(&run->error, "peer", LSP_E_CANCELLED,
+		"cancelled before all of %s was looked at", run->game);
+	conclude(run);
+}
+
+/* In whichever thread cancels. */
+static void verify_cancelled(void *argument)
+{
+	struct run *run = argument;
+	run->cancel_posted = true;
+	if (lsp_loop_post_node(run->peer->core, &run->cancel_post, give_up, run, NULL) < 0)
+		run->cancel_posted = false;
+}
+
+static void judge(struct run *run)
+{
 	const struct lsp_library_game *game = lsp_local_find(run->peer, run->game);
 	bool same = game && game->state == LSP_LIBRARY_READY && run->manifest &&
 		    lsp_hash_equal(&game->content, &run->manifest->content_id);
@@ -363,7 +400,18 @@ static void verified(void *argument)
 			"the files of %s are not what they were: `lanspread remove %s` and get it "
 			"again",
 			run->game, run->game);
-	settled(run);
+	conclude(run);
+}
+
+static void verified(void *argument)
+{
+	struct run *run = argument;
+	lsp_cancel_unregister(&run->on_cancel);
+	run->answered = true;
+	if (!run->given_up)
+		judge(run);
+	if (run->given_up || !run->cancel_posted)
+		run_free(run);
 }
 
 int lsp_operations_verify(struct lsp_peer *peer, const char *game, struct lsp_error *err)
@@ -378,6 +426,8 @@ int lsp_operations_verify(struct lsp_peer *peer, const char *game, struct lsp_er
 		return r;
 	}
 	publish(run, "begin", NULL);
+	lsp_cancel_register(
+		lsp_operation_token(run->guard), &run->on_cancel, verify_cancelled, run);
 	lsp_local_recheck(peer, game, verified, run);
 	return 0;
 }

@@ -53,7 +53,6 @@ struct lsp_peer {
 	/* Immutable once started. */
 	const struct lsp_clock *clock;
 	struct lsp_hash id, instance;
-	char name[64];
 	char *state_dir;
 	lsp_time started;
 	struct lsp_runtime *runtime;
@@ -68,6 +67,7 @@ struct lsp_peer {
 	const struct lsp_unpacker *unpacker;
 
 	/* The core loop's alone. */
+	char name[64]; /* ours; a setting */
 	struct lsp_events *events;
 	struct lsp_calls *calls;
 	struct lsp_database *database;

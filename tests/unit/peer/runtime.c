@@ -7,6 +7,8 @@
 #include "base/fs.h"
 #include "peer/connect.h"
 #include "peer/handle.h"
+#include "peer/runtime_private.h"
+#include "task/pool.h"
 
 #include <lanspread/lanspread.h>
 
@@ -261,6 +263,88 @@ static void a_core_loop_that_ends_by_itself_is_runtime_failed(void **state)
 	remove_folders(&party);
 }
 
+/* ---- A verify whose hashing does not come to its turn ---- */
+
+static void write_file(const struct party *party, const char *name, const char *text)
+{
+	char path[96];
+	snprintf(path, sizeof path, "%s/%s", party->games, name);
+	FILE *file = fopen(path, "we");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void send_command(struct party *party, const char *command)
+{
+	struct lanspread_error err = {0};
+	uint64_t request;
+	if (lanspread_send(party->peer, party->clients[0], command, &request, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
+/* Reads on until an event holds both texts. */
+static void await_event(struct party *party, const char *name, const char *more)
+{
+	for (bool found = false; !found;) {
+		char *text = NULL;
+		assert_int_equal(
+			lanspread_next_event(party->clients[0], PATIENCE, &text, NULL), 0);
+		found = strstr(text, name) && strstr(text, more);
+		lanspread_free_text(text);
+	}
+}
+
+struct stuck {
+	struct lsp_job job;
+	int fd;
+};
+
+static void wait_for_a_byte(struct lsp_job *job)
+{
+	char byte;
+	job->result = read(lsp_container_of(job, struct stuck, job)->fd, &byte, 1) == 1 ? 0 : -1;
+}
+
+static void stuck_done(struct lsp_job *job)
+{
+}
+
+static void a_verify_that_is_cancelled_is_over_before_its_hashing_is(void **state)
+{
+	struct party party = {0};
+	struct lanspread_error err = {0};
+	int free_it[2];
+	make_folders(&party);
+	char game[80];
+	snprintf(game, sizeof game, "%s/quake", party.games);
+	assert_int_equal(mkdir(game, 0700), 0);
+	write_file(&party, "quake/version.ini", "1.0\n");
+	write_file(&party, "quake/data", "to be hashed");
+	start_in_folders(&party);
+	send_command(&party, "{\"command\":\"verify_game\",\"game\":\"quake\"}");
+	await_event(&party, "\"verify_finished\"", "quake"); /* so it was hashed before, too */
+
+	struct lsp_runtime *runtime = lsp_handle_runtime(party.peer);
+	struct stuck stuck = {.job = {.work = wait_for_a_byte, .done = stuck_done}};
+	assert_int_equal(pipe(free_it), 0);
+	stuck.fd = free_it[0];
+	assert_int_equal(lsp_pool_submit(runtime->hash, lsp_runtime_peer(runtime)->core, &stuck.job,
+				 NULL),
+		0);
+	send_command(&party, "{\"command\":\"verify_game\",\"game\":\"quake\"}");
+	await_event(&party, "\"verify_begin\"", "quake");
+	send_command(&party, "{\"command\":\"cancel\",\"game\":\"quake\"}");
+	await_event(&party, "\"verify_failed\"", "cancelled before all of quake");
+
+	assert_int_equal(write(free_it[1], "", 1), 1);
+	lanspread_shutdown(party.peer);
+	assert_int_equal(lanspread_wait_stopped(party.peer, PATIENCE, NULL, &err), 0);
+	end_peer(&party);
+	close(free_it[0]);
+	close(free_it[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +354,7 @@ int main(void)
 			commands_that_wait_at_the_shutdown_are_answered_or_refused_and_none_is_lost),
 		cmocka_unit_test(a_start_that_is_given_up_does_not_wait_for_its_first_scan),
 		cmocka_unit_test(a_core_loop_that_ends_by_itself_is_runtime_failed),
+		cmocka_unit_test(a_verify_that_is_cancelled_is_over_before_its_hashing_is),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
