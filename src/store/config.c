@@ -55,6 +55,7 @@ struct lsp_config {
 	char *values[LSP_SETTING_COUNT]; /* the file's; NULL: not there; canonical text */
 	uint32_t unreported;             /* bits of what changed by hand since the last poll */
 	struct stat seen;                /* of the file that was read last; st_ino 0: none */
+	bool refused;                    /* that file is wrong: it is not ours to write over */
 };
 
 int lsp_setting_find(const char *key, enum lsp_setting_id *ret_id, struct lsp_error *err)
@@ -336,6 +337,7 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 static int read_file(struct lsp_config *config, struct lsp_error *err)
 {
 	look(config, &config->seen);
+	config->refused = true;
 	char *values[LSP_SETTING_COUNT] = {0};
 	json_t *file = NULL;
 	int r = lsp_json_file_read(config->path, &file, err);
@@ -347,6 +349,7 @@ static int read_file(struct lsp_config *config, struct lsp_error *err)
 		free_values(values);
 		return err ? lsp_error_prefix(err, "%s", config->path) : r;
 	}
+	config->refused = false;
 	json_decref(config->file);
 	config->file = file;
 	free_values(config->values);
@@ -494,7 +497,7 @@ int lsp_config_set(
 	if (r == 0 && text)
 		r = canonical(id, text, &value, err);
 	look(config, &now);
-	if (r == 0 && !is_same_file(&now, &config->seen))
+	if (r == 0 && (config->refused || !is_same_file(&now, &config->seen)))
 		r = read_again(config, err);
 	if (r < 0)
 		return r;

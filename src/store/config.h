@@ -8,8 +8,9 @@
  *
  * The file may be edited by hand while the daemon runs: lsp_config_poll, called once a second or
  * so, costs one stat(2) and reads the file when it is another. A file that is wrong is an error
- * naming the line or the key, told once; what was in effect stays. Keys that mean nothing here are
- * kept as they are and named in the log.
+ * naming the line or the key, told once; what was in effect stays, and every set fails with that
+ * error until the file is mended: it never writes over what somebody typed. Keys that mean nothing
+ * here are kept as they are and named in the log.
  *
  * Threads: one owner. open, set and a poll that finds a new file block on the disk.
  */

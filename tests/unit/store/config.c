@@ -176,6 +176,31 @@ static void a_bad_edit_is_told_once_and_what_was_in_effect_stays(void **state)
 	assert_int_equal(lsp_config_number(config, LSP_SETTING_LIMIT_UP), 1000);
 }
 
+static void a_bad_edit_is_never_written_over(void **state)
+{
+	static const char bad[] = "{\n\"limit_up\": 2000,\n";
+	struct fixture *fixture = *state;
+	_cleanup_config_ struct lsp_config *config = NULL;
+	uint32_t changed = 0;
+	assert_ok(lsp_config_open(fixture->folder, &config, &err));
+	assert_ok(set(config, "limit_up", "1000", &err));
+	put_text(fixture, "config.json", bad);
+	for (int i = 0; i < 3; i++) {
+		_cleanup_buffer_ struct lsp_buffer text = {0};
+		if (i == 1) /* whoever noticed it first */
+			(void)!lsp_config_poll(config, &changed, NULL);
+		assert_fails(set(config, "limit_down", "7000", &err), LSP_E_PROTOCOL, "line 3");
+		assert_ok(lsp_fs_read_file(in_folder(fixture, "config.json"), 1000, &text, &err));
+		assert_int_equal(text.size, sizeof bad - 1);
+		assert_memory_equal(text.data, bad, text.size);
+		assert_int_equal(lsp_config_number(config, LSP_SETTING_LIMIT_DOWN), 0);
+	}
+	put_text(fixture, "config.json", "{\"limit_up\": 2000}");
+	assert_ok(set(config, "limit_down", "7000", &err));
+	assert_int_equal(lsp_config_number(config, LSP_SETTING_LIMIT_UP), 2000);
+	assert_int_equal(lsp_config_number(config, LSP_SETTING_LIMIT_DOWN), 7000);
+}
+
 static void a_file_that_is_wrong_stops_the_start_with_its_line(void **state)
 {
 	struct fixture *fixture = *state;
@@ -267,6 +292,7 @@ int main(void)
 		FIXTURE_TEST(a_file_edited_by_hand_is_taken_over),
 		FIXTURE_TEST(an_edit_that_a_set_reads_first_is_told_all_the_same),
 		FIXTURE_TEST(a_bad_edit_is_told_once_and_what_was_in_effect_stays),
+		FIXTURE_TEST(a_bad_edit_is_never_written_over),
 		FIXTURE_TEST(a_file_that_is_wrong_stops_the_start_with_its_line),
 		FIXTURE_TEST(unknown_keys_are_named_and_kept),
 		FIXTURE_TEST(a_set_does_not_undo_an_edit_of_the_moment_before),
