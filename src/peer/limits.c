@@ -99,18 +99,12 @@ static bool exceeds(uint64_t bytes, uint64_t span, uint64_t limit)
 	return limit && (double)bytes > allowed + 65536;
 }
 
-static void watch(struct lsp_limits *limits, lsp_time now)
+void lsp_limits_look(struct lsp_limits *limits, uint64_t sent, uint64_t received, lsp_time now)
 {
-	struct lsp_endpoint *endpoint = lsp_connect_endpoint(limits->peer->connect);
-	struct lsp_endpoint_stats stats = {0};
-	if (!endpoint || now < limits->watched_at + WATCH_INTERVAL)
-		return;
-	lsp_endpoint_get_stats(endpoint, &stats);
 	if (limits->watched_at) {
 		uint64_t span = now - limits->watched_at;
-		bool up = exceeds(stats.sent_wire - limits->sent_then, span, limits->swarm.up);
-		bool down = exceeds(
-			stats.received_wire - limits->received_then, span, limits->swarm.down);
+		bool up = exceeds(sent - limits->sent_then, span, limits->swarm.up);
+		bool down = exceeds(received - limits->received_then, span, limits->swarm.down);
 		if ((up || down) && !limits->stale)
 			lsp_peer_warn(limits->peer,
 				"the %s limit does not hold: more is %s than it allows",
@@ -118,12 +112,17 @@ static void watch(struct lsp_limits *limits, lsp_time now)
 		limits->stale = up || down;
 	}
 	limits->watched_at = now;
-	limits->sent_then = stats.sent_wire;
-	limits->received_then = stats.received_wire;
+	limits->sent_then = sent;
+	limits->received_then = received;
 }
 
 void lsp_limits_tick(struct lsp_limits *limits)
 {
+	struct lsp_endpoint *endpoint = lsp_connect_endpoint(limits->peer->connect);
+	struct lsp_endpoint_stats stats = {0};
 	lsp_time now = lsp_peer_now(limits->peer);
-	watch(limits, now);
+	if (!endpoint || now < limits->watched_at + WATCH_INTERVAL)
+		return;
+	lsp_endpoint_get_stats(endpoint, &stats);
+	lsp_limits_look(limits, stats.sent_wire, stats.received_wire, now);
 }

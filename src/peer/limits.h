@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <jansson.h>
@@ -33,6 +34,8 @@ void lsp_limits_apply(struct lsp_limits *limits);
 void lsp_limits_set_game(struct lsp_limits *limits, const char *game, uint64_t up, uint64_t down);
 /* Every 100 ms; every other second the watchdog looks. */
 void lsp_limits_tick(struct lsp_limits *limits);
+/* The watchdog's look: the bytes on the wire since the start. The first only notes them. */
+void lsp_limits_look(struct lsp_limits *limits, uint64_t sent, uint64_t received, lsp_time now);
 /* {"up", "down", "games", "pause_uploads"}. */
 json_t *lsp_limits_json(const struct lsp_limits *limits);
 /* Does a limit not hold? For health. */

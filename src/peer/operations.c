@@ -357,9 +357,10 @@ int lsp_operations_remove(struct lsp_peer *peer, const char *game, struct lsp_er
 /*
  * ---- Verify: the library does the work ----
  *
- * It goes on with it when the verify is cancelled: what is suspect is not shared before it was looked
- * at. The operation ends at once, though. Two come for a run, in any order: the library's answer,
- * always, and the post of a cancel, if there was one. The first concludes it, the last frees it.
+ * It goes on with it when the verify is cancelled: what is suspect is not shared before it was
+ * looked at. The operation ends at once, though. Two come for a run, in any order: the library's
+ * answer, always, and the post of a cancel, if there was one. The first concludes it, the last
+ * frees it.
  */
 
 static void give_up(void *argument)

@@ -34,7 +34,7 @@ struct lsp_runtime {
 	bool discovery;
 	struct lsp_discovery_options discovery_options;
 	char discovery_name[64]; /* what is announced: the discovery's thread reads it */
-	char **hosts; /* --peer names, NULL-terminated */
+	char **hosts;            /* --peer names, NULL-terminated */
 
 	/* The core loop's. */
 	struct lsp_supervised *liveness;

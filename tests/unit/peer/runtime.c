@@ -6,8 +6,12 @@
 
 #include "base/fs.h"
 #include "peer/connect.h"
+#include "peer/events.h"
 #include "peer/handle.h"
+#include "peer/limits.h"
+#include "peer/peer.h"
 #include "peer/runtime_private.h"
+#include "store/config.h"
 #include "task/pool.h"
 
 #include <lanspread/lanspread.h>
@@ -288,8 +292,7 @@ static void await_event(struct party *party, const char *name, const char *more)
 {
 	for (bool found = false; !found;) {
 		char *text = NULL;
-		assert_int_equal(
-			lanspread_next_event(party->clients[0], PATIENCE, &text, NULL), 0);
+		assert_int_equal(lanspread_next_event(party->clients[0], PATIENCE, &text, NULL), 0);
 		found = strstr(text, name) && strstr(text, more);
 		lanspread_free_text(text);
 	}
@@ -329,8 +332,8 @@ static void a_verify_that_is_cancelled_is_over_before_its_hashing_is(void **stat
 	struct stuck stuck = {.job = {.work = wait_for_a_byte, .done = stuck_done}};
 	assert_int_equal(pipe(free_it), 0);
 	stuck.fd = free_it[0];
-	assert_int_equal(lsp_pool_submit(runtime->hash, lsp_runtime_peer(runtime)->core, &stuck.job,
-				 NULL),
+	assert_int_equal(
+		lsp_pool_submit(runtime->hash, lsp_runtime_peer(runtime)->core, &stuck.job, NULL),
 		0);
 	send_command(&party, "{\"command\":\"verify_game\",\"game\":\"quake\"}");
 	await_event(&party, "\"verify_begin\"", "quake");
@@ -345,6 +348,52 @@ static void a_verify_that_is_cancelled_is_over_before_its_hashing_is(void **stat
 	close(free_it[1]);
 }
 
+/* ---- The watchdog of the limits ---- */
+
+/* 1 MB/s; then what the wire is said to have carried, second by second. */
+static int see_a_limit_broken_and_kept_again(void *argument, struct lsp_error *err)
+{
+	struct lsp_runtime *runtime = argument;
+	struct lsp_peer *peer = lsp_runtime_peer(runtime);
+	struct lsp_limits *limits = peer->limits;
+	lsp_time now = lsp_peer_now(peer);
+	if (lsp_config_set(lsp_runtime_config(runtime), LSP_SETTING_LIMIT_UP, "1000000", err) < 0)
+		return -1;
+	lsp_runtime_settings_changed(runtime, 1u << LSP_SETTING_LIMIT_UP);
+	lsp_limits_look(limits, 0, 0, now);
+	lsp_limits_look(limits, 2000000, 90000000, now += 2 * LSP_SECOND);
+	bool kept = !lsp_limits_are_stale(limits); /* no limit to the download */
+	lsp_limits_look(limits, 5000000, 90000000, now += 2 * LSP_SECOND);
+	bool broken = lsp_limits_are_stale(limits);
+	lsp_limits_look(limits, 9000000, 90000000, now += 2 * LSP_SECOND); /* no second warning */
+	lsp_limits_look(limits, 11000000, 90000000, now += 2 * LSP_SECOND);
+	lsp_events_publish(peer->events, json_pack("{s:s}", "event", "looked"));
+	return kept && broken && !lsp_limits_are_stale(limits) ? 0 : -1;
+}
+
+static void a_limit_that_does_not_hold_is_warned_of_once(void **state)
+{
+	struct party party = {0};
+	unsigned warnings = 0;
+	start_peer(&party);
+	struct lsp_runtime *runtime = lsp_handle_runtime(party.peer);
+	assert_int_equal(
+		lsp_loop_call(lsp_runtime_peer(runtime)->core, see_a_limit_broken_and_kept_again,
+			runtime, NULL, LSP_TIME_NEVER, NULL),
+		0);
+	for (bool looked = false; !looked;) {
+		char *text = NULL;
+		assert_int_equal(lanspread_next_event(party.clients[0], PATIENCE, &text, NULL), 0);
+		warnings += strstr(text, "the upload limit does not hold") != NULL;
+		looked = strstr(text, "\"looked\"") != NULL;
+		assert_null(strstr(text, "the download limit"));
+		lanspread_free_text(text);
+	}
+	assert_int_equal(warnings, 1);
+	lanspread_shutdown(party.peer);
+	end_peer(&party);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,6 +404,7 @@ int main(void)
 		cmocka_unit_test(a_start_that_is_given_up_does_not_wait_for_its_first_scan),
 		cmocka_unit_test(a_core_loop_that_ends_by_itself_is_runtime_failed),
 		cmocka_unit_test(a_verify_that_is_cancelled_is_over_before_its_hashing_is),
+		cmocka_unit_test(a_limit_that_does_not_hold_is_warned_of_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
