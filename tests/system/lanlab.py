@@ -372,7 +372,8 @@ class Daemon:
         result = self.run_cli(*arguments, "--json", timeout=timeout)
         if result.returncode:
             raise LabError(f"{self.name}: lanspread {' '.join(map(str, arguments))}: exit {result.returncode}: "
-                           f"{result.stderr.strip()}")
+                           f"{result.stderr.strip()} (the daemon: exit {self.process and self.process.poll()}; its socket "
+                           f"is {'there' if self.control.exists() else 'gone'}, its folder {'there' if self.folder.exists() else 'gone'})")
         return json.loads(result.stdout.strip().splitlines()[-1])
 
     def start_cli(self, *arguments):
