@@ -215,6 +215,8 @@ def main():
     able, reason = lanlab.can_make_namespaces()
     if options.loopback:
         able, reason = False, "as asked"
+    elif not able and os.geteuid() != 0:
+        reason += "; with `sudo ./dev demo` each gets a network of its own"
     say("each peer gets a network of its own, on one switch" if able else
         f"the peers are ports on loopback ({reason})")
     with lanlab.Lab(namespaces=able) as lab:
