@@ -106,6 +106,7 @@ static int run_command(struct cli *cli, const struct cli_command *command, int a
 {
 	struct cli_arguments arguments;
 	struct lsp_error err = {0};
+	cli->command = command->name;
 	if (cli_parse(command, argc, argv, &arguments, &err) < 0) {
 		if (command->name[0])
 			return cli_usage_error(cli, "%s: %s", command->name, err.message);

@@ -64,7 +64,8 @@ struct cli {
 
 	/* set by cli_main from the options that all commands have */
 	bool json;
-	char *control; /* the socket's path */
+	const char *command; /* its name; NULL or empty: none */
+	char *control;       /* the socket's path */
 	struct lsp_control_connection *connection;
 };
 

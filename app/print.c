@@ -28,7 +28,8 @@ int cli_usage_error(struct cli *cli, const char *format, ...)
 	va_start(list, format);
 	fputs("lanspread: ", cli->errors);
 	vfprintf(cli->errors, format, list);
-	fputs("; see 'lanspread --help'\n", cli->errors);
+	fprintf(cli->errors, "; see 'lanspread%s%s --help'\n",
+		cli->command && cli->command[0] ? " " : "", cli->command ? cli->command : "");
 	va_end(list);
 	return CLI_USAGE;
 }

@@ -42,6 +42,10 @@ static void wrong_usage_is_exit_2_and_one_line(void **state)
 			strchr(world->errors, '\n'), world->errors + world->errors_size - 1);
 		assert_ptr_equal(strstr(world->errors, "lanspread: "), world->errors);
 	}
+	assert_int_equal(lanspread(world, "get"), CLI_USAGE);
+	assert_non_null(strstr(world->errors, "see 'lanspread get --help'"));
+	assert_int_equal(lanspread(world, "fly"), CLI_USAGE);
+	assert_non_null(strstr(world->errors, "see 'lanspread --help'"));
 }
 
 static void no_peer_is_exit_3(void **state)
