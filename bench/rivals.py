@@ -210,7 +210,8 @@ class Lanspread(Rival):
             # A games folder has one daemon: the others have links to the same file.
             games = stage.tmpfs / (f"source{number}-of-{self.sources}" if number else "source")
             if number:
-                shutil.copytree(stage.tmpfs / "source", games, copy_function=os.link)
+                shutil.copytree(stage.tmpfs / "source", games, copy_function=os.link,
+                                ignore=shutil.ignore_patterns(".*"))
             self.daemons.append(host.daemon(f"source{number}-of-{self.sources}", games=games,
                                             arguments=["--log-level", "warning"]))
 
