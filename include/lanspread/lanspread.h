@@ -147,7 +147,7 @@ LANSPREAD_API LANSPREAD_MUST_CHECK int lanspread_start(const struct lanspread_op
 	struct lanspread **ret_peer, struct lanspread_error *err);
 
 /*
- * Queues a command: {"command":"get_game","game":"quake"}. At most 1 MiB. The answer arrives on
+ * Queues a command: {"command":"get_game","game":"quake"}. At most 16 MiB. The answer arrives on
  * `stream` (NULL: nobody is told) as an event with the request id. A document that is no command at
  * all is answered too, not refused here; only a full queue (LANSPREAD_E_BUSY), a stopped peer
  * (LANSPREAD_E_CLOSED) and a lack of memory fail at once.

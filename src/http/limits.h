@@ -14,8 +14,9 @@
 #define LSP_HTTP_CONNECTION_MEMORY (24u << 10)
 /* A request's body, bytes; 413 above. */
 #define LSP_HTTP_MAX_BODY (64u << 10)
-/* The same where a torrent file may be in it, in base64: what a command may have, or nearly. */
-#define LSP_HTTP_MAX_TORRENT_BODY (1000u << 10)
+/* The same where a torrent file may be in it, in base64: files of up to 11 MiB, and less than a
+ * command may have. */
+#define LSP_HTTP_MAX_TORRENT_BODY (15u << 20)
 /* Nesting of a body's JSON. */
 #define LSP_HTTP_MAX_DEPTH 16
 /* A connection on which nothing moves is closed after so many seconds. */

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define PENDING_MAX 4096 /* commands that wait for the core loop */
-#define COMMAND_MAX (1u << 20)
+#define COMMAND_MAX (16u << 20) /* a torrent file may be in it, in base64 */
 
 struct lanspread {
 	struct lsp_runtime *runtime;

@@ -1,15 +1,18 @@
 """The torrent engine as a part of the program: real daemons, and clients that are not ours."""
 
+import base64
 import json
 import pathlib
 import shutil
 import subprocess
 import threading
+import urllib.parse
+import urllib.request
 
 import pytest
 
 import stranger
-from lanlab import BUILD, PATIENCE, LabError, make_tree, tree
+from lanlab import BUILD, PATIENCE, Lab, LabError, make_tree, tree
 
 PYTHON = stranger.find()
 TRANSMISSION = shutil.which("transmission-daemon")
@@ -113,6 +116,23 @@ def make_torrent(folder, output, kind, piece_length=0):
     return json.loads(result.stdout)
 
 
+def torrent_of_pieces(count):
+    """A torrent file of one file that nobody has, of so many pieces of 16 KiB."""
+    pieces = 20 * count
+    return (f"d4:infod6:lengthi{count << 14}e4:name8:disk.img12:piece lengthi16384e6:pieces{pieces}:".encode()
+            + bytes(pieces) + b"ee")
+
+
+def send_torrent(link, metainfo):
+    """As the page does; what was answered."""
+    body = json.dumps({"metainfo": base64.b64encode(metainfo).decode(), "paused": True}).encode()
+    parts = urllib.parse.urlsplit(link)
+    request = urllib.request.Request(f"http://{parts.netloc}/api/torrents", body, {
+        "Content-Type": "application/json", "Authorization": "Bearer " + parts.query.removeprefix("token=")})
+    with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
+        return json.load(reply)
+
+
 def is_here(daemon, game):
     """Downloaded, hashed, and nothing goes on with it."""
     known = daemon.list_games().get(game, {})
@@ -186,6 +206,14 @@ def test_seeding_is_in_the_way_of_nothing(lab):
     ann.cli("remove", "quake")
     ann.wait_until(lambda: content not in torrents_of(ann), what="the torrent to leave")
     assert not (ann.games / "quake/data").exists()
+
+
+def test_the_page_sends_torrent_files_of_megabytes():
+    with Lab(namespaces=False) as lab:
+        ann = torrent_peer(lab.host("ann"), http="127.0.0.1:0")
+        send_torrent(ann.ready["page"], torrent_of_pieces(10 << 15))
+        (torrent,) = torrents_of(ann).values()
+        assert torrent["name"] == "disk.img" and torrent["total"] == 10 << 29
 
 
 def test_an_update_by_the_torrent_engine_fetches_what_changed(lab):

@@ -155,3 +155,23 @@ test("limits take human numbers and refuse what is none", async () => {
   const limits = await page.evaluate(() => fetch("/api/limits").then((reply) => reply.json()));
   assert.equal(limits.up, 40_000_000);
 });
+
+test("a torrent file of megabytes is sent; one that is too large is told in words and not sent", async () => {
+  const fake = await fakeWith([]);
+  const page = await open(fake.url);
+  const sent = [];
+  page.on("request", (request) => request.method() === "POST" && sent.push(request.postData().length));
+  await page.getByRole("navigation").getByRole("link", { name: "Torrents" }).click();
+  const choose = (size) =>
+    page
+      .locator('input[type="file"]')
+      .setInputFiles({ name: "disk.torrent", mimeType: "application/x-bittorrent", buffer: Buffer.alloc(size, "d") });
+  await choose(11_000_001);
+  await page.getByText("disk.torrent is larger than 11 MB. Give its path above in its place.").waitFor();
+  assert.deepEqual(sent, []);
+  const answered = page.waitForResponse((response) => response.request().method() === "POST");
+  await choose(11_000_000);
+  assert.equal((await answered).status(), 200);
+  assert.equal(sent.length, 1);
+  assert.ok(sent[0] > 14_600_000);
+});

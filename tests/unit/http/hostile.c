@@ -160,6 +160,40 @@ static void deep_and_large_bodies_are_refused(void **state)
 	assert_string_equal(reply_error(&large), "too_large");
 }
 
+/* By its Content-Length, before a byte of it came. */
+static void only_a_torrent_file_may_be_large(void **state)
+{
+	static const struct {
+		const char *path;
+		unsigned size;
+	} cases[] = {
+		{"/api/torrents", LSP_HTTP_MAX_TORRENT_BODY + 1},
+		{"/api/torrents/aa/pause", LSP_HTTP_MAX_BODY + 1},
+	};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(cases); i++) {
+		_cleanup_reply_ struct reply reply = {0};
+		char head[512];
+		int fd = harness_connect(of(state));
+		snprintf(head, sizeof head,
+			"POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
+			"Content-Type: application/json\r\nContent-Length: %u\r\n\r\n",
+			cases[i].path, of(state)->token, cases[i].size);
+		harness_write(fd, head, strlen(head));
+		assert_true(harness_read_reply(fd, false, &reply));
+		assert_int_equal(reply.status, 413);
+		assert_string_equal(reply_error(&reply), "too_large");
+		close(fd);
+	}
+	_cleanup_reply_ struct reply reply = {0};
+	_cleanup_free_ char *body = malloc(LSP_HTTP_MAX_TORRENT_BODY + 1);
+	memset(body, ' ', LSP_HTTP_MAX_TORRENT_BODY);
+	body[0] = '{';
+	memcpy(body + LSP_HTTP_MAX_TORRENT_BODY - 1, "}", 2);
+	harness_request(of(state), "POST", "/api/torrents", NULL, body, &reply);
+	assert_int_equal(reply.status, 200);
+	assert_int_equal(fake_peer_count(of(state)->peer, "torrent_add"), 1);
+}
+
 static void a_chunked_body_is_bounded_too(void **state)
 {
 	_cleanup_reply_ struct reply reply = {0};
@@ -303,6 +337,7 @@ int main(void)
 		TEST(paths_that_try_to_climb_lead_nowhere),
 		TEST(broken_bodies_are_told_where),
 		TEST(deep_and_large_bodies_are_refused),
+		TEST(only_a_torrent_file_may_be_large),
 		TEST(a_chunked_body_is_bounded_too),
 		TEST(a_megabyte_of_headers_is_refused),
 		TEST(what_is_no_http_harms_nobody),

@@ -138,6 +138,7 @@ export const de: Words = {
   engine_on_internet: "Auch fürs Internet",
   listens_on: "lauscht auf Port {port}",
   torrent_file: "Torrent-Datei …",
+  torrent_file_large: "{name} ist größer als {limit}. Gib stattdessen oben den Pfad an.",
   torrent_as_game: "Als Spiel ins Regal stellen",
   torrent_queued: "wartet",
   torrent_fetching_metadata: "fragt nach dem Inhalt",

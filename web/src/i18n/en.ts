@@ -135,6 +135,7 @@ export const en = {
   engine_on_internet: "For the internet too",
   listens_on: "listens on port {port}",
   torrent_file: "Torrent file …",
+  torrent_file_large: "{name} is larger than {limit}. Give its path above in its place.",
   torrent_as_game: "Put it on the shelf as a game",
   torrent_queued: "waits its turn",
   torrent_fetching_metadata: "asks what is in it",

@@ -138,6 +138,7 @@ export const fr: Words = {
   engine_on_internet: "Aussi pour internet",
   listens_on: "écoute sur le port {port}",
   torrent_file: "Fichier torrent …",
+  torrent_file_large: "{name} dépasse {limit}. Donnez plutôt son chemin ci-dessus.",
   torrent_as_game: "Le mettre sur l’étagère comme jeu",
   torrent_queued: "en attente",
   torrent_fetching_metadata: "demande le contenu",

@@ -1,10 +1,12 @@
 import { useRef, useState, type FormEvent } from "react";
+import { bytes } from "../format";
 import { useTranslation } from "../i18n";
-import { attempt, torrents } from "./api";
+import { toast } from "../store";
+import { attempt, torrents, TORRENT_FILE_MAX } from "./api";
 
 /** A magnet link, or a .torrent file; both as a game of the shelf too. */
 export function AddTorrent({ onAdded }: { onAdded: () => void }) {
-  const { t } = useTranslation();
+  const { t, language } = useTranslation();
   const [link, setLink] = useState("");
   const [asGame, setAsGame] = useState(false);
   const file = useRef<HTMLInputElement>(null);
@@ -15,7 +17,10 @@ export function AddTorrent({ onAdded }: { onAdded: () => void }) {
     onAdded();
   };
   const take = async (chosen: File | undefined): Promise<void> => {
-    if (chosen && (await attempt(torrents.addFile(chosen, asGame)))) onAdded();
+    if (chosen && chosen.size > TORRENT_FILE_MAX) {
+      const values = { name: chosen.name, limit: bytes(TORRENT_FILE_MAX, language) };
+      toast({ kind: "bad", key: "action_failed", text: t("torrent_file_large", values) });
+    } else if (chosen && (await attempt(torrents.addFile(chosen, asGame)))) onAdded();
     if (file.current) file.current.value = "";
   };
   return (

@@ -4,6 +4,9 @@ import { ApiError, get, post, put, remove } from "../api";
 import { toast } from "../store";
 import type { Torrent } from "../types";
 
+// Bytes: in base64 it must fit into what the server takes, which is closed on whoever sends more.
+export const TORRENT_FILE_MAX = 11_000_000;
+
 export const pathOf = (torrent: Torrent): string => `/api/torrents/${encodeURIComponent(torrent.id)}`;
 
 export interface TorrentFile {
