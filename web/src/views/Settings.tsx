@@ -262,9 +262,10 @@ function HealthList() {
     const words = maybe(`service_state_${state}`);
     return words.startsWith("service_state_") ? state : words;
   };
+  const stumbling = status.services.some(({ state }) => state !== "running" && state !== "stopped");
   return (
     <ul className="services">
-      {status.health.state === "ok" && (
+      {status.health.state === "ok" && !stumbling && (
         <li className="good">
           <Icon name="check" />
           <span>{t("health_ok")}</span>

@@ -96,10 +96,12 @@ function Row({ torrent, reload, onDetails, onRemove }: RowProps) {
         <h3>{name}</h3>
         {torrent.game && <span className="badge">{torrent.game}</span>}
         <span className={`badge ${tone}`}>{t(`torrent_${torrent.state}` as Key)}</span>
-        <button type="button" onClick={onDetails}>
-          {t("details")}
-        </button>
-        <Menu label={t("more", { title: name })} items={items} />
+        <div className="torrent-buttons">
+          <button type="button" onClick={onDetails}>
+            {t("details")}
+          </button>
+          <Menu label={t("more", { title: name })} items={items} />
+        </div>
       </div>
       <Bar part={partOf(torrent)} label={name} still={torrent.state !== "downloading"} />
       <Numbers torrent={torrent} />
