@@ -305,6 +305,7 @@ static void know(struct lsp_library *library, struct lsp_local_game *game,
 	describe_content(game, manifest, fingerprint, &game->known);
 	game->is_known = true;
 	game->force = false;
+	game->damaged = false;
 	game->hash_failed = false;
 	int r = lsp_manifest_serialize(manifest, &bytes, &err);
 	for (int i = 0; r == 0 && i < 2; i++) {
@@ -369,6 +370,7 @@ static void take_failure(
 	game->hash_failed = true;
 	game->is_known = false;
 	game->force = false;
+	game->damaged = false;
 	lsp_library_ready(library, &game->waiters);
 	game->hash_retry = error != 0 || job->job.result == -LSP_E_NO_MEMORY;
 	if (game->hash_retry)

@@ -20,9 +20,10 @@
  * Trouble with one game (an unreadable folder, a FIFO in it, a version.ini that does not parse) is
  * its `problem` and nobody else's. Trouble with the games folder itself is the snapshot's.
  *
- * Threads: hold, release, refresh, recheck, snapshot and the functions under "Content" may be
- * called from every thread. Callbacks run on the library's thread, must not block and may call any
- * of these. lsp_library_scan and lsp_library_step belong to the thread that runs it.
+ * Threads: hold, release, refresh, recheck, stop_recheck, snapshot and the functions under
+ * "Content" may be called from every thread. Callbacks run on the library's thread, must not block
+ * and may call any of these. lsp_library_scan and lsp_library_step belong to the thread that runs
+ * it.
  */
 #pragma once
 
@@ -225,6 +226,12 @@ void lsp_library_refresh(
 /* Withdraws the content and hashes every byte anew, whatever the cache says. */
 void lsp_library_recheck(
 	struct lsp_library *library, const char *id, lsp_library_done done, void *argument);
+/*
+ * Ends the rechecks that were asked for with a `done` before the last byte was read: they are
+ * answered, and the game is again what it was. One without a `done` goes on: nobody waits for it,
+ * it was asked for because damage was seen.
+ */
+void lsp_library_stop_recheck(struct lsp_library *library, const char *id);
 
 /*
  * Uses another games folder. done gets 0, or the error, and then the old one is still in use. The

@@ -37,6 +37,7 @@ struct lsp_local_game {
 	bool is_known;
 	bool wants_hash;   /* quiet, not known: as soon as there is a thread */
 	bool force;        /* every byte anew */
+	bool damaged;      /* and nobody may stop that: damage was seen */
 	lsp_time doubt_at; /* when to hash again what is READY; NEVER */
 	struct lsp_hash_job *job;
 	char hash_problem[LSP_PROBLEM_MAX +

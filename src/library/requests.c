@@ -10,7 +10,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum request_kind { REQUEST_LOOK, REQUEST_RECHECK, REQUEST_LOST, REQUEST_DIR };
+enum request_kind {
+	REQUEST_LOOK,
+	REQUEST_RECHECK,
+	REQUEST_STOP_RECHECK,
+	REQUEST_LOST,
+	REQUEST_DIR
+};
 
 struct lsp_library_request {
 	struct lsp_library_request *next;
@@ -176,6 +182,11 @@ void lsp_library_recheck(
 	ask(library, REQUEST_RECHECK, id, NULL, done, argument);
 }
 
+void lsp_library_stop_recheck(struct lsp_library *library, const char *id)
+{
+	ask(library, REQUEST_STOP_RECHECK, id, NULL, NULL, NULL);
+}
+
 void lsp_library_lost(struct lsp_library *library, const char *id)
 {
 	ask(library, REQUEST_LOST, id, NULL, NULL, NULL);
@@ -241,11 +252,23 @@ static void take_look(struct lsp_library *library, struct lsp_library_request *r
 	if (request->kind == REQUEST_RECHECK) {
 		lsp_library_drop_job(library, game);
 		game->force = true;
+		game->damaged |= !request->done;
 		game->hash_failed = false;
 	} else if (request->kind == REQUEST_LOST) {
 		game->is_known = false;
 	}
 	wait_in(&game->waiters, request);
+}
+
+/* The look that follows answers who waits; what was known is known again. */
+static void take_stop(struct lsp_library *library, const char *id)
+{
+	struct lsp_local_game *game = lsp_library_find_local(library, id);
+	if (!game || !game->force || game->damaged)
+		return;
+	lsp_library_drop_job(library, game);
+	game->force = false;
+	game->look_at = lsp_library_now(library);
 }
 
 static bool is_same_folder(const char *a, const char *b)
@@ -296,6 +319,8 @@ void lsp_library_take_requests(struct lsp_library *library)
 	while ((request = pop(library))) {
 		if (request->kind == REQUEST_DIR)
 			take_dir(library, request);
+		else if (request->kind == REQUEST_STOP_RECHECK)
+			take_stop(library, request->text);
 		else
 			take_look(library, request);
 		free_request(request);

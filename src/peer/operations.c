@@ -6,6 +6,7 @@
 #include "content/stage.h"
 #include "install/add.h"
 #include "install/install.h"
+#include "library/library.h"
 #include "peer/announce.h"
 #include "peer/events.h"
 #include "peer/games.h"
@@ -357,10 +358,10 @@ int lsp_operations_remove(struct lsp_peer *peer, const char *game, struct lsp_er
 /*
  * ---- Verify: the library does the work ----
  *
- * It goes on with it when the verify is cancelled: what is suspect is not shared before it was
- * looked at. The operation ends at once, though. Two come for a run, in any order: the library's
- * answer, always, and the post of a cancel, if there was one. The first concludes it, the last
- * frees it.
+ * When the verify is cancelled the operation ends at once, and the library is told to stop; it goes
+ * on only with what was seen damaged, which is not shared before it was looked at. Two come for a
+ * run, in any order: the library's answer, always, and the post of a cancel, if there was one. The
+ * first concludes it, the last frees it.
  */
 
 static void give_up(void *argument)
@@ -383,6 +384,7 @@ static void verify_cancelled(void *argument)
 	run->cancel_posted = true;
 	if (lsp_loop_post_node(run->peer->core, &run->cancel_post, give_up, run, NULL) < 0)
 		run->cancel_posted = false;
+	lsp_library_stop_recheck(lsp_local_library(run->peer), run->game);
 }
 
 static void judge(struct run *run)

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -195,6 +196,26 @@ def test_remove_deletes_the_download_and_verify_finds_damage(lab, tmp_path):
     ann.cli("remove", "mine")
     assert not (ann.games / "mine/version.ini").exists()
     assert not (ann.games / "mine/data").exists()
+
+
+def test_a_verify_that_is_cancelled_does_not_hash_on(lab):
+    ann = lab.host("ann").daemon()
+    folder = ann.games / "big"
+    folder.mkdir()
+    with open(folder / "data", "wb") as file:
+        file.truncate(2 << 30)
+    began = time.monotonic()
+    (folder / "version.ini").write_text("20240101\n")
+    ann.wait_games(lambda games: games.get("big", {}).get("content"), 300)
+    hashing, mark = time.monotonic() - began, ann.mark()
+    content = ann.list_games()["big"]["content"]
+    ann.start_cli("verify", "big")
+    ann.wait_games(lambda games: games["big"]["operation"] == "verifying")
+    began = time.monotonic()
+    assert ann.cli("cancel", "big")["cancelled"] is True
+    assert ann.wait_event("verify_failed", since=mark)["error"]["code"] == "cancelled"
+    ann.wait_games(lambda games: games["big"]["operation"] == "none" and games["big"]["content"] == content)
+    assert time.monotonic() - began < hashing / 4, "it hashed to the end"
 
 
 def test_stop_leaves_nothing_behind(lab):

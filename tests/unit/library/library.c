@@ -527,6 +527,38 @@ static void a_recheck_reads_every_byte_and_finds_what_times_hide(void **state)
 	shelf_close(shelf);
 }
 
+static void a_recheck_that_is_stopped_leaves_the_game_as_it_was(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	put_game(shelf, "quake");
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	struct lsp_hash content = see(shelf, "quake")->content;
+	const char *pak = in_games(shelf, "quake/data/pak0.pak");
+	struct stat st;
+	assert_int_equal(stat(pak, &st), 0);
+	put_file(shelf, "quake/data/pak0.pak", "QuAKE");
+	struct timespec times[2] = {st.st_atim, st.st_mtim};
+	assert_int_equal(utimensat(AT_FDCWD, pak, times, 0), 0);
+	unsigned done = 0;
+	lsp_library_stop_recheck(shelf->library, "quake"); /* nothing to stop */
+	lsp_library_stop_recheck(shelf->library, "never");
+	lsp_library_recheck(shelf->library, "quake", count_done, &done);
+	lsp_library_stop_recheck(shelf->library, "quake");
+	run_for(shelf, LSP_SECOND);
+	assert_int_equal(done, 1);
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	assert_true(lsp_hash_equal(&see(shelf, "quake")->content, &content));
+	/* Damage was seen: that recheck is not for whoever verifies beside it to stop. */
+	lsp_library_recheck(shelf->library, "quake", NULL, NULL);
+	lsp_library_recheck(shelf->library, "quake", count_done, &done);
+	lsp_library_stop_recheck(shelf->library, "quake");
+	run_for(shelf, LSP_SECOND);
+	assert_int_equal(done, 2);
+	assert_false(lsp_hash_equal(&see(shelf, "quake")->content, &content));
+	shelf_close(shelf);
+}
+
 static void times_of_change_alone_are_doubted_and_hashed_again_in_a_while(void **state)
 {
 	struct shelf *shelf = shelf_begin(state);
@@ -728,6 +760,7 @@ int main(void)
 		FIXTURE_TEST(a_source_serves_what_was_hashed_and_nothing_else),
 		FIXTURE_TEST(a_cover_is_taken_from_the_folder_and_checked),
 		FIXTURE_TEST(a_recheck_reads_every_byte_and_finds_what_times_hide),
+		FIXTURE_TEST(a_recheck_that_is_stopped_leaves_the_game_as_it_was),
 		FIXTURE_TEST(who_waits_is_answered_when_the_service_stops),
 		FIXTURE_TEST(times_of_change_alone_are_doubted_and_hashed_again_in_a_while),
 		FIXTURE_TEST(a_problem_that_was_put_right_while_it_was_off_is_gone),

@@ -655,30 +655,47 @@ static void waits_done(struct waits *w)
 }
 
 /*
- * The bound is 10 ms on a machine that has time. On one that others keep busy a wake up of any kind
- * waits for a processor: what four of them take there comes on top (a child's end has so many).
+ * The bound is 10 ms. Others that keep the machine busy can only add to it: a kind has three rounds
+ * to stay below. Where it does not, and even a bare wake up needs a millisecond, what four of those
+ * take comes on top (a child's end has so many).
  */
+static lsp_time p99_of(lsp_time *times, size_t samples)
+{
+	qsort(times, samples, sizeof times[0], by_size);
+	return times[samples * 99 / 100];
+}
+
+#define SAMPLES_MAX 1000
+
+static bool wait_is_quick(struct waits *waits, enum wait_kind kind, size_t samples, bool last)
+{
+	static lsp_time times[SAMPLES_MAX], bare[SAMPLES_MAX];
+	for (size_t i = 0; i < samples; i++) {
+		times[i] = cancel_to_return(waits, kind);
+		bare[i] = write_to_return(waits);
+	}
+	lsp_time p99 = p99_of(times, samples), bare99 = p99_of(bare, samples);
+	print_message("%-20s median %6.3f ms, 99th percentile %6.3f ms, most %6.3f ms "
+		      "(a bare wake up: 99th percentile %.3f ms)\n",
+		wait_names[kind], (double)times[samples / 2] / 1e6, (double)p99 / 1e6,
+		(double)times[samples - 1] / 1e6, (double)bare99 / 1e6);
+	lsp_time allowed = 10 * LSP_MILLISECOND;
+	if (last && bare99 > LSP_MILLISECOND)
+		allowed += 4 * bare99;
+	return p99 <= allowed;
+}
+
 static void from_cancel_to_return_every_wait_takes_10_ms_at_most(void **state)
 {
-	enum { SAMPLES_MAX = 1000 };
-	static lsp_time times[SAMPLES_MAX], bare[SAMPLES_MAX];
 	size_t samples = full_counts() ? SAMPLES_MAX : SANITIZED ? 30 : 200;
 	struct waits waits;
 	waits_init(&waits);
 	for (int kind = 0; kind < WAIT_KINDS; kind++) {
-		for (size_t i = 0; i < samples; i++) {
-			times[i] = cancel_to_return(&waits, (enum wait_kind)kind);
-			bare[i] = write_to_return(&waits);
-		}
-		qsort(times, samples, sizeof times[0], by_size);
-		qsort(bare, samples, sizeof bare[0], by_size);
-		lsp_time p99 = times[samples * 99 / 100], bare99 = bare[samples * 99 / 100];
-		print_message("%-20s median %6.3f ms, 99th percentile %6.3f ms, most %6.3f ms "
-			      "(a bare wake up: 99th percentile %.3f ms)\n",
-			wait_names[kind], (double)times[samples / 2] / 1e6, (double)p99 / 1e6,
-			(double)times[samples - 1] / 1e6, (double)bare99 / 1e6);
-		if (!SANITIZED)
-			assert_true(p99 <= 10 * LSP_MILLISECOND + 4 * bare99);
+		bool quick = false;
+		for (int round = 0; round < 3 && !quick; round++)
+			quick = wait_is_quick(&waits, (enum wait_kind)kind, samples, round == 2) ||
+				SANITIZED;
+		assert_true(quick);
 	}
 	waits_done(&waits);
 }
