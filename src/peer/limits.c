@@ -24,6 +24,7 @@ struct lsp_limits {
 	/* The watchdog. */
 	lsp_time watched_at;
 	uint64_t sent_then, received_then;
+	bool measured; /* there is a `then` to compare with */
 	bool stale;
 };
 
@@ -59,7 +60,9 @@ void lsp_limits_apply(struct lsp_limits *limits)
 	if (lsp_connect_endpoint(peer->connect))
 		lsp_endpoint_set_send_limit(lsp_connect_endpoint(peer->connect), limits->swarm.up);
 	lsp_guards_switch(peer->guards, lsp_config_switch(config, LSP_SETTING_PING_GUARD));
-	limits->watched_at = 0;
+	/* What was asked for before still comes: the watchdog begins an interval later. */
+	limits->watched_at = lsp_peer_now(peer);
+	limits->measured = false;
 	lsp_peer_kick(peer);
 }
 
@@ -101,7 +104,7 @@ static bool exceeds(uint64_t bytes, uint64_t span, uint64_t limit)
 
 void lsp_limits_look(struct lsp_limits *limits, uint64_t sent, uint64_t received, lsp_time now)
 {
-	if (limits->watched_at) {
+	if (limits->measured) {
 		uint64_t span = now - limits->watched_at;
 		bool up = exceeds(sent - limits->sent_then, span, limits->swarm.up);
 		bool down = exceeds(received - limits->received_then, span, limits->swarm.down);
@@ -112,6 +115,7 @@ void lsp_limits_look(struct lsp_limits *limits, uint64_t sent, uint64_t received
 		limits->stale = up || down;
 	}
 	limits->watched_at = now;
+	limits->measured = true;
 	limits->sent_then = sent;
 	limits->received_then = received;
 }

@@ -6,7 +6,7 @@
  * payload than that, and the endpoint sends no more bytes on the wire. Downloads are held by asking
  * for less; what was asked for before still comes, so a new limit holds on the wire within two
  * seconds. A watchdog compares the rates of the last seconds with the limits and warns, once, when
- * they do not hold.
+ * they do not hold; after a change it lets those two seconds pass before it measures.
  *
  * The setting ping_guard is taken over here too and is guard.h's matter: limits are what the user
  * allows, the guard is what the line stands.
