@@ -148,7 +148,7 @@ void lsp_session_fill_hello(struct lsp_session *session, struct lsp_hello *hello
 	hello->port = lsp_connect_port(peer->connect);
 	hello->revision = lsp_announce_revision(peer->announce);
 	hello->games = lsp_announce_count(peer->announce);
-	hello->torrent_port = lsp_torrents_port(peer->torrents);
+	hello->torrent_port = session->told_torrent_port = lsp_torrents_port(peer->torrents);
 }
 
 static void hello_response(struct lsp_exchange *exchange, struct lsp_response *response)
@@ -287,6 +287,15 @@ static bool settle_duplicates(struct lsp_session *session)
 	return true;
 }
 
+/* Whoever is being greeted is not told of changes yet: ours may have come meanwhile. */
+static void tell_port_if_changed(struct lsp_session *session)
+{
+	struct lsp_request request = {.type = LSP_REQUEST_TORRENT_PORT};
+	request.torrent_port.port = lsp_torrents_port(session->peer->torrents);
+	if (request.torrent_port.port != session->told_torrent_port)
+		lsp_exchange_tell(session->connection, &request);
+}
+
 static void establish(struct lsp_session *session)
 {
 	struct lsp_peer *peer = session->peer;
@@ -309,6 +318,7 @@ static void establish(struct lsp_session *session)
 							 "peer", lsp_session_json(session)));
 	}
 	lsp_session_list_games(session);
+	tell_port_if_changed(session);
 	lsp_torrents_peer_came(peer->torrents, session);
 }
 

@@ -21,6 +21,7 @@
 
 #define CONFIGURATION_FILE "torrent.json"
 #define RESUME_FOLDER "torrent"
+#define OFFER_EVERY (2 * LSP_SECOND)
 
 /* A call on its way through the engine, and back to the loop. */
 struct box {
@@ -43,6 +44,7 @@ struct lsp_torrents {
 	bool pause_uploads, asked_port;
 	uint16_t port;
 	uint64_t sessions; /* that were open when `port` was asked for */
+	lsp_time next_offer;
 };
 
 int lsp_torrents_new(
@@ -463,6 +465,33 @@ static void ask_port(struct lsp_torrents *torrents)
 	torrents->asked_port = lsp_torrents_call(torrents->peer, &call, NULL) == 0;
 }
 
+static bool wants_peers(const json_t *known);
+
+/*
+ * Downloads are offered the peers of the LAN again: one dial may fail or come too early (the other
+ * side was just adding the torrent), and the library gives up on a peer after a few. One that is
+ * connected is left as it is.
+ */
+static void offer_again(struct lsp_torrents *torrents)
+{
+	const char *id;
+	json_t *known, *peers = NULL;
+	lsp_time now = lsp_peer_now(torrents->peer);
+	if (now < torrents->next_offer)
+		return;
+	torrents->next_offer = lsp_time_add(now, OFFER_EVERY);
+	json_object_foreach (torrents->known, id, known) {
+		if (!wants_peers(known))
+			continue;
+		if (!peers)
+			peers = lsp_torrents_lan_peers(torrents->peer);
+		if (json_array_size(peers))
+			lsp_torrents_tell(torrents->peer, LSP_TORRENT_ADD_PEERS,
+				json_pack("{s:s, s:O}", "torrent", id, "peers", peers));
+	}
+	json_decref(peers);
+}
+
 void lsp_torrents_tick(struct lsp_torrents *torrents)
 {
 	struct lsp_torrent_counters counters = {0};
@@ -476,6 +505,7 @@ void lsp_torrents_tick(struct lsp_torrents *torrents)
 		torrents->sessions = counters.sessions;
 		ask_port(torrents);
 	}
+	offer_again(torrents);
 	lsp_torrent_fetch_tick(torrents->peer);
 	lsp_torrent_late_tick(torrents->peer);
 }

@@ -128,8 +128,9 @@ struct lsp_torrent_engine {
 	uint64_t next_number;
 	struct lsp_call *waiting;
 	struct lsp_torrent_job *running_jobs;
-	json_t *listening; /* "address:port" → true for TCP */
-	json_t *lan_peers; /* array */
+	json_t *listening;        /* "address:port" → true for TCP */
+	json_t *lan_peers;        /* array */
+	char listen_wanted[1024]; /* as the session was told last */
 	struct lsp_random random;
 	lsp_time next_tick, next_second;
 	bool broken; /* the session told so */

@@ -314,9 +314,22 @@ static int configure_rest(struct lsp_torrent_engine *engine, struct lsp_error *e
 	return r;
 }
 
+/* The library tells where it listens when that changes, and then only: what it told stays true. */
+static void note_listen(struct lsp_torrent_engine *engine)
+{
+	const struct lsp_configuration *configuration = &engine->configuration;
+	const char *wanted = "";
+	for (size_t i = 0; i < configuration->count; i++)
+		if (strcmp(configuration->settings[i].name, "listen_interfaces") == 0)
+			wanted = configuration->settings[i].text;
+	if (strcmp(engine->listen_wanted, wanted) != 0)
+		json_object_clear(engine->listening);
+	snprintf(engine->listen_wanted, sizeof engine->listen_wanted, "%s", wanted);
+}
+
 int lsp_session_configure(struct lsp_torrent_engine *engine, struct lsp_error *err)
 {
-	json_object_clear(engine->listening);
+	note_listen(engine);
 	int r = engine->shim_functions->apply(
 		engine->shim, engine->configuration.settings, engine->configuration.count, err);
 	if (r == 0)
@@ -334,6 +347,7 @@ int lsp_session_open(struct lsp_torrent_engine *engine, struct lsp_error *err)
 		engine->configuration.count, on_notify, engine, &engine->shim, err);
 	if (r < 0)
 		return r;
+	note_listen(engine);
 	r = configure_rest(engine, err);
 	if (r < 0) {
 		engine->shim_functions->close(TAKE_PTR(engine->shim));

@@ -204,8 +204,10 @@ LSP_SHIM_PIN(lsp_shim_tracker, 40);
 struct lsp_shim_peer {
 	const char *address; /* "address:port" */
 	const char *client;  /* what it says it is; not escaped */
-	const char *source;  /* "tracker", "dht", "pex", "lsd", "resume", "incoming", "manual" */
-	int64_t downloaded;  /* payload, from it */
+	/* "tracker" (peers that we were told to offer, too), "dht", "pex", "lsd", "resume",
+	 * "incoming", "manual" */
+	const char *source;
+	int64_t downloaded; /* payload, from it */
 	int64_t uploaded;
 	int32_t download_rate;
 	int32_t upload_rate;

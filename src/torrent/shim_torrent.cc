@@ -332,8 +332,10 @@ int deadline(lsp_shim *shim, std::uint64_t number, std::uint32_t piece, std::int
 
 int connect_peer(lsp_shim *shim, std::uint64_t number, char const *address, lsp_error *err)
 {
-	return guard(err, "the peer cannot be added",
-		[&] { handle_of(shim, number).connect_peer(endpoint_of(address)); });
+	/* As of a tracker: only from there does the library forgive a peer its failed dials. */
+	return guard(err, "the peer cannot be added", [&] {
+		handle_of(shim, number).connect_peer(endpoint_of(address), lt::peer_info::tracker);
+	});
 }
 
 int save_resume(lsp_shim *shim, std::uint64_t number, int if_modified, lsp_error *err)

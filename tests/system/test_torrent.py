@@ -171,6 +171,15 @@ def test_a_swarm_in_the_hall_needs_no_tracker(lab):
     assert ben.status()["health"]["state"] == "ok"
 
 
+def test_a_setting_leaves_the_port_as_it_was(lab):
+    """Else the others are told that it listens nowhere, and nobody offers it as a peer any more."""
+    ann = torrent_peer(lab.host("ann"))
+    before = ann.cli("torrent", "inspect")["listen"]
+    ann.cli("torrent", "configure", "--set", "max_connections=77")
+    assert before and ann.cli("torrent", "inspect")["listen"] == before
+    assert ann.status()["torrent"]["port"]
+
+
 def test_a_download_moves_between_the_engines_and_no_chunk_comes_twice(lab):
     ann, ben = torrent_peer(lab.host("ann", rate=80_000_000)), torrent_peer(lab.host("ben"))
     content = share_game(ann, large=40 << 20)
