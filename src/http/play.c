@@ -1,7 +1,8 @@
 /*
  * POST /api/games/{id}/play: starts an installed game in the peer's own session, for a person at
- * that very machine (the route is for loopback clients alone). What to run is the peer's to say
- * (play_info); it is started detached, since a game outlives the page and may outlive the peer.
+ * that very machine (the route is for loopback clients alone). /open-folder shows the game's folder
+ * in the file manager the same way. What to run is the peer's to say (play_info, folder_info); it
+ * is started detached, since a game outlives the page and may outlive the peer.
  */
 #include "http/internal.h"
 

@@ -35,6 +35,7 @@ const struct lsp_http_route lsp_http_routes[] = {
 	COMMAND("POST", GAME "/resume", "resume", "game"),
 	COMMAND("POST", GAME "/share", "share", "game"),
 	{"POST", GAME "/play", lsp_http_run_play, "play_info", {"game"}, false, true, 0},
+	{"POST", GAME "/open-folder", lsp_http_run_play, "folder_info", {"game"}, false, true, 0},
 	{"GET", "/api/covers/{id}", lsp_http_run_cover, "get_cover", {NULL}, false, false, 0},
 
 	/* The party */

@@ -179,6 +179,19 @@ static int open_folder(
 	return finish(play, words, 2, strdup(local), true, err);
 }
 
+int lsp_play_find_folder(
+	const char *path, const char *search_path, struct lsp_play *ret_play, struct lsp_error *err)
+{
+	char *opener = find_program(search_path, "xdg-open");
+	if (!opener)
+		return lsp_error_set(err, DOMAIN, LSP_E_UNSUPPORTED,
+			"xdg-open, which shows a folder, is not installed: install the package "
+			"xdg-utils, or look at \"%s\" yourself",
+			path);
+	char *words[] = {opener, strdup(path)};
+	return finish(ret_play, words, 2, strdup(path), true, err);
+}
+
 int lsp_play_find(
 	int game_fd, const char *search_path, struct lsp_play *ret_play, struct lsp_error *err)
 {

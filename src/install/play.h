@@ -29,3 +29,7 @@ void lsp_play_done(struct lsp_play *play);
  */
 LSP_MUST_CHECK int lsp_play_find(
 	int game_fd, const char *search_path, struct lsp_play *ret_play, struct lsp_error *err);
+
+/* The same for the folder at `path` (absolute): what shows it in the desktop's file manager. */
+LSP_MUST_CHECK int lsp_play_find_folder(const char *path, const char *search_path,
+	struct lsp_play *ret_play, struct lsp_error *err);

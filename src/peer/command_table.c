@@ -33,6 +33,7 @@ const struct lsp_command lsp_commands[] = {
 	{"resume", lsp_command_resume, TAKES(GAME)},
 	{"chunk_map", lsp_command_chunk_map, TAKES(GAME)},
 	{"play_info", lsp_command_play_info, TAKES(GAME)},
+	{"folder_info", lsp_command_folder_info, TAKES(GAME)},
 	{"get_cover", lsp_command_get_cover, TAKES(GAME)},
 	{"holders", lsp_command_holders, TAKES(GAME)},
 

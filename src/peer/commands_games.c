@@ -449,6 +449,11 @@ int lsp_command_play_info(struct lsp_peer *peer, struct lsp_call *call, struct l
 	return lsp_play_answer(peer, call, lsp_call_text(call, "game"), err);
 }
 
+int lsp_command_folder_info(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	return lsp_folder_answer(peer, call, lsp_call_text(call, "game"), err);
+}
+
 int lsp_command_get_cover(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
 	return lsp_cover_answer(peer, call, lsp_call_text(call, "game"), err);

@@ -91,3 +91,24 @@ int lsp_play_answer(
 			"%s is not installed: `lanspread install %s` does that", game, game);
 	return ask(peer, call, game, find_play, play_json, err);
 }
+
+/* ---- Its folder ---- */
+
+static void find_folder(struct lsp_job *job)
+{
+	struct question *question = lsp_container_of(job, struct question, job);
+	_cleanup_close_ int dir = -1;
+	job->result = lsp_fs_open_dir(question->folder, &dir, &job->error);
+	if (job->result == 0)
+		job->result =
+			lsp_play_find_folder(question->folder, NULL, &question->play, &job->error);
+}
+
+int lsp_folder_answer(
+	struct lsp_peer *peer, struct lsp_call *call, const char *game, struct lsp_error *err)
+{
+	if (!lsp_local_find(peer, game))
+		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
+			"%s has no folder here: `lanspread get %s` makes one", game, game);
+	return ask(peer, call, game, find_folder, play_json, err);
+}

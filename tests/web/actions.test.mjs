@@ -175,3 +175,16 @@ test("a torrent file of megabytes is sent; one that is too large is told in word
   assert.equal(sent.length, 1);
   assert.ok(sent[0] > 14_600_000);
 });
+
+test("a game's folder is opened from its menu, and only where there is one", async () => {
+  const fake = await fakeWith([game("quake", { title: "Quake", availability: "downloaded", local_version: "20240131" }), game("doom", { title: "Doom" })]);
+  const page = await open(fake.url);
+  await card(page, "doom").getByRole("button", { name: "More for Doom" }).click();
+  await page.getByRole("menuitem", { name: "Who has it" }).waitFor();
+  assert.equal(await page.getByRole("menuitem", { name: "Open the folder" }).count(), 0);
+  await page.keyboard.press("Escape");
+  await card(page, "quake").getByRole("button", { name: "More for Quake" }).click();
+  const reply = page.waitForResponse((one) => one.url().endsWith("/api/games/quake/open-folder"));
+  await page.getByRole("menuitem", { name: "Open the folder" }).click();
+  assert.equal((await reply).status(), 200);
+});

@@ -8,6 +8,7 @@ With the last argument every operation is tried on a real daemon with one game t
 """
 import http.client
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -63,10 +64,14 @@ class Daemon(Server):
         (game / "data").write_bytes(b"x" * 3_000_000)
         (game / "start.sh").write_text("#!/bin/sh\n")
         (game / "version.ini").write_text("1\n")
+        opener = root / "bin/xdg-open"  # no window of a file manager during the tests
+        opener.parent.mkdir()
+        opener.write_text("#!/bin/sh\n")
+        opener.chmod(0o755)
         self.child = subprocess.Popen(
             [binary, "run", "--json", "--games", root / "games", "--state", root / "state", "--listen", "127.0.0.1:0",
              "--http", "127.0.0.1:0", "--no-discovery", "--control", root / "control", "--log-level", "error"],
-            stdout=subprocess.PIPE, text=True)
+            env=os.environ | {"PATH": f"{opener.parent}:{os.environ['PATH']}"}, stdout=subprocess.PIPE, text=True)
         url = urllib.parse.urlsplit(json.loads(self.child.stdout.readline())["page"])
         self.address, self.token = url.netloc, url.query.removeprefix("token=")
         while json.loads(self.ask("GET", "/api/games/quake")[2]).get("error"):

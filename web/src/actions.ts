@@ -19,6 +19,7 @@ export type Action =
   | "remove"
   | "verify"
   | "share"
+  | "open_folder"
   | "copy_folder"
   | Section;
 
@@ -63,7 +64,7 @@ export function menuActions(game: Game): Action[] {
     if (installed) list.push("uninstall");
     if (downloaded) list.push("remove");
   }
-  if (game.local_version !== null) list.push("copy_folder");
+  if (game.local_version !== null) list.push(...(isLocal ? ["open_folder" as const] : []), "copy_folder");
   list.push("versions", "who_has");
   return list.filter((action) => action !== main);
 }
@@ -82,6 +83,7 @@ const paths: Partial<Record<Action, string>> = {
   resume: "resume",
   uninstall: "uninstall",
   verify: "verify",
+  open_folder: "open-folder",
 };
 
 export interface ActionOptions {

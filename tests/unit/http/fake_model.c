@@ -437,7 +437,7 @@ json_t *fake_model_run(struct fake_model *model, const char *name, json_t *comma
 	if (strcmp(name, "share") == 0)
 		return ok(json_pack("{s:s, s:s}", "magnet", "magnet:?xt=urn:btmh:1220aa", "torrent",
 			"/tmp/a.torrent"));
-	if (strcmp(name, "play_info") == 0)
+	if (strcmp(name, "play_info") == 0 || strcmp(name, "folder_info") == 0)
 		return ok(json_pack(
 			"{s:[s], s:s, s:s}", "argv", "true", "cwd", "/", "kind", "program"));
 	if (strncmp(name, "config", 6) == 0 || strstr(name, "limits") || strstr(name, "game_dir"))

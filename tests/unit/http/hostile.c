@@ -102,7 +102,7 @@ static void get_never_changes_anything(void **state)
 {
 	static const char *const paths[] = {"/api/games/quake/install", "/api/games/quake/cancel",
 		"/api/limits?up=1", "/api/games-dir", "/api/games/quake/play",
-		"/api/games-dir/check", "/api/config/name"};
+		"/api/games/quake/open-folder", "/api/games-dir/check", "/api/config/name"};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(paths); i++) {
 		_cleanup_reply_ struct reply reply = {0};
 		harness_request(of(state), "GET", paths[i], NULL, NULL, &reply);
@@ -113,6 +113,7 @@ static void get_never_changes_anything(void **state)
 	assert_int_equal(fake_peer_count(of(state)->peer, "install_game"), 0);
 	assert_int_equal(fake_peer_count(of(state)->peer, "set_limits"), 0);
 	assert_int_equal(fake_peer_count(of(state)->peer, "play_info"), 0);
+	assert_int_equal(fake_peer_count(of(state)->peer, "folder_info"), 0);
 }
 
 static void paths_that_try_to_climb_lead_nowhere(void **state)

@@ -93,6 +93,23 @@ static void without_a_start_the_folder_is_opened(void **state)
 	assert_true(lsp_text_ends_with(play.argv[1], "/game/local"));
 }
 
+static void any_folder_is_shown_by_the_desktop_or_named(void **state)
+{
+	struct world *world = *state;
+	_cleanup_free_ char *tools = lsp_text_format("%s/tools", world->path);
+	struct lsp_play shown = {0};
+	assert_int_equal(lsp_play_find_folder("/g/doom", tools, &shown, &err), -LSP_E_UNSUPPORTED);
+	assert_non_null(strstr(err.message, "xdg-utils"));
+	assert_non_null(strstr(err.message, "/g/doom"));
+	put(world->root_fd, "tools/xdg-open", "#!/bin/sh\n");
+	make_executable(world->root_fd, "tools/xdg-open");
+	assert_int_equal(lsp_play_find_folder("/g/doom", tools, &shown, &err), 0);
+	assert_true(shown.folder);
+	assert_string_equal(shown.argv[1], "/g/doom");
+	assert_string_equal(shown.cwd, "/g/doom");
+	lsp_play_done(&shown);
+}
+
 static void a_start_that_leads_out_is_refused(void **state)
 {
 	struct world *world = *state;
@@ -121,6 +138,7 @@ int main(void)
 		TEST(start_sh_runs_without_its_bit_too),
 		TEST(windows_programs_go_to_wine_where_it_is),
 		TEST(without_a_start_the_folder_is_opened),
+		TEST(any_folder_is_shown_by_the_desktop_or_named),
 		TEST(a_start_that_leads_out_is_refused),
 	};
 	int r = cmocka_run_group_tests(tests, NULL, NULL);

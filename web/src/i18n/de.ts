@@ -49,6 +49,7 @@ export const de: Words = {
   share: "Als Torrent teilen",
   more: "Mehr zu {title}",
   details: "Einzelheiten",
+  open_folder: "Ordner öffnen",
   copy_folder: "Pfad des Ordners kopieren",
   copied: "Kopiert",
   versions: "Versionen",

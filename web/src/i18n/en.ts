@@ -47,6 +47,7 @@ export const en = {
   share: "Share as torrent",
   more: "More for {title}",
   details: "Details",
+  open_folder: "Open the folder",
   copy_folder: "Copy the folder’s path",
   copied: "Copied",
   versions: "Versions",

@@ -49,6 +49,7 @@ export const fr: Words = {
   share: "Partager en torrent",
   more: "Plus pour {title}",
   details: "Détails",
+  open_folder: "Ouvrir le dossier",
   copy_folder: "Copier le chemin du dossier",
   copied: "Copié",
   versions: "Versions",
