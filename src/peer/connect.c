@@ -465,6 +465,12 @@ void lsp_connect_session_down(struct lsp_connect *connect, struct lsp_session *s
 	arm(connect);
 }
 
+bool lsp_connect_global_address(const struct lsp_connect *connect, const struct lsp_hash *id,
+	struct sockaddr_storage *ret_address)
+{
+	return lsp_dialer_global_address(connect->dialer, id, ret_address);
+}
+
 bool lsp_connect_forget(struct lsp_connect *connect, const struct lsp_hash *id)
 {
 	struct lsp_session *session = lsp_session_find(connect->peer, id);

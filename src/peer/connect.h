@@ -61,5 +61,8 @@ const char *lsp_connect_unresolved(
 void lsp_connect_session_up(struct lsp_connect *connect, struct lsp_session *session);
 void lsp_connect_session_down(struct lsp_connect *connect, struct lsp_session *session,
 	enum lsp_close_reason reason, bool was_up);
+/* Another address of a peer than a link-local one; false: none is known. */
+bool lsp_connect_global_address(const struct lsp_connect *connect, const struct lsp_hash *id,
+	struct sockaddr_storage *ret_address);
 /* The user removed a peer: its connection ends and nothing of it is kept. True: it was known. */
 bool lsp_connect_forget(struct lsp_connect *connect, const struct lsp_hash *id);

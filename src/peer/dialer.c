@@ -1,5 +1,7 @@
 #include "peer/dialer.h"
 
+#include "net/address.h"
+
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -393,6 +395,19 @@ void lsp_dialer_disconnected(
 		candidate->due = LSP_TIME_NEVER;
 	else
 		back_off(dialer, candidate, now);
+}
+
+bool lsp_dialer_global_address(const struct lsp_dialer *dialer, const struct lsp_hash *id,
+	struct sockaddr_storage *ret_address)
+{
+	const struct candidate *candidate = find_id(dialer, id);
+	for (size_t i = 0; candidate && i < candidate->address_count; i++) {
+		if (!lsp_address_is_link_local(&candidate->addresses[i].address)) {
+			*ret_address = candidate->addresses[i].address;
+			return true;
+		}
+	}
+	return false;
 }
 
 bool lsp_dialer_forget(struct lsp_dialer *dialer, const struct lsp_hash *id)

@@ -89,4 +89,11 @@ void lsp_dialer_disconnected(
 /* Forgets a peer altogether. True if it was known. */
 bool lsp_dialer_forget(struct lsp_dialer *dialer, const struct lsp_hash *id);
 
+/*
+ * The best ranked address under which that peer was found and which means the same on every
+ * interface: not a link-local one, whose zone is lost on the way through other libraries.
+ */
+bool lsp_dialer_global_address(const struct lsp_dialer *dialer, const struct lsp_hash *id,
+	struct sockaddr_storage *ret_address);
+
 size_t lsp_dialer_count(const struct lsp_dialer *dialer);

@@ -100,6 +100,10 @@ bool lsp_session_torrent_address(const struct lsp_session *session, char *ret_ad
 	if (!session->torrent_port)
 		return false;
 	struct sockaddr_storage address = *lsp_connection_address(session->connection);
+	/* libtorrent's list of peers keeps addresses without their zone: it would dial nobody. */
+	if (lsp_address_is_link_local(&address) &&
+		!lsp_connect_global_address(session->peer->connect, &session->id, &address))
+		return false;
 	lsp_address_set_port(&address, session->torrent_port);
 	lsp_address_format(&address, ret_address);
 	return true;

@@ -63,7 +63,7 @@ void lsp_session_reject_chunk(struct lsp_session *session, struct lsp_share *sha
 
 /*
  * Where its torrent engine listens, as "ADDRESS:PORT" (room for LSP_ADDRESS_TEXT_MAX). False: it
- * has none.
+ * has none, or is known by link-local addresses alone, which libtorrent cannot dial.
  */
 bool lsp_session_torrent_address(const struct lsp_session *session, char *ret_address);
 

@@ -236,6 +236,24 @@ static void what_nobody_announces_any_more_is_forgotten(void **state)
 	assert_int_equal(lsp_dialer_count(f->dialer), 0);
 }
 
+static void the_address_for_others_is_the_best_that_needs_no_zone(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_storage zoned = {0}, got, best = address("10.0.0.1");
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&zoned;
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons(47777);
+	in6->sin6_scope_id = 2;
+	assert_int_equal(inet_pton(AF_INET6, "fe80::1", &in6->sin6_addr), 1);
+	assert_false(lsp_dialer_global_address(f->dialer, &f->large, &got));
+	lsp_dialer_found(f->dialer, &f->large, &zoned, 0, f->now);
+	assert_false(lsp_dialer_global_address(f->dialer, &f->large, &got));
+	found(f, &f->large, "10.0.0.2", 2);
+	found(f, &f->large, "10.0.0.1", 1);
+	assert_true(lsp_dialer_global_address(f->dialer, &f->large, &got));
+	assert_memory_equal(&got, &best, sizeof(struct sockaddr_in));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -252,6 +270,7 @@ int main(void)
 		TEST(a_refusal_is_not_repeated_for_twenty_seconds),
 		TEST(a_flood_of_announcements_is_bounded_and_keeps_live_peers),
 		TEST(what_nobody_announces_any_more_is_forgotten),
+		TEST(the_address_for_others_is_the_best_that_needs_no_zone),
 	};
 	return cmocka_run_group_tests_name("dialer", tests, NULL, NULL);
 }
