@@ -171,6 +171,18 @@ def test_a_swarm_in_the_hall_needs_no_tracker(lab):
     assert ben.status()["health"]["state"] == "ok"
 
 
+def test_a_peer_met_by_a_link_local_address_is_dialled_by_another(lab):
+    """libtorrent keeps addresses without their zone. Nobody but us introduces these two: LSD is off."""
+    ann, ben = torrent_peer(lab.host("ann")), torrent_peer(lab.host("ben"))
+    for daemon in (ann, ben):
+        daemon.cli("torrent", "configure", "--set", "lsd=false")
+    content = share_game(ann)
+    wait_torrent(ann, content, lambda torrent: torrent["state"] == "seeding")
+    ben.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
+    ben.cli("get", "quake", "--engine", "swarm")
+    assert tree(ben.games / "quake") == tree(ann.games / "quake")
+
+
 def test_a_setting_leaves_the_port_as_it_was(lab):
     """Else the others are told that it listens nowhere, and nobody offers it as a peer any more."""
     ann = torrent_peer(lab.host("ann"))
