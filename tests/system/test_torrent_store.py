@@ -187,7 +187,8 @@ def test_a_limit_is_in_effect_on_the_wire_within_two_seconds(lab, tmp_path):
     ann.cli("torrent", "limits", "--set", "max_upload=1000000")
     begun = time.monotonic()
     ann.wait_until(lambda: time.monotonic() - begun >= 2, what="two seconds to pass")
-    assert rate_on_the_wire(ann, ann.host, 3, 0) < 1_300_000
+    # Long enough that the two seconds' worth which libtorrent may hand out at once do not count for much.
+    assert rate_on_the_wire(ann, ann.host, 10, 0) < 1_300_000
     # The limits of the peer hold for this engine too.
     ann.cli("limits", "--up", "2M")
     ann.wait_until(lambda: ann.cli("torrent", "inspect")["settings"]["upload_rate_limit"] == 2_000_000,
