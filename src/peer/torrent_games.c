@@ -97,7 +97,7 @@ json_t *lsp_torrent_games_trackers(const struct lsp_peer *peer, const char *game
 	return json_object_get(record_of(peer, game, NULL), "trackers");
 }
 
-static char *alias_path(const struct lsp_peer *peer, const char *id)
+char *lsp_torrent_games_path(const struct lsp_peer *peer, const char *id)
 {
 	return lsp_text_format("%s/" TORRENTS_FOLDER "/%s.torrent", peer->state_dir, id);
 }
@@ -114,7 +114,7 @@ const char *lsp_torrent_games_alias(const struct lsp_peer *peer, const char *gam
 	json_t *aliases = json_object_get(record_of(peer, game, content), "aliases");
 	size_t count = json_array_size(aliases);
 	const char *id = count ? json_string_value(json_array_get(aliases, count - 1)) : NULL;
-	if (!is_id(id) || !(*ret_path = alias_path(peer, id)))
+	if (!is_id(id) || !(*ret_path = lsp_torrent_games_path(peer, id)))
 		return NULL;
 	return id;
 }
@@ -125,7 +125,7 @@ int lsp_torrent_games_keep(const struct lsp_peer *peer, const char *id,
 	if (!is_id(id))
 		return lsp_error_set(err, "peer", LSP_E_INVALID, "\"%s\" is no torrent's id", id);
 	_cleanup_free_ char *folder = lsp_text_format("%s/" TORRENTS_FOLDER, peer->state_dir);
-	_cleanup_free_ char *path = alias_path(peer, id);
+	_cleanup_free_ char *path = lsp_torrent_games_path(peer, id);
 	int r = folder && path ? lsp_fs_make_dirs(folder, true, err)
 			       : lsp_error_no_memory(err, "peer");
 	return r < 0 ? r : lsp_fs_write_file(path, metainfo->data, metainfo->size, 0600, err);
@@ -280,7 +280,7 @@ static void seed_alias(struct lsp_peer *peer, const char *game, const char *id)
 	loading->peer = peer;
 	snprintf(loading->game, sizeof loading->game, "%s", game);
 	snprintf(loading->id, sizeof loading->id, "%s", id);
-	loading->path = alias_path(peer, id);
+	loading->path = lsp_torrent_games_path(peer, id);
 	loading->job.work = load;
 	loading->job.done = loaded;
 	json_object_set_new(peer->torrent_games->seeds, id, json_string(game));

@@ -6,7 +6,6 @@
  * that, with progress, and the command is answered when it is done. Either way the .torrent lies in
  * torrents/ of the state folder, and the answer has its path and a magnet link.
  */
-#include "base/fs.h"
 #include "base/text.h"
 #include "net/address.h"
 #include "peer/commands.h"
@@ -29,7 +28,7 @@ struct sharing {
 	char game[LSP_GAME_ID_MAX + 1];
 	const struct lsp_manifest *manifest;
 	json_t *trackers; /* or NULL */
-	char *folder, *path;
+	char *path;
 	char id[LSP_SHA256_HEX_SIZE]; /* of the torrent */
 	char *magnet;
 	struct lsp_buffer hybrid; /* the engine's .torrent, until it is kept */
@@ -41,7 +40,6 @@ static void sharing_free(struct sharing *sharing)
 		return;
 	lsp_manifest_unref(sharing->manifest);
 	json_decref(sharing->trackers);
-	free(sharing->folder);
 	free(sharing->path);
 	free(sharing->magnet);
 	lsp_buffer_done(&sharing->hybrid);
@@ -129,9 +127,7 @@ static void write_torrent(struct lsp_job *job)
 	_cleanup_buffer_ struct lsp_buffer bytes = {0};
 	int r = write_with_trackers(sharing, &bytes, &job->error);
 	if (r == 0)
-		r = lsp_fs_make_dirs(sharing->folder, true, &job->error);
-	if (r == 0)
-		r = lsp_fs_write_file(sharing->path, bytes.data, bytes.size, 0600, &job->error);
+		r = lsp_torrent_games_keep(sharing->peer, sharing->id, &bytes, &job->error);
 	if (r == 0)
 		r = make_magnet(sharing, &job->error);
 	job->result = r;
@@ -189,7 +185,7 @@ static int take_hybrid(
 		return lsp_error_set(err, "torrent", LSP_E_FAILED, "no torrent was made");
 	snprintf(sharing->id, sizeof sharing->id, "%s", id);
 	free(sharing->path);
-	sharing->path = lsp_text_format("%s/%s.torrent", sharing->folder, id);
+	sharing->path = lsp_torrent_games_path(sharing->peer, id);
 	sharing->magnet = strdup(magnet);
 	sharing->hybrid = made->bytes;
 	made->bytes = (struct lsp_buffer){0};
@@ -265,9 +261,8 @@ static int sharing_new(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
 	sharing->trackers = json_incref(trackers);
 	snprintf(sharing->game, sizeof sharing->game, "%s", lsp_share_game(share));
 	lsp_hash_to_hex(&sharing->manifest->content_id, sharing->id);
-	sharing->folder = lsp_text_format("%s/torrents", peer->state_dir);
-	sharing->path = lsp_text_format("%s/torrents/%s.torrent", peer->state_dir, sharing->id);
-	if (!sharing->folder || !sharing->path) {
+	sharing->path = lsp_torrent_games_path(peer, sharing->id);
+	if (!sharing->path) {
 		sharing_free(sharing);
 		return lsp_error_no_memory(err, "peer");
 	}

@@ -151,18 +151,24 @@ static void silence_is_broken_by_a_heartbeat(void **state)
 	sse_close(&sse);
 }
 
+/* The peer says why it stops and closes its streams: both arrive, in this order. */
+static void expect_last_words(struct harness *harness, struct sse *sse)
+{
+	fake_peer_emit(harness->peer, json_pack("{s:s, s:s, s:s}", "event", "runtime_failed",
+					      "component", "quic", "error", "gone"));
+	fake_peer_close(harness->peer);
+	json_decref(sse_expect(sse, "runtime_failed"));
+	json_t *end = sse_next(sse);
+	assert_null(end);
+	sse_close(sse);
+}
+
 static void the_last_events_of_a_peer_arrive_before_the_stream_ends(void **state)
 {
 	struct sse sse;
 	sse_open(of(state), NULL, &sse);
 	expect_state(&sse);
-	fake_peer_emit(of(state)->peer, json_pack("{s:s, s:s, s:s}", "event", "runtime_failed",
-						"component", "quic", "error", "gone"));
-	fake_peer_close(of(state)->peer);
-	json_decref(sse_expect(&sse, "runtime_failed"));
-	json_t *end = sse_next(&sse);
-	assert_null(end);
-	sse_close(&sse);
+	expect_last_words(of(state), &sse);
 }
 
 /* Everything is told to stop first; why is said then, and the streams are closed last. */
@@ -174,13 +180,7 @@ static void an_event_after_the_order_to_stop_arrives_too(void **state)
 	lsp_cancel_request(of(state)->root, LSP_CANCEL_FATAL, "quic failed");
 	fake_peer_emit(of(state)->peer, peer_event("the first of the last"));
 	expect_peer(&sse, "the first of the last");
-	fake_peer_emit(of(state)->peer, json_pack("{s:s, s:s, s:s}", "event", "runtime_failed",
-						"component", "quic", "error", "gone"));
-	fake_peer_close(of(state)->peer);
-	json_decref(sse_expect(&sse, "runtime_failed"));
-	json_t *end = sse_next(&sse);
-	assert_null(end);
-	sse_close(&sse);
+	expect_last_words(of(state), &sse);
 }
 
 static void a_line_break_in_an_event_cannot_forge_another(void **state)

@@ -499,6 +499,17 @@ static void a_cover_is_taken_from_the_folder_and_checked(void **state)
 	shelf_close(shelf);
 }
 
+/* Other bytes of the same length, and the time of modification as it was. */
+static void damage_behind_its_time(struct shelf *shelf, const char *path)
+{
+	const char *file = in_games(shelf, path);
+	struct stat st;
+	assert_int_equal(stat(file, &st), 0);
+	put_file(shelf, path, "QuAKE");
+	struct timespec times[2] = {st.st_atim, st.st_mtim};
+	assert_int_equal(utimensat(AT_FDCWD, in_games(shelf, path), times, 0), 0);
+}
+
 static void a_recheck_reads_every_byte_and_finds_what_times_hide(void **state)
 {
 	struct shelf *shelf = shelf_begin(state);
@@ -512,12 +523,7 @@ static void a_recheck_reads_every_byte_and_finds_what_times_hide(void **state)
 	assert_int_equal(done, 1);
 	assert_state(shelf, "quake", LSP_LIBRARY_READY);
 	assert_true(lsp_hash_equal(&see(shelf, "quake")->content, &content));
-	const char *pak = in_games(shelf, "quake/data/pak0.pak");
-	struct stat st;
-	assert_int_equal(stat(pak, &st), 0);
-	put_file(shelf, "quake/data/pak0.pak", "QuAKE");
-	struct timespec times[2] = {st.st_atim, st.st_mtim};
-	assert_int_equal(utimensat(AT_FDCWD, pak, times, 0), 0);
+	damage_behind_its_time(shelf, "quake/data/pak0.pak");
 	run_for(shelf, 10 * LSP_SECOND);
 	assert_true(lsp_hash_equal(&see(shelf, "quake")->content, &content)); /* still believed */
 	lsp_library_recheck(shelf->library, "quake", NULL, NULL);
@@ -534,12 +540,7 @@ static void a_recheck_that_is_stopped_leaves_the_game_as_it_was(void **state)
 	assert_ok(shelf_open(shelf, &err));
 	run_for(shelf, 5 * LSP_SECOND);
 	struct lsp_hash content = see(shelf, "quake")->content;
-	const char *pak = in_games(shelf, "quake/data/pak0.pak");
-	struct stat st;
-	assert_int_equal(stat(pak, &st), 0);
-	put_file(shelf, "quake/data/pak0.pak", "QuAKE");
-	struct timespec times[2] = {st.st_atim, st.st_mtim};
-	assert_int_equal(utimensat(AT_FDCWD, pak, times, 0), 0);
+	damage_behind_its_time(shelf, "quake/data/pak0.pak");
 	unsigned done = 0;
 	lsp_library_stop_recheck(shelf->library, "quake"); /* nothing to stop */
 	lsp_library_stop_recheck(shelf->library, "never");
@@ -570,9 +571,7 @@ static void times_of_change_alone_are_doubted_and_hashed_again_in_a_while(void *
 	struct stat st, now;
 	assert_int_equal(stat(pak, &st), 0);
 	do {
-		put_file(shelf, "quake/data/pak0.pak", "QuAKE");
-		struct timespec times[2] = {st.st_atim, st.st_mtim};
-		assert_int_equal(utimensat(AT_FDCWD, pak, times, 0), 0);
+		damage_behind_its_time(shelf, "quake/data/pak0.pak");
 		assert_int_equal(stat(pak, &now), 0);
 	} while (now.st_ctim.tv_nsec == st.st_ctim.tv_nsec &&
 		 now.st_ctim.tv_sec == st.st_ctim.tv_sec);
