@@ -190,8 +190,8 @@ static int serve(struct lsp_http *http, struct lsp_cancel *token, struct lsp_err
 static void take_last_events(struct lsp_http *http)
 {
 	const struct lsp_clock *machine = lsp_clock_system;
-	lsp_time deadline = lsp_time_add(
-		lsp_now(machine), LSP_HTTP_LAST_EVENTS_MILLISECONDS * LSP_MILLISECOND);
+	lsp_time deadline =
+		lsp_time_add(lsp_now(machine), LSP_HTTP_LAST_EVENTS_MILLISECONDS * LSP_MILLISECOND);
 	while (!atomic_load(&http->closed_alone) && drain_events(http) &&
 		lsp_now(machine) < deadline) {
 		struct pollfd fds[] = {

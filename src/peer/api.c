@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PENDING_MAX 4096 /* commands that wait for the core loop */
+#define PENDING_MAX 4096        /* commands that wait for the core loop */
 #define COMMAND_MAX (16u << 20) /* a torrent file may be in it, in base64 */
 
 struct lanspread {
