@@ -49,7 +49,7 @@ int lsp_protection_derive(struct lsp_protection_keys *ret_keys, const ngtcp2_cry
 
 #ifdef HAVE_IPSEC_MB
 
-#include <intel-ipsec-mb.h>
+#include "base/ipsec_mb.h"
 
 /* ---- The library ---- */
 
@@ -99,13 +99,8 @@ static bool agrees(void)
 
 static void open_library(void)
 {
-	library = alloc_mb_mgr(0);
-	if (!library)
-		return;
-	bool able = library->features & IMB_FEATURE_AESNI;
-	if (able)
-		init_mb_mgr_auto(library, NULL);
-	if (!able || imb_get_errno(library) != 0 || !agrees()) {
+	library = lsp_ipsec_mb_new(IMB_FEATURE_AESNI);
+	if (library && !agrees()) {
 		free_mb_mgr(library);
 		library = NULL;
 	}

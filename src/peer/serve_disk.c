@@ -6,6 +6,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/session_private.h"
+#include "wire/merkle.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -192,18 +193,19 @@ static int read_chunk(
 static int make_hashes(struct answer *answer, struct lsp_error *err)
 {
 	_cleanup_buffer_ struct lsp_buffer bytes = {0};
+	struct lsp_buffer *hashes = &answer->bytes;
 	for (uint32_t i = 0; i < answer->count; i++) {
 		if (atomic_load(&answer->unwanted))
 			return lsp_error_set(err, "peer", LSP_E_CANCELLED, "nobody waits for it");
 		int r = read_chunk(answer, answer->first + i, &bytes, err);
-		for (size_t at = 0; r == 0 && at < bytes.size; at += LSP_LEAF_SIZE) {
-			struct lsp_hash leaf;
-			lsp_sha256(&leaf, bytes.data + at,
-				LSP_MIN(bytes.size - at, (size_t)LSP_LEAF_SIZE));
-			r = lsp_buffer_append(&answer->bytes, leaf.bytes, sizeof leaf.bytes, err);
-		}
+		size_t size = (size_t)lsp_merkle_leaf_count(bytes.size) * LSP_SHA256_SIZE;
+		if (r == 0)
+			r = lsp_buffer_reserve(hashes, size, err);
 		if (r < 0)
 			return r;
+		lsp_merkle_hash_leaves(
+			bytes.data, bytes.size, (struct lsp_hash *)(hashes->data + hashes->size));
+		hashes->size += size;
 	}
 	return 0;
 }

@@ -1,6 +1,6 @@
 #include "wire/merkle.h"
 
-#include "base/sha256_two.h"
+#include "base/sha256_many.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -78,17 +78,10 @@ void lsp_merkle_root_of(const struct lsp_hash *nodes, size_t count, unsigned lev
 void lsp_merkle_hash_leaves(const void *data, size_t size, struct lsp_hash *ret_leaves)
 {
 	const uint8_t *bytes = data;
-	for (; size >= 2 * LSP_LEAF_SIZE; size -= 2 * LSP_LEAF_SIZE) {
-		lsp_sha256_two(ret_leaves, bytes, bytes + LSP_LEAF_SIZE, LSP_LEAF_SIZE);
-		ret_leaves += 2;
-		bytes += 2 * LSP_LEAF_SIZE;
-	}
-	while (size) {
-		size_t leaf = LSP_MIN(size, (size_t)LSP_LEAF_SIZE);
-		lsp_sha256(ret_leaves++, bytes, leaf);
-		bytes += leaf;
-		size -= leaf;
-	}
+	size_t whole = size / LSP_LEAF_SIZE, rest = size % LSP_LEAF_SIZE;
+	lsp_sha256_many(ret_leaves, bytes, LSP_LEAF_SIZE, whole);
+	if (rest)
+		lsp_sha256(&ret_leaves[whole], bytes + whole * LSP_LEAF_SIZE, rest);
 }
 
 bool lsp_merkle_check_leaves(const struct lsp_chunk *chunk, const struct lsp_hash *leaves)

@@ -51,7 +51,7 @@ void lsp_merkle_root(const struct lsp_merkle *tree, uint64_t width, struct lsp_h
 void lsp_merkle_root_of(const struct lsp_hash *nodes, size_t count, unsigned level, uint64_t width,
 	struct lsp_hash *ret_root);
 
-/* Hashes bytes leaf by leaf, two at a time, into an array of ⌈size / 16 KiB⌉. */
+/* Hashes bytes leaf by leaf, several at a time, into an array of ⌈size / 16 KiB⌉. */
 void lsp_merkle_hash_leaves(const void *data, size_t size, struct lsp_hash *ret_leaves);
 
 /* Are these leaf_count hashes those of the chunk? */
