@@ -53,7 +53,7 @@ static int find_link(const json_t *status, char **ret_link, struct lsp_error *er
 		return lsp_error_no_memory(err, "app");
 	int r = lsp_fs_read_file(path, TOKEN_MAX, &token, err);
 	if (r < 0)
-		return lsp_error_prefix(err, "the page's token");
+		return lsp_error_prefix(err, r, "the page's token");
 	size_t length = strcspn((const char *)token.data, "\r\n");
 	link = lsp_text_format("%s%s?token=%.*s", address,
 		lsp_text_ends_with(address, "/") ? "" : "/", (int)length, (const char *)token.data);

@@ -99,10 +99,10 @@ int lsp_error_no_memory(struct lsp_error *err, const char *domain)
 	return lsp_error_set(err, domain, LSP_E_NO_MEMORY, "out of memory");
 }
 
-int lsp_error_prefix(struct lsp_error *err, const char *format, ...)
+int lsp_error_prefix(struct lsp_error *err, int r, const char *format, ...)
 {
 	if (!err)
-		return -LSP_E_FAILED;
+		return r;
 	char before[sizeof err->message], message[2 * sizeof err->message + 2];
 	va_list arguments;
 	va_start(arguments, format);
@@ -111,7 +111,8 @@ int lsp_error_prefix(struct lsp_error *err, const char *format, ...)
 	snprintf(message, sizeof message, "%s: %s", before, err->message);
 	memcpy(err->message, message, sizeof err->message);
 	err->message[sizeof err->message - 1] = '\0';
-	return err->code ? -err->code : -LSP_E_FAILED;
+	err->code = -r;
+	return r;
 }
 
 void lsp_error_clear(struct lsp_error *err)

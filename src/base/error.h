@@ -8,9 +8,9 @@
  * An lsp_error is a plain value on the caller's stack: it owns nothing, may be copied, needs no
  * clean-up and belongs to one thread at a time.
  *
- *     struct lsp_error err = {0};
- *     if (lsp_fs_read_file(path, 4096, &text, &err) < 0)
- *             return lsp_error_prefix(&err, "version.ini of %s", id);
+ *     int r = lsp_fs_read_file(path, 4096, &text, err);
+ *     if (r < 0)
+ *             return lsp_error_prefix(err, r, "version.ini of %s", id);
  *
  * Internal bugs assert. What comes from outside (a peer, a disk, a user) never does.
  */
@@ -71,8 +71,11 @@ int lsp_error_errno(struct lsp_error *err, const char *domain, int sys_errno, co
 /* "Out of memory", without allocating. Returns -LSP_E_NO_MEMORY. */
 int lsp_error_no_memory(struct lsp_error *err, const char *domain);
 
-/* Puts "<text>: " before the message of an error that is set; returns -err->code. */
-int lsp_error_prefix(struct lsp_error *err, const char *format, ...) LSP_PRINTF(2, 3);
+/*
+ * Hands a failure on with "<text>: " before its message: returns `r`, what the function that failed
+ * returned (below 0), also where err is NULL; in *err the code becomes that of `r`.
+ */
+int lsp_error_prefix(struct lsp_error *err, int r, const char *format, ...) LSP_PRINTF(3, 4);
 
 /* Back to the state without an error. */
 void lsp_error_clear(struct lsp_error *err);

@@ -561,7 +561,7 @@ static int read_whole(int fd, const char *path, size_t limit, struct lsp_buffer 
 		size_t room = content.capacity - content.size - 1, got;
 		r = lsp_fs_read_at(fd, content.data + content.size, room, content.size, &got, err);
 		if (r < 0)
-			return lsp_error_prefix(err, "\"%s\"", path);
+			return lsp_error_prefix(err, r, "\"%s\"", path);
 		content.size += got;
 		if (content.size > limit)
 			return lsp_error_set(err, "base", LSP_E_TOO_LARGE,

@@ -207,7 +207,7 @@ static int read_file(struct run *run, const struct lsp_listing_file *file,
 	r = lsp_hasher_file(
 		fd, file->stamp.size, run->piece_length, &entry->root, layer, step, run, err);
 	if (r < 0)
-		return r == -LSP_E_CANCELLED ? r : lsp_error_prefix(err, "\"%s\"", file->path);
+		return r == -LSP_E_CANCELLED ? r : lsp_error_prefix(err, r, "\"%s\"", file->path);
 	struct stat st;
 	struct lsp_file_stamp now;
 	if (fstat(fd, &st) < 0)

@@ -479,7 +479,7 @@ int lsp_redo_recover(int game_fd, bool *ret_forward, struct lsp_error *err)
 	if (r == 0)
 		r = remove_intent(game_fd, &local);
 	if (r < 0 && redo)
-		r = lsp_error_prefix(&local, "completing an interrupted %s", redo->purpose);
+		r = lsp_error_prefix(&local, r, "completing an interrupted %s", redo->purpose);
 	if (r < 0 && err)
 		*err = local;
 	if (r == 0 && ret_forward)

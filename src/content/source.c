@@ -140,7 +140,7 @@ static int read_open(struct lsp_source *source, uint32_t file, int fd, uint64_t 
 	int r = now ? lsp_fs_read_cached(fd, data, size, offset, err)
 		    : lsp_fs_read_at(fd, data, size, offset, &got, err);
 	if (r < 0)
-		return lsp_error_prefix(err, "\"%s\"", path_of(source, file));
+		return lsp_error_prefix(err, r, "\"%s\"", path_of(source, file));
 	struct stat st;
 	if (fstat(fd, &st) < 0)
 		return lsp_error_errno(

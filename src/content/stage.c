@@ -22,7 +22,7 @@ int lsp_stage_find(int game_dir_fd, const struct lsp_manifest **ret_manifest, st
 	if (r < 0)
 		return r;
 	r = lsp_manifest_parse(text.data, text.size, NULL, ret_manifest, err);
-	return r < 0 ? lsp_error_prefix(err, "the download in " LSP_STAGE_FOLDER) : 0;
+	return r < 0 ? lsp_error_prefix(err, r, "the download in " LSP_STAGE_FOLDER) : 0;
 }
 
 /* Our own entries and no others: an install may stage beside us. */

@@ -144,7 +144,7 @@ static int parse(const char *payload, size_t size, json_t **ret_event, struct ls
 	_cleanup_json_ json_t *event = NULL;
 	int r = lsp_json_parse(payload, size, &lsp_json_limits_local, &event, err);
 	if (r < 0)
-		return lsp_error_prefix(err, "the peer sent something unreadable");
+		return lsp_error_prefix(err, r, "the peer sent something unreadable");
 	if (!json_is_object(event))
 		return lsp_error_set(err, "control", LSP_E_PROTOCOL, "the peer sent no event");
 	*ret_event = TAKE_PTR(event);
@@ -164,7 +164,8 @@ static int receive(struct lsp_control_connection *connection, lsp_time deadline,
 				connection->data + connection->begin,
 				connection->end - connection->begin, &used, &payload, &size, err);
 			if (r < 0)
-				return lsp_error_prefix(err, "the peer sent something unreadable");
+				return lsp_error_prefix(
+					err, r, "the peer sent something unreadable");
 			connection->begin += used;
 			if (r > 0)
 				return parse(payload, size, ret_event, err);

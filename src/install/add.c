@@ -99,7 +99,7 @@ static int check_name(void *argument, const struct lsp_tree_entry *entry, struct
 		return 0;
 	int r = lsp_path_check(entry->path, strlen(entry->path), err);
 	if (r < 0)
-		return lsp_error_prefix(err,
+		return lsp_error_prefix(err, r,
 			"other systems cannot have the name \"%.100s\"; --pack puts the folder "
 			"into "
 			"one archive",

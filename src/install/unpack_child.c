@@ -185,7 +185,7 @@ static int converse(const struct lsp_unpacker *unpacker, const struct lsp_unpack
 		if (r == 0 && !talk.answered)
 			r = lsp_error_set(&local, DOMAIN, LSP_E_PROTOCOL, "it gave no answer");
 		if (r < 0 && r != -LSP_E_CANCELLED)
-			lsp_error_prefix(&local, "the unpacker failed on \"%s\"",
+			r = lsp_error_prefix(&local, r, "the unpacker failed on \"%s\"",
 				archive_name(request->archive));
 		if (r < 0 && err)
 			*err = local;
@@ -317,7 +317,7 @@ static int run_tool(const struct lsp_unpacker *unpacker, const struct lsp_unpack
 	if (r == 0)
 		return lsp_unpack_check(request, ret_stats, err);
 	if (r != -LSP_E_CANCELLED && r != -LSP_E_TIMEOUT && r != -LSP_E_TOO_LARGE)
-		lsp_error_prefix(err, "\"%s\" could not unpack \"%s\"", tool,
+		r = lsp_error_prefix(err, r, "\"%s\" could not unpack \"%s\"", tool,
 			archive_name(request->archive));
 	return r;
 }

@@ -143,7 +143,7 @@ static int unpack_by_command(const struct lsp_unpacker *unpacker,
 	if (r == 0)
 		r = lsp_child_finish(child, err);
 	if (r < 0 && r != -LSP_E_CANCELLED)
-		return lsp_error_prefix(err, "the command \"%s\" could not unpack \"%s\"",
+		return lsp_error_prefix(err, r, "the command \"%s\" could not unpack \"%s\"",
 			unpacker->command, request->archive->volumes[0]->path);
 	return r < 0 ? r : lsp_unpack_check(request, ret_stats, err);
 }

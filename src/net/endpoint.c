@@ -472,7 +472,7 @@ int lsp_endpoint_connect(struct lsp_endpoint *endpoint, const struct sockaddr_st
 	struct lsp_connection *connection;
 	int r = lsp_connection_new_client(endpoint, socket, &remote, &connection, err);
 	if (r < 0)
-		return lsp_error_prefix(err, "cannot connect to %s", text);
+		return lsp_error_prefix(err, r, "cannot connect to %s", text);
 	connection->user = user;
 	connection->has_expected = expected != NULL;
 	if (expected)

@@ -287,7 +287,7 @@ static int load(const char *state_dir, int dir_fd, struct lsp_identity **ret_ide
 		return r;
 	}
 	r = identity_from_key(key, ret_identity, err);
-	return r < 0 ? lsp_error_prefix(err, "%s/%s", state_dir, LSP_IDENTITY_FILE) : 0;
+	return r < 0 ? lsp_error_prefix(err, r, "%s/%s", state_dir, LSP_IDENTITY_FILE) : 0;
 }
 
 int lsp_identity_open(

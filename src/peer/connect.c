@@ -76,10 +76,11 @@ static int parse_listen(struct lsp_connect *connect, const char *text, struct ls
 	if (!text)
 		return 0;
 	int r = split_host_port(text, host, sizeof host, &connect->port, err);
-	if (r < 0 || !host[0])
-		return r;
-	connect->has_address = true;
-	return lsp_address_parse(host, connect->port, &connect->listen, err);
+	if (r == 0 && host[0]) {
+		connect->has_address = true;
+		r = lsp_address_parse(host, connect->port, &connect->listen, err);
+	}
+	return r < 0 ? lsp_error_prefix(err, r, "--listen %s", text) : 0;
 }
 
 static int parse_manual(const char *text, struct manual *manual, struct lsp_error *err)
@@ -88,16 +89,17 @@ static int parse_manual(const char *text, struct manual *manual, struct lsp_erro
 	if (!copy)
 		return lsp_error_no_memory(err, "peer");
 	char *id = strchr(copy, '#');
+	int r = 0;
 	if (id) {
 		*id++ = '\0';
 		manual->has_id = true;
-		if (lsp_hash_from_hex(id, &manual->id, err) < 0)
-			return lsp_error_prefix(err, "--peer %s", text);
+		r = lsp_hash_from_hex(id, &manual->id, err);
 	}
-	int r = split_host_port(copy, manual->host, sizeof manual->host, &manual->port, err);
+	if (r == 0)
+		r = split_host_port(copy, manual->host, sizeof manual->host, &manual->port, err);
 	if (r == 0 && !manual->host[0])
 		r = lsp_error_set(err, "peer", LSP_E_INVALID, "a host is missing");
-	return r < 0 ? lsp_error_prefix(err, "--peer %s", text) : 0;
+	return r < 0 ? lsp_error_prefix(err, r, "--peer %s", text) : 0;
 }
 
 static int add_manuals(struct lsp_connect *connect, const char *const *peers, struct lsp_error *err)

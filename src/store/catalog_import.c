@@ -202,9 +202,9 @@ static int read_header(
 static int at_field(const struct lsp_csv_field *field, enum lsp_catalog_column column, int r,
 	struct lsp_error *err)
 {
-	return r < 0 && err ? lsp_error_prefix(err, "line %zu, column %zu (%s)", field->line,
-				      field->column, lsp_catalog_column_name(column))
-			    : r;
+	return r < 0 ? lsp_error_prefix(err, r, "line %zu, column %zu (%s)", field->line,
+			       field->column, lsp_catalog_column_name(column))
+		     : r;
 }
 
 static int import_csv_record(struct import *import, struct lsp_db *db, const struct lsp_csv *csv,
@@ -228,7 +228,7 @@ static int import_csv_record(struct import *import, struct lsp_db *db, const str
 			return at_field(field, header->columns[i], r, err);
 	}
 	r = record_end(import, db, &record, err);
-	return r < 0 && err ? lsp_error_prefix(err, "line %zu", csv->record_line) : r;
+	return r < 0 ? lsp_error_prefix(err, r, "line %zu", csv->record_line) : r;
 }
 
 static int import_csv(struct lsp_db *db, void *argument, struct lsp_error *err)
@@ -342,9 +342,9 @@ static int import_json_list(
 		const char *key = NULL;
 		int r = import_json_object(import, db, object, &key, err);
 		if (r < 0 && err)
-			return key ? lsp_error_prefix(err, "line %zu, game %zu, column %s",
+			return key ? lsp_error_prefix(err, r, "line %zu, game %zu, column %s",
 					     find_line(import, index, depth), index + 1, key)
-				   : lsp_error_prefix(err, "line %zu, game %zu",
+				   : lsp_error_prefix(err, r, "line %zu, game %zu",
 					     find_line(import, index, depth), index + 1);
 		if (r < 0)
 			return r;
@@ -421,7 +421,7 @@ int lsp_catalog_import(struct lsp_catalog *catalog, const char *file,
 	bool json = looks_like_json(import.text, import.size);
 	r = lsp_catalog_transaction(catalog, json ? import_json : import_csv, &import, err);
 	if (r < 0)
-		return err ? lsp_error_prefix(err, "%s", file) : r;
+		return lsp_error_prefix(err, r, "%s", file);
 	*ret_result = import.result;
 	return 0;
 }

@@ -183,7 +183,7 @@ static int check_number(const struct lsp_setting *setting, const char *text, cha
 	if (setting->type == LSP_SETTING_RATE) {
 		int r = lsp_rate_parse(text, &number, err);
 		if (r < 0)
-			return err ? lsp_error_prefix(err, "%s", setting->key) : r;
+			return lsp_error_prefix(err, r, "%s", setting->key);
 	} else if (lsp_text_to_u64(text, &number, NULL) < 0 || number < SECONDS_MIN ||
 		   number > SECONDS_MAX) {
 		return wants(setting, text, "a number of seconds from 5 to 86400", err);
@@ -347,7 +347,7 @@ static int read_file(struct lsp_config *config, struct lsp_error *err)
 	if (r < 0) {
 		json_decref(file);
 		free_values(values);
-		return err ? lsp_error_prefix(err, "%s", config->path) : r;
+		return lsp_error_prefix(err, r, "%s", config->path);
 	}
 	config->refused = false;
 	json_decref(config->file);

@@ -260,7 +260,7 @@ static int make_anew(struct lsp_db *db, const char *reason, struct lsp_error *er
 		lsp_log_warning("store", "%s: %s; it is built anew", db->path, reason);
 	int r = discard(db, err);
 	if (r < 0)
-		return lsp_error_prefix(err, "cannot replace the damaged %s", db->path);
+		return lsp_error_prefix(err, r, "cannot replace the damaged %s", db->path);
 	db->rebuilt++;
 	return create(db, err);
 }

@@ -69,8 +69,7 @@ static int open_lock_file(
 	}
 	if (r == 0)
 		r = lsp_fs_open_below(dir, file, O_RDWR | O_CREAT, 0644, ret_fd, err);
-	return r < 0 && err ? lsp_error_prefix(err, "cannot write to the %s \"%s\"", what, folder)
-			    : r;
+	return r < 0 ? lsp_error_prefix(err, r, "cannot write to the %s \"%s\"", what, folder) : r;
 }
 
 static int write_holder(int fd, const char *holder, struct lsp_error *err)
@@ -95,7 +94,7 @@ int lsp_folder_lock_take(const char *folder, const char *file, const char *what,
 	}
 	r = write_holder(fd, holder, err);
 	if (r < 0)
-		return err ? lsp_error_prefix(err, "the %s \"%s\"", what, folder) : r;
+		return lsp_error_prefix(err, r, "the %s \"%s\"", what, folder);
 	struct lsp_folder_lock *lock = malloc(sizeof *lock);
 	if (!lock)
 		return lsp_error_no_memory(err, "store");

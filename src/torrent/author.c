@@ -209,7 +209,7 @@ static int hash_tree(struct work *work, struct file *file, struct lsp_error *err
 	if (r == 0)
 		r = lsp_hasher_file(fd, file->size, work->piece_length, &file->root, file->layer,
 			step, work, err);
-	return r < 0 && r != -LSP_E_CANCELLED ? lsp_error_prefix(err, "%.200s", file->path) : r;
+	return r < 0 && r != -LSP_E_CANCELLED ? lsp_error_prefix(err, r, "%.200s", file->path) : r;
 }
 
 static int hash_pieces(struct work *work, const struct file *file, bool last, struct lsp_sha1 *sha1,

@@ -36,7 +36,7 @@ int lsp_resume_store_open(
 	if (r == 0)
 		r = lsp_fs_open_dir(path, &dir_fd, err);
 	if (r < 0)
-		return lsp_error_prefix(err, "the folder of the torrents' state");
+		return lsp_error_prefix(err, r, "the folder of the torrents' state");
 	struct lsp_resume_store *store = calloc(1, sizeof *store);
 	char *copy = strdup(path);
 	if (!store || !copy) {

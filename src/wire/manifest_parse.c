@@ -35,7 +35,7 @@ static int expect(struct lsp_bencode_reader *reader, enum lsp_bencode_type type,
 {
 	int r = lsp_bencode_next(reader, ret_token, err);
 	if (r < 0)
-		return lsp_error_prefix(err, "manifest");
+		return lsp_error_prefix(err, r, "manifest");
 	return ret_token->type == type ? 0 : broken(err, what);
 }
 
@@ -44,7 +44,7 @@ static int expect_key(struct lsp_bencode_reader *reader, const char *key, struct
 	struct lsp_bencode_token token;
 	int r = lsp_bencode_next(reader, &token, err);
 	if (r < 0)
-		return lsp_error_prefix(err, "manifest");
+		return lsp_error_prefix(err, r, "manifest");
 	if (token.type != LSP_BENCODE_STRING || !lsp_bencode_token_is(&token, key, strlen(key)))
 		return lsp_error_set(err, "wire", LSP_E_PROTOCOL,
 			"manifest: not in the canonical form (expected \"%s\")", key);
@@ -121,12 +121,8 @@ static int descend(struct tree *tree, const struct lsp_bencode_token *name, stru
 	int r = tree->depth == 0 && !memchr(text, '/', name->size)
 			? lsp_path_check(text, name->size, err)
 			: lsp_path_check_name(text, name->size, err);
-	if (r < 0) {
-		if (err)
-			err->code = LSP_E_PROTOCOL;
-		lsp_error_prefix(err, "manifest");
-		return -LSP_E_PROTOCOL;
-	}
+	if (r < 0)
+		return lsp_error_prefix(err, -LSP_E_PROTOCOL, "manifest");
 	size_t slash = tree->depth ? 1 : 0;
 	if (tree->depth == LSP_PATH_DEPTH_MAX ||
 		tree->path_size + slash + name->size > LSP_PATH_MAX)
@@ -174,7 +170,7 @@ static int read_tree(struct tree *tree, struct lsp_error *err)
 	while (r == 0) {
 		r = lsp_bencode_next(tree->reader, &token, err);
 		if (r < 0)
-			return lsp_error_prefix(err, "manifest");
+			return lsp_error_prefix(err, r, "manifest");
 		if (token.type == LSP_BENCODE_END) {
 			if (tree->entry_counts[tree->depth] == 0)
 				return broken(err, "an empty folder, or no file at all");
@@ -295,10 +291,8 @@ static int read_rest(
 		r = expect(reader, LSP_BENCODE_STRING, "name is no string", &token, err);
 	if (r < 0)
 		return r;
-	if (lsp_game_id_check((const char *)token.string, token.size, err) < 0) {
-		lsp_error_prefix(err, "manifest");
-		return -LSP_E_PROTOCOL;
-	}
+	if (lsp_game_id_check((const char *)token.string, token.size, err) < 0)
+		return lsp_error_prefix(err, -LSP_E_PROTOCOL, "manifest");
 	memcpy(manifest->name, token.string, token.size);
 	r = expect_key(reader, "piece length", err);
 	if (r == 0)

@@ -52,13 +52,7 @@ int lsp_field_check_text(enum lsp_field_kind kind, const char *key, const char *
 	}
 	if (r == -LSP_E_NO_MEMORY)
 		return r;
-	if (r < 0) {
-		if (err)
-			err->code = LSP_E_PROTOCOL;
-		lsp_error_prefix(err, "\"%s\"", key);
-		return -LSP_E_PROTOCOL;
-	}
-	return 0;
+	return r < 0 ? lsp_error_prefix(err, -LSP_E_PROTOCOL, "\"%s\"", key) : 0;
 }
 
 /* Room in the struct for a text of that kind, without the NUL. */
@@ -417,7 +411,7 @@ int lsp_request_decode(
 	struct lsp_request request = {.type = (enum lsp_request_type)r};
 	r = decode_body(&lsp_request_types[request.type], body, &request.hello, err);
 	if (r < 0) {
-		lsp_error_prefix(err, "%s", lsp_request_name(request.type));
+		lsp_error_prefix(err, r, "%s", lsp_request_name(request.type));
 		lsp_request_done(&request);
 		return r;
 	}
@@ -441,7 +435,7 @@ int lsp_response_decode(
 	struct lsp_response response = {.type = (enum lsp_response_type)r};
 	r = decode_body(&lsp_response_types[response.type], body, &response.hello, err);
 	if (r < 0) {
-		lsp_error_prefix(err, "%s", lsp_response_name(response.type));
+		lsp_error_prefix(err, r, "%s", lsp_response_name(response.type));
 		lsp_response_done(&response);
 		return r;
 	}

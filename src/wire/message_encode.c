@@ -242,8 +242,8 @@ static int append_message(const struct lsp_message_type *type, const void *body,
 	json_t *value = NULL;
 	int r = encode_body(type, body, &value, err);
 	if (r < 0) {
-		lsp_error_prefix(err, "%s", type->name);
-		return r == -LSP_E_NO_MEMORY ? r : -LSP_E_INVALID;
+		r = r == -LSP_E_NO_MEMORY ? r : -LSP_E_INVALID;
+		return lsp_error_prefix(err, r, "%s", type->name);
 	}
 	_cleanup_json_ json_t *message = NULL;
 	if (json_object_size(value)) {

@@ -31,7 +31,7 @@ static int next(struct reading *reading, enum lsp_bencode_type type, const char 
 {
 	int r = lsp_bencode_next(&reading->reader, ret_token, err);
 	if (r < 0)
-		return lsp_error_prefix(err, "torrent");
+		return lsp_error_prefix(err, r, "torrent");
 	return ret_token->type == type ? 0 : broken(err, what);
 }
 
@@ -41,7 +41,7 @@ static int next_key(struct reading *reading, struct lsp_bencode_token *ret_key, 
 {
 	int r = lsp_bencode_next(&reading->reader, ret_key, err);
 	if (r < 0)
-		return lsp_error_prefix(err, "torrent");
+		return lsp_error_prefix(err, r, "torrent");
 	*ret_end = ret_key->type == LSP_BENCODE_END;
 	return 0;
 }
@@ -141,7 +141,7 @@ static int read_tree(struct reading *reading, struct lsp_error *err)
 	while (r == 0) {
 		r = lsp_bencode_next(&reading->reader, &token, err);
 		if (r < 0)
-			return lsp_error_prefix(err, "torrent");
+			return lsp_error_prefix(err, r, "torrent");
 		if (token.type == LSP_BENCODE_END) {
 			if (depth == 0)
 				return 0;
@@ -177,7 +177,7 @@ static int read_path(struct reading *reading, char **ret_path, struct lsp_error 
 	while (r == 0) {
 		r = lsp_bencode_next(&reading->reader, &token, err);
 		if (r < 0)
-			return lsp_error_prefix(err, "torrent");
+			return lsp_error_prefix(err, r, "torrent");
 		if (token.type == LSP_BENCODE_END)
 			break;
 		if (token.type != LSP_BENCODE_STRING || !is_good_name(&token) ||
@@ -238,7 +238,7 @@ static int read_list(struct reading *reading, struct lsp_error *err)
 	while (r == 0) {
 		r = lsp_bencode_next(&reading->reader, &token, err);
 		if (r < 0)
-			return lsp_error_prefix(err, "torrent");
+			return lsp_error_prefix(err, r, "torrent");
 		if (token.type == LSP_BENCODE_END)
 			return 0;
 		if (token.type != LSP_BENCODE_DICT)

@@ -135,7 +135,7 @@ static int take_start(struct lsp_version_file *file, struct span value, struct l
 		*c = *c == '\\' ? '/' : *c;
 	int r = lsp_path_check(start, value.size, err);
 	if (r < 0)
-		return lsp_error_prefix(err, "\"start=\"");
+		return lsp_error_prefix(err, r, "\"start=\"");
 	file->start = TAKE_PTR(start);
 	return 0;
 }
@@ -196,7 +196,7 @@ int lsp_version_file_parse(
 	int r = ini ? parse_ini(all, &file, err)
 		    : lsp_version_parse(all.text, all.size, &file.version, err);
 	if (r < 0)
-		return lsp_error_prefix(err, "version.ini");
+		return lsp_error_prefix(err, r, "version.ini");
 	*ret_file = file;
 	file = (struct lsp_version_file){0};
 	return 0;

@@ -24,7 +24,7 @@ static void null_drops_the_detail_and_keeps_the_code(void **state)
 	assert_int_equal(lsp_error_set(NULL, "net", LSP_E_BUSY, "x"), -LSP_E_BUSY);
 	assert_int_equal(lsp_error_errno(NULL, "net", ENOSPC, "x"), -LSP_E_NO_SPACE);
 	assert_int_equal(lsp_error_no_memory(NULL, "net"), -LSP_E_NO_MEMORY);
-	assert_true(lsp_error_prefix(NULL, "x") < 0);
+	assert_int_equal(lsp_error_prefix(NULL, -LSP_E_NO_SPACE, "x"), -LSP_E_NO_SPACE);
 	lsp_error_clear(NULL);
 }
 
@@ -50,10 +50,12 @@ static void a_prefix_goes_before_the_message_and_the_code_stays(void **state)
 {
 	struct lsp_error err = {0};
 	lsp_error_set(&err, "wire", LSP_E_PROTOCOL, "bad line");
-	assert_int_equal(lsp_error_prefix(&err, "version.ini of %s", "doom"), -LSP_E_PROTOCOL);
+	assert_int_equal(lsp_error_prefix(&err, -LSP_E_PROTOCOL, "version.ini of %s", "doom"),
+		-LSP_E_PROTOCOL);
+	assert_int_equal(err.code, LSP_E_PROTOCOL);
 	assert_string_equal(err.message, "version.ini of doom: bad line");
-	struct lsp_error none = {0};
-	assert_int_equal(lsp_error_prefix(&none, "x"), -LSP_E_FAILED);
+	assert_int_equal(lsp_error_prefix(&err, -LSP_E_IO, "x"), -LSP_E_IO);
+	assert_int_equal(err.code, LSP_E_IO);
 }
 
 static void the_old_message_may_be_an_argument_of_the_new(void **state)
@@ -74,7 +76,7 @@ static void a_message_that_is_too_long_is_cut(void **state)
 	assert_int_equal(strlen(err.message), sizeof err.message - 1);
 	lsp_error_errno(&err, "a", EIO, "%s", text);
 	assert_int_equal(strlen(err.message), sizeof err.message - 1);
-	lsp_error_prefix(&err, "%s", text);
+	lsp_error_prefix(&err, -LSP_E_IO, "%s", text);
 	assert_int_equal(strlen(err.message), sizeof err.message - 1);
 }
 
