@@ -23,9 +23,12 @@
 #include "wire/frame.h"
 #include "wire/json.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DOMAIN "unpack"
@@ -183,6 +186,26 @@ static int extract(struct request *request, bool measure, struct lsp_error *err)
 
 /* ---- Another program ---- */
 
+/*
+ * "DEB_HOST_MULTIARCH=x86_64-linux-gnu", after the folder that the C library is in; "" where there
+ * is no such folder.
+ *
+ * GNUstep, on which unar stands, wants to know it. Debian 13's otherwise has a shell run
+ * dpkg-architecture and write its answer into /tmp, and dies of a null pointer when it may not.
+ */
+static void tell_multiarch(char *out, size_t size)
+{
+	Dl_info library = {0};
+	snprintf(out, size, "%s", "");
+	if (!dladdr((const void *)(uintptr_t)abort, &library) || !library.dli_fname)
+		return;
+	const char *name = strstr(library.dli_fname, "/lib/");
+	name = name ? name + strlen("/lib/") : "";
+	const char *end = strchr(name, '/');
+	if (end && strchr(end + 1, '/') == NULL)
+		snprintf(out, size, "DEB_HOST_MULTIARCH=%.*s", (int)(end - name), name);
+}
+
 static int run(struct request *request, struct lsp_error *err)
 {
 	const char *argv[32] = {NULL};
@@ -208,8 +231,10 @@ static int run(struct request *request, struct lsp_error *err)
 		return r;
 	close(GAME_FD);
 	close(TARGET_FD);
-	const char *environment[] = {
-		"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "HOME=.", "TMPDIR=.", NULL};
+	char multiarch[128];
+	tell_multiarch(multiarch, sizeof multiarch);
+	const char *environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "HOME=.", "TMPDIR=.",
+		multiarch[0] ? multiarch : NULL, NULL};
 	execve(argv[0], (char *const *)argv, (char *const *)environment);
 	return lsp_error_errno(err, DOMAIN, errno, "cannot run \"%s\"", argv[0]);
 }

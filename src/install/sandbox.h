@@ -9,6 +9,9 @@
  *    (sockets, ptrace, mounts, namespaces, keys, devices, kernel modules and so on).
  *  - limits: address space, length of a file, descriptors, no core dump; no new privileges ever.
  *
+ * A tool that needs more than that is told what it wants to know rather than given it: unar on
+ * Debian 13 would write into /tmp what the environment can say as well (app/lanspread-unpack.c).
+ *
  * There is no way back, and threads that were started before are not covered: call it in a process
  * with one thread.
  */
