@@ -50,7 +50,9 @@ static int encrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead, const ngtcp2_c
 	const uint8_t *text, size_t size, const uint8_t *nonce, size_t nonce_size,
 	const uint8_t *header, size_t header_size)
 {
-	if (!(header[0] & 0x80) && !forge.header_size && nonce_size == sizeof forge.iv) {
+	/* The tag of a Retry is made so as well, of nothing but a header (RFC 9001, 5.8). */
+	if (size && !(header[0] & 0x80) && !forge.header_size && nonce_size == sizeof forge.iv &&
+		header_size <= sizeof forge.header + 4) {
 		size_t number_size = (header[0] & 3) + 1u;
 		forge.aead = *aead;
 		forge.key = *key;

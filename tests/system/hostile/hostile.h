@@ -2,7 +2,8 @@
  * hostile-peer: a peer that lies, for tests.
  *
  *     hostile-peer KIND --game ID [--name NAME] [--folder FOLDER] HOST:PORT...
- *     hostile-peer wire CASE [--early] [--seconds S] HOST:PORT
+ *     hostile-peer half|mute|idle --count N HOST:PORT
+ *     hostile-peer wire CASE [--early] [--seconds S] [--parameters NAME] HOST:PORT
  *
  * The first form is company in a swarm. It dials every address, copies the announcement of a game
  * and its manifest from whoever has it, claims the whole game to everybody (a flooder and a greedy
@@ -13,18 +14,22 @@
  * breaks off half way), lure (announces a game of its own, whose manifest is the file --folder and
  * may say anything).
  *
- * The second form breaks one rule of the wire towards one peer and tells what came of it; wire.c
- * has the table of cases. --early: before Hello.
+ * The second is a crowd of connections that do nothing; crowd.c says which.
+ *
+ * The third form breaks one rule of the wire towards one peer and tells what came of it; wire.c
+ * has the table of cases. --early: before Hello. --parameters: with such a handshake
+ * (parameters.c).
  *
  * Each line on stdout is a JSON object with "event": up, claimed, asked (the first request for
- * chunks from there), closed, done; for `wire` one line "result". SIGTERM ends it in peace.
+ * chunks from there), closed, done; of a crowd "crowd" with its counts, twice a second; for `wire`
+ * one line "result". SIGTERM ends it in peace.
  *
- * main.c dials and greets; swarm.c is the company; wire.c the broken rules, forge.c those of them
- * that are below streams. One thread, one loop.
+ * main.c dials and greets; swarm.c is the company; wire.c the broken rules, forge.c and
+ * parameters.c those of them that are below streams. One thread, one loop.
  */
 #pragma once
 
-#include "net/endpoint.h"
+#include "net/endpoint_private.h"
 #include "peer/exchange.h"
 #include "wire/manifest.h"
 
@@ -34,7 +39,22 @@
 
 struct hostile;
 
-enum kind { POISON, MISSING, STALL, TRICKLE, RESET, FLOOD, GREEDY, FLAKY, LURE, WIRE, KIND_COUNT };
+enum kind {
+	POISON,
+	MISSING,
+	STALL,
+	TRICKLE,
+	RESET,
+	FLOOD,
+	GREEDY,
+	FLAKY,
+	LURE,
+	HALF,
+	MUTE,
+	IDLE,
+	WIRE,
+	KIND_COUNT
+};
 
 /* A peer that we dialled. */
 struct victim {
@@ -51,6 +71,7 @@ struct victim {
 struct hostile {
 	enum kind kind;
 	const char *name, *game, *folder;
+	size_t count; /* of a crowd */
 	uv_loop_t loop;
 	uv_timer_t timer;
 	uv_signal_t signal;
@@ -80,7 +101,9 @@ struct hostile {
 	struct lsp_stream *opened[256];
 	size_t opened_count;
 	char answer[32];
-	uint64_t forged; /* frames */
+	uint64_t forged;   /* frames */
+	uint64_t answered; /* bytes */
+	bool whole;        /* the answer has ended */
 };
 
 /* Prints a line; takes the reference. */
@@ -88,6 +111,10 @@ void say(json_t *line);
 _Noreturn void die(const char *what, const struct lsp_error *error);
 /* Ends the program after goodbyes. */
 void leave(struct hostile *hostile);
+/* Says Hello under that key. */
+void greet(struct victim *victim, const struct lsp_hash *id, uint16_t port);
+/* Answers what the other side asks; the connection's user is a struct victim. */
+void serve_stream(struct lsp_connection *connection, struct lsp_stream *stream, void *argument);
 
 /* swarm.c */
 void company_begin(struct hostile *hostile); /* before anybody is dialled */
@@ -103,6 +130,11 @@ void rule_break(struct victim *victim);
 void rule_tick(struct hostile *hostile); /* every 10 ms */
 /* Its connection is over, or the time is (close NULL): says the result. */
 void rule_result(struct hostile *hostile, const struct lsp_close *close);
+
+/* crowd.c */
+void crowd_begin(struct hostile *hostile, size_t count, const struct sockaddr_storage *to);
+void crowd_tick(struct hostile *hostile); /* every 10 ms */
+void crowd_leave(void);
 
 /* forge.c */
 enum flood { FLOOD_CIDS, FLOOD_RETIRED_CIDS, FLOOD_CHALLENGES, FLOOD_GAPS };

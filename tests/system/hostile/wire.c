@@ -15,7 +15,18 @@
 #define ASK_FOR(first)                                                                             \
 	"{\"GetChunks\":{\"content\":\"" CONTENT "\",\"first\":" first ",\"count\":1}}"
 
-enum rule_form { HEADER, PAYLOAD, DEEP, SLOW, MANY_STREAMS, HELLO_AGAIN, GARBAGE, RAW, FORGED };
+enum rule_form {
+	HEADER,
+	PAYLOAD,
+	DEEP,
+	SLOW,
+	MANY_STREAMS,
+	HELLO_AGAIN,
+	GARBAGE,
+	RAW,
+	FORGED,
+	FETCH
+};
 
 static const struct rule {
 	const char *name;
@@ -40,6 +51,9 @@ static const struct rule {
 	{"streams", MANY_STREAMS},
 	{"garbage", GARBAGE},
 	{"raw", RAW},
+	/* No broken rule: a file of the test's game, for who broke one before (--parameters). */
+	{"fetch", FETCH,
+		.payload = "{\"GetGameFileData\":{\"id\":\"quake\",\"path\":\"data/large.bin\"}}"},
 	{"cids", FORGED, .flood = FLOOD_CIDS},
 	{"retired-cids", FORGED, .flood = FLOOD_RETIRED_CIDS},
 	{"challenges", FORGED, .flood = FLOOD_CHALLENGES},
@@ -67,10 +81,12 @@ static void answer(
 {
 	struct hostile *hostile = argument;
 	lsp_stream_consume(stream, size);
-	if (!size || hostile->answer[0])
-		return;
-	bool error = memmem(data, size, "\"Error\"", 7) != NULL;
-	snprintf(hostile->answer, sizeof hostile->answer, "%s", error ? "error" : "answer");
+	hostile->answered += size;
+	if (size && !hostile->answer[0]) {
+		bool error = memmem(data, size, "\"Error\"", 7) != NULL;
+		snprintf(hostile->answer, sizeof hostile->answer, "%s", error ? "error" : "answer");
+	}
+	hostile->whole |= fin;
 }
 
 static void stream_over(struct lsp_stream *stream, uint64_t code, void *argument)
@@ -90,12 +106,12 @@ void rule_result(struct hostile *hostile, const struct lsp_close *close)
 	if (!hostile->rule)
 		return;
 	double passed = (double)(lsp_now(lsp_clock_system) - hostile->begun) / LSP_SECOND;
-	say(json_pack("{s:s, s:s, s:b, s:s, s:b, s:f, s:s, s:s, s:I}", "event", "result", "rule",
-		hostile->rule, "closed", close != NULL, "reason",
+	say(json_pack("{s:s, s:s, s:b, s:s, s:b, s:f, s:s, s:s, s:I, s:I}", "event", "result",
+		"rule", hostile->rule, "closed", close != NULL, "reason",
 		close ? lsp_close_reason_name(close->reason) : "", "by_peer",
 		close && close->by_peer, "seconds", passed, "message", close ? close->message : "",
 		"answer", hostile->answer[0] ? hostile->answer : "none", "frames",
-		(json_int_t)hostile->forged));
+		(json_int_t)hostile->forged, "answered", (json_int_t)hostile->answered));
 	hostile->rule = NULL;
 	leave(hostile);
 }
@@ -153,6 +169,7 @@ static void build(const struct hostile *hostile, const struct rule *rule, struct
 		append_header(buffer, rule->length);
 		break;
 	case PAYLOAD:
+	case FETCH:
 		append_frame(buffer, rule->payload);
 		break;
 	case DEEP:
@@ -242,7 +259,8 @@ void rule_tick(struct hostile *hostile)
 	if (!hostile->begun || !hostile->rule)
 		return;
 	lsp_time passed = lsp_now(lsp_clock_system) - hostile->begun;
-	if ((double)passed / LSP_SECOND > hostile->seconds) {
+	bool fetched = hostile->whole && find(hostile->rule)->form == FETCH;
+	if (fetched || (double)passed / LSP_SECOND > hostile->seconds) {
 		rule_result(hostile, NULL);
 		return;
 	}
