@@ -289,7 +289,8 @@ static int on_handshake_completed(ngtcp2_conn *quic, void *user)
 		connection->refusing = true;
 		connection->refuse_at = lsp_endpoint_now(endpoint) + REFUSAL_TIME;
 	} else if (!connection->outgoing &&
-		   endpoint->connection_count >= endpoint->options.max_connections) {
+		   endpoint->connection_count >= endpoint->options.max_connections &&
+		   !lsp_endpoint_make_room(endpoint, &connection->remote, LSP_CONNECTION_UP)) {
 		endpoint->stats.refused++;
 		lsp_connection_end(
 			connection, LSP_CLOSE_BUSY, false, "it has too many connections");

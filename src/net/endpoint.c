@@ -466,7 +466,8 @@ int lsp_endpoint_connect(struct lsp_endpoint *endpoint, const struct sockaddr_st
 	if (!lsp_address_is_unicast(&remote) || !lsp_address_port(&remote))
 		return lsp_error_set(
 			err, "net", LSP_E_INVALID, "%s is not the address of one peer", text);
-	if (endpoint->connection_count >= endpoint->options.max_connections)
+	if (endpoint->connection_count >= endpoint->options.max_connections &&
+		!lsp_endpoint_make_room(endpoint, &remote, LSP_CONNECTION_UP))
 		return lsp_error_set(err, "net", LSP_E_BUSY, "there are %u connections already",
 			endpoint->connection_count);
 	struct lsp_connection *connection;

@@ -235,6 +235,18 @@ void lsp_connection_leave_handshakes(struct lsp_connection *connection);
 /* A husk was sent something: it answers now and then. */
 void lsp_husk_receive(struct lsp_connection *connection, const struct lsp_arrival *arrival);
 
+/* crowd.c */
+/*
+ * The table of connections in that state (HANDSHAKE: incoming ones; UP) is full: who would give way
+ * to this newcomer. One of the address that has most of them, if that is more than the newcomer's
+ * would have; else NULL.
+ */
+struct lsp_connection *lsp_endpoint_crowded(struct lsp_endpoint *endpoint,
+	const struct sockaddr_storage *newcomer, enum lsp_connection_state state);
+/* Ends it. False: nobody gives way. */
+bool lsp_endpoint_make_room(struct lsp_endpoint *endpoint, const struct sockaddr_storage *newcomer,
+	enum lsp_connection_state state);
+
 /* stream.c */
 int lsp_stream_accept(struct lsp_connection *connection, int64_t id);
 int lsp_stream_receive(struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin);

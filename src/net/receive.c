@@ -142,12 +142,16 @@ static struct lsp_connection *accept_connection(struct lsp_endpoint *endpoint,
 	enum token token = check_token(endpoint, arrival, &header, &odcid, now);
 	bool crowded =
 		options->always_retry || endpoint->handshake_count >= options->retry_threshold;
+	bool full = endpoint->connection_count >= options->max_connections &&
+		    !lsp_endpoint_crowded(endpoint, arrival->remote, LSP_CONNECTION_UP);
 	if (token == TOKEN_BAD) {
 		send_refusal(endpoint, arrival, &header, NGTCP2_INVALID_TOKEN, now);
 	} else if (token == TOKEN_NONE && crowded) {
 		send_retry(endpoint, arrival, &header, now);
-	} else if (endpoint->connection_count >= options->max_connections ||
-		   endpoint->handshake_count >= options->max_handshakes) {
+	} else if (full || (endpoint->handshake_count >= options->max_handshakes &&
+				   !(token == TOKEN_GOOD &&
+					   lsp_endpoint_make_room(endpoint, arrival->remote,
+						   LSP_CONNECTION_HANDSHAKE)))) {
 		send_refusal(endpoint, arrival, &header, NGTCP2_CONNECTION_REFUSED, now);
 	} else if (lsp_connection_new_server(endpoint, arrival, &header,
 			   token == TOKEN_GOOD ? &odcid : NULL, now, &connection, NULL) < 0) {

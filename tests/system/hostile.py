@@ -22,10 +22,12 @@ class Hostile:
     def __init__(self, host, kind, game, daemons, name=None, folder=None):
         self.kind, self.events, self.changed = kind, [], threading.Condition()
         self.process = host.lab.start(
-            [PROGRAM, kind, "--game", game, "--name", name or kind,
-             *(["--folder", folder] if folder else []), *(daemon.address for daemon in daemons)],
+            [PROGRAM, kind, *self.options(game, name or kind, folder), *(daemon.address for daemon in daemons)],
             host.namespace, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self._collect, daemon=True).start()
+
+    def options(self, game, name, folder):
+        return ["--game", game, "--name", name, *(["--folder", folder] if folder else [])]
 
     def _collect(self):
         for line in self.process.stdout:
@@ -52,6 +54,30 @@ class Hostile:
         self.process.wait()
         return self.events[-1] if self.events[-1]["event"] == "done" else \
             next(event for event in self.events if event["event"] == "done")
+
+
+class Crowd(Hostile):
+    """Connections from a host that do nothing: "half", "mute" or "idle"."""
+
+    def __init__(self, host, kind, count, daemon):
+        self.counted = count
+        super().__init__(host, kind, None, [daemon])
+
+    def options(self, game, name, folder):
+        return ["--count", self.counted]
+
+    def wait_for(self, condition, timeout=PATIENCE):
+        """Until one of its counts satisfies it."""
+        deadline, seen = time.monotonic() + timeout, 0
+        with self.changed:
+            while not any(condition(event) for event in self.events[seen:] if event["event"] == "crowd"):
+                seen = len(self.events)
+                if not self.changed.wait(max(0, deadline - time.monotonic())) and time.monotonic() >= deadline:
+                    raise LabError(f"{self.kind}: waited {timeout} s in vain; it said {self.events[-3:]}")
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
 
 
 def break_rule(host, rule, daemon, *options, timeout=60):

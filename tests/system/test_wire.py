@@ -12,7 +12,7 @@ import time
 import pytest
 
 import lanlab
-from hostile import Hostile, break_rule
+from hostile import Crowd, Hostile, break_rule
 from lanlab import Lab, make_tree, tree
 
 
@@ -115,6 +115,24 @@ def test_a_manifest_with_a_name_or_size_no_one_should_trust_is_refused_whole(vic
     ann.wait_games(lambda games: "lure" not in games or not games["lure"]["sources"])
 
 
+# What a peer announces of itself in the handshake; tests/unit/net/parameters.c has all of them, in both directions.
+@pytest.mark.parametrize("name", ["payload-1200", "payload-65527", "data-most", "stream-data-most", "streams-most", "ids-most",
+                                  "no-id", "ack-exponent-20", "ack-delay-16383", "idle-most"])
+def test_a_peer_at_the_limits_of_what_may_be_announced_is_served(victim, name):
+    ann, _, eve = victim
+    result = break_rule(eve, "fetch", ann, "--parameters", name, "--seconds", "50")
+    assert result["answer"] == "answer" and result["answered"] > 2 << 20, result
+
+
+@pytest.mark.parametrize("name", ["payload-1199", "ack-exponent-21", "ids-1", "cut", "preferred-address-of-a-client"])
+def test_a_peer_that_announces_what_may_not_be_is_refused(victim, name):
+    ann, ben, eve = victim
+    mark = ben.mark()
+    result = break_rule(eve, "fetch", ann, "--parameters", name)
+    assert result["closed"] and result["by_peer"] and result["reason"] == "refused", result
+    assert ben.count_events("peer_disconnected", since=mark) == 0
+
+
 def test_the_victim_still_serves_after_all_of_that(victim):
     ann, ben, _ = victim
     ben.cli("get", "quake")
@@ -134,6 +152,37 @@ def test_a_peer_that_never_reads_stalls_only_itself(lab, tmp_path):
     assert tree(ben.games / "quake") == wanted
     assert ann.memory() < before + (192 << 20)
     greedy.stop()
+
+
+# Six hundred connections from three addresses, where there is room for 512, and for 256 unfinished handshakes.
+CROWDS = {
+    "half": lambda count: count["dialled"] > 400, "mute": lambda count: count["up"] > 100,
+    "idle": lambda count: count["greeted"] > 100,
+}
+
+
+@pytest.mark.parametrize("kind", CROWDS)
+def test_a_crowd_that_does_nothing_costs_little_and_keeps_nobody_out(lab, tmp_path, kind):
+    ann, ben = lab.host("ann").daemon(), lab.host("ben").daemon()
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=8 << 20, small=5))
+    ben.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
+    mark, before, descriptors = ben.mark(), ann.memory(), ann.descriptors()
+    ann.reset_peak_memory()
+    crowds = [Crowd(lab.host(f"eve{number}"), kind, 200, ann) for number in range(3)]
+    for crowd in crowds:
+        crowd.wait_for(CROWDS[kind], timeout=90)
+    # Who was there stays and is served; who comes now gets in.
+    ben.cli("get", "quake")
+    assert tree(ben.games / "quake") == wanted
+    cem = lab.host("cem").daemon()
+    cem.wait_games(lambda games: games["quake"]["sources"] == 2 and games["quake"]["content"], timeout=60)
+    assert ben.count_events("peer_disconnected", since=mark) == 0
+    assert ann.descriptors() < descriptors + 40
+    assert ann.peak_memory() < before + (160 << 20)
+    for crowd in crowds:
+        crowd.stop()
+    ann.wait_peers(2, timeout=60)
+    assert ann.status()["health"]["state"] == "ok"
 
 
 def test_a_partition_that_heals_goes_on_and_fetches_no_chunk_twice(lab, tmp_path):

@@ -352,6 +352,85 @@ static void a_flood_of_handshakes_is_met_with_retry_and_limits(void **state)
 	pair_close(&pair);
 }
 
+/* A side at an address of its own on loopback. */
+static void open_at(struct side *side, struct pair *pair, const char *host)
+{
+	struct sockaddr_storage address;
+	assert_int_equal(lsp_address_parse(host, 0, &address, NULL), 0);
+	memset(side, 0, sizeof *side);
+	side_open(side, &pair->loop, (struct lsp_endpoint_options){.listen = &address});
+}
+
+static void a_full_table_makes_room_for_who_takes_up_less_of_it(void **state)
+{
+	static const char *const hosts[] = {"127.0.0.2", "127.0.0.3", "127.0.0.4"};
+	struct lsp_endpoint_stats stats;
+	struct side others[3];
+	struct pair pair;
+	pair_open_with(&pair, (struct lsp_endpoint_options){0},
+		(struct lsp_endpoint_options){.max_connections = 3});
+	uint16_t port = lsp_endpoint_port(pair.b.endpoint);
+	for (int i = 0; i < 3; i++)
+		(void)dial(&pair.a, port, AF_INET, NULL);
+	RUN_UNTIL(&pair.loop, pair.a.connected == 3 && pair.b.connected == 3);
+	/* One more from the same address: no. */
+	(void)dial(&pair.a, port, AF_INET, NULL);
+	RUN_UNTIL(&pair.loop, pair.a.closed == 1);
+	assert_int_equal(pair.a.close.reason, LSP_CLOSE_BUSY);
+	assert_int_equal(pair.b.closed, 0);
+	/* Others: until all take up the same. */
+	for (unsigned i = 0; i < 3; i++) {
+		open_at(&others[i], &pair, hosts[i]);
+		(void)dial(&others[i], port, AF_INET, NULL);
+		RUN_UNTIL(&pair.loop, others[i].connection || others[i].closed);
+		if (i < 2) {
+			assert_non_null(others[i].connection);
+			RUN_UNTIL(&pair.loop, pair.a.closed == 2 + i && pair.b.closed == 1 + i);
+			assert_int_equal(pair.a.close.reason, LSP_CLOSE_BUSY);
+			assert_non_null(strstr(pair.a.message, "from your address"));
+		} else {
+			RUN_UNTIL(&pair.loop, others[i].closed);
+			assert_int_equal(others[i].close.reason, LSP_CLOSE_BUSY);
+		}
+	}
+	lsp_endpoint_get_stats(pair.b.endpoint, &stats);
+	assert_int_equal(stats.connections, 3);
+	for (int i = 0; i < 3; i++)
+		side_close(&others[i], &pair.loop);
+	pair_close(&pair);
+}
+
+/* Two handshakes that never end, from one address, are all that it has room for. */
+static void half_a_handshake_gives_way_to_a_whole_one_from_elsewhere(void **state)
+{
+	struct lsp_endpoint_stats stats;
+	struct pair pair;
+	struct relay relay;
+	struct side other;
+	pair_open_with(&pair, (struct lsp_endpoint_options){0},
+		(struct lsp_endpoint_options){.retry_threshold = 2, .max_handshakes = 2});
+	relay_open(&relay, &pair, 1);
+	relay.largest = 1; /* nothing passes by itself */
+	for (unsigned i = 0; i < 2; i++) {
+		relay.first_size = 0;
+		(void)dial(&pair.a, port_of(relay.front), AF_INET, NULL);
+		RUN_UNTIL(&pair.loop, relay.first_size);
+		pass(relay.back, relay.first, relay.first_size, &relay.b);
+		RUN_UNTIL(&pair.loop, (lsp_endpoint_get_stats(pair.b.endpoint, &stats),
+					      stats.handshakes == i + 1));
+	}
+	open_at(&other, &pair, "127.0.0.2");
+	(void)dial(&other, lsp_endpoint_port(pair.b.endpoint), AF_INET, NULL);
+	RUN_UNTIL(&pair.loop, other.connection && pair.b.connection);
+	lsp_endpoint_get_stats(pair.b.endpoint, &stats);
+	assert_int_equal(stats.handshakes, 1);
+	assert_int_equal(stats.failed_handshakes, 1);
+	assert_true(stats.retries > 0);
+	side_close(&other, &pair.loop);
+	relay_close(&relay, &pair);
+	pair_close(&pair);
+}
+
 /* ---- Limits
  * ---------------------------------------------------------------------------------------------------
  */
@@ -402,6 +481,8 @@ int main(void)
 		cmocka_unit_test(garbage_and_empty_datagrams_change_nothing),
 		cmocka_unit_test(a_spoofed_initial_gets_at_most_three_times_its_size),
 		cmocka_unit_test(a_flood_of_handshakes_is_met_with_retry_and_limits),
+		cmocka_unit_test(a_full_table_makes_room_for_who_takes_up_less_of_it),
+		cmocka_unit_test(half_a_handshake_gives_way_to_a_whole_one_from_elsewhere),
 		cmocka_unit_test(a_send_limit_holds_on_the_wire),
 		cmocka_unit_test(quic_state_of_a_connection_is_bounded),
 	};
