@@ -51,7 +51,11 @@ static void show(
 	if (wait->waiting && !was_waiting) {
 		wipe(screen);
 		cli_note(cli,
-			"%s: nobody here has it now; it goes on by itself when somebody comes",
+			wait->unread
+				? "%s: who has it is still reading it through; the download begins "
+				  "by itself after that"
+				: "%s: nobody here has it now; it goes on by itself when somebody "
+				  "comes",
 			wait->game);
 	}
 	if (cli->terminal && cli_wait_concerns(wait, event) &&

@@ -61,6 +61,7 @@ static enum cli_verdict take_own(
 		snprintf(wait->kept, sizeof wait->kept, "%s", cli_text(event, "kept"));
 	} else if (strcmp(suffix, "all_peers_gone") == 0) {
 		wait->waiting = true;
+		wait->unread = false;
 	} else {
 		wait->ended = false;
 		wait->waiting = false;
@@ -88,6 +89,13 @@ static bool is_running(const struct cli_wait *wait, const json_t *event)
 	return false;
 }
 
+static void take_game(struct cli_wait *wait, const json_t *game)
+{
+	wait->waiting = json_is_true(json_object_get(game, "waiting"));
+	wait->unread = strcmp(cli_text(game, "availability"), "remote") == 0 &&
+		       !json_is_string(json_object_get(game, "content"));
+}
+
 static enum cli_verdict take_snapshot(struct cli_wait *wait, const json_t *event)
 {
 	const json_t *game;
@@ -97,7 +105,7 @@ static enum cli_verdict take_snapshot(struct cli_wait *wait, const json_t *event
 		wait->ended = false;
 		json_array_foreach (json_object_get(event, "games"), i, game)
 			if (strcmp(cli_text(game, "id"), wait->game) == 0)
-				wait->waiting = json_is_true(json_object_get(game, "waiting"));
+				take_game(wait, game);
 		return CLI_GOES_ON;
 	}
 	wait->resynced = wait->resynced || json_is_true(json_object_get(event, "resync"));

@@ -38,6 +38,7 @@ struct cli_wait {
 	bool finished;
 	bool failed;
 	bool waiting;  /* a download without a source */
+	bool unread;   /* while waiting: somebody has it, whose peer is still hashing it */
 	bool ended;    /* the last list of operations did not have it */
 	bool resynced; /* events were missed: the game's state must tell */
 	struct lsp_error error;
