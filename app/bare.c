@@ -86,8 +86,8 @@ static int read_line(int fd, struct lsp_buffer *line, struct lsp_error *err)
 		struct pollfd fds = {.fd = fd, .events = POLLIN};
 		uint64_t left = lsp_time_left(lsp_now(lsp_clock_system), deadline);
 		if (left == 0)
-			return lsp_error_set(
-				err, "app", LSP_E_TIMEOUT, "the peer did not get ready");
+			return lsp_error_set(err, "app", LSP_E_TIMEOUT,
+				"the peer did not get ready in time; `lanspread run` shows why");
 		if (poll(&fds, 1, (int)(left / LSP_MILLISECOND) + 1) < 0 && errno != EINTR)
 			return lsp_error_errno(err, "app", errno, "cannot wait for the peer");
 		if (!fds.revents)
@@ -97,7 +97,8 @@ static int read_line(int fd, struct lsp_buffer *line, struct lsp_error *err)
 			return r;
 		ssize_t got = read(fd, line->data + line->size, 4095);
 		if (got <= 0 || line->size + (size_t)got > READY_LINE_MAX)
-			return lsp_error_set(err, "app", LSP_E_FAILED, "the peer did not start");
+			return lsp_error_set(err, "app", LSP_E_FAILED,
+				"the peer did not start; `lanspread run` shows why");
 		line->size += (size_t)got;
 		line->data[line->size] = '\0';
 		char *end = memchr(line->data, '\n', line->size);

@@ -128,6 +128,31 @@ static int open_beneath(int dir_fd, const char *path, int flags, mode_t mode)
 	return walk_beneath(dir_fd, path, flags, mode);
 }
 
+/* A path below a folder was refused or failed. What the system says of links is no help. */
+static int fail_below(struct lsp_error *err, int sys_errno, const char *what, const char *path)
+{
+	const char *why = NULL;
+	if (sys_errno == ELOOP)
+		why = "it is a symbolic link, or behind one, which is not followed here; put the "
+		      "file or folder itself in its place";
+	else if (sys_errno == EXDEV)
+		why = "it leads out of the folder";
+	else if (sys_errno == ENOTDIR)
+		why = "a link or a file is where a folder should be; move it away";
+	if (!why)
+		return lsp_error_errno(err, "base", sys_errno, "%s \"%s\"", what, path);
+	int r = lsp_error_set(err, "base", LSP_E_DENIED, "%s \"%s\": %s", what, path, why);
+	if (err)
+		err->sys_errno = sys_errno;
+	return r;
+}
+
+static int not_regular(struct lsp_error *err, const char *path)
+{
+	return lsp_error_set(
+		err, "base", LSP_E_DENIED, "\"%s\" is not a regular file; move it away", path);
+}
+
 /*
  * The directory that holds the last component of a path, and that component. *ret_dir is dir_fd
  * itself where the path has no slash, else a descriptor to close, which *ret_owned then holds too.
@@ -146,7 +171,7 @@ static int open_parent(int dir_fd, const char *path, int *ret_dir, int *ret_owne
 		return lsp_error_no_memory(err, "base");
 	int fd = open_beneath(dir_fd, parent, O_PATH | O_DIRECTORY, 0);
 	if (fd < 0)
-		return lsp_error_errno(err, "base", errno, "cannot open folder \"%s\"", parent);
+		return fail_below(err, errno, "cannot open folder", parent);
 	*ret_dir = *ret_owned = fd;
 	*ret_name = slash + 1;
 	return 0;
@@ -165,7 +190,7 @@ int lsp_fs_open_dir_below(int dir_fd, const char *path, int *ret_fd, struct lsp_
 {
 	int fd = open_beneath(dir_fd, path, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0)
-		return lsp_error_errno(err, "base", errno, "cannot open folder \"%s\"", path);
+		return fail_below(err, errno, "cannot open folder", path);
 	*ret_fd = fd;
 	return 0;
 }
@@ -212,8 +237,7 @@ int lsp_fs_make_dirs_below(int dir_fd, const char *path, struct lsp_error *err)
 			next = open_beneath(dir, name, O_PATH | O_DIRECTORY, 0);
 		}
 		if (next < 0)
-			return lsp_error_errno(
-				err, "base", errno, "cannot open folder \"%s\"", path);
+			return fail_below(err, errno, "cannot open folder", path);
 		if (owned >= 0)
 			close(owned);
 		dir = owned = next;
@@ -230,16 +254,14 @@ int lsp_fs_open_below(
 	if (!(writes && refused(&event)))
 		fd = open_beneath(dir_fd, path, flags, mode);
 	if (fd < 0 && (errno == ENXIO || errno == EISDIR)) /* a FIFO or socket, a folder */
-		return lsp_error_set(
-			err, "base", LSP_E_DENIED, "\"%s\" is not a regular file", path);
+		return not_regular(err, path);
 	if (fd < 0)
-		return lsp_error_errno(err, "base", errno, "cannot open \"%s\"", path);
+		return fail_below(err, errno, "cannot open", path);
 	struct stat st;
 	if (fstat(fd, &st) < 0)
 		return lsp_error_errno(err, "base", errno, "cannot look at \"%s\"", path);
 	if (!S_ISREG(st.st_mode) && !(flags & O_DIRECTORY && S_ISDIR(st.st_mode)))
-		return lsp_error_set(
-			err, "base", LSP_E_DENIED, "\"%s\" is not a regular file", path);
+		return not_regular(err, path);
 	event.fd = fd;
 	if (writes)
 		succeeded(&event);

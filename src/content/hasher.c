@@ -262,10 +262,11 @@ static int try_once(struct run *run, const char *name, const struct lsp_manifest
 	if (r < 0)
 		return r;
 	if (run->listing.count == 0)
-		return lsp_error_set(
-			err, "content", LSP_E_NOT_FOUND, "the folder has no files to share");
+		return lsp_error_set(err, "content", LSP_E_NOT_FOUND,
+			"the folder has no files to share; put the game's there");
 	if (run->listing.total_size > LSP_MANIFEST_SIZE_MAX)
-		return lsp_error_set(err, "content", LSP_E_TOO_LARGE, "more than 8 TiB to share");
+		return lsp_error_set(err, "content", LSP_E_TOO_LARGE,
+			"more than 8 TiB to share; make several games of it");
 	r = allocate(run, err);
 	struct lsp_hash *layer = run->layers;
 	for (size_t i = 0; r == 0 && i < run->listing.count; i++) {

@@ -317,15 +317,17 @@ static int execute_move(
 		return move(redo, step, game_fd, err);
 	if (!again)
 		return lsp_error_set(err, DOMAIN, from ? LSP_E_EXISTS : LSP_E_NOT_FOUND,
-			"\"%s\" %s", from ? step->to : step->from,
-			from ? "is in the way" : "has gone");
+			from ? "\"%s\" is in the way: move it out of the game's folder and try "
+			       "again"
+			     : "\"%s\" went away meanwhile: try again",
+			from ? step->to : step->from);
 	if (step->kind == ASIDE)
 		return 0; /* done; or the user removed it meanwhile */
 	if (from) /* the user put something there meanwhile: a file gives way, a folder does not */
 		return move(redo, step, game_fd, err);
 	if (!to)
-		return lsp_error_set(err, DOMAIN, LSP_E_CORRUPT, "\"%s\" was lost, as was \"%s\"",
-			step->from, step->to);
+		return lsp_error_set(err, DOMAIN, LSP_E_CORRUPT,
+			"\"%s\" was lost, as was \"%s\": get the game again", step->from, step->to);
 	return 0;
 }
 
@@ -432,7 +434,9 @@ int lsp_redo_commit(struct lsp_redo *redo, int game_fd, bool *ret_pending, struc
 		if (ret_pending)
 			*ret_pending = true;
 		return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
-			"an interrupted change of this game has to be completed first");
+			"an interrupted change of this game has to be completed first, which the "
+			"next "
+			"start does: `lanspread stop`, then run it again");
 	}
 	int r = write_intent(redo, game_fd, err);
 	if (r == 0)
@@ -491,7 +495,9 @@ int lsp_redo_clean(int game_fd, struct lsp_error *err)
 {
 	if (lsp_redo_pending(game_fd))
 		return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
-			"an interrupted change of this game has to be completed first");
+			"an interrupted change of this game has to be completed first, which the "
+			"next "
+			"start does: `lanspread stop`, then run it again");
 	int r = lsp_fs_remove_tree_below(game_fd, intent_temporary, err);
 	return r < 0 ? r : lsp_fs_remove_tree_below(game_fd, LSP_REDO_OLD, err);
 }

@@ -64,8 +64,9 @@ static int open_reader(void *argument, uint32_t file, int *ret_fd, struct lsp_er
 		return lsp_error_errno(err, "content", errno, "cannot look at \"%s\"", path);
 	lsp_file_stamp_from(&st, &stamp);
 	if (kept && !lsp_file_stamp_equal(&stamp, &expected))
-		return lsp_error_set(
-			err, "content", LSP_E_CORRUPT, "\"%s\" is no longer what it was", path);
+		return lsp_error_set(err, "content", LSP_E_CORRUPT,
+			"\"%s\" was changed since it was read: leave it alone and start again",
+			path);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -433,7 +434,8 @@ int lsp_stage_open_file(struct lsp_stage *stage, uint32_t file, int *ret_fd, str
 		return lsp_error_errno(err, "content", errno, "cannot look at \"%s\"", f->path);
 	if (st.st_nlink != 1)
 		return lsp_error_set(err, "content", LSP_E_DENIED,
-			"\"%s\" in the stage has another name too (a hard link): not written",
+			"\"%s\" in the stage has another name too (a hard link), and is not "
+			"written: remove it there and get the game again",
 			f->path);
 	if ((uint64_t)st.st_size != f->size)
 		r = lsp_fs_truncate(fd, f->size, f->path, err);

@@ -341,7 +341,9 @@ static int check_staged(struct commit *commit, bool *ret_modes, struct lsp_error
 			lsp_manifest_find(commit->manifest, listing.files[i].path);
 		if (!file || file->size != listing.files[i].stamp.size)
 			return lsp_error_set(err, "content", LSP_E_CORRUPT,
-				"the stage holds \"%s\", which is not of the download",
+				"\"%s\" in the stage is not of the download: remove it there and "
+				"get "
+				"the game again",
 				listing.files[i].path);
 		modes &= file->executable == listing.files[i].executable;
 	}

@@ -88,26 +88,48 @@ static int check_writable(
 			"\"%s\" cannot be the games folder: %s", path, detail.message);
 	if (access(real, R_OK | W_OK | X_OK) < 0)
 		return lsp_error_errno(err, "library", errno,
-			"\"%s\" cannot be the games folder: no writing to \"%s\"", path, real);
+			"\"%s\" cannot be the games folder: there is no writing to \"%s\"; take "
+			"another, or make it yours with chown",
+			path, real);
 	return lsp_fs_free_space(fd, ret_free, err);
+}
+
+/* The check without the disk's part. *ret_real: what is there of it; NULL: errno says why not. */
+static int check_name(const char *path, const char *state_folder, struct lsp_games_dir_check *check,
+	char **ret_real, struct lsp_error *err)
+{
+	int r = expand(path, &check->path, err);
+	if (r < 0)
+		return r;
+	if (strlen(check->path) > PATH_MAX - 512)
+		return lsp_error_set(err, "library", LSP_E_INVALID,
+			"the path of the games folder is too long (%zu bytes): take a shorter one",
+			strlen(check->path));
+	struct stat st;
+	check->exists = stat(check->path, &st) == 0;
+	_cleanup_free_ char *real = nearest(check->path);
+	r = real ? refuse_overlap(path, real, check->exists, state_folder, err) : 0;
+	if (r == 0)
+		*ret_real = TAKE_PTR(real);
+	return r;
+}
+
+int lsp_games_dir_check_name(const char *path, const char *state_folder, struct lsp_error *err)
+{
+	_cleanup_games_dir_check_ struct lsp_games_dir_check check = {0};
+	_cleanup_free_ char *real = NULL;
+	return check_name(path, state_folder, &check, &real, err);
 }
 
 int lsp_games_dir_check(const char *path, const char *state_folder,
 	struct lsp_games_dir_check *ret_check, struct lsp_error *err)
 {
 	_cleanup_games_dir_check_ struct lsp_games_dir_check check = {0};
-	int r = expand(path, &check.path, err);
-	if (r < 0)
-		return r;
-	if (strlen(check.path) > PATH_MAX - 512)
-		return lsp_error_set(err, "library", LSP_E_INVALID, "the path is too long");
-	struct stat st;
-	check.exists = stat(check.path, &st) == 0;
-	_cleanup_free_ char *real = nearest(check.path);
-	if (!real)
-		return lsp_error_errno(
+	_cleanup_free_ char *real = NULL;
+	int r = check_name(path, state_folder, &check, &real, err);
+	if (r == 0 && !real)
+		r = lsp_error_errno(
 			err, "library", errno, "\"%s\" cannot be the games folder", path);
-	r = refuse_overlap(path, real, check.exists, state_folder, err);
 	if (r == 0)
 		r = check_writable(path, real, &check.free, err);
 	if (r < 0)

@@ -29,6 +29,9 @@ struct lsp_games_dir_check {
  */
 LSP_MUST_CHECK int lsp_games_dir_check(const char *path, const char *state_folder,
 	struct lsp_games_dir_check *ret_check, struct lsp_error *err);
+/* What of it no disk that comes back can change: -LSP_E_INVALID. */
+LSP_MUST_CHECK int lsp_games_dir_check_name(
+	const char *path, const char *state_folder, struct lsp_error *err);
 void lsp_games_dir_check_done(struct lsp_games_dir_check *check);
 #define _cleanup_games_dir_check_ _cleanup_(lsp_games_dir_check_done)
 

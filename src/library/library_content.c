@@ -33,8 +33,8 @@ static int look(struct lsp_library *library, const char *id, bool ready, struct 
 	pthread_mutex_unlock(&library->lock);
 	ret_view->game = lsp_library_find(ret_view->snapshot, id);
 	if (!ret_view->game)
-		return lsp_error_set(
-			err, "library", LSP_E_NOT_FOUND, "there is no game \"%s\" here", id);
+		return lsp_error_set(err, "library", LSP_E_NOT_FOUND,
+			"there is no game \"%s\" here; `lanspread games` lists them", id);
 	if (ready && ret_view->game->state != LSP_LIBRARY_READY)
 		return lsp_error_set(err, "library", LSP_E_NOT_FOUND,
 			"the content of \"%s\" is not known %s", id,
@@ -91,7 +91,10 @@ static int list_files(
 	lsp_scan_fingerprint(ret_listing, false, &now);
 	if (!lsp_fingerprint_same_files(&now, &view->game->fingerprint))
 		return lsp_error_set(err, "library", LSP_E_CORRUPT,
-			"the files of \"%s\" are not those that were hashed", view->game->id);
+			"the files of \"%s\" are not those that were hashed; they are hashed "
+			"again, "
+			"try again when that is done",
+			view->game->id);
 	for (size_t i = 0; i < ret_listing->count; i++)
 		ret_listing->files[i].stamp.ctime_ns = 0;
 	return 0;
@@ -153,6 +156,7 @@ int lsp_library_cover(struct lsp_library *library, const char *id, struct lsp_bu
 		cover = (struct lsp_buffer){0};
 		return 0;
 	}
-	return lsp_error_set(
-		err, "library", LSP_E_NOT_FOUND, "there is no cover in the folder of \"%s\"", id);
+	return lsp_error_set(err, "library", LSP_E_NOT_FOUND,
+		"there is no cover in the folder of \"%s\"; put a cover.png or cover.jpg there",
+		id);
 }

@@ -303,8 +303,10 @@ static int read_list(struct lsp_library *library, int dir_fd, struct lsp_error *
 		int error = errno;
 		if (copy >= 0)
 			close(copy);
-		return lsp_error_errno(
-			err, "library", error, "cannot read \"%s\"", library->dir->path);
+		return lsp_error_errno(err, "library", error,
+			"cannot read the games folder \"%s\" (is its disk there, and yours to "
+			"read?)",
+			library->dir->path);
 	}
 	const struct dirent *entry;
 	errno = 0;
@@ -314,8 +316,10 @@ static int read_list(struct lsp_library *library, int dir_fd, struct lsp_error *
 	}
 	int error = errno;
 	closedir(dir);
-	return error ? lsp_error_errno(
-			       err, "library", error, "cannot read \"%s\"", library->dir->path)
+	return error ? lsp_error_errno(err, "library", error,
+			       "cannot read the games folder \"%s\" (is its disk there, and yours "
+			       "to read?)",
+			       library->dir->path)
 		     : 0;
 }
 
@@ -393,7 +397,7 @@ static int open_ours(struct lsp_library *library, int *ret_fd, struct lsp_error 
 	}
 	return lsp_error_set(err, "library", LSP_E_IO,
 		"the games folder \"%s\" cannot be told from others: its .lanspread/id does not "
-		"stay",
+		"stay; choose one on another filesystem with `lanspread games-dir PATH`",
 		library->path);
 }
 

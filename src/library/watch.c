@@ -37,7 +37,7 @@ int lsp_watch_new(struct lsp_watch **ret_watch, struct lsp_error *err)
 	watch->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (watch->fd < 0)
 		return lsp_error_errno(err, "library", errno,
-			"cannot watch folders (see fs.inotify.max_user_instances)");
+			"cannot watch folders (raise the sysctl fs.inotify.max_user_instances)");
 	*ret_watch = TAKE_PTR(watch);
 	return 0;
 }
@@ -131,7 +131,8 @@ int lsp_watch_folder(struct lsp_watch *watch, uint32_t owner, int dir_fd, struct
 	int wd = inotify_add_watch(watch->fd, path, EVENTS);
 	if (wd < 0)
 		return lsp_error_errno(err, "library", errno, "cannot watch a folder%s",
-			errno == ENOSPC ? " (see fs.inotify.max_user_watches)" : "");
+			errno == ENOSPC ? " more (raise the sysctl fs.inotify.max_user_watches)"
+					: "");
 	pthread_mutex_lock(&watch->lock);
 	int r = enter(watch, wd, owner, err);
 	pthread_mutex_unlock(&watch->lock);

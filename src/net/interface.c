@@ -81,8 +81,8 @@ int lsp_interfaces_read(
 	struct ifaddrs *list;
 	size_t room = 0, count = 0;
 	if (only && !if_nametoindex(only))
-		return lsp_error_set(
-			err, "net", LSP_E_NOT_FOUND, "there is no network interface \"%s\"", only);
+		return lsp_error_set(err, "net", LSP_E_NOT_FOUND,
+			"there is no network interface \"%s\"; `ip link` lists them", only);
 	if (getifaddrs(&list) < 0)
 		return lsp_error_errno(err, "net", errno, "cannot list the network interfaces");
 	for (struct ifaddrs *entry = list; entry; entry = entry->ifa_next)

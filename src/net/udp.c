@@ -87,11 +87,14 @@ static int bind_socket(int fd, const struct lsp_udp_options *options, struct lsp
 	if (interface) {
 		if (!if_nametoindex(interface))
 			return lsp_error_set(err, "net", LSP_E_NOT_FOUND,
-				"there is no network interface '%.32s'", interface);
+				"there is no network interface '%.32s'; `ip link` lists them",
+				interface);
 		if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface,
 			    (socklen_t)strlen(interface)) < 0)
-			return lsp_error_errno(
-				err, "net", errno, "cannot bind to interface %.32s", interface);
+			return lsp_error_errno(err, "net", errno,
+				"cannot use the interface %.32s alone (without --interface all "
+				"are used)",
+				interface);
 	}
 	if (bind(fd, (const struct sockaddr *)&options->address,
 		    lsp_address_size(&options->address)) == 0)
@@ -101,6 +104,14 @@ static int bind_socket(int fd, const struct lsp_udp_options *options, struct lsp
 		return lsp_error_set(err, "net", LSP_E_BUSY,
 			"UDP port %s is taken: is another lanspread running? (--listen PORT "
 			"chooses another)",
+			text);
+	if (errno == EADDRNOTAVAIL)
+		return lsp_error_set(err, "net", LSP_E_NOT_FOUND,
+			"%s is no address of this machine: --listen PORT takes all of them", text);
+	if (errno == EACCES)
+		return lsp_error_set(err, "net", LSP_E_DENIED,
+			"the UDP port of %s is for root alone: choose one above 1023 with --listen "
+			"PORT",
 			text);
 	return lsp_error_errno(err, "net", errno, "cannot listen on UDP %s", text);
 }

@@ -73,7 +73,8 @@ static bool named_content(struct lsp_peer *peer, const char *game, const char *n
 
 static int nobody(const char *game, struct lsp_error *err)
 {
-	return lsp_error_set(err, "peer", LSP_E_NOT_FOUND, "nobody here has %s", game);
+	return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
+		"nobody here has %s; `lanspread games` lists what there is", game);
 }
 
 int lsp_choice_make(struct lsp_peer *peer, const char *game, const struct lsp_hash *asked,
@@ -102,8 +103,8 @@ int lsp_choice_make(struct lsp_peer *peer, const char *game, const struct lsp_ha
 		*ret_variants = json_incref(list);
 	json_decref(list);
 	return lsp_error_set(err, "peer", LSP_E_EXISTS,
-		"%zu different contents of %s %s are here: choose one by its content id", count,
-		game, variants[0].version.text);
+		"%zu different contents of %s %s are here: choose one with --variant CONTENT",
+		count, game, variants[0].version.text);
 }
 
 int lsp_choice_resolve(struct lsp_peer *peer, const char *game, const char *prefix,
@@ -132,7 +133,9 @@ int lsp_choice_resolve(struct lsp_peer *peer, const char *game, const char *pref
 	if (strlen(prefix) == 64)
 		return lsp_hash_from_hex(prefix, ret_content, err);
 	return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
-		"nobody here has a content of %s that begins with %s", game, prefix);
+		"nobody here has a content of %s that begins with %s; without --variant they are "
+		"listed",
+		game, prefix);
 }
 
 void lsp_choice_version(struct lsp_peer *peer, const char *game, const struct lsp_hash *content,

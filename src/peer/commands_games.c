@@ -293,8 +293,8 @@ int lsp_command_uninstall(struct lsp_peer *peer, struct lsp_call *call, struct l
 {
 	const char *game = lsp_call_text(call, "game");
 	if (!is_installed(lsp_local_find(peer, game)))
-		return lsp_error_set(
-			err, "peer", LSP_E_NOT_FOUND, "%s is not installed here", game);
+		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
+			"%s is not installed here; `lanspread games` tells what is", game);
 	int r = lsp_operations_uninstall(peer, game, lsp_call_flag(call, "purge"), err);
 	if (r == 0)
 		answer_operation(call, "uninstalling", NULL);
@@ -305,8 +305,8 @@ int lsp_command_remove(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
 {
 	const char *game = lsp_call_text(call, "game");
 	if (!lsp_local_find(peer, game))
-		return lsp_error_set(
-			err, "peer", LSP_E_NOT_FOUND, "there is no folder of %s here", game);
+		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
+			"there is no folder of %s here; `lanspread games` tells what is", game);
 	int r = lsp_operations_remove(peer, game, err);
 	if (r == 0)
 		answer_operation(call, "removing", NULL);
@@ -317,7 +317,8 @@ int lsp_command_verify(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
 {
 	const char *game = lsp_call_text(call, "game");
 	if (!is_downloaded(lsp_local_find(peer, game)))
-		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND, "%s is not here", game);
+		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
+			"%s is not downloaded here; `lanspread get %s` does that", game, game);
 	int r = lsp_operations_verify(peer, game, err);
 	if (r == 0)
 		answer_operation(call, "verifying", NULL);

@@ -220,8 +220,8 @@ int lsp_command_catalog_show(struct lsp_peer *peer, struct lsp_call *call, struc
 	}
 	if (game && !json_array_size(games)) {
 		json_decref(games);
-		return lsp_error_set(
-			err, "peer", LSP_E_NOT_FOUND, "\"%s\" is not in the catalogue", game);
+		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
+			"\"%s\" is not in the catalogue; `lanspread catalog show` lists it", game);
 	}
 	lsp_call_answer(call, json_pack("{s:o}", "games", games));
 	return 0;

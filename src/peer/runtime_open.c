@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "library/games_dir.h"
 #include "net/identity.h"
 #include "peer/runtime_private.h"
 #include "wire/path.h"
@@ -36,7 +37,7 @@ static int open_folder(
 		return lsp_error_no_memory(err, "peer");
 	int r = lsp_fs_make_dirs(wanted, true, err);
 	if (r < 0)
-		return r;
+		return lsp_error_prefix(err, r, "no state folder (--state DIR chooses one)");
 	peer->state_dir = realpath(wanted, NULL);
 	if (!peer->state_dir)
 		return lsp_error_errno(
@@ -157,6 +158,10 @@ int lsp_runtime_open_state(
 		r = lsp_config_open(peer->state_dir, &runtime->config, err);
 	if (r == 0)
 		r = fix_settings(runtime, options, err);
+	if (r == 0)
+		r = lsp_games_dir_check_name(
+			lsp_config_text(runtime->config, LSP_SETTING_GAMES_DIR), peer->state_dir,
+			err);
 	if (r == 0)
 		r = lsp_identity_open(peer->state_dir, &runtime->identity, err);
 	if (r == 0)

@@ -6,11 +6,12 @@ import resource
 import shutil
 import signal
 import sqlite3
+import subprocess
 
 import pytest
 
 import lanlab
-from lanlab import make_file, make_tree, run, tree
+from lanlab import BUILD, make_file, make_tree, run, tree
 
 
 def share(daemon, game, folder, version="1.0"):
@@ -303,6 +304,53 @@ def test_a_symlink_swapped_in_while_a_download_writes_leads_nowhere(lab, tmp_pat
     assert tree(ben.games / "quake") == wanted
     assert tree(outside) == precious
     assert ben.stop()[0] == 0
+
+
+# What a person may do wrong, and what the one line on stderr must tell: on what, and the way out.
+MISTAKES = {
+    ("get", "nosuch"): ("nosuch", "lanspread games"), ("install", "nosuch"): ("nosuch", "lanspread games"),
+    ("uninstall", "nosuch"): ("nosuch", "lanspread games"), ("remove", "nosuch"): ("nosuch", "lanspread games"),
+    ("verify", "nosuch"): ("nosuch", "lanspread get"), ("play", "nosuch"): ("nosuch", "lanspread install"),
+    ("update", "nosuch"): ("nosuch", "lanspread games"), ("get", "wesnoth", "--variant", "ffff"): ("ffff", "--variant"),
+    ("config", "nosuch"): ("nosuch", "there are name,"), ("torrent", "list"): ("off", "lanspread config swarm"),
+    ("games-dir", "/"): ("/", "make one of its own"), ("open",): ("page", "--http off"),
+    ("add", "/etc", "--id", "a/b", "--version", "1"): ("a/b", "one of"),
+}
+STARTS = {
+    ("--interface", "nosuch0"): ("nosuch0", "ip link"), ("--listen", "192.0.2.1:0"): ("192.0.2.1", "--listen PORT"),
+    ("--listen", "host"): ("host", "[ADDRESS:]PORT"), ("--peer", "host:1#12"): ("--peer host:1#12", "64 hexadecimal digits"),
+    ("--state", "/proc/nosuch"): ("/proc/nosuch", "--state DIR"), ("--games", "/"): ("/", "make one of its own"),
+    ("--catalog", "/nosuch.sqlite"): ("/nosuch.sqlite", "No such file"),
+}
+
+
+def test_what_went_wrong_is_one_line_that_names_it_and_the_way_out(lab, tmp_path):
+    ann = lab.host("ann").daemon(arguments=["--no-discovery"])
+    for words, wanted in MISTAKES.items():
+        result = ann.run_cli(*words, timeout=60)
+        assert result.returncode in (1, 2) and result.stderr.count("\n") == 1, (words, result.stderr)
+        assert all(text in result.stderr for text in wanted), (words, result.stderr)
+    for number, (words, wanted) in enumerate(STARTS.items()):
+        flags = {"--state": tmp_path / f"state-{number}", "--games": tmp_path / f"games-{number}", words[0]: words[1]}
+        result = subprocess.run([BUILD / "app/lanspread", "run", "--no-discovery", "--http", "off", "--control",
+                                 tmp_path / "sock", *(word for flag in flags.items() for word in flag)],
+                                stderr=subprocess.PIPE, text=True, check=False, timeout=60, env=ann.env)
+        assert result.returncode in (1, 2), (words, result.stderr)
+        last = result.stderr.strip().splitlines()[-1]
+        assert all(text in last for text in wanted), (words, result.stderr)
+
+
+@pytest.mark.parametrize("link", ["data/large.bin", "data"])
+def test_a_link_in_a_shared_folder_is_named_with_the_way_out(lab, tmp_path, link):
+    ann = lab.host("ann").daemon(arguments=["--no-discovery"])
+    game = make_tree(tmp_path / "quake", large=1 << 20, small=1)
+    (game / link).rename(tmp_path / "moved")
+    (game / link).symlink_to(tmp_path / "moved")
+    (game / "version.ini").write_text("1.0\n")
+    game.rename(ann.games / "quake")
+    games = ann.wait_games(lambda games: games["quake"]["problem"])
+    assert f'"{link}" is a symbolic link' in games["quake"]["problem"]
+    assert "add --pack" in games["quake"]["problem"]
 
 
 def test_special_files_in_a_shared_folder_block_nobody(lab, tmp_path):

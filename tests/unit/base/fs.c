@@ -123,6 +123,16 @@ static void a_path_below_cannot_leave(void **state)
 		assert_true(lsp_fs_write_file_below(dir, paths[i], "x", 1, 0600, &e) < 0 ||
 			    strcmp(paths[i], "out") == 0);
 	}
+	/* In words for who put the link there. */
+	struct lsp_error e = {0};
+	assert_code(lsp_fs_open_dir_below(dir, "out", &fd, &e), LSP_E_DENIED);
+	assert_non_null(strstr(e.message, "\"out\": a link or a file is where a folder"));
+	assert_code(lsp_fs_open_below(dir, "out/passwd", O_RDONLY, 0, &fd, &e), LSP_E_DENIED);
+	assert_true(e.sys_errno == ELOOP || e.sys_errno == ENOTDIR); /* without openat2 */
+	assert_non_null(strstr(e.message, e.sys_errno == ELOOP ? "it is a symbolic link, or behind"
+							       : "a link or a file is where"));
+	assert_code(lsp_fs_open_below(dir, "../x", O_RDONLY, 0, &fd, &e), LSP_E_DENIED);
+	assert_non_null(strstr(e.message, "\"../x\": it leads out of the folder"));
 	/* Replacing a link by a file does not follow it. */
 	struct stat etc;
 	assert_int_equal(stat("/etc", &etc), 0);
@@ -170,7 +180,7 @@ static void a_fifo_in_place_of_a_file_is_refused_and_never_blocks(void **state)
 		int fd = -1;
 		struct lsp_error e = {0};
 		assert_code(lsp_fs_open_below(dir, "pipe", flags[i], 0600, &fd, &e), LSP_E_DENIED);
-		assert_string_equal(e.message, "\"pipe\" is not a regular file");
+		assert_string_equal(e.message, "\"pipe\" is not a regular file; move it away");
 		assert_int_equal(fd, -1);
 	}
 	assert_true(lsp_fs_read_file_below(dir, "pipe", 100, &content, NULL) < 0);
