@@ -254,7 +254,10 @@ def test_names_in_unicode_and_a_file_copied_in_by_hand(lab, tmp_path):
     folder = tmp_path / "copy"
     make_file(folder / "päck/ファイル.bin", 1 << 20, 4)
     wanted = share(ann, "by-hand", folder)
+    ann.wait_games(lambda games: games["by-hand"]["content"])
+    hashed = time.monotonic()
     ben.wait_games(lambda games: games["by-hand"]["content"])
+    assert time.monotonic() - hashed < 2
     ben.cli("get", "by-hand")
     assert tree(ben.games / "by-hand") == wanted
 
