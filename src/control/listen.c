@@ -17,6 +17,7 @@
 
 #define BACKLOG 16
 #define LOCK_TRIES 8
+#define BESIDE ".new"
 
 /* The folder of a path and the name in it. */
 static int split(const char *path, char **ret_folder, const char **ret_name, struct lsp_error *err)
@@ -121,7 +122,22 @@ static int clear_the_way(const char *path, struct lsp_error *err)
 	return remove_file(path, err);
 }
 
-static int listen_at(const char *path, int *ret_fd, struct lsp_error *err)
+/* Gives a socket file its name: from then on clients find it, and somebody who listens. */
+static int publish(const char *from, const char *path, struct lsp_error *err)
+{
+	_cleanup_free_ char *folder = NULL;
+	_cleanup_close_ int dir_fd = -1;
+	const char *name;
+	int r = split(path, &folder, &name, err);
+	if (r == 0)
+		r = lsp_fs_open_dir(folder, &dir_fd, err);
+	if (r == 0)
+		r = lsp_fs_rename_below(dir_fd, strrchr(from, '/') ? strrchr(from, '/') + 1 : from,
+			dir_fd, name, err);
+	return r;
+}
+
+static int bind_and_listen(const char *path, int *ret_fd, struct lsp_error *err)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address;
@@ -143,6 +159,28 @@ static int listen_at(const char *path, int *ret_fd, struct lsp_error *err)
 	}
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+/* Made beside its place: a client between bind and listen would be told that nobody is there. */
+static int listen_at(const char *path, int *ret_fd, struct lsp_error *err)
+{
+	_cleanup_free_ char *beside = lsp_text_format("%s" BESIDE, path);
+	_cleanup_close_ int fd = -1;
+	if (!beside)
+		return lsp_error_no_memory(err, "control");
+	if (strlen(beside) >= LSP_CONTROL_PATH_MAX) /* there is no room for another name */
+		return bind_and_listen(path, ret_fd, err);
+	int r = clear_the_way(beside, err);
+	if (r == 0)
+		r = bind_and_listen(beside, &fd, err);
+	if (r < 0)
+		return r;
+	r = publish(beside, path, err);
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	else if (remove_file(beside, NULL) < 0)
+		lsp_log_warning("control", "%s stays behind", beside);
+	return r;
 }
 
 int lsp_control_socket_open(

@@ -1,5 +1,6 @@
 /*
- * The socket file: made with mode 0600 and never with another, held by a lock beside it.
+ * The socket file: made with mode 0600 and never with another, under another name until somebody
+ * listens, held by a lock beside it.
  *
  * The lock (PATH.lock, flock) says whether a peer serves PATH: it vanishes with its process,
  * however that ends. So a socket file without a held lock is a stale one and is replaced; what is

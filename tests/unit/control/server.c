@@ -1,4 +1,5 @@
 #include "control/server.h"
+#include "base/fs.h"
 #include "control/client.h"
 #include "control/listen.h"
 #include "control/path.h"
@@ -398,6 +399,48 @@ static void a_stale_socket_is_replaced(void **state)
 	lsp_control_disconnect(join(world));
 }
 
+struct publication {
+	const char *path;
+	unsigned before, after; /* renames that were looked at */
+};
+
+static int before_it_has_its_name(const struct lsp_fs_event *event, void *argument)
+{
+	struct publication *publication = argument;
+	if (event->call == LSP_FS_RENAME) {
+		publication->before++;
+		assert_int_equal(access(publication->path, F_OK), -1);
+	}
+	return 0;
+}
+
+static void once_it_has_its_name(const struct lsp_fs_event *event, void *argument)
+{
+	struct publication *publication = argument;
+	struct lsp_control_connection *connection = NULL;
+	if (event->call != LSP_FS_RENAME)
+		return;
+	publication->after++;
+	assert_ok(lsp_control_connect(publication->path, &connection, &err));
+	lsp_control_disconnect(connection);
+}
+
+static void a_socket_that_can_be_found_is_listened_at(void **state)
+{
+	struct world *world = *state;
+	struct publication publication = {.path = world->path};
+	struct lsp_fs_hooks hooks = {.before = before_it_has_its_name,
+		.after = once_it_has_its_name,
+		.argument = &publication};
+	struct lsp_control_socket socket = {0};
+	lsp_fs_set_hooks(&hooks);
+	assert_ok(lsp_control_socket_open(world->path, &socket, &err));
+	lsp_fs_set_hooks(NULL);
+	assert_int_equal(publication.before, 1);
+	assert_int_equal(publication.after, 1);
+	lsp_control_socket_close(&socket);
+}
+
 static void what_is_no_socket_is_left_alone(void **state)
 {
 	struct world *world = *state;
@@ -471,6 +514,7 @@ int main(void)
 		WORLD_TEST(the_socket_is_the_users_alone),
 		WORLD_TEST(a_second_server_is_refused_and_the_first_lives_on),
 		WORLD_TEST(a_stale_socket_is_replaced),
+		WORLD_TEST(a_socket_that_can_be_found_is_listened_at),
 		WORLD_TEST(what_is_no_socket_is_left_alone),
 		WORLD_TEST(nobody_there_is_not_found),
 		cmocka_unit_test(daemon_and_clients_agree_where_the_socket_is),
