@@ -8,6 +8,11 @@
  * moved past its place, it starts over from the full state. One that does not read at all is closed
  * by the idle limit, once the kernel's small buffer for it is full.
  *
+ * Waking a client costs a write to its socket, and progress is told ten times a second for each
+ * game: with hundreds of clients that is felt by the download itself. So progress is gathered for
+ * up to LSP_HTTP_GATHER_MILLISECONDS: the first after a silence goes at once, what follows
+ * together. Any other event goes at once and takes along what waits, so the order never changes.
+ *
  * What a client gets:
  *   1. the full state, as a local_games_updated event with "state": true;
  *   2. if it came back (Last-Event-ID, or ?after=) and the ring still has what it missed: the
@@ -59,6 +64,8 @@ struct lsp_http_events {
 	struct lsp_http_client *clients;
 	size_t client_count;
 	struct lsp_http_text *heartbeat;
+	lsp_time next_send; /* before it progress is gathered */
+	bool gathering;     /* something waits for it */
 	bool closed;
 };
 
@@ -347,7 +354,18 @@ static bool is_superseded_by_state(const char *name)
 	       strcmp(name, "remote_games_updated") == 0;
 }
 
-void lsp_http_events_push(struct lsp_http_events *events, const char *name, const char *json)
+static void wake_readers(struct lsp_http_events *events)
+{
+	lsp_time now = lsp_now(events->http->clock);
+	events->gathering = false;
+	events->next_send = lsp_time_add(now, LSP_HTTP_GATHER_MILLISECONDS * LSP_MILLISECOND);
+	for (struct lsp_http_client *client = events->clients; client; client = client->next) {
+		if (!client->wants_state)
+			wake(client);
+	}
+}
+
+static void keep_event(struct lsp_http_events *events, const char *name, const char *json)
 {
 	char line[48];
 	snprintf(line, sizeof line, "id: %s-%" PRIu64 "\n", events->run, events->next);
@@ -367,10 +385,27 @@ void lsp_http_events_push(struct lsp_http_events *events, const char *name, cons
 		event->is_notice = !is_superseded_by_state(name);
 		events->bytes += text->size;
 	}
-	for (struct lsp_http_client *client = events->clients; client; client = client->next) {
-		if (!client->wants_state)
-			wake(client);
-	}
+}
+
+void lsp_http_events_push(struct lsp_http_events *events, const char *name, const char *json)
+{
+	keep_event(events, name, json);
+	if (lsp_text_ends_with(name, "_progress") &&
+		lsp_now(events->http->clock) < events->next_send)
+		events->gathering = true;
+	else
+		wake_readers(events);
+}
+
+lsp_time lsp_http_events_due(const struct lsp_http_events *events)
+{
+	return events->gathering ? events->next_send : LSP_TIME_NEVER;
+}
+
+void lsp_http_events_send(struct lsp_http_events *events, lsp_time now)
+{
+	if (now >= lsp_http_events_due(events))
+		wake_readers(events);
 }
 
 uint64_t lsp_http_events_next_sequence(const struct lsp_http_events *events)
@@ -426,6 +461,7 @@ void lsp_http_events_heartbeat(struct lsp_http_events *events)
 void lsp_http_events_close(struct lsp_http_events *events)
 {
 	events->closed = true;
+	events->gathering = false;
 	for (struct lsp_http_client *client = events->clients; client; client = client->next)
 		wake(client);
 }

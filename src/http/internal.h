@@ -183,8 +183,12 @@ struct lsp_http_text *lsp_http_text_event(const char *json);
 LSP_MUST_CHECK int lsp_http_events_new(
 	struct lsp_http *http, struct lsp_http_events **ret_events, struct lsp_error *err);
 void lsp_http_events_free(struct lsp_http_events *events);
-/* Numbers an event of the peer's, keeps it for replay, sends it to everybody. */
+/* Numbers an event of the peer's, keeps it for replay, sends it to everybody: at once, or with what
+ * else comes until lsp_http_events_due. */
 void lsp_http_events_push(struct lsp_http_events *events, const char *name, const char *json);
+/* When lsp_http_events_send must be called for what was gathered; LSP_TIME_NEVER: nothing was. */
+lsp_time lsp_http_events_due(const struct lsp_http_events *events);
+void lsp_http_events_send(struct lsp_http_events *events, lsp_time now);
 uint64_t lsp_http_events_next_sequence(const struct lsp_http_events *events);
 /* A list of games came (or failed: NULL); clients that wait for their first event go on. */
 void lsp_http_events_state_ready(struct lsp_http_events *events, const struct lsp_http_list *list);

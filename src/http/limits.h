@@ -27,6 +27,9 @@
 #define LSP_HTTP_MAX_CALLS 512
 /* Silence on an event stream is broken after so many seconds. */
 #define LSP_HTTP_HEARTBEAT_SECONDS 15
+/* An event that tells of progress alone may wait so long for others, so that an event stream is
+ * written to once for all of them. */
+#define LSP_HTTP_GATHER_MILLISECONDS 200
 /* Events that are kept for replay: so many, and so many bytes of them. */
 #define LSP_HTTP_MAX_EVENTS 2048
 #define LSP_HTTP_MAX_EVENT_BYTES (16u << 20)

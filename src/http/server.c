@@ -153,6 +153,11 @@ static int milliseconds_to_sleep(struct lsp_http *http)
 {
 	MHD_UNSIGNED_LONG_LONG wanted;
 	int most = (int)(LONGEST_SLEEP / LSP_MILLISECOND);
+	lsp_time due = lsp_http_events_due(http->events), now = lsp_now(http->clock);
+	if (due <= now)
+		return 0;
+	if (due != LSP_TIME_NEVER)
+		most = LSP_MIN(most, (int)((due - now) / LSP_MILLISECOND + 1));
 	if (MHD_get_timeout(http->daemon, &wanted) != MHD_YES)
 		return most;
 	return wanted < (unsigned)most ? (int)wanted : most;
@@ -177,6 +182,7 @@ static int serve(struct lsp_http *http, struct lsp_cancel *token, struct lsp_err
 		bool more = drain_events(http);
 		lsp_http_calls_expire(http, now);
 		heartbeat(http, now);
+		lsp_http_events_send(http->events, now);
 		run_daemon(http);
 		if (!more || lsp_cancel_requested(token))
 			return 0;
@@ -201,6 +207,7 @@ static void take_last_events(struct lsp_http *http)
 		if (poll(fds, LSP_ARRAY_SIZE(fds), LSP_MIN(milliseconds_to_sleep(http), 20)) < 0 &&
 			errno != EINTR)
 			return;
+		lsp_http_events_send(http->events, lsp_now(http->clock));
 		run_daemon(http);
 	}
 }
@@ -248,7 +255,8 @@ static int run_task(struct lsp_cancel *token, void *argument, struct lsp_error *
 	http->next_heartbeat =
 		lsp_time_add(lsp_now(http->clock), LSP_HTTP_HEARTBEAT_SECONDS * LSP_SECOND);
 	int r = serve(http, token, err);
-	take_last_events(http);
+	if (r == 0)
+		take_last_events(http); /* else the peer goes on, and says no last word */
 	flush(http);
 	release(http);
 	return r;

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct harness *of(void **state)
@@ -81,7 +82,7 @@ static void who_comes_back_gets_the_state_and_what_it_missed(void **state)
 		json_pack("{s:s, s:s}", "event", "download_progress", "game", "quake"));
 	fake_peer_emit(of(state)->peer, peer_event("c"));
 	expect_peer(&first, "b");
-	json_decref(sse_expect(&first, "download_progress"));
+	json_decref(sse_expect(&first, "download_progress")); /* "c" takes it along */
 	expect_peer(&first, "c");
 	sse_close(&first);
 	sse_open(of(state), id, &second);
@@ -148,6 +149,91 @@ static void silence_is_broken_by_a_heartbeat(void **state)
 	json_t *event = sse_next(&sse);
 	assert_true(json_is_true(json_object_get(event, "heartbeat")));
 	json_decref(event);
+	sse_close(&sse);
+}
+
+static void emit_progress(struct harness *harness, int done)
+{
+	fake_peer_emit(harness->peer, json_pack("{s:s, s:s, s:i}", "event", "download_progress",
+					      "game", "quake", "done", done));
+}
+
+static void expect_progress(struct sse *sse, int done)
+{
+	json_t *event = sse_next(sse);
+	assert_non_null(event);
+	assert_int_equal(json_integer_value(json_object_get(event, "done")), done);
+	json_decref(event);
+}
+
+/* The server has taken all events so far, and has had a turn to send them. */
+static void let_it_turn(struct harness *harness)
+{
+	for (int i = 0; i < 2; i++) {
+		_cleanup_reply_ struct reply reply = {0};
+		harness_request(harness, "GET", "/api/status", NULL, NULL, &reply);
+		assert_int_equal(reply.status, 200);
+	}
+}
+
+static void assert_nothing_came(const struct sse *sse)
+{
+	char byte;
+	assert_int_equal(sse->size, 0);
+	assert_int_equal(recv(sse->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+}
+
+/* A stream on which there was silence: one progress, which goes at once, begins the gathering. */
+static void open_and_begin_gathering(struct harness *harness, struct sse *sse)
+{
+	sse_open(harness, NULL, sse);
+	expect_state(sse);
+	lsp_fake_clock_advance(&harness->clock, LSP_HTTP_GATHER_MILLISECONDS * LSP_MILLISECOND);
+	emit_progress(harness, 1);
+	expect_progress(sse, 1);
+}
+
+static void progress_is_gathered_and_sent_at_once(void **state)
+{
+	struct harness *harness = of(state);
+	struct sse sse;
+	open_and_begin_gathering(harness, &sse);
+	for (int done = 2; done <= 4; done++) {
+		emit_progress(harness, done);
+		let_it_turn(harness);
+		assert_nothing_came(&sse);
+	}
+	lsp_fake_clock_advance(&harness->clock, LSP_HTTP_GATHER_MILLISECONDS * LSP_MILLISECOND);
+	expect_progress(&sse, 2);
+	assert_non_null(strstr(sse.buffer, "\"done\":3")); /* in the same write */
+	assert_non_null(strstr(sse.buffer, "\"done\":4"));
+	expect_progress(&sse, 3);
+	expect_progress(&sse, 4);
+	sse_close(&sse);
+}
+
+static void another_event_takes_gathered_progress_along(void **state)
+{
+	struct harness *harness = of(state);
+	struct sse sse;
+	open_and_begin_gathering(harness, &sse);
+	emit_progress(harness, 2);
+	let_it_turn(harness);
+	assert_nothing_came(&sse);
+	fake_peer_emit(harness->peer, peer_event("a"));
+	expect_progress(&sse, 2);
+	expect_peer(&sse, "a");
+	sse_close(&sse);
+}
+
+static void gathered_progress_is_sent_before_the_stream_ends(void **state)
+{
+	struct sse sse;
+	open_and_begin_gathering(of(state), &sse);
+	emit_progress(of(state), 2);
+	fake_peer_close(of(state)->peer);
+	expect_progress(&sse, 2);
+	assert_null(sse_next(&sse));
 	sse_close(&sse);
 }
 
@@ -223,6 +309,9 @@ int main(void)
 		TEST(an_id_of_another_run_or_of_no_event_gets_the_state_alone),
 		TEST(a_reader_that_falls_behind_starts_over_from_the_state),
 		TEST(silence_is_broken_by_a_heartbeat),
+		TEST(progress_is_gathered_and_sent_at_once),
+		TEST(another_event_takes_gathered_progress_along),
+		TEST(gathered_progress_is_sent_before_the_stream_ends),
 		TEST(the_last_events_of_a_peer_arrive_before_the_stream_ends),
 		TEST(an_event_after_the_order_to_stop_arrives_too),
 		TEST(a_line_break_in_an_event_cannot_forge_another),
