@@ -8,11 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct lsp_json_map {
-	char *path;
-	json_t *object;
-};
-
 int lsp_json_file_read(const char *path, json_t **ret_object, struct lsp_error *err)
 {
 	_cleanup_buffer_ struct lsp_buffer content = {0};
@@ -82,71 +77,4 @@ int lsp_json_file_save(const char *path, const json_t *object, struct lsp_error 
 		return lsp_error_no_memory(err, "store");
 	}
 	return lsp_fs_write_file(path, line, (size_t)size, 0600, err);
-}
-
-int lsp_json_map_open(const char *path, struct lsp_json_map **ret_map, struct lsp_error *err)
-{
-	struct lsp_json_map *map = calloc(1, sizeof *map);
-	if (!map)
-		return lsp_error_no_memory(err, "store");
-	map->path = strdup(path);
-	int r = map->path ? lsp_json_file_load(path, &map->object, err)
-			  : lsp_error_no_memory(err, "store");
-	if (r < 0) {
-		lsp_json_map_free(map);
-		return r;
-	}
-	*ret_map = map;
-	return 0;
-}
-
-void lsp_json_map_free(struct lsp_json_map *map)
-{
-	if (!map)
-		return;
-	json_decref(map->object);
-	free(map->path);
-	free(map);
-}
-
-const char *lsp_json_map_get(const struct lsp_json_map *map, const char *key)
-{
-	return json_string_value(json_object_get(map->object, key));
-}
-
-int lsp_json_map_set(
-	struct lsp_json_map *map, const char *key, const char *value, struct lsp_error *err)
-{
-	const char *old = lsp_json_map_get(map, key);
-	if (value ? old && strcmp(old, value) == 0 : !json_object_get(map->object, key))
-		return 0;
-	json_t *next = json_copy(map->object);
-	if (!next)
-		return lsp_error_no_memory(err, "store");
-	int r = 0;
-	if (!value)
-		json_object_del(next, key);
-	else if (json_object_set_new(next, key, json_string(value)) < 0)
-		r = lsp_error_set(err, "store", LSP_E_INVALID,
-			"cannot keep \"%s\" in %s: it is no valid text", key, map->path);
-	if (r == 0)
-		r = lsp_json_file_save(map->path, next, err);
-	if (r < 0) {
-		json_decref(next);
-		return r;
-	}
-	json_decref(map->object);
-	map->object = next;
-	return 0;
-}
-
-void lsp_json_map_each(const struct lsp_json_map *map,
-	void (*each)(const char *key, const char *value, void *argument), void *argument)
-{
-	const char *key;
-	json_t *value;
-	json_object_foreach (map->object, key, value) {
-		if (json_is_string(value))
-			each(key, json_string_value(value), argument);
-	}
 }
