@@ -7,10 +7,13 @@ import { party, peers } from "./lib/fake.mjs";
 import { artifacts } from "./lib/paths.mjs";
 import { card, fakeWith, live, open, until } from "./lib/suite.mjs";
 
+const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 const looks = {
   dark: { colorScheme: "dark" },
   light: { colorScheme: "light" },
-  phone: { colorScheme: "dark", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
+  german: { locale: "de-DE", colorScheme: "light", ...phone },
+  french: { locale: "fr-FR", colorScheme: "dark", viewport: { width: 1024, height: 768 } },
+  phone: { colorScheme: "dark", ...phone },
 };
 
 async function settle(page) {
@@ -36,16 +39,24 @@ for (const [look, options] of Object.entries(looks)) {
       { id: "cc", name: "Old Installer", state: "failed", done: 1e8, total: 7e8, download_rate: 0, upload_rate: 0, ratio: 0, peers: 0, seeds: 0, error: "Old Installer.iso: no space left on the disk" },
     ] } } });
     const page = await open(fake.url, options);
-    const shoot = async (name) => {
+    const shoot = async (name, fullPage = false) => {
       await settle(page);
+      const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(wide <= room, `${name} in ${look} is ${wide} wide, the screen ${room}`);
       const file = path.join(artifacts, `${name}-${look}.png`);
+      const { width, height } = page.viewportSize();
+      const whole = await page.evaluate(() => document.documentElement.scrollHeight);
+      if (fullPage) await page.setViewportSize({ width, height: Math.max(height, whole) });
       await page.screenshot({ path: file });
+      if (fullPage) await page.setViewportSize({ width, height });
       assert.ok(statSync(file).size > 10_000, file);
     };
+    const go = (view) => page.locator(`nav a[href="#/${view}"]`).click();
     await live(page);
     await card(page, "deep-colony").locator(".main").click();
     await page.locator('.card[data-operation="downloading"]').waitFor();
     await fake.advance(5e9);
+    await page.locator(".card .numbers").getByText(/^40/).waitFor();
     await page.evaluate(() => window.scrollTo(0, 0));
     await shoot("shelf");
     await card(page, "deep-colony").locator(".cover").click();
@@ -54,7 +65,7 @@ for (const [look, options] of Object.entries(looks)) {
     await page.keyboard.press("Escape");
     await page.getByRole("searchbox").fill("turbo");
     await card(page, "turbo-empire").locator(".main").click();
-    await page.getByRole("dialog", { name: "Which one?" }).waitFor();
+    await page.locator("dialog .variants").waitFor();
     await shoot("variants");
     await page.keyboard.press("Escape");
     for (let second = 0; second < 12; second++) {
@@ -63,14 +74,14 @@ for (const [look, options] of Object.entries(looks)) {
       await fake.emit({ event: "health_changed" });
       await page.waitForResponse((reply) => reply.url().endsWith("/api/status"));
     }
-    await page.getByRole("navigation").getByRole("link", { name: "Party" }).click();
+    await go("party");
     await page.locator("table.peers").waitFor();
-    await shoot("party");
-    await page.getByRole("navigation").getByRole("link", { name: "Torrents" }).click();
+    await shoot("party", true);
+    await go("torrents");
     await page.getByText("Golden Kingdom").first().waitFor();
-    await shoot("torrents");
-    await page.getByRole("navigation").getByRole("link", { name: "Settings" }).click();
+    await shoot("torrents", true);
+    await go("settings");
     await page.getByText("no usable interface").waitFor();
-    await shoot("settings");
+    await shoot("settings", true);
   });
 }

@@ -46,12 +46,16 @@ export function hasUpdate(game: Game): boolean {
   );
 }
 
+/** The browser's own variant of a language: "en" alone would write dates as in America. */
+const regional = (language: string): string =>
+  navigator.languages.find((tag) => tag.split("-")[0] === language) ?? language;
+
 /** A version that is a date reads as one. */
 export function version(value: string | null, locale: string): string {
   const date = /^(\d{4})(\d{2})(\d{2})$/.exec(value ?? "");
   if (!date) return value ?? "–";
   const when = new Date(Number(date[1]), Number(date[2]) - 1, Number(date[3]));
-  return when.toLocaleDateString(locale, { dateStyle: "medium" });
+  return when.toLocaleDateString(regional(locale), { dateStyle: "medium" });
 }
 
 /** A service by what it is for; its own name where there are no words for it. */

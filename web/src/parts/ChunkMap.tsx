@@ -36,14 +36,15 @@ function draw(canvas: HTMLCanvasElement, map: ChunkMapData): void {
     const holders = map.availability?.[cell] ?? 0;
     const x = (cell % columns) * size;
     const y = Math.floor(cell / columns) * size;
-    context.globalAlpha = 1;
     context.fillStyle = color(
       holders > 1 ? "--chunk-many" : holders === 1 ? "--chunk-few" : "--chunk-none",
     );
     context.fillRect(x + 0.5, y + 0.5, size - 1, size - 1);
-    context.globalAlpha = part;
+    if (part === 0) return;
+    // It fills from below: a blend of two colours would be a third that no legend names.
+    const height = (size - 1) * Math.min(1, Math.max(part, 0.2));
     context.fillStyle = color("--chunk-have");
-    context.fillRect(x + 0.5, y + 0.5, size - 1, size - 1);
+    context.fillRect(x + 0.5, y + size - 0.5 - height, size - 1, height);
   });
 }
 

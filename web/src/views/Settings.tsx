@@ -275,7 +275,7 @@ function HealthList() {
         <li key={service.name} className={service.state === "running" ? "good" : "bad"}>
           <Icon name={service.state === "running" ? "check" : "warn"} />
           <span>
-            {t("service_state", {
+            {t("labelled", {
               name: serviceName(maybe, service.name),
               state: stateName(service.state),
             })}

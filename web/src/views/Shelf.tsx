@@ -9,6 +9,13 @@ import type { Game } from "../types";
 
 const filters = ["all", "installed", "downloaded", "updates", "on_lan"] as const;
 type Filter = (typeof filters)[number];
+const filterName: Record<Filter, Key> = {
+  all: "all",
+  installed: "filter_installed",
+  downloaded: "filter_downloaded",
+  updates: "updates",
+  on_lan: "on_lan",
+};
 const sorts = ["sort_title", "sort_state", "sort_sources", "sort_size", "sort_release"] as const;
 type Sort = (typeof sorts)[number];
 
@@ -124,7 +131,7 @@ function Toolbar({ search, genres, counts, found, onChange }: ToolbarProps) {
             aria-pressed={search.filter === filter}
             onClick={() => onChange({ filter })}
           >
-            {t(filter as Key)} <span className="count">{counts[filter]}</span>
+            {t(filterName[filter])} <span className="count">{counts[filter]}</span>
           </button>
         ))}
       </div>
@@ -158,7 +165,7 @@ function Toolbar({ search, genres, counts, found, onChange }: ToolbarProps) {
         >
           {sorts.map((sort) => (
             <option key={sort} value={sort}>
-              {t(sort)}
+              {t("labelled", { name: t("sort"), state: t(sort) })}
             </option>
           ))}
         </select>
