@@ -24,6 +24,22 @@ async function settle(page) {
   await page.evaluate(() => document.fonts.ready);
 }
 
+/** A picture of what is in sight, or of the whole view; nothing may be wider than the screen. */
+async function shoot(page, name, whole = false) {
+  await settle(page);
+  const [wide, room, tall] = await page.evaluate(() => {
+    const { scrollWidth, scrollHeight } = document.documentElement;
+    return [scrollWidth, innerWidth, scrollHeight];
+  });
+  assert.ok(wide <= room, `${name} is ${wide} wide, the screen ${room}`);
+  const file = path.join(artifacts, `${name}.png`);
+  const { width, height } = page.viewportSize();
+  if (whole) await page.setViewportSize({ width, height: Math.max(height, tall) });
+  await page.screenshot({ path: file });
+  if (whole) await page.setViewportSize({ width, height });
+  assert.ok(statSync(file).size > 5_000, file);
+}
+
 for (const [look, options] of Object.entries(looks)) {
   test(`pictures: ${look}`, async () => {
     mkdirSync(artifacts, { recursive: true });
@@ -39,18 +55,6 @@ for (const [look, options] of Object.entries(looks)) {
       { id: "cc", name: "Old Installer", state: "failed", done: 1e8, total: 7e8, download_rate: 0, upload_rate: 0, ratio: 0, peers: 0, seeds: 0, error: "Old Installer.iso: no space left on the disk" },
     ] } } });
     const page = await open(fake.url, options);
-    const shoot = async (name, fullPage = false) => {
-      await settle(page);
-      const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-      assert.ok(wide <= room, `${name} in ${look} is ${wide} wide, the screen ${room}`);
-      const file = path.join(artifacts, `${name}-${look}.png`);
-      const { width, height } = page.viewportSize();
-      const whole = await page.evaluate(() => document.documentElement.scrollHeight);
-      if (fullPage) await page.setViewportSize({ width, height: Math.max(height, whole) });
-      await page.screenshot({ path: file });
-      if (fullPage) await page.setViewportSize({ width, height });
-      assert.ok(statSync(file).size > 10_000, file);
-    };
     const go = (view) => page.locator(`nav a[href="#/${view}"]`).click();
     await live(page);
     await card(page, "deep-colony").locator(".main").click();
@@ -58,15 +62,15 @@ for (const [look, options] of Object.entries(looks)) {
     await fake.advance(5e9);
     await page.locator(".card .numbers").getByText(/^40/).waitFor();
     await page.evaluate(() => window.scrollTo(0, 0));
-    await shoot("shelf");
+    await shoot(page, `shelf-${look}`);
     await card(page, "deep-colony").locator(".cover").click();
     await page.getByRole("dialog").locator("canvas").waitFor();
-    await shoot("game");
+    await shoot(page, `game-${look}`);
     await page.keyboard.press("Escape");
     await page.getByRole("searchbox").fill("turbo");
     await card(page, "turbo-empire").locator(".main").click();
     await page.locator("dialog .variants").waitFor();
-    await shoot("variants");
+    await shoot(page, `variants-${look}`);
     await page.keyboard.press("Escape");
     for (let second = 0; second < 12; second++) {
       await fake.do({ status: "down_rate", value: 6e7 + 4e7 * Math.sin(second / 2) });
@@ -76,12 +80,52 @@ for (const [look, options] of Object.entries(looks)) {
     }
     await go("party");
     await page.locator("table.peers").waitFor();
-    await shoot("party", true);
+    await shoot(page, `party-${look}`, true);
     await go("torrents");
     await page.getByText("Golden Kingdom").first().waitFor();
-    await shoot("torrents", true);
+    await shoot(page, `torrents-${look}`, true);
     await go("settings");
     await page.getByText("no usable interface").waitFor();
-    await shoot("settings", true);
+    await shoot(page, `settings-${look}`, true);
+  });
+}
+
+for (const look of ["dark", "german"]) {
+  test(`pictures of a shelf without games and peers: ${look}`, async () => {
+    mkdirSync(artifacts, { recursive: true });
+    const fake = await fakeWith([]);
+    await fake.do({ status: "peers", value: 0 });
+    const page = await open(fake.url, looks[look]);
+    await page.locator(".empty h2").waitFor();
+    await shoot(page, `empty-${look}`);
+    await page.locator('nav a[href="#/party"]').click();
+    await page.locator(".empty.small").waitFor();
+    await shoot(page, `alone-${look}`, true);
+  });
+
+  test(`pictures of what goes wrong: ${look}`, async () => {
+    mkdirSync(artifacts, { recursive: true });
+    const fake = await fakeWith(party);
+    const page = await open(fake.url, looks[look]);
+    await card(page, "deep-colony").waitFor();
+    await fake.do({ status: "health", value: { state: "degraded", degraded: ["discovery", "torrent"] } });
+    await fake.emit({ event: "health_changed", state: "degraded", degraded: ["discovery", "torrent"] });
+    await page.locator(".banner.warm").waitFor();
+    await fake.emit({
+      event: "download_failed",
+      game: "deep-colony",
+      error: { code: "no_space", message: "deep-colony needs 12.4 GB, /srv/games has 1.2 GB" },
+    });
+    await page.locator(".toast.bad").waitFor();
+    await page.evaluate(() => window.scrollTo(0, 0));
+    await shoot(page, `degraded-${look}`);
+    await card(page, "deep-colony").locator(".cover").click();
+    await page.getByRole("alert").waitFor();
+    await shoot(page, `failure-${look}`);
+    await page.keyboard.press("Escape");
+    await fake.emit({ event: "runtime_failed", component: "quic", error: { code: "io", message: "the socket is gone" } });
+    await page.locator(".banner.bad").waitFor();
+    await page.evaluate(() => window.scrollTo(0, 0));
+    await shoot(page, `lost-${look}`);
   });
 }
