@@ -1,7 +1,9 @@
 /*
  * Sending. Connections that have something to send take turns; a turn is one batch of packets of
  * one size that leaves in one system call. Within a connection the streams take turns too, of
- * STREAM_TURN bytes; one that was idle goes first, so that a request is not stuck behind bulk.
+ * STREAM_TURN bytes; one that was idle goes first, so that a request is not stuck behind bulk. A
+ * stream that has room again is told between two turns: what it writes then is still in the cache
+ * when its packets are made.
  *
  * A limit in bytes per second holds back stream data only: acknowledgements and what is sent again
  * go out and are paid for, so the limit holds on the wire and the peer's sending is not throttled
@@ -350,6 +352,7 @@ bool lsp_endpoint_send(struct lsp_endpoint *endpoint, lsp_time now)
 		enum turn turn = take_turn(connection, now);
 		if (turn != TURN_DONE)
 			lsp_connection_mark_dirty(connection);
+		(void)lsp_streams_run_events(endpoint);
 		blocked[index] = turn == TURN_BLOCKED;
 	}
 	DL_FOREACH2(endpoint->dirty, connection, dirty_next)

@@ -75,8 +75,7 @@ static void threads_do_not_get_in_each_others_way(void **state)
 	pthread_t threads[4];
 	uint8_t *bytes = make_bytes(16 * LEAF + LSP_ARRAY_SIZE(threads));
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(threads); i++)
-		assert_int_equal(
-			pthread_create(&threads[i], NULL, hash_on_a_thread, bytes + i), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, hash_on_a_thread, bytes + i), 0);
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(threads); i++) {
 		void *result;
 		assert_int_equal(pthread_join(threads[i], &result), 0);
