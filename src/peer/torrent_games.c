@@ -205,23 +205,60 @@ static bool is_seeded(const struct lsp_torrent_games *games, const char *id)
 	return json_object_get(games->seeds, id) != NULL;
 }
 
+/* What the engine was told to seed, and has not answered yet. */
+struct seeding {
+	struct lsp_peer *peer;
+	char game[LSP_GAME_ID_MAX + 1];
+	char id[LSP_SHA256_HEX_SIZE];
+};
+
+/* It is not seeded, so that the next occasion tries again. */
+static void not_seeded(
+	struct lsp_peer *peer, const char *game, const char *id, const struct lsp_error *why)
+{
+	json_object_del(peer->torrent_games->seeds, id);
+	lsp_log_warning("torrent", "%s is not seeded as %s: %s", game, id, why->message);
+}
+
+static void seed_answered(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct seeding *seeding = argument;
+	/* It may have been withdrawn meanwhile. */
+	if (answer && answer->result < 0 && is_seeded(seeding->peer->torrent_games, seeding->id))
+		not_seeded(seeding->peer, seeding->game, seeding->id, &answer->error);
+	free(seeding);
+}
+
+/* Hands over the call, of whose kind only manifest or metainfo is set; they are taken. */
+static void seed(
+	struct lsp_peer *peer, const char *game, const char *id, struct lsp_torrent_call *call)
+{
+	struct lsp_error err = {0};
+	struct seeding *seeding = calloc(1, sizeof *seeding);
+	call->command = LSP_TORRENT_ADD;
+	call->arguments = seed_arguments(peer, game);
+	if (seeding) {
+		seeding->peer = peer;
+		snprintf(seeding->game, sizeof seeding->game, "%s", game);
+		snprintf(seeding->id, sizeof seeding->id, "%s", id);
+		call->done = seed_answered;
+		call->argument = seeding;
+	}
+	if (lsp_torrents_call(peer, call, &err) < 0) {
+		free(seeding);
+		not_seeded(peer, game, id, &err);
+	}
+}
+
 static void seed_own(struct lsp_peer *peer, const char *game, const struct lsp_manifest *manifest)
 {
 	char id[LSP_SHA256_HEX_SIZE];
 	lsp_hash_to_hex(&manifest->content_id, id);
 	if (is_seeded(peer->torrent_games, id))
 		return;
-	struct lsp_torrent_call call = {
-		.command = LSP_TORRENT_ADD,
-		.arguments = seed_arguments(peer, game),
-		.manifest = lsp_manifest_ref(manifest),
-	};
-	struct lsp_error err = {0};
+	struct lsp_torrent_call call = {.manifest = lsp_manifest_ref(manifest)};
 	json_object_set_new(peer->torrent_games->seeds, id, json_string(game));
-	if (lsp_torrents_call(peer, &call, &err) < 0) {
-		json_object_del(peer->torrent_games->seeds, id);
-		lsp_log_warning("torrent", "%s is not seeded: %s", game, err.message);
-	}
+	seed(peer, game, id, &call);
 }
 
 /* An alias on its way from the disk into the session. */
@@ -254,18 +291,11 @@ static void loaded(struct lsp_job *job)
 	/* It may have been withdrawn meanwhile. */
 	bool wanted = !peer->stopping && is_seeded(peer->torrent_games, loading->id);
 	if (job->result == 0 && wanted) {
-		struct lsp_torrent_call call = {
-			.command = LSP_TORRENT_ADD,
-			.arguments = seed_arguments(peer, loading->game),
-			.metainfo = loading->bytes,
-		};
+		struct lsp_torrent_call call = {.metainfo = loading->bytes};
 		loading->bytes = (struct lsp_buffer){0};
-		job->result = lsp_torrents_call(peer, &call, &job->error);
-	}
-	if (job->result < 0 && wanted) {
-		json_object_del(peer->torrent_games->seeds, loading->id);
-		lsp_log_warning("torrent", "%s is not seeded as %s: %s", loading->game, loading->id,
-			job->error.message);
+		seed(peer, loading->game, loading->id, &call);
+	} else if (wanted) {
+		not_seeded(peer, loading->game, loading->id, &job->error);
 	}
 	loading_free(loading);
 }

@@ -229,6 +229,23 @@ def test_seeding_is_in_the_way_of_nothing(lab):
     assert not (ann.games / "quake/data").exists()
 
 
+def test_a_game_that_could_not_be_seeded_is_seeded_later(lab):
+    """Its torrent is in the engine already, for another place; once that is gone, sharing works."""
+    ann, ben = lab.host("ann").daemon(), lab.host("ben").daemon()
+    content = share_game(ann)
+    share_game(ben)
+    ben.wait_until(lambda: is_here(ben, "quake"), what="its own copy to be hashed")
+    link = ann.cli("share", "quake", "--magnet")["magnet"]
+    ben.cli("torrent", "add", link, "--set", "paused=true")
+    ben.cli("share", "quake")
+    ben.wait_log("quake is not seeded as")
+    assert torrents_of(ben)[content]["state"] != "seeding"
+    ben.cli("torrent", "remove", content)
+    ben.wait_until(lambda: content not in torrents_of(ben), what="the other torrent to be gone")
+    ben.cli("share", "quake")
+    wait_torrent(ben, content, lambda torrent: torrent["state"] == "seeding")
+
+
 def test_the_page_sends_torrent_files_of_megabytes():
     with Lab(namespaces=False) as lab:
         ann = torrent_peer(lab.host("ann"), http="127.0.0.1:0")
