@@ -13,7 +13,7 @@ test("each state has its one main action", async () => {
     "iron-harvest": "Play",
     fragstorm: "Update",
     "pixel-brawl": "Play",
-    "solar-tactics": "Get when it appears",
+    "solar-tactics": "Get later",
   };
   for (const [id, label] of Object.entries(expected))
     assert.equal((await mainButton(page, id).innerText()).trim(), label, id);

@@ -24,8 +24,16 @@ async function settle(page) {
   await page.evaluate(() => document.fonts.ready);
 }
 
+/** No big button's label is cut off. */
+async function whole(page, name) {
+  const cut = await page.evaluate(() => [...document.querySelectorAll(".card-actions .main span")]
+    .filter((label) => label.scrollWidth > label.clientWidth && getComputedStyle(label).display !== "inline")
+    .map((label) => label.textContent));
+  assert.deepEqual(cut, [], `cut off in ${name}`);
+}
+
 /** A picture of what is in sight, or of the whole view; nothing may be wider than the screen. */
-async function shoot(page, name, whole = false) {
+async function shoot(page, name, full = false) {
   await settle(page);
   const [wide, room, tall] = await page.evaluate(() => {
     const { scrollWidth, scrollHeight } = document.documentElement;
@@ -34,9 +42,9 @@ async function shoot(page, name, whole = false) {
   assert.ok(wide <= room, `${name} is ${wide} wide, the screen ${room}`);
   const file = path.join(artifacts, `${name}.png`);
   const { width, height } = page.viewportSize();
-  if (whole) await page.setViewportSize({ width, height: Math.max(height, tall) });
+  if (full) await page.setViewportSize({ width, height: Math.max(height, tall) });
   await page.screenshot({ path: file });
-  if (whole) await page.setViewportSize({ width, height });
+  if (full) await page.setViewportSize({ width, height });
   assert.ok(statSync(file).size > 5_000, file);
 }
 
@@ -62,11 +70,16 @@ for (const [look, options] of Object.entries(looks)) {
     await fake.advance(5e9);
     await page.locator(".card .numbers").getByText(/^40/).waitFor();
     await page.evaluate(() => window.scrollTo(0, 0));
+    await whole(page, `shelf-${look}`);
     await shoot(page, `shelf-${look}`);
     await card(page, "deep-colony").locator(".cover").click();
     await page.getByRole("dialog").locator("canvas").waitFor();
     await shoot(page, `game-${look}`);
     await page.keyboard.press("Escape");
+    await page.getByRole("searchbox").fill("solar"); // that nobody has: the longest label
+    await card(page, "solar-tactics").waitFor();
+    await until(async () => (await page.locator(".card").count()) === 1, "only that one is on the shelf");
+    await whole(page, `the shelf, ${look}`);
     await page.getByRole("searchbox").fill("turbo");
     await card(page, "turbo-empire").locator(".main").click();
     await page.locator("dialog .variants").waitFor();

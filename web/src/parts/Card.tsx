@@ -49,13 +49,15 @@ export function MainButton({ game, onChoose }: { game: Game } & Pick<CardHandler
       </button>
     );
   const elsewhere = action === "play" && !isLocal;
-  const label = t(labelOf(game, action));
+  const labelKey = labelOf(game, action);
+  const label = t(labelKey);
+  const later = labelKey === "get_wait";
   return (
     <button
       type="button"
-      className={`main ${action}`}
+      className={`main ${later ? "later" : action}`}
       disabled={!live || elsewhere}
-      title={elsewhere ? t("play_elsewhere") : undefined}
+      title={elsewhere ? t("play_elsewhere") : later ? t("get_wait_hint") : undefined}
       aria-label={`${label}: ${game.title}`}
       onClick={() => onChoose(game.id, action)}
     >
@@ -103,7 +105,7 @@ export const Card = memo(function Card({ game, index, total, onOpen, onChoose }:
   const running = game.operation !== "none";
   const facts = [bytes(game.size || null, language)]; // a size of 0 is not known
   if (game.availability === "remote") facts.push(many("sources", game.sources));
-  else if (game.max_players) facts.push(t("players_up_to", { n: game.max_players }));
+  else if (game.max_players) facts.push(many("players_up_to", game.max_players));
   return (
     <li
       className={`card ${game.availability}${running ? " running" : ""}`}

@@ -80,10 +80,10 @@ function Versions({ game }: { game: Game }) {
 }
 
 function Facts({ game }: { game: Game }) {
-  const { t, language } = useTranslation();
+  const { t, many, language } = useTranslation();
   const rows: [Key, string | null | undefined][] = [
     ["size", game.size ? bytes(game.size, language) : null],
-    ["players", game.max_players ? t("players_up_to", { n: game.max_players }) : null],
+    ["players", game.max_players ? many("players_up_to", game.max_players) : null],
     ["genre", game.genre],
     ["publisher", game.publisher],
     ["release", game.release],
