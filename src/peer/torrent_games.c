@@ -205,48 +205,74 @@ static bool is_seeded(const struct lsp_torrent_games *games, const char *id)
 	return json_object_get(games->seeds, id) != NULL;
 }
 
-/* What the engine was told to seed, and has not answered yet. */
+/*
+ * A wish to seed on its way. `mark`, the game's name, is the very value in `seeds` as long as
+ * nothing withdrew the wish: what was withdrawn and wished for again has another one.
+ */
 struct seeding {
+	struct lsp_job job; /* an alias, which is read from the disk first */
 	struct lsp_peer *peer;
-	char game[LSP_GAME_ID_MAX + 1];
+	json_t *mark;
 	char id[LSP_SHA256_HEX_SIZE];
+	char *path;
+	struct lsp_buffer bytes;
 };
 
-/* It is not seeded, so that the next occasion tries again. */
-static void not_seeded(
-	struct lsp_peer *peer, const char *game, const char *id, const struct lsp_error *why)
+static struct seeding *seeding_new(struct lsp_peer *peer, const char *game, const char *id)
 {
-	json_object_del(peer->torrent_games->seeds, id);
-	lsp_log_warning("torrent", "%s is not seeded as %s: %s", game, id, why->message);
+	struct seeding *seeding = calloc(1, sizeof *seeding);
+	json_t *mark = seeding ? json_string(game) : NULL;
+	if (!mark || json_object_set(peer->torrent_games->seeds, id, mark) < 0) {
+		json_decref(mark);
+		free(seeding);
+		return NULL;
+	}
+	seeding->peer = peer;
+	seeding->mark = mark;
+	snprintf(seeding->id, sizeof seeding->id, "%s", id);
+	return seeding;
+}
+
+static void seeding_free(struct seeding *seeding)
+{
+	json_decref(seeding->mark);
+	lsp_buffer_done(&seeding->bytes);
+	free(seeding->path);
+	free(seeding);
+}
+
+static bool is_wanted(const struct seeding *seeding)
+{
+	return json_object_get(seeding->peer->torrent_games->seeds, seeding->id) == seeding->mark;
+}
+
+/* It is not seeded, so that the next occasion tries again. */
+static void not_seeded(struct seeding *seeding, const struct lsp_error *why)
+{
+	lsp_log_warning("torrent", "%s is not seeded as %s: %s", json_string_value(seeding->mark),
+		seeding->id, why->message);
+	json_object_del(seeding->peer->torrent_games->seeds, seeding->id);
 }
 
 static void seed_answered(void *argument, struct lsp_torrent_answer *answer)
 {
 	struct seeding *seeding = argument;
-	/* It may have been withdrawn meanwhile. */
-	if (answer && answer->result < 0 && is_seeded(seeding->peer->torrent_games, seeding->id))
-		not_seeded(seeding->peer, seeding->game, seeding->id, &answer->error);
-	free(seeding);
+	if (answer && answer->result < 0 && is_wanted(seeding))
+		not_seeded(seeding, &answer->error);
+	seeding_free(seeding);
 }
 
-/* Hands over the call, of whose kind only manifest or metainfo is set; they are taken. */
-static void seed(
-	struct lsp_peer *peer, const char *game, const char *id, struct lsp_torrent_call *call)
+/* Hands over the call, of which only manifest or metainfo is set, and the seeding. */
+static void seed(struct seeding *seeding, struct lsp_torrent_call *call)
 {
 	struct lsp_error err = {0};
-	struct seeding *seeding = calloc(1, sizeof *seeding);
 	call->command = LSP_TORRENT_ADD;
-	call->arguments = seed_arguments(peer, game);
-	if (seeding) {
-		seeding->peer = peer;
-		snprintf(seeding->game, sizeof seeding->game, "%s", game);
-		snprintf(seeding->id, sizeof seeding->id, "%s", id);
-		call->done = seed_answered;
-		call->argument = seeding;
-	}
-	if (lsp_torrents_call(peer, call, &err) < 0) {
-		free(seeding);
-		not_seeded(peer, game, id, &err);
+	call->arguments = seed_arguments(seeding->peer, json_string_value(seeding->mark));
+	call->done = seed_answered;
+	call->argument = seeding;
+	if (lsp_torrents_call(seeding->peer, call, &err) < 0) {
+		not_seeded(seeding, &err);
+		seeding_free(seeding);
 	}
 }
 
@@ -254,70 +280,53 @@ static void seed_own(struct lsp_peer *peer, const char *game, const struct lsp_m
 {
 	char id[LSP_SHA256_HEX_SIZE];
 	lsp_hash_to_hex(&manifest->content_id, id);
-	if (is_seeded(peer->torrent_games, id))
+	struct seeding *seeding =
+		is_seeded(peer->torrent_games, id) ? NULL : seeding_new(peer, game, id);
+	if (!seeding)
 		return;
 	struct lsp_torrent_call call = {.manifest = lsp_manifest_ref(manifest)};
-	json_object_set_new(peer->torrent_games->seeds, id, json_string(game));
-	seed(peer, game, id, &call);
+	seed(seeding, &call);
 }
 
-/* An alias on its way from the disk into the session. */
-struct loading {
-	struct lsp_job job;
-	struct lsp_peer *peer;
-	char game[LSP_GAME_ID_MAX + 1];
-	char id[LSP_SHA256_HEX_SIZE];
-	char *path;
-	struct lsp_buffer bytes;
-};
-
-static void loading_free(struct loading *loading)
-{
-	lsp_buffer_done(&loading->bytes);
-	free(loading->path);
-	free(loading);
-}
+/* ---- An alias, from the disk ---- */
 
 static void load(struct lsp_job *job)
 {
-	struct loading *loading = lsp_container_of(job, struct loading, job);
-	job->result = lsp_fs_read_file(loading->path, TORRENT_MAX, &loading->bytes, &job->error);
+	struct seeding *seeding = lsp_container_of(job, struct seeding, job);
+	job->result = lsp_fs_read_file(seeding->path, TORRENT_MAX, &seeding->bytes, &job->error);
 }
 
 static void loaded(struct lsp_job *job)
 {
-	struct loading *loading = lsp_container_of(job, struct loading, job);
-	struct lsp_peer *peer = loading->peer;
-	/* It may have been withdrawn meanwhile. */
-	bool wanted = !peer->stopping && is_seeded(peer->torrent_games, loading->id);
-	if (job->result == 0 && wanted) {
-		struct lsp_torrent_call call = {.metainfo = loading->bytes};
-		loading->bytes = (struct lsp_buffer){0};
-		seed(peer, loading->game, loading->id, &call);
-	} else if (wanted) {
-		not_seeded(peer, loading->game, loading->id, &job->error);
+	struct seeding *seeding = lsp_container_of(job, struct seeding, job);
+	bool wanted = !seeding->peer->stopping && is_wanted(seeding);
+	if (wanted && job->result == 0) {
+		struct lsp_torrent_call call = {.metainfo = seeding->bytes};
+		seeding->bytes = (struct lsp_buffer){0};
+		seed(seeding, &call);
+		return;
 	}
-	loading_free(loading);
+	if (wanted)
+		not_seeded(seeding, &job->error);
+	seeding_free(seeding);
 }
 
 static void seed_alias(struct lsp_peer *peer, const char *game, const char *id)
 {
-	struct loading *loading;
 	struct lsp_error err = {0};
-	if (!is_id(id) || is_seeded(peer->torrent_games, id) ||
-		!(loading = calloc(1, sizeof *loading)))
+	struct seeding *seeding = !is_id(id) || is_seeded(peer->torrent_games, id)
+					  ? NULL
+					  : seeding_new(peer, game, id);
+	if (!seeding)
 		return;
-	loading->peer = peer;
-	snprintf(loading->game, sizeof loading->game, "%s", game);
-	snprintf(loading->id, sizeof loading->id, "%s", id);
-	loading->path = lsp_torrent_games_path(peer, id);
-	loading->job.work = load;
-	loading->job.done = loaded;
-	json_object_set_new(peer->torrent_games->seeds, id, json_string(game));
-	if (!loading->path ||
-		lsp_pool_submit(peer->state_pool, peer->core, &loading->job, &err) < 0) {
-		json_object_del(peer->torrent_games->seeds, id);
-		loading_free(loading);
+	seeding->job.work = load;
+	seeding->job.done = loaded;
+	seeding->path = lsp_torrent_games_path(peer, id);
+	int r = seeding->path ? lsp_pool_submit(peer->state_pool, peer->core, &seeding->job, &err)
+			      : lsp_error_no_memory(&err, "torrent");
+	if (r < 0) {
+		not_seeded(seeding, &err);
+		seeding_free(seeding);
 	}
 }
 
