@@ -48,8 +48,10 @@ struct lsp_connection *lsp_endpoint_crowded(struct lsp_endpoint *endpoint,
 	struct tally tally = {0};
 	struct lsp_connection *connection, *found = NULL;
 	DL_FOREACH2(endpoint->connections, connection, next)
-	if (counts(connection, state))
-		++*count_of(&tally, endpoint, &connection->remote);
+	{
+		if (counts(connection, state))
+			++*count_of(&tally, endpoint, &connection->remote);
+	}
 	unsigned most = *count_of(&tally, endpoint, newcomer) + 1u;
 	DL_FOREACH2(endpoint->connections, connection, next)
 	{

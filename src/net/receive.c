@@ -125,6 +125,20 @@ static enum token check_token(struct lsp_endpoint *endpoint, const struct lsp_ar
 		       : TOKEN_BAD;
 }
 
+/* Is there room for one more, or does somebody give way? Handshakes do so for proven addresses
+ * only. */
+static bool has_room(
+	struct lsp_endpoint *endpoint, const struct sockaddr_storage *newcomer, enum token token)
+{
+	const struct lsp_endpoint_options *options = &endpoint->options;
+	if (endpoint->connection_count >= options->max_connections &&
+		!lsp_endpoint_crowded(endpoint, newcomer, LSP_CONNECTION_UP))
+		return false;
+	return endpoint->handshake_count < options->max_handshakes ||
+	       (token == TOKEN_GOOD &&
+		       lsp_endpoint_make_room(endpoint, newcomer, LSP_CONNECTION_HANDSHAKE));
+}
+
 /* A new connection, or what is said in place of one. NULL: the packet is done with. */
 static struct lsp_connection *accept_connection(struct lsp_endpoint *endpoint,
 	const struct lsp_arrival *arrival, const uint8_t *data, size_t size, lsp_time now)
@@ -142,16 +156,11 @@ static struct lsp_connection *accept_connection(struct lsp_endpoint *endpoint,
 	enum token token = check_token(endpoint, arrival, &header, &odcid, now);
 	bool crowded =
 		options->always_retry || endpoint->handshake_count >= options->retry_threshold;
-	bool full = endpoint->connection_count >= options->max_connections &&
-		    !lsp_endpoint_crowded(endpoint, arrival->remote, LSP_CONNECTION_UP);
 	if (token == TOKEN_BAD) {
 		send_refusal(endpoint, arrival, &header, NGTCP2_INVALID_TOKEN, now);
 	} else if (token == TOKEN_NONE && crowded) {
 		send_retry(endpoint, arrival, &header, now);
-	} else if (full || (endpoint->handshake_count >= options->max_handshakes &&
-				   !(token == TOKEN_GOOD &&
-					   lsp_endpoint_make_room(endpoint, arrival->remote,
-						   LSP_CONNECTION_HANDSHAKE)))) {
+	} else if (!has_room(endpoint, arrival->remote, token)) {
 		send_refusal(endpoint, arrival, &header, NGTCP2_CONNECTION_REFUSED, now);
 	} else if (lsp_connection_new_server(endpoint, arrival, &header,
 			   token == TOKEN_GOOD ? &odcid : NULL, now, &connection, NULL) < 0) {
