@@ -426,6 +426,14 @@ static int write_intent(struct lsp_redo *redo, int game_fd, struct lsp_error *er
 	return r;
 }
 
+static int pending(struct lsp_error *err)
+{
+	return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
+		"an interrupted change of this game has to be completed first, which the next "
+		"start "
+		"does: `lanspread stop`, then run it again");
+}
+
 int lsp_redo_commit(struct lsp_redo *redo, int game_fd, bool *ret_pending, struct lsp_error *err)
 {
 	if (ret_pending)
@@ -433,10 +441,7 @@ int lsp_redo_commit(struct lsp_redo *redo, int game_fd, bool *ret_pending, struc
 	if (lsp_redo_pending(game_fd)) {
 		if (ret_pending)
 			*ret_pending = true;
-		return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
-			"an interrupted change of this game has to be completed first, which the "
-			"next "
-			"start does: `lanspread stop`, then run it again");
+		return pending(err);
 	}
 	int r = write_intent(redo, game_fd, err);
 	if (r == 0)
@@ -494,10 +499,7 @@ int lsp_redo_recover(int game_fd, bool *ret_forward, struct lsp_error *err)
 int lsp_redo_clean(int game_fd, struct lsp_error *err)
 {
 	if (lsp_redo_pending(game_fd))
-		return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
-			"an interrupted change of this game has to be completed first, which the "
-			"next "
-			"start does: `lanspread stop`, then run it again");
+		return pending(err);
 	int r = lsp_fs_remove_tree_below(game_fd, intent_temporary, err);
 	return r < 0 ? r : lsp_fs_remove_tree_below(game_fd, LSP_REDO_OLD, err);
 }

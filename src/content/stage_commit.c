@@ -342,8 +342,7 @@ static int check_staged(struct commit *commit, bool *ret_modes, struct lsp_error
 		if (!file || file->size != listing.files[i].stamp.size)
 			return lsp_error_set(err, "content", LSP_E_CORRUPT,
 				"\"%s\" in the stage is not of the download: remove it there and "
-				"get "
-				"the game again",
+				"get the game again",
 				listing.files[i].path);
 		modes &= file->executable == listing.files[i].executable;
 	}

@@ -33,14 +33,20 @@ static int split(const char *path, char **ret_folder, const char **ret_name, str
 	return 0;
 }
 
-static int remove_file(const char *path, struct lsp_error *err)
+/* The folder of a path, opened, and the name in it. */
+static int open_folder(
+	const char *path, int *ret_dir_fd, const char **ret_name, struct lsp_error *err)
 {
 	_cleanup_free_ char *folder = NULL;
+	int r = split(path, &folder, ret_name, err);
+	return r < 0 ? r : lsp_fs_open_dir(folder, ret_dir_fd, err);
+}
+
+static int remove_file(const char *path, struct lsp_error *err)
+{
 	_cleanup_close_ int dir_fd = -1;
 	const char *name;
-	int r = split(path, &folder, &name, err);
-	if (r == 0)
-		r = lsp_fs_open_dir(folder, &dir_fd, err);
+	int r = open_folder(path, &dir_fd, &name, err);
 	if (r == 0)
 		r = lsp_fs_unlink_below(dir_fd, name, err);
 	return r;
@@ -122,19 +128,18 @@ static int clear_the_way(const char *path, struct lsp_error *err)
 	return remove_file(path, err);
 }
 
-/* Gives a socket file its name: from then on clients find it, and somebody who listens. */
-static int publish(const char *from, const char *path, struct lsp_error *err)
+/* Gives the socket file beside it the name: from then on clients find it, and somebody who listens.
+ */
+static int publish(const char *path, struct lsp_error *err)
 {
-	_cleanup_free_ char *folder = NULL;
 	_cleanup_close_ int dir_fd = -1;
 	const char *name;
-	int r = split(path, &folder, &name, err);
-	if (r == 0)
-		r = lsp_fs_open_dir(folder, &dir_fd, err);
-	if (r == 0)
-		r = lsp_fs_rename_below(dir_fd, strrchr(from, '/') ? strrchr(from, '/') + 1 : from,
-			dir_fd, name, err);
-	return r;
+	int r = open_folder(path, &dir_fd, &name, err);
+	if (r < 0)
+		return r;
+	_cleanup_free_ char *beside = lsp_text_format("%s" BESIDE, name);
+	return beside ? lsp_fs_rename_below(dir_fd, beside, dir_fd, name, err)
+		      : lsp_error_no_memory(err, "control");
 }
 
 static int bind_and_listen(const char *path, int *ret_fd, struct lsp_error *err)
@@ -175,7 +180,7 @@ static int listen_at(const char *path, int *ret_fd, struct lsp_error *err)
 		r = bind_and_listen(beside, &fd, err);
 	if (r < 0)
 		return r;
-	r = publish(beside, path, err);
+	r = publish(path, err);
 	if (r == 0)
 		*ret_fd = TAKE_FD(fd);
 	else if (remove_file(beside, NULL) < 0)

@@ -92,8 +92,7 @@ static int list_files(
 	if (!lsp_fingerprint_same_files(&now, &view->game->fingerprint))
 		return lsp_error_set(err, "library", LSP_E_CORRUPT,
 			"the files of \"%s\" are not those that were hashed; they are hashed "
-			"again, "
-			"try again when that is done",
+			"again, try again when that is done",
 			view->game->id);
 	for (size_t i = 0; i < ret_listing->count; i++)
 		ret_listing->files[i].stamp.ctime_ns = 0;

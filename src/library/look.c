@@ -295,6 +295,13 @@ static void take_entry(struct lsp_library *library, int dir_fd, const struct dir
 	game->look_at = 0;
 }
 
+static int cannot_read(const struct lsp_library *library, int error, struct lsp_error *err)
+{
+	return lsp_error_errno(err, "library", error,
+		"cannot read the games folder \"%s\" (is its disk there, and yours to read?)",
+		library->dir->path);
+}
+
 static int read_list(struct lsp_library *library, int dir_fd, struct lsp_error *err)
 {
 	int copy = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
@@ -303,10 +310,7 @@ static int read_list(struct lsp_library *library, int dir_fd, struct lsp_error *
 		int error = errno;
 		if (copy >= 0)
 			close(copy);
-		return lsp_error_errno(err, "library", error,
-			"cannot read the games folder \"%s\" (is its disk there, and yours to "
-			"read?)",
-			library->dir->path);
+		return cannot_read(library, error, err);
 	}
 	const struct dirent *entry;
 	errno = 0;
@@ -316,11 +320,7 @@ static int read_list(struct lsp_library *library, int dir_fd, struct lsp_error *
 	}
 	int error = errno;
 	closedir(dir);
-	return error ? lsp_error_errno(err, "library", error,
-			       "cannot read the games folder \"%s\" (is its disk there, and yours "
-			       "to read?)",
-			       library->dir->path)
-		     : 0;
+	return error ? cannot_read(library, error, err) : 0;
 }
 
 struct named {

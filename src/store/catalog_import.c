@@ -341,13 +341,11 @@ static int import_json_list(
 	json_array_foreach (list, index, object) {
 		const char *key = NULL;
 		int r = import_json_object(import, db, object, &key, err);
-		if (r < 0 && err)
+		if (r < 0)
 			return key ? lsp_error_prefix(err, r, "line %zu, game %zu, column %s",
 					     find_line(import, index, depth), index + 1, key)
 				   : lsp_error_prefix(err, r, "line %zu, game %zu",
 					     find_line(import, index, depth), index + 1);
-		if (r < 0)
-			return r;
 	}
 	return 0;
 }
