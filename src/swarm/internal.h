@@ -24,8 +24,10 @@
 #define FAILURES_FREE 2                      /* in a row, before a peer that breaks off rests */
 #define FAILURE_REST (100 * LSP_MILLISECOND) /* doubling with each */
 #define BOUNCE_LIFE (1500 * LSP_MILLISECOND) /* a bounced chunk is not asked of that peer again */
+#define BOUNCE_IDLE (250 * LSP_MILLISECOND)  /* … unless nothing else is to be had */
 #define BOUNCES_MAX 10                       /* of one chunk, then we insist */
 #define CLOCK_GAP (2 * LSP_SECOND)           /* without a run: we slept, nobody is to blame */
+#define ASKING (1 * LSP_SECOND)              /* after its last request a peer may come back */
 #define AIR_LIFE (2 * LSP_SECOND)            /* from a chunk's last byte to its announcement */
 #define QUEUE_PATIENCE (5 * LSP_SECOND)      /* who waits longer hears "busy": we are alive */
 #define UPLOAD_STALL (20 * LSP_SECOND)
@@ -63,7 +65,7 @@ struct source {
 	bool dropped;
 	struct lsp_bitmap have;
 	struct lsp_bitmap bounced;
-	lsp_time bounce_end;
+	lsp_time bounced_at;    /* the last time */
 	lsp_time probation_end; /* after a drop: not asked before */
 	uint8_t *tries;         /* per chunk; NULL: none failed */
 	uint32_t useful;        /* chunks of `want` that it has */
@@ -126,6 +128,9 @@ struct game {
 	struct lsp_bucket down, up;
 	/* Serving; `given` is allocated at the first request, `fresh` when all of it is here, too.
 	 */
+	lsp_swarm_id asker;         /* whose request came last */
+	lsp_time asked;             /* that request */
+	lsp_time asked_else;        /* the last one of anybody else */
 	lsp_time *given;            /* per chunk: in the air until; 0: not */
 	uint32_t *fresh, *fresh_at; /* chunks nobody else has and that are not in the air */
 	uint32_t fresh_count, fresh_turn;

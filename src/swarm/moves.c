@@ -169,10 +169,11 @@ static void check_failed(struct lsp_swarm *swarm, struct game *game)
 
 static void watch_game(struct lsp_swarm *swarm, struct game *game)
 {
+	uint64_t bounce_life = game->request_count ? BOUNCE_LIFE : BOUNCE_IDLE;
 	for (uint32_t i = 0; i < game->source_count; i++) {
 		struct source *source = game->sources[i];
 		source->resting = false;
-		if (source->bounced.set && source->bounce_end <= swarm->now)
+		if (source->bounced.set && source->bounced_at + bounce_life <= swarm->now)
 			lsp_bitmap_done(&source->bounced);
 	}
 	game->seeders_due = true;

@@ -11,7 +11,7 @@
  * takes and never tells holds up nothing for long). A complete holder with fresh chunks bounces
  * requests for others, and names a fresh one instead: so each chunk leaves it once before any
  * leaves twice, which is what makes the swarm as fast as its seeder's line. Who asks with `insist`
- * is not bounced.
+ * is not bounced, nor is who asks alone: a chunk that nobody takes but he would wait in vain.
  *
  * The order among those that wait: peers with less under way first, then the rarest chunk, then who
  * got least, then who came first. Every fourth turn looks only at who got least.
@@ -117,11 +117,22 @@ static bool brings_something_new(const struct upload *upload)
 	return false;
 }
 
-static bool belongs_elsewhere(const struct upload *upload)
+/* Does anybody else take chunks from us? A peer that is gone, or has paused, does not. */
+static bool others_ask(const struct lsp_swarm *swarm, const struct upload *upload)
+{
+	const struct game *game = upload->game;
+	const struct peer *peer = upload->peer;
+	lsp_time last = game->asker == peer->id ? game->asked_else : game->asked;
+	return swarm->upload_count > peer->uploads_waiting + peer->uploads_running ||
+	       (last && swarm->now - LSP_MIN(last, swarm->now) < ASKING);
+}
+
+static bool belongs_elsewhere(const struct lsp_swarm *swarm, const struct upload *upload)
 {
 	const struct game *game = upload->game;
 	return !upload->insist && game->fresh_count && lsp_bitmap_full(&game->have) &&
-	       game->source_count - game->all_count > 1 && !brings_something_new(upload);
+	       game->source_count - game->all_count > 1 && !brings_something_new(upload) &&
+	       others_ask(swarm, upload);
 }
 
 /* Only a complete holder with fresh chunks bounces, and whoever paused. */
@@ -145,7 +156,7 @@ static void bounce_some(struct lsp_swarm *swarm)
 		struct game *game = upload->game;
 		if (swarm->limits.pause_uploads) {
 			bounce(swarm, upload, LSP_SWARM_PAUSED, LSP_SWARM_NO_HINT);
-		} else if (belongs_elsewhere(upload)) {
+		} else if (belongs_elsewhere(swarm, upload)) {
 			uint32_t hint = game->fresh[game->fresh_turn++ % game->fresh_count];
 			bounce(swarm, upload, LSP_SWARM_ELSEWHERE, hint);
 		}

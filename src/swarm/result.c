@@ -198,7 +198,7 @@ void lsp_swarm_bounced(struct lsp_swarm *swarm, lsp_swarm_id id, enum lsp_swarm_
 		if (!source->bounced.bits &&
 			lsp_bitmap_init(&source->bounced, game->chunk_count, NULL) < 0)
 			peer->backoff_end = swarm->now + BUSY_REST;
-		source->bounce_end = swarm->now + BOUNCE_LIFE;
+		source->bounced_at = swarm->now;
 		for (uint32_t i = 0; i < request->count && source->bounced.bits; i++) {
 			uint32_t chunk = request->first + i;
 			lsp_bitmap_set(&source->bounced, chunk);

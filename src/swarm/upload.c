@@ -21,6 +21,14 @@ static void catch_up(struct lsp_swarm *swarm, struct peer *peer)
 		peer->upload_served = LSP_MAX(peer->upload_served, least);
 }
 
+static void note_asker(struct game *game, const struct peer *peer, lsp_time now)
+{
+	if (game->asker != peer->id)
+		game->asked_else = game->asked;
+	game->asker = peer->id;
+	game->asked = now;
+}
+
 static int check_run(const struct game *game, uint32_t first, uint32_t count, struct lsp_error *err)
 {
 	if (first >= game->chunk_count || !count || count > game->chunk_count - first ||
@@ -67,6 +75,7 @@ int lsp_swarm_upload_add(struct lsp_swarm *swarm, lsp_swarm_id peer_id, lsp_swar
 	upload->insist = insist;
 	upload->owner = owner;
 	link_append(&swarm->waiting, &upload->link);
+	note_asker(game, peer, swarm->now);
 	peer->uploads_waiting++;
 	swarm->waiting_count++;
 	swarm->upload_count++;

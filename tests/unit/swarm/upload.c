@@ -54,6 +54,33 @@ static void a_chunk_that_was_given_and_never_announced_is_fresh_again(void **sta
 	end(&party);
 }
 
+static void who_asks_alone_is_not_sent_elsewhere(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	begin(&party, CHUNKS, 2);
+	has(&party, 0, 0, 30); /* … and asks for no more */
+	has(&party, 1, 0, 0);
+	assert_int_equal(ask(&party, 0, 35, false, &upload), 0);
+	run(&party, 0);
+	lsp_swarm_upload_end(party.swarm, upload, true, party.now);
+	run(&party, 2 * LSP_SECOND);
+	for (uint32_t chunk = 7; chunk < 10; chunk++) {
+		assert_int_equal(ask(&party, 1, chunk, false, &upload), 0);
+		run(&party, MS);
+		assert_int_equal(find(&party, LSP_SWARM_UPLOAD_START, 0)->request, upload);
+		assert_null(find(&party, LSP_SWARM_UPLOAD_BOUNCE, 0));
+		lsp_swarm_upload_end(party.swarm, upload, true, party.now);
+	}
+	/* Back again, it is one of those who share what only we have. */
+	assert_int_equal(ask(&party, 0, 36, false, &upload), 0);
+	run(&party, MS);
+	assert_int_equal(ask(&party, 1, 10, false, &upload), 0);
+	run(&party, MS);
+	assert_non_null(find(&party, LSP_SWARM_UPLOAD_BOUNCE, 0));
+	end(&party);
+}
+
 static void a_bounced_request_takes_the_hint_and_asks_again_later_with_insist(void **state)
 {
 	struct party party;
@@ -77,8 +104,8 @@ static void a_bounced_request_takes_the_hint_and_asks_again_later_with_insist(vo
 	again = find(&party, LSP_SWARM_REQUEST, 0);
 	assert_non_null(again);
 	assert_int_equal(again->first, action.first);
-	assert_true(again->insist); /* nobody else has it */
-	assert_true(party.now - since < 3 * LSP_SECOND);
+	assert_true(again->insist);                /* nobody else has it */
+	assert_true(party.now - since < 400 * MS); /* there is nothing else to wait for */
 	end(&party);
 }
 
@@ -193,6 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_seeder_gives_each_chunk_once_and_names_one_that_nobody_has),
 		cmocka_unit_test(a_chunk_that_was_given_and_never_announced_is_fresh_again),
+		cmocka_unit_test(who_asks_alone_is_not_sent_elsewhere),
 		cmocka_unit_test(a_bounced_request_takes_the_hint_and_asks_again_later_with_insist),
 		cmocka_unit_test(nobody_starves_beside_a_flooder),
 		cmocka_unit_test(few_uploads_run_at_once_and_the_queue_of_a_peer_ends),
