@@ -108,16 +108,54 @@ static void drop_game_if_unheld(struct lsp_database *database, struct lsp_known_
 	free(game);
 }
 
+/* ---- Copies ---- */
+
+/* Where a game stands in the peer's index, or would. */
+static size_t place_of(const struct lsp_remote_peer *peer, const struct lsp_known_game *game)
+{
+	size_t low = 0, high = peer->game_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if ((uintptr_t)peer->index[middle].game < (uintptr_t)game)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 static struct lsp_remote_game *copy_of(
 	const struct lsp_known_game *game, const struct lsp_remote_peer *peer)
 {
-	struct lsp_remote_game *copy;
-	DL_FOREACH2(game->holders, copy, next_holder)
-	{
-		if (copy->peer == peer)
-			return copy;
+	size_t place = place_of(peer, game);
+	return place < peer->game_count && peer->index[place].game == game ? peer->index[place].copy
+									   : NULL;
+}
+
+static bool enter(struct lsp_remote_peer *peer, struct lsp_remote_game *copy)
+{
+	size_t place = place_of(peer, copy->game);
+	if (peer->game_count == peer->index_room) {
+		size_t room = peer->index_room ? 2 * peer->index_room : 16;
+		struct lsp_remote_entry *grown = realloc(peer->index, room * sizeof *grown);
+		if (!grown)
+			return false;
+		peer->index = grown;
+		peer->index_room = room;
 	}
-	return NULL;
+	memmove(&peer->index[place + 1], &peer->index[place],
+		(peer->game_count - place) * sizeof *peer->index);
+	peer->index[place] = (struct lsp_remote_entry){copy->game, copy};
+	peer->game_count++;
+	return true;
+}
+
+static void leave(struct lsp_remote_peer *peer, const struct lsp_remote_game *copy)
+{
+	size_t place = place_of(peer, copy->game);
+	peer->game_count--;
+	memmove(&peer->index[place], &peer->index[place + 1],
+		(peer->game_count - place) * sizeof *peer->index);
 }
 
 const struct lsp_remote_game *lsp_database_copy_of(
@@ -134,10 +172,13 @@ static struct lsp_remote_game *add_copy(
 		return NULL;
 	copy->game = game;
 	copy->peer = peer;
+	if (!enter(peer, copy)) {
+		free(copy);
+		return NULL;
+	}
 	DL_APPEND2(game->holders, copy, previous_holder, next_holder);
 	DL_APPEND2(peer->games, copy, previous_game, next_game);
 	game->holder_count++;
-	peer->game_count++;
 	database->copy_count++;
 	return copy;
 }
@@ -147,8 +188,8 @@ static void drop_copy(struct lsp_database *database, struct lsp_remote_game *cop
 	struct lsp_known_game *game = copy->game;
 	DL_DELETE2(game->holders, copy, previous_holder, next_holder);
 	DL_DELETE2(copy->peer->games, copy, previous_game, next_game);
+	leave(copy->peer, copy);
 	game->holder_count--;
-	copy->peer->game_count--;
 	database->copy_count--;
 	free(copy->title);
 	free(copy);
@@ -191,8 +232,8 @@ bool lsp_database_remove_game(
 
 void lsp_database_clear_games(struct lsp_database *database, struct lsp_remote_peer *peer)
 {
-	while (peer->games)
-		drop_copy(database, peer->games);
+	while (peer->game_count) /* from the end: nothing has to move up */
+		drop_copy(database, peer->index[peer->game_count - 1].copy);
 }
 
 void lsp_database_remove_peer(struct lsp_database *database, struct lsp_remote_peer *peer)
@@ -200,6 +241,7 @@ void lsp_database_remove_peer(struct lsp_database *database, struct lsp_remote_p
 	if (!peer)
 		return;
 	lsp_database_clear_games(database, peer);
+	free(peer->index);
 	free(peer);
 }
 

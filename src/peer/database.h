@@ -42,6 +42,12 @@ struct lsp_remote_game {
 	char *title;             /* or NULL */
 };
 
+/* Of a peer's index. */
+struct lsp_remote_entry {
+	const struct lsp_known_game *game;
+	struct lsp_remote_game *copy;
+};
+
 /* A game that at least one peer has. */
 struct lsp_known_game {
 	struct lsp_remote_game *holders;
@@ -56,6 +62,9 @@ struct lsp_remote_peer {
 	uint64_t revision; /* of its library, as far as it is known here */
 	size_t game_count;
 	struct lsp_remote_game *games;
+	/* The same, in the order of the games' addresses: a game may have a thousand holders. */
+	struct lsp_remote_entry *index;
+	size_t index_room;
 };
 
 /* One content of one version of a game, and how many hold it. */

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,6 +127,51 @@ static void a_game_goes_with_its_last_holder(void **state)
 	assert_null(lsp_database_next(f->database, NULL));
 }
 
+/* Whatever order they come and go in, a peer's copy of a game is the one it announced last. */
+static void a_copy_is_found_among_many_holders_and_games(void **state)
+{
+	enum { PEERS = 20, GAMES = 60, STEPS = 20000 };
+	struct lsp_database *database = NULL;
+	struct lsp_remote_peer *peers[PEERS];
+	uint64_t sizes[PEERS][GAMES] = {{0}}, x = 1; /* 0: not there */
+	struct lsp_version v = version("1.0");
+	size_t copies = 0;
+	assert_int_equal(lsp_database_new(&database, NULL), 0);
+	for (uint8_t i = 0; i < PEERS; i++) {
+		struct lsp_hash id = hash(i);
+		assert_int_equal(lsp_database_add_peer(database, &id, NULL, &peers[i], NULL), 0);
+	}
+	for (uint64_t step = 1; step <= STEPS; step++) {
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		size_t p = (x >> 33) % PEERS, g = (x >> 40) % GAMES;
+		struct lsp_hash content = hash(1);
+		char name[16];
+		snprintf(name, sizeof name, "game-%zu", g);
+		if (x >> 62) {
+			assert_int_equal(lsp_database_set_game(database, peers[p], name, NULL, &v,
+						 &content, step, LSP_HOLDING_READY, NULL),
+				0);
+			copies += !sizes[p][g];
+			sizes[p][g] = step;
+		} else {
+			assert_int_equal(lsp_database_remove_game(database, peers[p], name),
+				sizes[p][g] != 0);
+			copies -= sizes[p][g] != 0;
+			sizes[p][g] = 0;
+		}
+		assert_int_equal(lsp_database_copy_count(database), copies);
+		p = (x >> 20) % PEERS; /* and another one is as it was */
+		const struct lsp_known_game *game = lsp_database_find(database, name);
+		const struct lsp_remote_game *copy =
+			game ? lsp_database_copy_of(game, peers[p]) : NULL;
+		assert_int_equal(copy ? copy->size : 0, sizes[p][g]);
+	}
+	for (int i = 0; i < PEERS; i++)
+		lsp_database_remove_peer(database, peers[i]);
+	assert_int_equal(lsp_database_copy_count(database), 0);
+	lsp_database_free(database);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -135,6 +181,7 @@ int main(void)
 		TEST(a_game_that_is_being_hashed_is_newest_but_no_variant_yet),
 		TEST(what_a_peer_says_anew_takes_the_place_of_the_old),
 		TEST(a_game_goes_with_its_last_holder),
+		cmocka_unit_test(a_copy_is_found_among_many_holders_and_games),
 	};
 	return cmocka_run_group_tests_name("database", tests, NULL, NULL);
 }
