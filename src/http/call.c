@@ -5,6 +5,7 @@
 #include "http/internal.h"
 
 #include "lanspread/lanspread.h"
+#include "wire/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static int send_command(
 	struct lsp_http *http, json_t *command, uint64_t *ret_number, struct lsp_error *err)
 {
 	struct lanspread_error detail = {0};
-	_cleanup_free_ char *text = command ? json_dumps(command, JSON_COMPACT) : NULL;
+	_cleanup_free_ char *text = command ? lsp_json_dump(command, JSON_COMPACT) : NULL;
 	json_decref(command);
 	if (!text)
 		return lsp_error_no_memory(err, "http");

@@ -8,6 +8,7 @@
 #include "http/internal.h"
 
 #include "base/log.h"
+#include "wire/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,7 @@ static json_t *operations_of(json_t *games)
 static struct lsp_http_text *state_text(json_t *json, const char *body)
 {
 	json_t *operations = operations_of(json_object_get(json, "games"));
-	_cleanup_free_ char *set = operations ? json_dumps(operations, JSON_COMPACT) : NULL;
+	_cleanup_free_ char *set = operations ? lsp_json_dump(operations, JSON_COMPACT) : NULL;
 	json_decref(operations);
 	if (!set)
 		return NULL;
@@ -74,7 +75,7 @@ static struct lsp_http_text *state_text(json_t *json, const char *body)
 
 static struct lsp_http_list *list_new(json_t *json, uint64_t sequence)
 {
-	_cleanup_free_ char *body = json_dumps(json, JSON_COMPACT);
+	_cleanup_free_ char *body = lsp_json_dump(json, JSON_COMPACT);
 	_cleanup_(list_free_pointer) struct lsp_http_list *list = calloc(1, sizeof *list);
 	if (!list || !body)
 		return NULL;

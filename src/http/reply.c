@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "wire/json.h"
 
 #include <string.h>
 
@@ -69,7 +70,7 @@ void lsp_http_reply(
 
 void lsp_http_reply_json(struct lsp_http_request *request, unsigned status, json_t *json)
 {
-	_cleanup_free_ char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	_cleanup_free_ char *text = json ? lsp_json_dump(json, JSON_COMPACT) : NULL;
 	json_decref(json);
 	struct MHD_Response *response =
 		text ? lsp_http_response("application/json", text, strlen(text)) : NULL;

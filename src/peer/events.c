@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "wire/json.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -50,7 +51,7 @@ static void text_unref(struct text *text)
 
 static struct text *text_of(json_t *event)
 {
-	char *dumped = json_dumps(event, JSON_COMPACT);
+	char *dumped = lsp_json_dump(event, JSON_COMPACT);
 	if (!dumped)
 		return NULL;
 	size_t size = strlen(dumped);

@@ -5,6 +5,7 @@
 #include "peer/events.h"
 #include "peer/peer.h"
 #include "store/json_file.h"
+#include "wire/json.h"
 #include "wire/path.h"
 
 #include <stdarg.h>
@@ -60,7 +61,7 @@ void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *documen
 	if (save) {
 		save->path = lsp_text_format("%s/%s", peer->state_dir, name);
 		save->text =
-			document ? json_dumps(document, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
+			document ? lsp_json_dump(document, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
 	}
 	json_decref(document);
 	int r = save && save->path && save->text ? 0 : lsp_error_no_memory(&err, "peer");

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "wire/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ int lsp_json_file_load(const char *path, json_t **ret_object, struct lsp_error *
 
 int lsp_json_file_save(const char *path, const json_t *object, struct lsp_error *err)
 {
-	_cleanup_free_ char *text = json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
+	_cleanup_free_ char *text = lsp_json_dump(object, JSON_INDENT(2) | JSON_SORT_KEYS);
 	_cleanup_free_ char *line = NULL;
 	int size = text ? asprintf(&line, "%s\n", text) : -1;
 	if (size < 0) {

@@ -1,5 +1,6 @@
 #include "wire/json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const struct lsp_json_limits lsp_json_limits_peer = {
@@ -88,6 +89,30 @@ int lsp_json_check(
 	return 0;
 }
 
+/* ---- Memory ---- */
+
+static _Thread_local bool starved;
+
+static void *allocate(size_t size)
+{
+	void *memory = malloc(size);
+	starved = starved || !memory;
+	return memory;
+}
+
+/* What a program that embeds us has allocated until now is freed just the same. */
+__attribute__((constructor)) static void watch_allocations(void)
+{
+	json_set_alloc_funcs(allocate, free);
+}
+
+bool lsp_json_starved(void)
+{
+	bool was = starved;
+	starved = false;
+	return was;
+}
+
 int lsp_json_parse(const char *text, size_t size, const struct lsp_json_limits *limits,
 	json_t **ret_value, struct lsp_error *err)
 {
@@ -95,10 +120,15 @@ int lsp_json_parse(const char *text, size_t size, const struct lsp_json_limits *
 	if (r < 0)
 		return r;
 	json_error_t detail;
+	bool before = lsp_json_starved();
 	json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &detail);
-	/* Where jansson lacks memory it does not always say so, but then it says nothing. */
-	if (!value && (!detail.text[0] || json_error_code(&detail) == json_error_out_of_memory))
+	bool lacked = lsp_json_starved();
+	starved = before; /* of a document that is being built */
+	if (lacked) {
+		/* jansson does not always notice, and reads something else then. */
+		json_decref(value);
 		return lsp_error_no_memory(err, "wire");
+	}
 	if (!value)
 		return lsp_error_set(err, "wire", LSP_E_PROTOCOL, "bad JSON at byte %d: %s",
 			detail.position, detail.text);
@@ -123,11 +153,20 @@ int lsp_json_append(const json_t *value, struct lsp_buffer *buffer, struct lsp_e
 	size_t before = buffer->size;
 	struct dump dump = {.buffer = buffer};
 	int r = json_dump_callback(value, append_dumped, &dump, JSON_COMPACT | JSON_ENCODE_ANY);
-	if (r < 0 || dump.failed) {
+	if (lsp_json_starved() || r < 0 || dump.failed) {
 		buffer->size = before;
 		return lsp_error_no_memory(err, "wire");
 	}
 	return 0;
+}
+
+char *lsp_json_dump(const json_t *value, size_t flags)
+{
+	char *text = json_dumps(value, flags);
+	if (!lsp_json_starved())
+		return text;
+	free(text);
+	return NULL;
 }
 
 /* The field, or NULL where it is absent or null. */

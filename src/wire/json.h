@@ -46,9 +46,20 @@ LSP_MUST_CHECK int lsp_json_check(
 LSP_MUST_CHECK int lsp_json_parse(const char *text, size_t size,
 	const struct lsp_json_limits *limits, json_t **ret_value, struct lsp_error *err);
 
+/*
+ * What goes out. jansson goes on where it lacks memory, and so does who builds a large document
+ * without looking at each step: there would be a hole in it, and a file or a message that says
+ * something else. So an allocation of jansson's that failed is remembered for its thread, and the
+ * next document that leaves here is refused in its place: rather one too many than one with a hole.
+ */
+
 /* Compact UTF-8 at the end of a buffer. */
 LSP_MUST_CHECK int lsp_json_append(
 	const json_t *value, struct lsp_buffer *buffer, struct lsp_error *err);
+/* json_dumps, for the caller to free; NULL: no memory, now or when the document was built. */
+char *lsp_json_dump(const json_t *value, size_t flags);
+/* Whether an allocation of jansson's has failed on this thread since this was last asked. */
+bool lsp_json_starved(void);
 
 /*
  * Fields of an object. Absent or null: 0, and *value stays. Wrong type or range: -LSP_E_PROTOCOL.
