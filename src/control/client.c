@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -26,12 +27,25 @@ struct lsp_control_connection {
 	size_t begin, end; /* of data: what was read and not decoded yet */
 };
 
+/* Waits when others wait to be let in already: of a peer that hangs, LSP_CONTROL_CONNECT_PATIENCE.
+ */
 static int try_connect(int fd, const char *path, struct lsp_error *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct timeval patience = {.tv_sec = LSP_CONTROL_CONNECT_PATIENCE / LSP_SECOND};
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0)
+		return lsp_error_errno(err, "control", errno, "cannot set up a socket");
+	int r;
+	do {
+		r = connect(fd, (struct sockaddr *)&address, sizeof address);
+	} while (r < 0 && errno == EINTR);
+	if (r == 0)
 		return 0;
+	if (errno == EAGAIN)
+		return lsp_error_set(err, "control", LSP_E_TIMEOUT,
+			"the peer at %s lets nobody in: it hangs, or too many programs wait for it",
+			path);
 	if (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR)
 		return lsp_error_set(err, "control", LSP_E_NOT_FOUND,
 			"no peer is running at %s; start one with 'lanspread run'", path);

@@ -16,9 +16,11 @@
 
 struct lsp_control_connection;
 
+#define LSP_CONTROL_CONNECT_PATIENCE (5 * LSP_SECOND) /* with a peer that lets nobody in */
+
 /*
  * Connects to the socket at `path`. -LSP_E_NOT_FOUND when no peer serves it: no such file, or a
- * stale one.
+ * stale one. -LSP_E_TIMEOUT when as many wait to be let in as there is room for, and nobody is.
  */
 LSP_MUST_CHECK int lsp_control_connect(
 	const char *path, struct lsp_control_connection **ret_connection, struct lsp_error *err);

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#define BACKLOG 16
+#define BACKLOG 128
 #define LOCK_TRIES 8
 #define BESIDE ".new"
 

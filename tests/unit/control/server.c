@@ -7,6 +7,7 @@
 #include "task/registry.h"
 #include "wire/frame.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -466,6 +467,32 @@ static void nobody_there_is_not_found(void **state)
 	assert_non_null(strstr(err.message, "lanspread run"));
 }
 
+static void a_peer_that_lets_nobody_in_is_told_from_none(void **state)
+{
+	struct world *world = *state;
+	struct lsp_control_connection *connection = NULL;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/hangs", world->folder);
+	int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), waiting[8], count = 0;
+	assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(server, 1), 0);
+	do {
+		assert_true(count < 8);
+		waiting[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	} while (connect(waiting[count++], (struct sockaddr *)&address, sizeof address) == 0);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(lsp_control_connect(address.sun_path, &connection, &err), -LSP_E_TIMEOUT);
+	assert_non_null(strstr(err.message, address.sun_path));
+	/* Room for one: it gets in. */
+	close(accept(server, NULL, NULL));
+	assert_ok(lsp_control_connect(address.sun_path, &connection, &err));
+	lsp_control_disconnect(connection);
+	while (count > 0)
+		close(waiting[--count]);
+	close(server);
+	assert_int_equal(unlink(address.sun_path), 0);
+}
+
 static void expect_path(const char *chosen, const char *state_dir, const char *wanted)
 {
 	char *path = NULL;
@@ -517,6 +544,7 @@ int main(void)
 		WORLD_TEST(a_socket_that_can_be_found_is_listened_at),
 		WORLD_TEST(what_is_no_socket_is_left_alone),
 		WORLD_TEST(nobody_there_is_not_found),
+		WORLD_TEST(a_peer_that_lets_nobody_in_is_told_from_none),
 		cmocka_unit_test(daemon_and_clients_agree_where_the_socket_is),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
