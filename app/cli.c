@@ -122,8 +122,10 @@ static int run_command(struct cli *cli, const struct cli_command *command, int a
 	if (r < 0)
 		return cli_fail(cli, &err);
 	int code = command->local ? CLI_DONE : connect_to_daemon(cli);
+	cli->arguments = &arguments;
 	if (code == CLI_DONE)
 		code = command->run(cli, &arguments);
+	cli->arguments = NULL;
 	return code;
 }
 

@@ -64,8 +64,9 @@ struct cli {
 
 	/* set by cli_main from the options that all commands have */
 	bool json;
-	const char *command; /* its name; NULL or empty: none */
-	char *control;       /* the socket's path */
+	const char *command;                   /* its name; NULL or empty: none */
+	const struct cli_arguments *arguments; /* what was typed; NULL: not known yet */
+	char *control;                         /* the socket's path */
 	struct lsp_control_connection *connection;
 };
 
@@ -113,9 +114,15 @@ json_t *cli_command_new(const char *name);
 void cli_set(json_t *command, const char *key, const char *text);   /* NULL: left out */
 void cli_set_json(json_t *command, const char *key, json_t *value); /* taken over */
 
-/* Sends, waits for the answer, drops the command. As lsp_control_call. */
+/*
+ * Sends, waits for the answer, drops the command. As lsp_control_call; but the peer's error about
+ * an argument, which it knows by its name in JSON, speaks of what the person typed.
+ */
 LSP_MUST_CHECK int cli_call(struct cli *cli, json_t *command, json_t **ret_result,
 	json_t **ret_error, struct lsp_error *err);
+/* The same with a patience of one's own, in nanoseconds; LSP_TIME_NEVER: as long as it takes. */
+LSP_MUST_CHECK int cli_call_within(struct cli *cli, json_t *command, uint64_t patience,
+	json_t **ret_result, json_t **ret_error, struct lsp_error *err);
 /* The same, and reports a failure: CLI_DONE, or the exit code. */
 int cli_call_or_fail(struct cli *cli, json_t *command, json_t **ret_result);
 

@@ -77,6 +77,7 @@ static int fill_options(struct cli *cli, const struct cli_arguments *arguments,
 		.catalog_file = cli_option(arguments, "catalog"),
 		.unpacker_command = cli_option(arguments, "unpacker"),
 		.swarm = cli_option(arguments, "swarm"),
+		.http = cli_option(arguments, "http"),
 	};
 	for (int i = 0; cli_option_at(arguments, "peer", i); i++) {
 		peers[i] = cli_option_at(arguments, "peer", i);

@@ -120,6 +120,19 @@ static void print_value(struct cli *cli, const json_t *value)
 						       : "");
 }
 
+static bool is_listed(const json_t *list, const char *text)
+{
+	const json_t *item;
+	size_t i;
+	json_array_foreach (list, i, item) {
+		const char *word = json_string_value(item);
+		if (word && strcmp(word, text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* One value alone is for scripts; among all of them it is told where one comes from. */
 static void print_settings(struct cli *cli, json_t *result, const char *key)
 {
 	json_t *config = json_object_get(result, "config"), *value;
@@ -133,7 +146,10 @@ static void print_settings(struct cli *cli, json_t *result, const char *key)
 		cli_print_text(cli->out, name);
 		fputs(" = ", cli->out);
 		print_value(cli, value);
-		fputc('\n', cli->out);
+		fputs(is_listed(json_object_get(result, "fixed"), name)
+				? "  (by a flag of this run)\n"
+				: "\n",
+			cli->out);
 	}
 }
 
@@ -150,6 +166,8 @@ int cli_run_config(struct cli *cli, const struct cli_arguments *arguments)
 		cli_print_json(cli, result);
 	else if (code == CLI_DONE)
 		print_settings(cli, result, key);
+	if (code == CLI_DONE && json_is_true(json_object_get(result, "restart")))
+		cli_note(cli, "%s is in effect at the peer's next start", key);
 	return code;
 }
 

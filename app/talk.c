@@ -1,8 +1,11 @@
 #include "cli.h"
 
+#include "base/text.h"
 #include "wire/json.h"
 
+#include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A command line tool without memory for a command of some bytes has nothing left to do. */
 static json_t *must(json_t *value)
@@ -33,11 +36,80 @@ void cli_set(json_t *command, const char *key, const char *text)
 		cli_set_json(command, key, value ? value : json_string(""));
 }
 
+/* ---- As the person typed it ---- */
+
+/* The option with that name, or with that value: `add --id` is the argument "game". */
+static const char *option_of(
+	const struct cli_arguments *arguments, const char *name, const char *value)
+{
+	if (cli_option(arguments, name))
+		return name;
+	for (int i = 0; i < arguments->option_count; i++)
+		if (value && *value && strcmp(arguments->options[i].value, value) == 0)
+			return arguments->options[i].name;
+	return NULL;
+}
+
+/* The value of the last `--set name=value`, with its name; NULL: there is none. */
+static const char *set_of(const struct cli_arguments *arguments, const char *name)
+{
+	const char *found = NULL, *text;
+	size_t length = strlen(name);
+	for (int i = 0; (text = cli_option_at(arguments, "set", i)); i++)
+		if (strncmp(text, name, length) == 0 && text[length] == '=')
+			found = text;
+	return found;
+}
+
+/* What was typed for an argument of the command that was sent. NULL: out of memory. */
+static char *typed(const struct cli_arguments *arguments, const json_t *command, const char *name)
+{
+	const char *value = json_string_value(json_object_get(command, name));
+	const char *set = set_of(arguments, name), *option = option_of(arguments, name, value);
+	if (set)
+		return lsp_text_format("--set %s", set);
+	if (option)
+		return lsp_text_format("--%s %s", option, cli_option(arguments, option));
+	if (value)
+		return lsp_text_format("'%s'", value);
+	/* Nothing: what the usage calls it. */
+	char *copy = strdup(name);
+	for (char *at = copy; at && *at; at++)
+		*at = *at == '_' ? '-' : (char)toupper((unsigned char)*at);
+	return copy;
+}
+
+/* A message that begins with an argument's name begins with the words for it. */
+static void speak_as_typed(
+	const struct cli *cli, const json_t *command, const json_t *error, struct lsp_error *err)
+{
+	const char *name = cli_text(error, "argument");
+	size_t length = strlen(name);
+	if (!err || !cli->arguments || !length || err->message[0] != '"' ||
+		strncmp(err->message + 1, name, length) != 0 || err->message[length + 1] != '"')
+		return;
+	_cleanup_free_ char *words = typed(cli->arguments, command, name);
+	_cleanup_free_ char *rest = strdup(err->message + length + 2);
+	if (words && rest)
+		lsp_error_set(err, "app", err->code, "%s%s", words, rest);
+}
+
+int cli_call_within(struct cli *cli, json_t *command, uint64_t patience, json_t **ret_result,
+	json_t **ret_error, struct lsp_error *err)
+{
+	_cleanup_json_ json_t *owned = command, *error = NULL;
+	int r = lsp_control_call(cli->connection, owned, patience, ret_result, &error, err);
+	if (r < 0 && error)
+		speak_as_typed(cli, owned, error, err);
+	if (ret_error)
+		*ret_error = TAKE_PTR(error);
+	return r;
+}
+
 int cli_call(struct cli *cli, json_t *command, json_t **ret_result, json_t **ret_error,
 	struct lsp_error *err)
 {
-	_cleanup_json_ json_t *owned = command;
-	return lsp_control_call(cli->connection, owned, CLI_PATIENCE, ret_result, ret_error, err);
+	return cli_call_within(cli, command, CLI_PATIENCE, ret_result, ret_error, err);
 }
 
 int cli_call_or_fail(struct cli *cli, json_t *command, json_t **ret_result)

@@ -172,11 +172,10 @@ static void watch(void *argument, const json_t *event)
 /* Sends, and waits as long as it takes. The command is dropped. */
 static int call_slowly(struct cli *cli, json_t *command, const char *job, json_t **ret_result)
 {
-	_cleanup_json_ json_t *owned = command;
 	struct watching watching = {.cli = cli, .job = job};
 	struct lsp_error err = {0};
 	lsp_control_on_event(cli->connection, watch, &watching);
-	int r = lsp_control_call(cli->connection, owned, LSP_TIME_NEVER, ret_result, NULL, &err);
+	int r = cli_call_within(cli, command, LSP_TIME_NEVER, ret_result, NULL, &err);
 	lsp_control_on_event(cli->connection, NULL, NULL);
 	if (watching.drawn)
 		fputs("\r\033[K", cli->out);

@@ -132,6 +132,13 @@ struct lanspread_options {
 	 */
 	int stop_fd;
 	int stop_fd_set;
+
+	/*
+	 * What the setting "http" is fixed to, as the options above fix theirs: "[ADDRESS:]PORT" or
+	 * "off". It is shown to clients and kept from change; the page itself is served by
+	 * lanspread_serve_http. NULL: the setting stays as it is.
+	 */
+	const char *http;
 };
 
 /* "0.1.0"; static. */

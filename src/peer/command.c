@@ -17,6 +17,7 @@ struct lsp_call {
 	struct lanspread_stream *stream; /* NULL: nobody is told */
 	uint64_t number;
 	json_t *document; /* NULL when it could not be parsed */
+	char *wrong;      /* the argument that it is refused for, or NULL */
 	bool answered;    /* when the peer stopped; whoever works on it does not know yet */
 };
 
@@ -45,6 +46,7 @@ static void call_free(struct lsp_call *call)
 		call->next->previous = call->previous;
 	lsp_event_stream_unref(call->stream);
 	json_decref(call->document);
+	free(call->wrong);
 	free(call);
 }
 
@@ -77,6 +79,8 @@ void lsp_call_answer(struct lsp_call *call, json_t *result)
 void lsp_call_fail_with(struct lsp_call *call, const struct lsp_error *err, json_t *more)
 {
 	json_t *detail = lsp_error_to_json(err);
+	if (call->wrong)
+		json_object_set_new(detail, "argument", json_string(call->wrong));
 	if (more) {
 		json_object_update(detail, more);
 		json_decref(more);
@@ -199,8 +203,9 @@ static const struct lsp_argument *find_argument(const struct lsp_command *comman
 	return NULL;
 }
 
-static int check_arguments(
-	const struct lsp_command *command, json_t *document, struct lsp_error *err)
+/* The first argument that is wrong: its name goes into *ret_wrong, the message begins with it. */
+static int check_arguments(const struct lsp_command *command, json_t *document,
+	const char **ret_wrong, struct lsp_error *err)
 {
 	const char *key;
 	json_t *value;
@@ -208,9 +213,10 @@ static int check_arguments(
 		if (strcmp(key, "command") == 0)
 			continue;
 		const struct lsp_argument *argument = find_argument(command, key);
+		*ret_wrong = key;
 		if (!argument)
 			return lsp_error_set(err, "peer", LSP_E_INVALID,
-				"command \"%s\" has no argument \"%.64s\"", command->name, key);
+				"\"%.64s\" is no argument of this command", key);
 		if (json_is_null(value) && !argument->required)
 			continue;
 		int r = check_value(argument, value, err);
@@ -218,9 +224,10 @@ static int check_arguments(
 			return r;
 	}
 	for (const struct lsp_argument *a = command->arguments; a->name; a++) {
+		*ret_wrong = a->name;
 		if (a->required && !json_object_get(document, a->name))
-			return lsp_error_set(err, "peer", LSP_E_INVALID,
-				"command \"%s\" needs the argument \"%s\"", command->name, a->name);
+			return lsp_error_set(
+				err, "peer", LSP_E_INVALID, "\"%s\" is missing", a->name);
 	}
 	return 0;
 }
@@ -247,12 +254,18 @@ static int find_command(
 static int run(struct lsp_call *call, const char *json, struct lsp_error *err)
 {
 	const struct lsp_command *command = NULL;
+	const char *wrong = NULL;
 	int r = lsp_json_parse(json, strlen(json), &lsp_json_limits_local, &call->document, err);
 	if (r == 0)
 		r = find_command(call->document, &command, err);
-	if (r == 0)
-		r = check_arguments(command, call->document, err);
-	return r < 0 ? r : command->run(call->owner->peer, call, err);
+	if (r < 0)
+		return r;
+	r = check_arguments(command, call->document, &wrong, err);
+	if (r < 0) {
+		call->wrong = wrong ? strdup(wrong) : NULL;
+		return r;
+	}
+	return command->run(call->owner->peer, call, err);
 }
 
 void lsp_calls_run(

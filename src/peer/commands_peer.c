@@ -56,7 +56,9 @@ int lsp_command_peers_forget(struct lsp_peer *peer, struct lsp_call *call, struc
 	}
 	if (!found || !lsp_connect_forget(peer->connect, &id))
 		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
-			"no peer whose id begins with \"%s\" is known", prefix);
+			"no peer whose id begins with \"%s\" is known; `lanspread peers` lists "
+			"them",
+			prefix);
 	lsp_call_answer(call, NULL);
 	return 0;
 }
@@ -244,7 +246,9 @@ int lsp_command_get_limits(struct lsp_peer *peer, struct lsp_call *call, struct 
 	return 0;
 }
 
-static void answer_config(struct lsp_peer *peer, struct lsp_call *call, const char *key)
+/* restart: what was changed is in effect at the next start. */
+static void answer_config(
+	struct lsp_peer *peer, struct lsp_call *call, const char *key, bool restart)
 {
 	struct lsp_config *config = lsp_runtime_config(peer->runtime);
 	json_t *values = lsp_config_values(config);
@@ -254,7 +258,8 @@ static void answer_config(struct lsp_peer *peer, struct lsp_call *call, const ch
 		values = one;
 	}
 	lsp_call_answer(
-		call, json_pack("{s:o, s:o}", "config", values, "fixed", lsp_config_fixed(config)));
+		call, json_pack("{s:o, s:o, s:o*}", "config", values, "fixed",
+			      lsp_config_fixed(config), "restart", restart ? json_true() : NULL));
 }
 
 int lsp_command_config_get(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
@@ -264,7 +269,7 @@ int lsp_command_config_get(struct lsp_peer *peer, struct lsp_call *call, struct 
 	int r = key ? lsp_setting_find(key, &id, err) : 0;
 	if (r < 0)
 		return r;
-	answer_config(peer, call, key);
+	answer_config(peer, call, key, false);
 	return 0;
 }
 
@@ -285,7 +290,7 @@ int lsp_command_config_set(struct lsp_peer *peer, struct lsp_call *call, struct 
 	if (r < 0)
 		return r;
 	lsp_runtime_settings_changed(peer->runtime, UINT32_C(1) << id);
-	answer_config(peer, call, key);
+	answer_config(peer, call, key, lsp_settings[id].at_start);
 	return 0;
 }
 

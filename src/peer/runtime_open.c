@@ -92,6 +92,8 @@ static int fix_settings(
 	if (r == 0)
 		r = fix(config, LSP_SETTING_UNPACKER, o->unpacker_command, err);
 	if (r == 0)
+		r = fix(config, LSP_SETTING_HTTP, o->http, err);
+	if (r == 0)
 		r = fix(config, LSP_SETTING_DISCOVERY, o->no_discovery ? "false" : NULL, err);
 	if (r == 0 && o->log_level_set)
 		r = fix(config, LSP_SETTING_LOG_LEVEL,

@@ -60,6 +60,7 @@ struct lsp_setting {
 	const char *choices;  /* of a choice: words with spaces between */
 	const char *also;     /* of a listen: a word that is taken too */
 	size_t max;           /* of a text: bytes */
+	bool at_start;        /* a change is in effect at the next start; others within 2 s */
 	const char *help;     /* one line */
 };
 

@@ -74,6 +74,39 @@ static void an_error_is_one_line_on_stderr_and_a_document_in_json(void **state)
 	json_decref(document);
 }
 
+/* The peer knows an argument by its name in JSON; the person typed a word or an option. */
+static void what_is_wrong_with_an_argument_is_said_of_what_was_typed(void **state)
+{
+	struct world *world = *state;
+	static const struct {
+		const char *words, *command, *argument, *message, *wanted;
+	} cases[] = {
+		{"peers forget zz", "peers_forget", "peer", "\"peer\" must be an id",
+			"'zz' must be an id"},
+		{"get quake --variant zz", "download_game_files", "variant",
+			"\"variant\" must be a hash", "--variant zz must be a hash"},
+		{"add / --id a! --version 1", "add_game", "game", "\"game\" must be an id",
+			"--id a! must be an id"},
+		{"limits --up 1.5M", "set_limits", "up", "\"up\" must be less",
+			"--up 1.5M must be less"},
+		{"torrent list --set colour=red", "torrent_list", "colour",
+			"\"colour\" is no argument of this command",
+			"--set colour=red is no argument of this command"},
+		{"torrent files", "torrent_files", "torrent", "\"torrent\" is missing",
+			"TORRENT is missing"},
+		{"get quake", "download_game_files", "game", "the game \"game\" is odd",
+			"the game \"game\" is odd"},
+	};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(cases); i++) {
+		char wanted[128];
+		refuses(world, cases[i].command, LANSPREAD_E_INVALID, cases[i].message,
+			json_pack("{s:s}", "argument", cases[i].argument));
+		assert_int_equal(lanspread(world, cases[i].words), CLI_FAILED);
+		snprintf(wanted, sizeof wanted, "lanspread: %s\n", cases[i].wanted);
+		assert_string_equal(world->errors, wanted);
+	}
+}
+
 /* ---- Looking ---- */
 
 static void games_are_a_table_or_the_peers_own_document(void **state)
@@ -455,6 +488,7 @@ int main(void)
 		WORLD_TEST(wrong_usage_is_exit_2_and_one_line),
 		WORLD_TEST(no_peer_is_exit_3),
 		WORLD_TEST(an_error_is_one_line_on_stderr_and_a_document_in_json),
+		WORLD_TEST(what_is_wrong_with_an_argument_is_said_of_what_was_typed),
 		WORLD_TEST(games_are_a_table_or_the_peers_own_document),
 		WORLD_TEST(games_that_nobody_has_come_last),
 		WORLD_TEST(status_peers_and_tasks_show_what_the_peer_says),

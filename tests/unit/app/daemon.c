@@ -93,6 +93,7 @@ static void options_reach_the_library(void **state)
 	assert_string_equal(given->catalog_file, "/c");
 	assert_string_equal(given->unpacker_command, "u");
 	assert_string_equal(given->swarm, "lan");
+	assert_string_equal(given->http, "off");
 	assert_true(given->log_level_set);
 	assert_int_equal(given->log_level, LANSPREAD_LOG_DEBUG);
 	assert_non_null(strstr(out, "page off"));

@@ -25,11 +25,29 @@ static void settings_keep_their_types(void **state)
 	assert_sent(world, "config_set",
 		"{\"command\":\"config_set\",\"key\":\"name\",\"value\":\"box\"}");
 	assert_string_equal(world->out, "box 17\n");
+	assert_string_equal(world->errors, "");
+	says(world, "config_set",
+		json_pack("{s:{s:s}, s:b}", "config", "listen", "5", "restart", 1));
+	assert_int_equal(lanspread(world, "config listen 5"), CLI_DONE);
+	assert_string_equal(world->errors, "listen is in effect at the peer's next start\n");
 	assert_int_equal(lanspread(world, "config discovery false"), CLI_DONE);
 	assert_sent(world, "config_set",
 		"{\"command\":\"config_set\",\"key\":\"discovery\",\"value\":false}");
 	assert_int_equal(lanspread(world, "config"), CLI_DONE);
 	assert_sent(world, "config_get", "{\"command\":\"config_get\"}");
+}
+
+static void what_a_flag_fixed_is_told_among_the_settings(void **state)
+{
+	struct world *world = *state;
+	says(world, "config_get",
+		json_pack("{s:{s:s, s:s}, s:[s]}", "config", "http", "off", "name", "box", "fixed",
+			"http"));
+	assert_int_equal(lanspread(world, "config"), CLI_DONE);
+	assert_non_null(strstr(world->out, "http = off  (by a flag of this run)\n"));
+	assert_non_null(strstr(world->out, "name = box\n"));
+	assert_int_equal(lanspread(world, "config http"), CLI_DONE);
+	assert_string_equal(world->out, "off\n");
 }
 
 static void folders_and_files_are_named_absolutely(void **state)
@@ -129,6 +147,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(limits_are_sent_in_bytes),
 		WORLD_TEST(settings_keep_their_types),
+		WORLD_TEST(what_a_flag_fixed_is_told_among_the_settings),
 		WORLD_TEST(folders_and_files_are_named_absolutely),
 		WORLD_TEST(a_new_identity_says_when_it_counts),
 		WORLD_TEST(stop_returns_when_the_peer_is_gone),

@@ -288,6 +288,29 @@ static void a_limit_that_is_not_given_stays(void **state)
 	json_decref(limits);
 }
 
+/* The error names the argument, and its message begins with it. */
+static void a_wrong_argument_is_named(void **state)
+{
+	struct other *other = *state;
+	static const struct {
+		const char *json, *argument, *message;
+	} cases[] = {
+		{"{\"command\":\"peers_forget\",\"peer\":\"zz\"}", "peer", "\"peer\" must be "},
+		{"{\"command\":\"peers_forget\"}", "peer", "\"peer\" is missing"},
+		{"{\"command\":\"tasks\",\"colour\":1}", "colour", "\"colour\" is no argument"},
+	};
+	other_start_peer(other);
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(cases); i++) {
+		json_t *answer = other_ask(other, cases[i].json);
+		json_t *error = json_object_get(answer, "error");
+		assert_string_equal(
+			json_string_value(json_object_get(error, "argument")), cases[i].argument);
+		const char *message = json_string_value(json_object_get(error, "message"));
+		assert_ptr_equal(strstr(message, cases[i].message), message);
+		json_decref(answer);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +321,8 @@ int main(void)
 			answers_are_as_documented, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_limit_that_is_not_given_stays, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_wrong_argument_is_named, other_set_up, other_tear_down),
 	};
 	return cmocka_run_group_tests_name("commands", tests, read_docs, free_docs);
 }

@@ -205,7 +205,7 @@ export const de: Words = {
   pause_uploads: "Hochladen anhalten",
   pause_uploads_hint: "Während du spielst: Niemand bekommt etwas von dir, bis du es ausschaltest.",
   interface: "Netzwerkschnittstelle",
-  interface_hint: "Leer: alle brauchbaren.",
+  interface_hint: "Leer: alle brauchbaren. Gilt ab dem nächsten Start.",
   swarm_mode: "Schwarmmodus",
   swarm_off: "aus",
   swarm_lan: "LAN",

@@ -199,7 +199,7 @@ export const en = {
   pause_uploads: "Pause uploads",
   pause_uploads_hint: "While you play: nobody gets anything from you until you turn it off.",
   interface: "Network interface",
-  interface_hint: "Empty: all that are usable.",
+  interface_hint: "Empty: all that are usable. In effect at the next start.",
   swarm_mode: "Swarm mode",
   swarm_off: "off",
   swarm_lan: "LAN",

@@ -204,7 +204,7 @@ export const fr: Words = {
   pause_uploads: "Suspendre les envois",
   pause_uploads_hint: "Pendant que vous jouez : personne ne reçoit rien de vous.",
   interface: "Interface réseau",
-  interface_hint: "Vide : toutes celles qui conviennent.",
+  interface_hint: "Vide : toutes celles qui conviennent. Prend effet au prochain démarrage.",
   swarm_mode: "Mode essaim",
   swarm_off: "désactivé",
   swarm_lan: "réseau local",
