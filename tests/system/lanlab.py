@@ -506,7 +506,7 @@ class Daemon:
 
     # ---- The end
 
-    def stop(self, how=signal.SIGTERM, timeout=10):
+    def stop(self, how=signal.SIGTERM, timeout=60):
         """Signals it; (exit code, seconds until it was gone)."""
         begun = time.monotonic()
         self.process.send_signal(how)

@@ -2,12 +2,13 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import time
 
 import pytest
 
-from lanlab import BUILD, LabError, make_file, make_tree, tree
+from lanlab import BUILD, PATIENCE, LabError, make_file, make_tree, tree
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_ctrl_c_detaches_and_the_download_goes_on(party):
     waiting = ben.start_cli("get", "quake")
     half_way(ben)
     waiting.send_signal(signal.SIGINT)
-    _, errors = waiting.communicate(timeout=5)
+    _, errors = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode == 130
     assert "lanspread cancel quake" in errors and "lanspread games" in errors
     ben.wait_event("download_finished")
@@ -59,7 +60,7 @@ def test_cancel_stops_it_and_what_was_verified_is_kept(party):
     waiting = ben.start_cli("get", "quake")
     half_way(ben)
     assert ben.cli("cancel", "quake")["cancelled"] is True
-    assert waiting.wait(10) == 1
+    assert waiting.wait(PATIENCE) == 1
     ben.wait_games(lambda games: games["quake"]["operation"] == "none")
     received = ben.status()["received"]
     assert received > 4 << 20
@@ -188,6 +189,37 @@ def test_add_makes_the_same_content_on_two_machines(lab, tmp_path):
     assert (ann.games / "mine/version.ini").read_bytes() == b"1.0\n"
 
 
+def test_a_catalogue_is_taken_at_start_and_another_is_imported(lab, tmp_path):
+    file = tmp_path / "games.sqlite"
+    with sqlite3.connect(file) as base:
+        base.execute("create table games (id text, title text, publisher text, genre text)")
+        base.execute("insert into games values ('chess', 'Chess', 'Nobody', 'Board')")
+    base.close()
+    ann = lab.host("ann").daemon(arguments=["--no-discovery", "--catalog", file])
+    chess = ann.list_games()["chess"]
+    assert (chess["title"], chess["publisher"], chess["availability"]) == ("Chess", "Nobody", "unavailable")
+    (tmp_path / "more.csv").write_text("id,title,genre\ngo,Go,Board\n")
+    (tmp_path / "more.json").write_text(json.dumps([{"id": "go", "max_players": 2}, {"id": "halma", "title": "Halma"}]))
+    assert ann.cli("catalog", "import", tmp_path / "more.csv")["added"] == 1
+    imported = ann.cli("catalog", "import", tmp_path / "more.json")
+    assert (imported["added"], imported["changed"]) == (1, 1)
+    ann.restart()
+    shown = {entry["id"]: entry for entry in ann.cli("catalog", "show")["games"]}
+    assert shown["go"]["title"] == "Go" and shown["go"]["max_players"] == 2 and {"chess", "halma"} <= set(shown)
+    wrong = ann.run_cli("catalog", "import", file)
+    assert wrong.returncode == 1 and wrong.stderr.count("\n") == 1 and str(file) in wrong.stderr
+
+
+def test_settings_that_a_flag_gave_are_told_as_such(lab):
+    ann = lab.host("ann").daemon(arguments=["--no-discovery"])  # and --http off
+    config = ann.cli("config")
+    assert config["config"]["http"] == "off" and {"http", "discovery", "name"} <= set(config["fixed"])
+    shown = ann.run_cli("config").stdout.splitlines()
+    assert "http = off  (by a flag of this run)" in shown
+    refused = ann.run_cli("config", "http", "127.0.0.1:0")
+    assert refused.returncode == 1 and "flag" in refused.stderr
+
+
 def test_remove_deletes_the_download_and_verify_finds_damage(lab, tmp_path):
     ann = lab.host("ann").daemon()
     ann.add_game("mine", make_tree(tmp_path / "mine"))
@@ -222,7 +254,7 @@ def test_stop_leaves_nothing_behind(lab):
     ann = lab.host("ann").daemon()
     children = ann.host.run("ps", "-o", "pid=", "--ppid", ann.pid, check=False).split()
     ann.cli("stop")
-    assert ann.process.wait(5) == 0
+    assert ann.process.wait(PATIENCE) == 0
     assert not ann.control.exists() and not ann.control.with_name("control.sock.lock").exists()
     assert not [pid for pid in children if subprocess.run(["kill", "-0", pid], stderr=subprocess.DEVNULL, check=False)
                 .returncode == 0]

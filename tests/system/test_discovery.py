@@ -77,7 +77,7 @@ def avahi(lab, tmp_path):
         # The first child of unshare is bash, which has become avahi-daemon.
         inner = int(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
 
-        def beside(*command, timeout=20):
+        def beside(*command, timeout=60):
             return subprocess.run(["nsenter", "-t", str(inner), "-m", "-n", "-p", *command], stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False).stdout
 
@@ -143,7 +143,7 @@ def test_a_forged_service_whose_aliases_expire_cannot_hurt_a_party(lab):
     ann, ben, eve = lab.host("ann").daemon(), lab.host("ben").daemon(), lab.host("eve")
     ben.wait_peers(1)
     mark, child = ben.mark(), child_of(ben)
-    assert mdns(eve, "aliases").wait(10) == 0
+    assert mdns(eve, "aliases").wait(lanlab.PATIENCE) == 0
     try:
         lanlab.wait_for(lambda: child_of(ben) != child, timeout=8)
     except LabError:
@@ -173,7 +173,7 @@ def test_a_forged_goodbye_leaves_the_connection(lab, tmp_path):
     (ann.games / "quake/version.ini").write_text("1.0\n")
     ben.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
     mark = ben.mark()
-    assert mdns(eve, "goodbye", f"ann {ann.peer_id[:12]}").wait(10) == 0
+    assert mdns(eve, "goodbye", f"ann {ann.peer_id[:12]}").wait(lanlab.PATIENCE) == 0
     ben.cli("get", "quake")
     assert ben.count_events("peer_disconnected", since=mark) == 0
     assert ben.list_peers()[ann.peer_id]["connected"]

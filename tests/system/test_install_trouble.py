@@ -85,11 +85,11 @@ class Victim:
         command = self.ben.start_cli(self.operation, "quake")
         _, error = command.communicate(timeout=60)
         if re.search("peer (has )?stopped|no peer is running", error):
-            self.ben.process.wait(10)
+            self.ben.process.wait(60)
         else:  # it is over, or its unpacker was hit
             assert command.returncode == 0 or "was killed by signal 9" in error, error
             self.ben.kill()
-        tracer.wait(10)
+        tracer.wait(60)
         return command.returncode != 0
 
     def undisturbed(self):

@@ -70,9 +70,9 @@ def test_quic_killed_under_a_running_peer_reaches_every_client_before_its_stream
         ben.wait_peers(1)
         ann.wait_peers(1)
     break_udp_sockets(ann)
-    assert ann.process.wait(10) == 1
+    assert ann.process.wait(60) == 1
     for client in clients:
-        events = [lanlab.json.loads(line) for line in client.communicate(timeout=5)[0].splitlines()]
+        events = [lanlab.json.loads(line) for line in client.communicate(timeout=60)[0].splitlines()]
         assert events[-1]["event"] == "runtime_failed"
         assert events[-1]["component"] == "quic" and "socket" in events[-1]["error"]["message"]
     ann.wait_event("_stream_closed")
@@ -82,7 +82,7 @@ def test_quic_killed_under_a_running_peer_reaches_every_client_before_its_stream
     assert "quic failed" in last and "socket" in last
     assert not ann.control.exists() and not ann.children()
     if company == "with a peer":
-        ben.wait_event("peer_disconnected", peer=ann.peer_id, timeout=10)
+        ben.wait_event("peer_disconnected", peer=ann.peer_id)
 
 
 def test_a_dead_library_monitor_is_visible_in_status_and_the_peer_goes_on(lab, tmp_path):
@@ -144,7 +144,7 @@ def test_it_ends_from_any_moment_of_its_start(lab):
             pass
         begun = lanlab.time.monotonic()
         ann.process.send_signal(signal.SIGTERM)
-        code = ann.process.wait(10)
+        code = ann.process.wait(60)
         assert lanlab.time.monotonic() - begun < 2, ann.log.read_text()[-2000:]
         before_it_began += code == -signal.SIGTERM  # it had not yet said what the signal shall mean
         assert code in (0, -signal.SIGTERM), ann.log.read_text()[-2000:]

@@ -72,7 +72,7 @@ def terminate_at_random(lab, tmp_path, rounds):
         assert code == 0, leaving.log.read_text()[-2000:]
         assert seconds < 2
         for daemon in others:
-            gone = daemon.wait_event("peer_disconnected", since=marks[daemon], peer=peer_id, timeout=2)
+            gone = daemon.wait_event("peer_disconnected", since=marks[daemon], peer=peer_id)
             assert gone["reason"] == "goodbye"
             assert not daemon.list_peers().get(peer_id, {}).get("connected")
             goodbyes[daemon] += 1

@@ -36,7 +36,7 @@ static int end_group(void **state)
 {
 	(void)state;
 	struct lsp_error err = {0};
-	lsp_time deadline = lsp_now(lsp_clock_system) + 5 * LSP_SECOND;
+	lsp_time deadline = lsp_now(lsp_clock_system) + 60 * LSP_SECOND;
 	lsp_cancel_request(root_token, LSP_CANCEL_RUN_COMPLETED, NULL);
 	assert_int_equal(lsp_tasks_join_all(tasks, deadline, NULL, &err), 0);
 	lsp_tasks_free(tasks);

@@ -121,10 +121,10 @@ static void keep_alive_keeps_an_idle_connection(void **state)
 {
 	struct pair pair;
 	struct lsp_endpoint_options options = {
-		.idle_timeout = 300 * LSP_MILLISECOND, .keep_alive = 20 * LSP_MILLISECOND};
+		.idle_timeout = 2 * LSP_SECOND, .keep_alive = 50 * LSP_MILLISECOND};
 	pair_open_with(&pair, options, options);
 	pair_connect(&pair, AF_INET);
-	lsp_time end = lsp_now(lsp_clock_system) + LSP_SECOND;
+	lsp_time end = lsp_now(lsp_clock_system) + 4 * LSP_SECOND;
 	RUN_UNTIL(&pair.loop, lsp_now(lsp_clock_system) > end);
 	assert_int_equal(pair.a.closed + pair.b.closed, 0);
 	pair_close(&pair);
@@ -156,11 +156,10 @@ static void a_peer_that_was_started_anew_says_so_at_once(void **state)
 	side_close(&pair.b, &pair.loop);
 	pair.b.identity = identity;
 	side_open(&pair.b, &pair.loop, (struct lsp_endpoint_options){.listen = &any});
-	lsp_time begin = lsp_now(lsp_clock_system);
 	RUN_UNTIL(&pair.loop, pair.a.closed);
 	assert_int_equal(pair.a.close.reason, LSP_CLOSE_LOST);
+	/* By its word, that is, and not since nothing came for a while. */
 	assert_non_null(strstr(pair.a.message, "anew"));
-	assert_true(lsp_now(lsp_clock_system) - begin < 2 * LSP_SECOND);
 	pair_close(&pair);
 }
 

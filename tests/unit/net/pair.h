@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#define TEST_DEADLINE (20 * LSP_SECOND)
+#define TEST_DEADLINE (60 * LSP_SECOND)
 
 /* What the endpoint told one side. */
 struct side {
