@@ -265,7 +265,10 @@ static enum turn write_packets(struct lsp_connection *connection, bool with_data
 		(*ret_count)++;
 		if (!add_to_batch(connection, (size_t)size, &storage.path))
 			return TURN_BLOCKED;
-		if ((size_t)size < batch->segment || *ret_count == LSP_UDP_SEGMENTS_MAX ||
+		/* A probe for a larger packet size goes alone: what is too large takes with it all
+		 * that leaves in the same call. */
+		bool probe = (size_t)size > payload;
+		if (probe || (size_t)size < batch->segment || *ret_count == LSP_UDP_SEGMENTS_MAX ||
 			batch->size + batch->segment > cap ||
 			batch->size + payload > LSP_UDP_BATCH_MAX)
 			return TURN_MORE;

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NEWS_LEAST (10 * LSP_MILLISECOND)
-#define NEWS_PER_SOURCE (500 * LSP_MICROSECOND)
+#define NEWS_LEAST (25 * LSP_MILLISECOND)
+#define NEWS_PER_SOURCE (5 * LSP_MILLISECOND)
 #define NEWS_PER_CHUNK (2 * LSP_MILLISECOND) /* the first ones are news to all: at once */
 #define NEWS_MOST (150 * LSP_MILLISECOND)
 #define STALLED (10 * LSP_SECOND)

@@ -3,6 +3,7 @@
 #include "net/udp.h"
 
 #include <errno.h>
+#include <netinet/udp.h>
 
 /* One end of a stream as a test sees it. */
 struct end {
@@ -174,6 +175,49 @@ static void a_driver_that_refuses_gso_is_sent_packet_by_packet(void **state)
 	transfer_is_exact((struct lsp_endpoint_options){0}, 4 << 20);
 	lsp_udp_set_sendmsg(NULL);
 	assert_in_range(refused_offloads, 1, 2); /* once per socket that tried */
+}
+
+static unsigned probes_refused, lost_beside_probes;
+
+/* A line with an MTU of 1500: what is larger is refused, and all that is sent by the same call. */
+static ssize_t mtu_1500(int fd, const struct msghdr *message, int flags)
+{
+	size_t size = message->msg_iov->iov_len, segment = size;
+	struct msghdr copy = *message;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&copy); c; c = CMSG_NXTHDR(&copy, c)) {
+		uint16_t given;
+		if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_SEGMENT)
+			continue;
+		memcpy(&given, CMSG_DATA(c), sizeof given);
+		segment = given;
+	}
+	if (segment <= 1472)
+		return sendmsg(fd, message, flags);
+	probes_refused++;
+	lost_beside_probes += size > segment;
+	errno = EMSGSIZE;
+	return -1;
+}
+
+static void a_probe_for_larger_packets_takes_no_other_packet_with_it(void **state)
+{
+	struct pair pair;
+	probes_refused = lost_beside_probes = 0;
+	lsp_udp_set_sendmsg(mtu_1500);
+	pair_open(&pair);
+	pair_connect(&pair, AF_INET);
+	/* Packets of which one is a probe need to leave together: there is always one more. */
+	while (probes_refused < 6) {
+		struct end end = {0};
+		open_end(&pair, &end);
+		assert_int_equal(lsp_stream_write(end.stream, (uint8_t[3000]){0}, 3000, NULL), 0);
+		lsp_stream_finish(end.stream);
+		RUN_UNTIL(&pair.loop, end.closed);
+		assert_int_equal(end.received, 3000);
+	}
+	pair_close(&pair);
+	lsp_udp_set_sendmsg(NULL);
+	assert_int_equal(lost_beside_probes, 0);
 }
 
 static unsigned full_socket_turns;
@@ -439,6 +483,7 @@ int main(void)
 		cmocka_unit_test(without_offloads_it_works_too),
 		cmocka_unit_test(at_the_smallest_mtu_it_works_too),
 		cmocka_unit_test(a_driver_that_refuses_gso_is_sent_packet_by_packet),
+		cmocka_unit_test(a_probe_for_larger_packets_takes_no_other_packet_with_it),
 		cmocka_unit_test(a_full_socket_only_delays),
 		cmocka_unit_test(a_reader_that_does_not_consume_holds_the_sender),
 		cmocka_unit_test(a_reset_reaches_the_other_side_with_its_code),
