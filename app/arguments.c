@@ -40,7 +40,8 @@ static int take_option(
 		return add_option(arguments, option->name, "", err);
 	if (equals)
 		return add_option(arguments, option->name, equals + 1, err);
-	if (*index + 1 >= argc)
+	/* What begins with "--" is the next option; as a value it is written --name=--value. */
+	if (*index + 1 >= argc || strncmp(argv[*index + 1], "--", 2) == 0)
 		return lsp_error_set(
 			err, "app", LSP_E_INVALID, "--%s needs %s", option->name, option->value);
 	return add_option(arguments, option->name, argv[++*index], err);
@@ -69,7 +70,8 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 	}
 	bool help = cli_flag(&arguments, "help");
 	if (!help && arguments.count < command->min)
-		return lsp_error_set(err, "app", LSP_E_INVALID, "too few arguments");
+		return lsp_error_set(err, "app", LSP_E_INVALID, "it is 'lanspread %s %s'",
+			command->name, command->usage);
 	if (!help && arguments.count > command->max)
 		return lsp_error_set(err, "app", LSP_E_INVALID, "'%s' is one argument too many",
 			arguments.positional[command->max]);

@@ -193,16 +193,34 @@ static bool parse_rate(const char *text, json_int_t *ret_rate)
 	return true;
 }
 
-static bool set_rate(json_t *command, const struct cli_arguments *arguments, const char *name)
+/* CLI_DONE, or the exit code with the mistake said. */
+static int set_rate(
+	struct cli *cli, json_t *command, const struct cli_arguments *arguments, const char *name)
 {
 	const char *text = cli_option(arguments, name);
 	json_int_t rate;
 	if (!text)
-		return true;
+		return CLI_DONE;
 	if (!parse_rate(text, &rate))
-		return false;
+		return cli_usage_error(cli,
+			"limits: --%s %s is no rate: bytes a second, with K, M or G after it if "
+			"you like",
+			name, text);
 	cli_set_json(command, name, json_integer(rate));
-	return true;
+	return CLI_DONE;
+}
+
+static int set_limits(struct cli *cli, json_t *command, const struct cli_arguments *arguments)
+{
+	bool pause = cli_flag(arguments, "pause-uploads"),
+	     go_on = cli_flag(arguments, "resume-uploads");
+	if (pause && go_on)
+		return cli_usage_error(cli, "limits: --pause-uploads or --resume-uploads");
+	if (pause || go_on)
+		cli_set_json(command, "pause_uploads", json_boolean(pause));
+	cli_set(command, "game", cli_option(arguments, "game"));
+	int code = set_rate(cli, command, arguments, "up");
+	return code == CLI_DONE ? set_rate(cli, command, arguments, "down") : code;
 }
 
 static void print_rates(struct cli *cli, const char *name, const json_t *limits)
@@ -229,23 +247,21 @@ static void print_limits(struct cli *cli, json_t *limits)
 
 int cli_run_limits(struct cli *cli, const struct cli_arguments *arguments)
 {
-	bool pause = cli_flag(arguments, "pause-uploads"),
-	     go_on = cli_flag(arguments, "resume-uploads");
-	bool change =
-		pause || go_on || cli_option(arguments, "up") || cli_option(arguments, "down");
-	json_t *command = cli_command_new(change ? "set_limits" : "get_limits");
+	static const char *const changes[] = {"up", "down", "pause-uploads", "resume-uploads"};
 	_cleanup_json_ json_t *result = NULL;
-	if ((pause && go_on) || !set_rate(command, arguments, "up") ||
-		!set_rate(command, arguments, "down") ||
-		(!change && cli_option(arguments, "game"))) {
+	bool change = false;
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(changes); i++)
+		change |= cli_flag(arguments, changes[i]);
+	if (!change && cli_flag(arguments, "game"))
+		return cli_usage_error(cli, "limits: --game %s needs --up or --down",
+			cli_option(arguments, "game"));
+	json_t *command = cli_command_new(change ? "set_limits" : "get_limits");
+	int code = set_limits(cli, command, arguments);
+	if (code != CLI_DONE) {
 		json_decref(command);
-		return cli_usage_error(cli,
-			"limits: a rate is a number with K, M or G, and each thing is said once");
+		return code;
 	}
-	cli_set(command, "game", cli_option(arguments, "game"));
-	if (pause || go_on)
-		cli_set_json(command, "pause_uploads", json_boolean(pause));
-	int code = cli_call_or_fail(cli, command, &result);
+	code = cli_call_or_fail(cli, command, &result);
 	if (code == CLI_DONE && cli->json)
 		cli_print_json(cli, result);
 	else if (code == CLI_DONE)

@@ -232,18 +232,24 @@ static int make_hybrid(struct sharing *sharing, struct lsp_error *err)
 
 static int check_trackers(json_t *trackers, struct lsp_error *err)
 {
+	static const char *const schemes[] = {"http://", "https://", "udp://"};
 	json_t *tracker;
 	size_t index;
-	bool fine = json_is_array(trackers);
+	if (!json_is_array(trackers))
+		return lsp_error_set(
+			err, "torrent", LSP_E_INVALID, "\"trackers\" must be a list of addresses");
 	json_array_foreach (trackers, index, tracker) {
 		const char *url = json_string_value(tracker);
-		fine &= url &&
-			(strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0 ||
-				strncmp(url, "udp://", 6) == 0);
+		bool fine = false;
+		for (size_t i = 0; url && i < LSP_ARRAY_SIZE(schemes); i++)
+			fine |= strncmp(url, schemes[i], strlen(schemes[i])) == 0;
+		if (!fine)
+			return lsp_error_set(err, "torrent", LSP_E_INVALID,
+				"\"%.100s\" is no tracker: its address begins with http://, "
+				"https:// or udp://",
+				url ? url : "");
 	}
-	return fine ? 0
-		    : lsp_error_set(err, "torrent", LSP_E_INVALID,
-			      "\"trackers\" must be a list of http, https or udp addresses");
+	return 0;
 }
 
 static int sharing_new(struct lsp_peer *peer, struct lsp_call *call, struct lsp_share *share,
@@ -283,7 +289,8 @@ int lsp_command_share(struct lsp_peer *peer, struct lsp_call *call, struct lsp_e
 		return lsp_error_set(err, "torrent", LSP_E_NOT_FOUND,
 			lsp_local_find(peer, game) ? "%s is not downloaded, or not hashed yet: try "
 						     "again when it is"
-						   : "no game \"%s\" is here",
+						   : "%s is not downloaded here; `lanspread games` "
+						     "tells what is",
 			game);
 	r = lsp_torrents_ensure(peer->torrents, err);
 	if (r == 0)

@@ -97,8 +97,9 @@ int lsp_torrent_find(struct lsp_torrent_engine *engine, const char *name,
 		found = torrent;
 	}
 	if (!found || found->removing)
-		return lsp_error_set(
-			err, DOMAIN, LSP_E_NOT_FOUND, "there is no torrent %.64s here", name);
+		return lsp_error_set(err, DOMAIN, LSP_E_NOT_FOUND,
+			"there is no torrent %.64s here; `lanspread torrent list` lists them",
+			name);
 	*ret_torrent = found;
 	return 0;
 }
