@@ -23,16 +23,19 @@ const char *cli_progress_time(uint64_t seconds, char out[32])
 
 static void bar(char *out, size_t width, uint64_t done, uint64_t total)
 {
-	size_t full = total ? (size_t)((double)done / (double)total * (double)width) : 0;
+	size_t full = (size_t)((double)done / (double)total * (double)width);
 	out[0] = '[';
 	for (size_t i = 0; i < width; i++)
 		out[1 + i] = i < full ? '#' : '-';
 	memcpy(out + 1 + width, "]", 2);
 }
 
-/* Everything right of the bar. */
+/* Everything right of the bar; how much it will be may not be known yet. */
 static char *figures(const json_t *progress, uint64_t done, uint64_t total)
 {
+	const char *phase = cli_text(progress, "phase");
+	if (!total)
+		return lsp_text_format("%s ...", phase[0] ? phase : "working");
 	char a[LSP_TEXT_SIZE_MAX], b[LSP_TEXT_SIZE_MAX], c[LSP_TEXT_SIZE_MAX], time[32];
 	uint64_t rate = cli_number(progress, "rate"), sources = cli_number(progress, "sources");
 	const json_t *eta = json_object_get(progress, "eta_s");
@@ -46,7 +49,7 @@ static char *figures(const json_t *progress, uint64_t done, uint64_t total)
 	if (!speed || !left || !from)
 		return NULL;
 	return lsp_text_format("%3u %%  %s of %s%s%s%s",
-		(unsigned)(total ? (double)done / (double)total * 100 : 0), lsp_text_size(done, a),
+		(unsigned)((double)done / (double)total * 100), lsp_text_size(done, a),
 		lsp_text_size(total, b), speed, left, from);
 }
 
@@ -64,7 +67,7 @@ const char *cli_progress_line(
 	}
 	/* The last column stays free: some terminals would begin a new line. */
 	size_t used = strlen(title) + 2 + strlen(right) + 1;
-	if (used + BAR_MIN + 4 <= room)
+	if (total && used + BAR_MIN + 4 <= room)
 		bar(drawn, LSP_MIN((size_t)BAR_MAX, room - used - 4), done, total);
 	int size = snprintf(
 		out, CLI_PROGRESS_MAX, "%s  %s%s%s", title, drawn, drawn[0] ? "  " : "", right);

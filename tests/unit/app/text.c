@@ -30,7 +30,10 @@ static void a_line_shows_what_is_known(void **state)
 	expect_line(all, 100,
 		"quake  [###############---------------]   50 %  1.2 GB of 2.4 GB  110.0 MB/s  "
 		"0:11 left  from 3");
-	expect_line(progress(0, 0), 20, "quake    0 %  0 byt");
+	expect_line(progress(0, 50000), 20, "quake    0 %  0 byt");
+	expect_line(progress(0, 0), 100, "quake  working ...");
+	expect_line(
+		json_pack("{s:s, s:i}", "phase", "hashing", "total", 0), 100, "quake  hashing ...");
 }
 
 static void json_on_a_terminal_is_ascii(void **state)
@@ -69,7 +72,7 @@ static void nonsense_from_the_peer_stays_within_bounds(void **state)
 	assert_true(strlen(line) < CLI_PROGRESS_MAX);
 	json_decref(document);
 	document = json_pack("{s:s, s:i}", "done", "much", "total", -5);
-	assert_non_null(strstr(cli_progress_line("q", document, 100, line), "0 %"));
+	assert_non_null(strstr(cli_progress_line("q", document, 100, line), "working"));
 	json_decref(document);
 }
 
