@@ -1,5 +1,6 @@
 #include "torrent/metainfo.h"
 
+#include "base/bitmap.h"
 #include "wire/bencode.h"
 
 #include <stdio.h>
@@ -172,20 +173,34 @@ static void v1_file(struct writer *writer, const char *attr, uint64_t size, cons
 	end(writer);
 }
 
+/*
+ * BEP 47 recommends .pad/LENGTH. Clients that do not know padding (rtorrent 0.9) refuse a torrent
+ * with one path twice: the second of a length has the number of its file too.
+ */
+static void v1_padding(
+	struct writer *writer, uint32_t length, size_t number, struct lsp_bitmap *lengths)
+{
+	char path[64];
+	if (lsp_bitmap_set(lengths, length))
+		snprintf(path, sizeof path, ".pad/%u", length);
+	else
+		snprintf(path, sizeof path, ".pad/%u.%zu", length, number);
+	v1_file(writer, "p", length, path);
+}
+
 static void v1_files(struct writer *writer, const struct lsp_metainfo *metainfo)
 {
+	_cleanup_bitmap_ struct lsp_bitmap lengths = {0};
 	text(writer, "files");
 	begin_list(writer);
-	for (size_t i = 0; i < metainfo->file_count; i++) {
+	if (writer->result == 0)
+		writer->result = lsp_bitmap_init(&lengths, metainfo->piece_length, writer->err);
+	for (size_t i = 0; writer->result == 0 && i < metainfo->file_count; i++) {
 		const struct lsp_metainfo_file *file = &metainfo->files[i];
-		uint64_t over = file->size % metainfo->piece_length;
+		uint32_t over = (uint32_t)(file->size % metainfo->piece_length);
 		v1_file(writer, file->executable ? "x" : NULL, file->size, file->path);
-		if (over > 0 && i + 1 < metainfo->file_count) {
-			char pad[64];
-			uint64_t missing = metainfo->piece_length - over;
-			snprintf(pad, sizeof pad, ".pad/%llu", (unsigned long long)missing);
-			v1_file(writer, "p", missing, pad);
-		}
+		if (over > 0 && i + 1 < metainfo->file_count)
+			v1_padding(writer, metainfo->piece_length - over, i, &lengths);
 	}
 	end(writer);
 }

@@ -2,8 +2,9 @@
  * Writing a .torrent: BEP 3 and BEP 52 from a list of files that were hashed.
  *
  * v2 alone, or hybrid: then the v1 half has the same files with padding between, so that each
- * begins with a piece. What is written is canonical bencoding; for a library game without
- * `private` and `source` the info dictionary is the game's own, whose hash is the content id.
+ * begins with a piece (BEP 47), and no path twice. What is written is canonical bencoding; for a
+ * library game without `private` and `source` the info dictionary is the game's own, whose hash is
+ * the content id.
  *
  * Pure; from every thread.
  */

@@ -15,6 +15,7 @@ static void two_sessions_transfer_a_torrent(void **state)
 		pair_init(&pair);
 		rig_file(pair.content, "doom/base/maps.pak", 3000001, 1);
 		rig_file(pair.content, "doom/readme.txt", 77, 2);
+		rig_file(pair.content, "doom/copying.txt", 77, 4); /* its padding is as long */
 		rig_file(pair.content, "doom/empty", 0, 3);
 		json_decref(leech(&pair, seed_doom(&pair, hybrid, id), json_object()));
 		json_t *done = rig_await(&pair.leech, "torrent_completed", NULL, NULL, 1);
