@@ -142,6 +142,13 @@ void lsp_session_refuse(
 	lsp_connection_close(session->connection, reason, message);
 }
 
+/* Where it finds our torrent engine. */
+static uint16_t port_for(const struct lsp_session *session)
+{
+	return lsp_torrents_port(
+		session->peer->torrents, lsp_connection_address(session->connection));
+}
+
 void lsp_session_fill_hello(struct lsp_session *session, struct lsp_hello *hello)
 {
 	struct lsp_peer *peer = session->peer;
@@ -152,7 +159,7 @@ void lsp_session_fill_hello(struct lsp_session *session, struct lsp_hello *hello
 	hello->port = lsp_connect_port(peer->connect);
 	hello->revision = lsp_announce_revision(peer->announce);
 	hello->games = lsp_announce_count(peer->announce);
-	hello->torrent_port = session->told_torrent_port = lsp_torrents_port(peer->torrents);
+	hello->torrent_port = session->told_torrent_port = port_for(session);
 }
 
 static void hello_response(struct lsp_exchange *exchange, struct lsp_response *response)
@@ -291,13 +298,24 @@ static bool settle_duplicates(struct lsp_session *session)
 	return true;
 }
 
-/* Whoever is being greeted is not told of changes yet: ours may have come meanwhile. */
 static void tell_port_if_changed(struct lsp_session *session)
 {
 	struct lsp_request request = {.type = LSP_REQUEST_TORRENT_PORT};
-	request.torrent_port.port = lsp_torrents_port(session->peer->torrents);
-	if (request.torrent_port.port != session->told_torrent_port)
+	uint16_t port = port_for(session);
+	request.torrent_port.port = port;
+	if (port != session->told_torrent_port)
 		lsp_exchange_tell(session->connection, &request);
+	session->told_torrent_port = port;
+}
+
+void lsp_sessions_tell_torrent_port(struct lsp_peer *peer)
+{
+	struct lsp_session *session;
+	DL_FOREACH(peer->sessions, session)
+	{
+		if (session->state == SESSION_ESTABLISHED)
+			tell_port_if_changed(session);
+	}
 }
 
 static void establish(struct lsp_session *session)
@@ -322,7 +340,7 @@ static void establish(struct lsp_session *session)
 							 "peer", lsp_session_json(session)));
 	}
 	lsp_session_list_games(session);
-	tell_port_if_changed(session);
+	tell_port_if_changed(session); /* since our Hello: who is being greeted is not told */
 	lsp_torrents_peer_came(peer->torrents, session);
 }
 

@@ -56,6 +56,8 @@ void lsp_sessions_offer_share(struct lsp_peer *peer, struct lsp_share *share);
 /* Chunks of a share were gained (lost): tell who follows it. */
 void lsp_sessions_announce_chunks(struct lsp_peer *peer, struct lsp_share *share, uint32_t first,
 	uint32_t count, bool gained);
+/* Tells whoever was told another one where our torrent engine listens now. */
+void lsp_sessions_tell_torrent_port(struct lsp_peer *peer);
 /* Tells everybody. */
 void lsp_sessions_tell_all(struct lsp_peer *peer, const struct lsp_request *request);
 /* Tells the peer that a chunk from it was rejected, and the user. */

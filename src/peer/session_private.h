@@ -39,7 +39,7 @@ struct lsp_session {
 	char name[LSP_PEER_NAME_MAX + 1]; /* before its Hello: the beginning of its id */
 	uint64_t version;
 	uint16_t torrent_port;      /* TCP, of its torrent engine; 0: it has none */
-	uint16_t told_torrent_port; /* ours, as our Hello said it */
+	uint16_t told_torrent_port; /* ours, as it was told last */
 	lsp_time since;
 	struct lsp_exchange *hello;
 

@@ -11,6 +11,7 @@
 #include "peer/torrent_fetch.h"
 #include "peer/torrent_games.h"
 #include "peer/torrent_late.h"
+#include "peer/torrent_port.h"
 #include "store/config.h"
 #include "wire/message.h"
 
@@ -42,8 +43,9 @@ struct lsp_torrents {
 	char mode[16];         /* that the engine was told of */
 	uint64_t limit_up, limit_down;
 	bool pause_uploads, asked_port;
-	uint16_t port;
-	uint64_t sessions; /* that were open when `port` was asked for */
+	json_t *listen;             /* where the engine listens: ["ADDRESS:PORT"], or NULL */
+	uint16_t port;              /* of it, that is shown */
+	uint64_t sessions, listens; /* as they were when `listen` was asked for */
 	lsp_time next_offer;
 };
 
@@ -82,6 +84,7 @@ void lsp_torrents_free(struct lsp_torrents *torrents)
 		box_free(box);
 	}
 	json_decref(torrents->configuration);
+	json_decref(torrents->listen);
 	json_decref(torrents->known);
 	free(torrents);
 }
@@ -328,9 +331,9 @@ bool lsp_torrents_seed_all(const struct lsp_torrents *torrents)
 	return strcmp(mode_of(torrents), "lan") == 0;
 }
 
-uint16_t lsp_torrents_port(const struct lsp_torrents *torrents)
+uint16_t lsp_torrents_port(const struct lsp_torrents *torrents, const struct sockaddr_storage *peer)
 {
-	return torrents ? torrents->port : 0;
+	return torrents ? lsp_torrent_port_for(torrents->listen, peer) : 0;
 }
 
 /* ---- Settings ---- */
@@ -419,24 +422,19 @@ int lsp_torrents_configure(struct lsp_torrents *torrents, json_t *configuration,
 
 /* ---- The port, and who has one ---- */
 
-/* The port of "address:port"; 0 where there is none. */
-static uint16_t port_in(const char *text)
+/* NULL: nowhere. */
+static void take_listen(struct lsp_torrents *torrents, json_t *listen)
 {
-	const char *colon = text ? strrchr(text, ':') : NULL;
-	unsigned long port = colon ? strtoul(colon + 1, NULL, 10) : 0;
-	return port <= UINT16_MAX ? (uint16_t)port : 0;
-}
-
-static void tell_port(struct lsp_torrents *torrents, uint16_t port)
-{
-	if (torrents->port == port)
+	uint16_t port = lsp_torrent_port_shown(listen);
+	if (listen == torrents->listen || json_equal(listen, torrents->listen))
 		return;
+	json_decref(torrents->listen);
+	torrents->listen = json_incref(listen);
+	if (torrents->port != port)
+		lsp_events_publish(torrents->peer->events,
+			json_pack("{s:s, s:i}", "event", "torrent_listening", "port", (int)port));
 	torrents->port = port;
-	lsp_events_publish(torrents->peer->events,
-		json_pack("{s:s, s:i}", "event", "torrent_listening", "port", (int)port));
-	struct lsp_request request = {.type = LSP_REQUEST_TORRENT_PORT};
-	request.torrent_port.port = port;
-	lsp_sessions_tell_all(torrents->peer, &request);
+	lsp_sessions_tell_torrent_port(torrents->peer);
 }
 
 static void inspected(void *argument, struct lsp_torrent_answer *answer)
@@ -445,16 +443,9 @@ static void inspected(void *argument, struct lsp_torrent_answer *answer)
 	if (!answer)
 		return;
 	torrents->asked_port = false;
-	json_t *listen = json_object_get(answer->value, "listen"), *address;
-	uint16_t port = 0;
-	size_t index;
-	json_array_foreach (listen, index, address) {
-		if (!port)
-			port = port_in(json_string_value(address));
-	}
 	if (answer->result == 0)
-		tell_port(torrents, port);
-	if (!port)
+		take_listen(torrents, json_object_get(answer->value, "listen"));
+	if (!torrents->port)
 		torrents->sessions = 0; /* not yet: ask again */
 }
 
@@ -500,9 +491,11 @@ void lsp_torrents_tick(struct lsp_torrents *torrents)
 	lsp_torrent_counters(torrents->engine, &counters);
 	if (!counters.session_open) {
 		torrents->sessions = 0;
-		tell_port(torrents, 0);
-	} else if (torrents->sessions != counters.sessions && !torrents->asked_port) {
+		take_listen(torrents, NULL);
+	} else if (!torrents->asked_port && (torrents->sessions != counters.sessions ||
+						    torrents->listens != counters.listens)) {
 		torrents->sessions = counters.sessions;
+		torrents->listens = counters.listens;
 		ask_port(torrents);
 	}
 	offer_again(torrents);

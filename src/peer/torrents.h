@@ -14,10 +14,10 @@
  * Where the engine listens, the other peers learn from Hello and TorrentPort; who has such a port
  * is offered to it as a peer, so that a swarm in the hall needs no tracker.
  *
- * The files: torrents.c starts it and talks to it; torrent_commands.c is what a client may ask;
- * torrent_games.c seeds our games and knows which torrents are which game; torrent_fetch.c gets
- * the chunks of a game's download; torrent_add.c makes a game of somebody's torrent;
- * torrent_share.c makes a torrent of a game.
+ * The files: torrents.c starts it and talks to it; torrent_port.c says where to find it;
+ * torrent_commands.c is what a client may ask; torrent_games.c seeds our games and knows which
+ * torrents are which game; torrent_fetch.c gets the chunks of a game's download; torrent_add.c
+ * makes a game of somebody's torrent; torrent_share.c makes a torrent of a game.
  */
 #pragma once
 
@@ -26,6 +26,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 struct lsp_peer;
 struct lsp_session;
@@ -57,8 +58,12 @@ LSP_MUST_CHECK int lsp_torrents_ensure(struct lsp_torrents *torrents, struct lsp
 bool lsp_torrents_are_running(const struct lsp_torrents *torrents);
 /* Does the setting say that our games are seeded without being asked? */
 bool lsp_torrents_seed_all(const struct lsp_torrents *torrents);
-/* Where the engine listens (TCP); 0: it does not. torrents may be NULL. */
-uint16_t lsp_torrents_port(const struct lsp_torrents *torrents);
+/*
+ * Where the engine listens (TCP) for a peer that is connected from there (torrent_port.h); 0: it
+ * does not. torrents may be NULL.
+ */
+uint16_t lsp_torrents_port(
+	const struct lsp_torrents *torrents, const struct sockaddr_storage *peer);
 
 /* ---- Peers of the LAN ---- */
 

@@ -230,12 +230,28 @@ static void about_torrent(struct lsp_torrent_engine *engine, struct lsp_torrent 
 	}
 }
 
+/* An address has one port: a new one is in place of the old. */
+static void note_listening(struct lsp_torrent_engine *engine, const char *address)
+{
+	size_t host = (size_t)(strrchr(address, ':') - address) + 1;
+	const char *known;
+	json_t *value;
+	void *next;
+	json_object_foreach_safe(engine->listening, next, known, value)
+	{
+		if (strncmp(known, address, host) == 0 && !strchr(known + host, ':'))
+			json_object_del(engine->listening, known);
+	}
+	json_object_set_new(engine->listening, address, json_true());
+	engine->tally.listens++;
+}
+
 static void about_session(struct lsp_torrent_engine *engine, const struct lsp_shim_alert *alert)
 {
 	switch (alert->type) {
 	case LSP_SHIM_ALERT_LISTENING:
-		if (alert->number)
-			json_object_set_new(engine->listening, alert->text, json_true());
+		if (alert->number && strchr(alert->text, ':'))
+			note_listening(engine, alert->text);
 		break;
 	case LSP_SHIM_ALERT_DROPPED:
 		engine->tally.alerts_dropped++;

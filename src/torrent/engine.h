@@ -236,6 +236,7 @@ struct lsp_torrent_counters {
 	uint64_t quarantined;                 /* files of the store that could not be read */
 	uint64_t restored;                    /* torrents, at the start */
 	uint64_t sessions;                    /* that were opened */
+	uint64_t listens;                     /* how often the library said where it listens */
 	bool session_open;
 };
 
