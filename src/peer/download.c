@@ -26,6 +26,7 @@
 #define SYNC_INTERVAL (10 * LSP_SECOND)
 #define SYNC_BYTES (UINT64_C(256) << 20)
 #define ASK_AGAIN (3 * LSP_SECOND) /* for a manifest that no holder gave */
+#define LEAVE_AT_MOST (2 * LSP_SECOND)
 
 static void advance(struct lsp_download *download);
 static void commit_when_free(struct lsp_download *download);
@@ -378,12 +379,13 @@ static void drive_engines(struct lsp_download *download)
 		lsp_swarm_game_want(peer->swarm, lsp_share_swarm_game(download->share), by_lan);
 		lsp_peer_kick(peer);
 	}
-	if (!by_torrent && download->torrent)
+	if (!by_torrent && download->torrent) {
 		lsp_torrent_fetch_stop(download->torrent);
-	else if (by_torrent && !download->torrent && !lsp_fetch_uses(peer, download->stage) &&
-		 lsp_torrent_fetch_start(
-			 peer, download, download->share, &download->torrent, &err) < 0)
-		fail(download, &err);
+	} else if (by_torrent && !download->torrent && !lsp_fetch_uses(peer, download->stage)) {
+		if (lsp_torrent_fetch_start(
+			    peer, download, download->share, &download->torrent, &err) < 0)
+			fail(download, &err);
+	}
 }
 
 void lsp_download_torrent_stopped(struct lsp_download *download)
@@ -502,6 +504,28 @@ static void hand_over(struct lsp_download *download)
 		fail(download, &err);
 }
 
+/*
+ * What an older content is seeded from is about to change: a torrent that is still in the session
+ * would send the new bytes for the old. A session that does not answer is not waited for.
+ */
+static bool torrents_have_left(struct lsp_download *download)
+{
+	lsp_time now = lsp_peer_now(download->peer);
+	if (!download->leave_by) {
+		download->leave_by = lsp_time_add(now, LEAVE_AT_MOST);
+		lsp_torrent_games_gone(download->peer, download->game);
+	}
+	return now >= download->leave_by ||
+	       !lsp_torrent_games_leaving(download->peer, download->game);
+}
+
+void lsp_download_torrents_left(struct lsp_peer *peer, const char *game)
+{
+	struct lsp_download *download = lsp_download_find(peer, game);
+	if (download && download->phase == PHASE_FLUSHING)
+		commit_when_free(download);
+}
+
 static void commit_when_free(struct lsp_download *download)
 {
 	struct lsp_error err = {0};
@@ -512,8 +536,9 @@ static void commit_when_free(struct lsp_download *download)
 	}
 	if (download->job || lsp_fetch_uses(download->peer, download->stage))
 		return; /* called again when they end */
+	if (!torrents_have_left(download))
+		return; /* called again when they have */
 	publish(download, "progress", lsp_download_progress_json(download));
-	lsp_torrent_games_gone(download->peer, download->game);
 	if (download->purpose == LSP_DOWNLOAD_THEN_UPDATE)
 		hand_over(download);
 	else if (lsp_local_hold(download->peer, download->game, &err) < 0)
@@ -559,8 +584,6 @@ void lsp_download_set_engine(struct lsp_download *download, enum lsp_engine engi
 	if (download->engine == engine)
 		return;
 	download->engine = engine;
-	lsp_log_info(
-		"peer", "%s goes on by the %s engine", download->game, lsp_engine_name(engine));
 	drive_engines(download);
 	save_records(download->peer);
 	lsp_games_publish_local(download->peer);
@@ -669,8 +692,11 @@ void lsp_download_tick(struct lsp_peer *peer)
 			publish(download, "progress", lsp_download_progress_json(download));
 		}
 		sync_if_due(download, now);
-		if (download->phase == PHASE_MANIFEST && download->ask_at &&
-			now >= download->ask_at) {
+		if (download->phase == PHASE_FLUSHING && download->leave_by &&
+			now >= download->leave_by) {
+			commit_when_free(download); /* may end it */
+		} else if (download->phase == PHASE_MANIFEST && download->ask_at &&
+			   now >= download->ask_at) {
 			download->ask_at = 0;
 			lsp_download_sources_changed(peer, download->game);
 		} else {

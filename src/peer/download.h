@@ -102,6 +102,11 @@ void lsp_download_count_received(struct lsp_share *share, size_t bytes);
 void lsp_download_fetch_ended(struct lsp_share *share);
 void lsp_download_trouble(struct lsp_share *share, const struct lsp_error *error);
 
+/* ---- From torrent_games.c ---- */
+
+/* All torrents that seeded the game have left the session. */
+void lsp_download_torrents_left(struct lsp_peer *peer, const char *game);
+
 /* ---- From torrent_fetch.c ---- */
 
 /* How many peers its torrent has now. */

@@ -46,6 +46,7 @@ struct lsp_download {
 	enum lsp_engine engine;
 	bool lan_wants; /* the swarm was told to fetch */
 	struct lsp_torrent_fetch *torrent;
+	lsp_time leave_by; /* 0: the game's torrents were not sent away yet */
 
 	/* Progress. */
 	struct lsp_rate rate;

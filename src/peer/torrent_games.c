@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "peer/download.h"
 #include "peer/games.h"
 #include "peer/local.h"
 #include "peer/peer.h"
@@ -20,14 +21,19 @@ struct lsp_torrent_games {
 	struct lsp_peer *peer;
 	json_t *records; /* game → {"content", "shared", "trackers", "aliases": [id]} */
 	json_t *seeds;   /* torrent → game: what the engine was told to seed */
+	json_t *leaving; /* game → how many of its torrents are on their way out */
 };
 
 int lsp_torrent_games_new(
 	struct lsp_peer *peer, struct lsp_torrent_games **ret_games, struct lsp_error *err)
 {
 	struct lsp_torrent_games *games = calloc(1, sizeof *games);
-	if (!games || !(games->seeds = json_object())) {
-		free(games);
+	if (games) {
+		games->seeds = json_object();
+		games->leaving = json_object();
+	}
+	if (!games || !games->seeds || !games->leaving) {
+		lsp_torrent_games_free(games);
 		return lsp_error_no_memory(err, "peer");
 	}
 	games->peer = peer;
@@ -42,6 +48,7 @@ void lsp_torrent_games_free(struct lsp_torrent_games *games)
 		return;
 	json_decref(games->records);
 	json_decref(games->seeds);
+	json_decref(games->leaving);
 	free(games);
 }
 
@@ -345,6 +352,63 @@ void lsp_torrent_games_ready(struct lsp_peer *peer, const char *game)
 		seed_alias(peer, game, json_string_value(alias));
 }
 
+/* One that was told to leave. */
+struct leaving {
+	struct lsp_peer *peer;
+	char game[LSP_GAME_ID_MAX + 1];
+};
+
+static void count_leaving(struct lsp_peer *peer, const char *game, int more)
+{
+	json_t *all = peer->torrent_games->leaving;
+	json_int_t count = json_integer_value(json_object_get(all, game)) + more;
+	if (count > 0)
+		json_object_set_new(all, game, json_integer(count));
+	else
+		json_object_del(all, game);
+}
+
+bool lsp_torrent_games_leaving(const struct lsp_peer *peer, const char *game)
+{
+	return json_object_get(peer->torrent_games->leaving, game) != NULL;
+}
+
+/* Whether it was there or not: it is not there now. */
+static void left(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct leaving *leaving = argument;
+	if (answer) {
+		count_leaving(leaving->peer, leaving->game, -1);
+		if (!lsp_torrent_games_leaving(leaving->peer, leaving->game))
+			lsp_download_torrents_left(leaving->peer, leaving->game);
+	}
+	free(leaving);
+}
+
+static void leave(struct lsp_peer *peer, const char *game, const char *id)
+{
+	struct lsp_error err = {0};
+	struct leaving *leaving = calloc(1, sizeof *leaving);
+	if (!leaving) {
+		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", id));
+		return;
+	}
+	leaving->peer = peer;
+	snprintf(leaving->game, sizeof leaving->game, "%s", game);
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_REMOVE,
+		.arguments = json_pack("{s:s}", "torrent", id),
+		.done = left,
+		.argument = leaving,
+	};
+	if (lsp_torrents_call(peer, &call, &err) < 0) {
+		lsp_log_warning("torrent", "%s", err.message);
+		free(leaving);
+	} else {
+		count_leaving(peer, game, 1);
+	}
+}
+
 void lsp_torrent_games_gone(struct lsp_peer *peer, const char *game)
 {
 	struct lsp_torrent_games *games = peer->torrent_games;
@@ -355,7 +419,7 @@ void lsp_torrent_games_gone(struct lsp_peer *peer, const char *game)
 	{
 		if (strcmp(json_string_value(of), game) != 0)
 			continue;
-		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", id));
+		leave(peer, game, id);
 		json_object_del(games->seeds, id);
 	}
 }

@@ -33,8 +33,13 @@ void lsp_torrent_games_free(struct lsp_torrent_games *games);
 
 /* Its content is here and vouched for (again). Does nothing for what is seeded already. */
 void lsp_torrent_games_ready(struct lsp_peer *peer, const char *game);
-/* Its content is not there any more, or an operation is about to change it. */
+/*
+ * Its content is not there any more, or an operation is about to change it. Its torrents leave the
+ * session; who must not write before they have is told by lsp_download_torrents_left.
+ */
 void lsp_torrent_games_gone(struct lsp_peer *peer, const char *game);
+/* Are some still on their way out? */
+bool lsp_torrent_games_leaving(const struct lsp_peer *peer, const char *game);
 /* The setting changed, or the engine has just been started. */
 void lsp_torrent_games_mode_changed(struct lsp_peer *peer);
 /* From torrents.c: every event of the engine. */
