@@ -154,13 +154,27 @@ int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
 	return 0;
 }
 
+/* Its torrents that are in the session already; those that come are added with theirs. */
+static void add_trackers(struct lsp_peer *peer, const char *game, json_t *trackers)
+{
+	const char *id;
+	json_t *of;
+	json_object_foreach (peer->torrent_games->seeds, id, of) {
+		if (strcmp(json_string_value(of), game) == 0)
+			lsp_torrents_tell(peer, LSP_TORRENT_TRACKERS,
+				json_pack("{s:s, s:O}", "torrent", id, "add", trackers));
+	}
+}
+
 void lsp_torrent_games_share(
 	struct lsp_peer *peer, const char *game, const struct lsp_hash *content, json_t *trackers)
 {
 	json_t *record = want_record(peer, game, content);
 	json_object_set_new(record, "shared", json_true());
-	if (json_array_size(trackers))
+	if (json_array_size(trackers)) {
 		json_object_set(record, "trackers", trackers);
+		add_trackers(peer, game, trackers);
+	}
 	save(peer);
 	lsp_torrent_games_ready(peer, game);
 }
