@@ -362,6 +362,16 @@ static void announce_files(struct lsp_download *download)
 	lsp_events_publish(download->peer->events, event);
 }
 
+static void log_engine(const struct lsp_download *download)
+{
+	struct lsp_swarm_game_status status = {0};
+	(void)!lsp_swarm_game_status(
+		download->peer->swarm, lsp_share_swarm_game(download->share), &status);
+	lsp_log_info("peer", "%s is fetched by the %s engine: %llu of %llu bytes are verified",
+		download->game, lsp_engine_name(download->engine),
+		(unsigned long long)status.bytes_have, (unsigned long long)status.bytes_total);
+}
+
 /*
  * Whichever engine is to fetch does, and the other does not: it has let go of the stage before the
  * first begins.
@@ -376,12 +386,15 @@ static void drive_engines(struct lsp_download *download)
 	bool by_lan = download->engine == LSP_ENGINE_LAN && !download->paused && !download->torrent;
 	if (by_lan != download->lan_wants) {
 		download->lan_wants = by_lan;
+		if (by_lan)
+			log_engine(download);
 		lsp_swarm_game_want(peer->swarm, lsp_share_swarm_game(download->share), by_lan);
 		lsp_peer_kick(peer);
 	}
 	if (!by_torrent && download->torrent) {
 		lsp_torrent_fetch_stop(download->torrent);
 	} else if (by_torrent && !download->torrent && !lsp_fetch_uses(peer, download->stage)) {
+		log_engine(download);
 		if (lsp_torrent_fetch_start(
 			    peer, download, download->share, &download->torrent, &err) < 0)
 			fail(download, &err);

@@ -18,7 +18,8 @@
 
 #define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
 #define TAKE_AT_MOST 512 /* chunks that one job hashes */
-#define DOUBTS_MAX 20    /* looks in a row that found a chunk which the engine has and we do not */
+#define PAUSE_AT_MOST (3 * LSP_SECOND)
+#define DOUBTS_MAX 20 /* looks in a row that found a chunk which the engine has and we do not */
 
 struct lsp_torrent_fetch {
 	struct lsp_torrent_fetch *prev, *next;
@@ -36,7 +37,8 @@ struct lsp_torrent_fetch {
 	bool busy;     /* a call or job of the beginning or the end runs */
 	bool asking;   /* for what it has */
 	bool look_now; /* something happened that is worth a look */
-	bool stopping, final_look, removed, final_take, finishing;
+	bool stopping, pausing, paused, final_look, removed, final_take, finishing;
+	lsp_time pause_until;
 	struct lsp_post post;
 	struct lsp_error trouble;
 	uint64_t peers, rate;
@@ -389,6 +391,8 @@ void lsp_torrent_fetch_tick(struct lsp_peer *peer)
 	{
 		if (can_look(fetch))
 			ask(fetch);
+		else if (fetch->pausing)
+			go_on_stopping(fetch);
 	}
 }
 
@@ -468,6 +472,30 @@ static void finish(void *argument)
 	lsp_download_torrent_stopped(download);
 }
 
+static void paused(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct lsp_torrent_fetch *fetch = argument;
+	if (!answer)
+		return;
+	fetch->pausing = false;
+	go_on_stopping(fetch);
+}
+
+/* Once it stands still, what it wrote is on the disk and what it has does not change any more. */
+static bool pause_torrent(struct lsp_torrent_fetch *fetch)
+{
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_PAUSE,
+		.arguments = json_pack("{s:s}", "torrent", fetch->id),
+		.done = paused,
+		.argument = fetch,
+	};
+	fetch->paused = true;
+	fetch->pause_until = lsp_time_add(lsp_peer_now(fetch->peer), PAUSE_AT_MOST);
+	fetch->pausing = lsp_torrents_call(fetch->peer, &call, NULL) == 0;
+	return fetch->pausing;
+}
+
 static void removed(void *argument, struct lsp_torrent_answer *answer)
 {
 	struct lsp_torrent_fetch *fetch = argument;
@@ -490,16 +518,28 @@ static bool remove_torrent(struct lsp_torrent_fetch *fetch)
 	return fetch->busy;
 }
 
-/* One step at a time: what came last is asked for, the torrent goes, what it wrote is taken. */
+/* A library that says nothing of a pause is not waited for; the removal answers that call too. */
+static bool waits_for_pause(const struct lsp_torrent_fetch *fetch)
+{
+	return fetch->pausing && (fetch->removed || lsp_peer_now(fetch->peer) < fetch->pause_until);
+}
+
+/*
+ * One step at a time: the torrent stands still, what it has is asked for, it goes, what it wrote is
+ * taken.
+ */
 static void go_on_stopping(struct lsp_torrent_fetch *fetch)
 {
 	uint64_t left;
 	uint32_t chunks;
 	if (fetch->busy || fetch->asking || fetch->job_runs || fetch->finishing ||
-		fetch->peer->stopping)
+		fetch->peer->stopping || waits_for_pause(fetch))
 		return;
 	lsp_stage_left(fetch->stage, &left, &chunks);
-	if (fetch->id[0] && !fetch->final_look && chunks && !fetch->trouble.code) {
+	bool looks = fetch->id[0] && !fetch->final_look && chunks && !fetch->trouble.code;
+	if (looks && !fetch->paused && pause_torrent(fetch))
+		return;
+	if (looks) {
 		fetch->final_look = true;
 		if (ask(fetch))
 			return;
