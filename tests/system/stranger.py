@@ -2,8 +2,11 @@
 
     stranger.py make FOLDER OUTPUT v1|v2|hybrid [PIECE-LENGTH]     prints {"v1", "v2", "name"}
     stranger.py run LISTEN-PORT                                    then commands as JSON lines on stdin:
-        {"add": FILE or MAGNET, "into": FOLDER, "peers": ["ADDR:PORT"], "seed": bool, "limit": bytes/s}
-    and events as JSON lines on stdout: {"listening": PORT}, {"added": HASH}, {"finished": HASH, "name"}, {"error": …}
+        {"add": FILE or MAGNET, "into": FOLDER, "peers": ["ADDR:PORT"], "seed": bool, "limit": bytes/s up,
+         "limit_down": bytes/s}
+        {"status": HASH}         {"unlimit": HASH}
+    and events as JSON lines on stdout: {"listening": PORT}, {"added": HASH}, {"finished": HASH, "name"}, {"error": …},
+    {"status": HASH, "done": bytes, "total": bytes, "wrong": pieces whose hash was another, "peers": N}
 
 It must run under a Python that has the module libtorrent (Debian: python3-libtorrent for /usr/bin/python3);
 `find()` finds one.
@@ -57,11 +60,18 @@ def add(lt, session, command):
         parameters.flags |= lt.torrent_flags.seed_mode
     if command.get("limit"):
         parameters.upload_limit = command["limit"]
+    if command.get("limit_down"):
+        parameters.download_limit = command["limit_down"]
     handle = session.add_torrent(parameters)
     for peer in command.get("peers", []):
         address, port = peer.rsplit(":", 1)
         handle.connect_peer((address, int(port)))
     return handle
+
+
+def tell_status(handle, name, wrong):
+    status = handle.status()
+    say(status=name, done=status.total_wanted_done, total=status.total_wanted, wrong=wrong, peers=status.num_peers)
 
 
 def run(port):
@@ -74,7 +84,7 @@ def run(port):
         session.wait_for_alert(100)
         session.pop_alerts()
     say(listening=session.listen_port())
-    pending = ""
+    pending, handles, wrong = "", {}, {}
     while True:
         ready, _, _ = select.select([sys.stdin], [], [], 0)
         if ready:
@@ -84,12 +94,23 @@ def run(port):
             pending += data
         while "\n" in pending:
             line, pending = pending.split("\n", 1)
-            handle = add(lt, session, json.loads(line))
-            say(added=str(handle.info_hashes().get_best()))
+            command = json.loads(line)
+            if "status" in command:
+                tell_status(handles[command["status"]], command["status"], wrong.get(command["status"], 0))
+            elif "unlimit" in command:
+                handles[command["unlimit"]].set_download_limit(-1)
+            else:
+                handle = add(lt, session, command)
+                name = str(handle.info_hashes().get_best())
+                handles[name] = handle
+                say(added=name)
         session.wait_for_alert(50)
         for alert in session.pop_alerts():
             if isinstance(alert, lt.torrent_finished_alert):
                 say(finished=str(alert.handle.info_hashes().get_best()), name=alert.handle.status().name)
+            elif isinstance(alert, lt.hash_failed_alert):
+                name = str(alert.handle.info_hashes().get_best())
+                wrong[name] = wrong.get(name, 0) + 1
             elif isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert)):
                 say(error=alert.message())
 
