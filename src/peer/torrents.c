@@ -308,6 +308,17 @@ int lsp_torrents_call(struct lsp_peer *peer, struct lsp_torrent_call *call, stru
 	return r;
 }
 
+int lsp_torrents_ask(struct lsp_peer *peer, enum lsp_torrent_command command, const char *id,
+	void (*done)(void *argument, struct lsp_torrent_answer *answer), void *argument,
+	struct lsp_error *err)
+{
+	struct lsp_torrent_call call = {.command = command,
+		.arguments = json_pack("{s:s}", "torrent", id),
+		.done = done,
+		.argument = argument};
+	return lsp_torrents_call(peer, &call, err);
+}
+
 void lsp_torrents_tell(struct lsp_peer *peer, enum lsp_torrent_command command, json_t *arguments)
 {
 	struct lsp_torrent_call call = {.command = command, .arguments = arguments};
@@ -591,6 +602,7 @@ json_t *lsp_torrents_status_json(const struct lsp_torrents *torrents)
 		{"resume_failed", c.resume_failed},
 		{"quarantined", c.quarantined},
 		{"restored", c.restored},
+		{"read_back", c.read_back},
 		{"sessions", c.sessions},
 	};
 	for (size_t i = 0; status && i < LSP_ARRAY_SIZE(numbers); i++)

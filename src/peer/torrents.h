@@ -50,6 +50,10 @@ void lsp_torrents_tick(struct lsp_torrents *torrents);
  */
 LSP_MUST_CHECK int lsp_torrents_call(
 	struct lsp_peer *peer, struct lsp_torrent_call *call, struct lsp_error *err);
+/* The same of a command that needs the torrent's id alone. */
+LSP_MUST_CHECK int lsp_torrents_ask(struct lsp_peer *peer, enum lsp_torrent_command command,
+	const char *id, void (*done)(void *argument, struct lsp_torrent_answer *answer),
+	void *argument, struct lsp_error *err);
 /* The same with arguments alone and nobody who waits: a failure is logged. Takes `arguments`. */
 void lsp_torrents_tell(struct lsp_peer *peer, enum lsp_torrent_command command, json_t *arguments);
 

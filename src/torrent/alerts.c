@@ -253,6 +253,11 @@ static void about_session(struct lsp_torrent_engine *engine, const struct lsp_sh
 		if (alert->number && strchr(alert->text, ':'))
 			note_listening(engine, alert->text);
 		break;
+	case LSP_SHIM_ALERT_COUNTED:
+		engine->tally.read_back +=
+			lsp_torrent_grown(alert->number, &engine->counted_read_back);
+		engine->counts_told = true;
+		break;
 	case LSP_SHIM_ALERT_DROPPED:
 		engine->tally.alerts_dropped++;
 		lsp_log_warning(DOMAIN, "the library threw alerts away: too much at once");

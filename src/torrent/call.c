@@ -37,26 +37,11 @@ static const struct {
 	[LSP_TORRENT_RESTART] = {lsp_torrent_command_restart, false},
 };
 
-/* The session is not there and does not come up: the worker fails, and says so to the others. */
-static int need_session(
-	struct lsp_torrent_engine *engine, enum lsp_torrent_command command, struct lsp_error *err)
-{
-	if (engine->shim || !commands[command].needs_session)
-		return 0;
-	struct lsp_error why = {0};
-	if (lsp_session_open(engine, &why) == 0)
-		return 0;
-	engine->broken = true;
-	engine->broken_error = why;
-	return lsp_error_set(err, DOMAIN, LSP_E_CLOSED,
-		"the torrent engine is not available: %.300s", why.message);
-}
-
 void lsp_torrent_call_begin(struct lsp_torrent_engine *engine, struct lsp_call *call)
 {
 	struct lsp_error err = {0};
 	enum lsp_torrent_command command = call->call.command;
-	int r = need_session(engine, command, &err);
+	int r = commands[command].needs_session ? lsp_session_require(engine, &err) : 0;
 	if (r == 0)
 		r = commands[command].handler(engine, call, &err);
 	if (r <= 0)

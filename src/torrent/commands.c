@@ -17,6 +17,16 @@ static int keep_switch(struct lsp_torrent_engine *engine, struct lsp_torrent *to
 	return r;
 }
 
+/* What was done is saved, and answered with how the torrent is now. */
+static int saved_with_status(
+	struct lsp_torrent_engine *engine, struct lsp_call *call, struct lsp_torrent *torrent)
+{
+	lsp_torrent_refresh(engine, torrent);
+	lsp_session_save(engine, torrent);
+	call->answer.value = lsp_report_status(engine, torrent);
+	return 0;
+}
+
 LSP_COMMAND(pause)
 {
 	struct lsp_torrent *torrent = NULL;
@@ -33,10 +43,7 @@ LSP_COMMAND(pause)
 	if (!stands)
 		return lsp_torrent_call_wait_for(engine, call, torrent,
 			ALERT(PAUSED) | ALERT(REMOVED) | ALERT(TORRENT_ERROR));
-	lsp_torrent_refresh(engine, torrent);
-	lsp_session_save(engine, torrent);
-	call->answer.value = lsp_report_status(engine, torrent);
-	return 0;
+	return saved_with_status(engine, call, torrent);
 }
 
 /* Who resumes one that has seeded enough wants it to go on: the goals are taken back. */
@@ -69,10 +76,7 @@ LSP_COMMAND(resume)
 			engine->shim, torrent->number, managed, LSP_SHIM_AUTO_MANAGED, err);
 	if (r < 0)
 		return r;
-	lsp_torrent_refresh(engine, torrent);
-	lsp_session_save(engine, torrent);
-	call->answer.value = lsp_report_status(engine, torrent);
-	return 0;
+	return saved_with_status(engine, call, torrent);
 }
 
 int lsp_remove_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, bool data,
@@ -227,10 +231,7 @@ LSP_COMMAND(options)
 		r = shim->set_queue_position(engine->shim, torrent->number, (int32_t)position, err);
 	if (r < 0)
 		return r;
-	lsp_torrent_refresh(engine, torrent);
-	lsp_session_save(engine, torrent);
-	call->answer.value = lsp_report_status(engine, torrent);
-	return 0;
+	return saved_with_status(engine, call, torrent);
 }
 
 /* ---- The rest ---------------------------------------------------------------------------- */

@@ -158,6 +158,34 @@ static void add_tracker(void *argument, const struct lsp_shim_tracker *tracker)
 			"peers", tracker->peers < 0 ? json_null() : json_integer(tracker->peers)));
 }
 
+/* What a call does with a torrent's list of URLs; each is NULL where it is absent. */
+struct list_change {
+	const json_t *add, *remove;
+	json_t *set;
+	bool any;
+};
+
+static int read_lists(struct lsp_torrent_engine *engine, struct lsp_call *call,
+	struct lsp_torrent **ret_torrent, struct list_change *ret_change, struct lsp_error *err)
+{
+	static const char *const keys[] = {"add", "remove", "set"};
+	json_t *lists[3];
+	int r = lsp_torrent_call_torrent(engine, call, ret_torrent, err);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < LSP_ARRAY_SIZE(keys); i++) {
+		lists[i] = json_object_get(call->call.arguments, keys[i]);
+		if (lists[i] && !json_is_array(lists[i]))
+			return lsp_error_set(
+				err, DOMAIN, LSP_E_INVALID, "%s must be a list of URLs", keys[i]);
+	}
+	*ret_change = (struct list_change){.add = lists[0],
+		.remove = lists[1],
+		.set = lists[2],
+		.any = lists[0] || lists[1] || lists[2]};
+	return 0;
+}
+
 static bool has_url(const json_t *list, const char *url)
 {
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -171,8 +199,11 @@ static bool has_url(const json_t *list, const char *url)
 }
 
 /* The tiers of what there is, without those of `remove`, and with `add` behind. */
-static json_t *edited(const json_t *now, const json_t *add, const json_t *remove)
+static json_t *edited(const json_t *now, const struct list_change *change)
 {
+	const json_t *add = change->add, *remove = change->remove;
+	if (change->set)
+		return json_deep_copy(change->set);
 	json_t *tiers = json_array();
 	for (size_t i = 0; i < json_array_size(now); i++) {
 		const json_t *tracker = json_array_get(now, i);
@@ -217,34 +248,17 @@ static int set_trackers(struct lsp_torrent_engine *engine, struct lsp_torrent *t
 			       engine->shim, torrent->number, &texts, err);
 }
 
-static int check_lists(const json_t *arguments, struct lsp_error *err)
-{
-	static const char *const keys[] = {"add", "remove", "set"};
-	for (unsigned i = 0; i < LSP_ARRAY_SIZE(keys); i++) {
-		const json_t *list = json_object_get(arguments, keys[i]);
-		if (list && !json_is_array(list))
-			return lsp_error_set(
-				err, DOMAIN, LSP_E_INVALID, "%s must be a list of URLs", keys[i]);
-	}
-	return 0;
-}
-
 LSP_COMMAND(trackers)
 {
 	const struct lsp_shim_functions *shim = engine->shim_functions;
-	const json_t *add = json_object_get(call->call.arguments, "add");
-	const json_t *remove = json_object_get(call->call.arguments, "remove");
-	json_t *set = json_object_get(call->call.arguments, "set");
 	struct lsp_torrent *torrent = NULL;
+	struct list_change change = {0};
 	_cleanup_json_ json_t *now = json_array();
-	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
-	if (r == 0)
-		r = check_lists(call->call.arguments, err);
+	int r = read_lists(engine, call, &torrent, &change, err);
 	if (r == 0)
 		r = shim->trackers(engine->shim, torrent->number, add_tracker, now, err);
-	if (r == 0 && (add || remove || set)) {
-		json_t *tiers = set ? json_deep_copy(set) : edited(now, add, remove);
-		r = keep_list(engine, torrent, "trackers", tiers, err);
+	if (r == 0 && change.any) {
+		r = keep_list(engine, torrent, "trackers", edited(now, &change), err);
 		if (r == 0)
 			r = lsp_torrent_record_set(
 				&torrent->record, "trackers_set", json_true(), err);
@@ -285,16 +299,14 @@ static int change_web_seeds(struct lsp_torrent_engine *engine, const struct lsp_
 	return r;
 }
 
-static json_t *edited_web_seeds(const json_t *now, const json_t *arguments)
+static json_t *edited_web_seeds(const json_t *now, const struct list_change *change)
 {
-	const json_t *add = json_object_get(arguments, "add");
-	const json_t *remove = json_object_get(arguments, "remove");
-	json_t *set = json_object_get(arguments, "set");
-	if (set)
-		return json_deep_copy(set);
+	const json_t *add = change->add;
+	if (change->set)
+		return json_deep_copy(change->set);
 	json_t *result = json_array();
 	for (size_t i = 0; i < json_array_size(now); i++)
-		if (!has_url(remove, json_string_value(json_array_get(now, i))))
+		if (!has_url(change->remove, json_string_value(json_array_get(now, i))))
 			json_array_append(result, json_array_get(now, i));
 	for (size_t i = 0; i < json_array_size(add); i++) {
 		const char *url = json_string_value(json_array_get(add, i));
@@ -308,18 +320,13 @@ LSP_COMMAND(web_seeds)
 {
 	const struct lsp_shim_functions *shim = engine->shim_functions;
 	struct lsp_torrent *torrent = NULL;
+	struct list_change change = {0};
 	_cleanup_json_ json_t *now = json_array();
-	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
-	if (r == 0)
-		r = check_lists(call->call.arguments, err);
+	int r = read_lists(engine, call, &torrent, &change, err);
 	if (r == 0)
 		r = shim->web_seeds(engine->shim, torrent->number, add_text, now, err);
-	bool changes = json_object_get(call->call.arguments, "add") ||
-		       json_object_get(call->call.arguments, "remove") ||
-		       json_object_get(call->call.arguments, "set");
-	if (r == 0 && changes) {
-		r = keep_list(engine, torrent, "web_seeds",
-			edited_web_seeds(now, call->call.arguments), err);
+	if (r == 0 && change.any) {
+		r = keep_list(engine, torrent, "web_seeds", edited_web_seeds(now, &change), err);
 		if (r == 0)
 			r = change_web_seeds(engine, torrent, now, torrent->record.web_seeds, err);
 		lsp_session_save(engine, torrent);
@@ -373,19 +380,29 @@ static json_t *listen_addresses(const struct lsp_torrent_engine *engine)
 	return list;
 }
 
+/* The session says where it listens soon after it was opened, and what it counted once asked. */
+static bool has_told(const struct lsp_torrent_engine *engine)
+{
+	return engine->counts_told &&
+	       (json_object_size(engine->listening) > 0 ||
+		       lsp_faults_has(&engine->faults, LSP_TORRENT_HEALTH_NETWORK, "listen"));
+}
+
 LSP_COMMAND(inspect)
 {
-	/* The session says where it listens soon after it was opened. */
 	lsp_time deadline = lsp_time_add(lsp_now(engine->clock), LSP_SECOND);
-	while (json_object_size(engine->listening) == 0 &&
-		!lsp_faults_has(&engine->faults, LSP_TORRENT_HEALTH_NETWORK, "listen") &&
-		lsp_now(engine->clock) < deadline && lsp_session_await(engine, deadline))
+	lsp_alerts_drain(engine); /* what waits already wakes nobody */
+	engine->counts_told = false;
+	engine->shim_functions->post_counts(engine->shim);
+	while (!has_told(engine) && lsp_now(engine->clock) < deadline &&
+		lsp_session_await(engine, deadline))
 		;
-	call->answer.value = json_pack("{s:o, s:o, s:o, s:s, s:I, s:I}", "settings",
+	call->answer.value = json_pack("{s:o, s:o, s:o, s:s, s:I, s:I, s:I}", "settings",
 		all_settings(engine), "configuration", shown_configuration(engine), "listen",
 		listen_addresses(engine), "version", engine->shim_functions->version(),
 		"max_download", (json_int_t)engine->effective_download, "max_upload",
-		(json_int_t)engine->effective_upload);
+		(json_int_t)engine->effective_upload, "read_back",
+		(json_int_t)engine->tally.read_back);
 	return 0;
 }
 
@@ -416,6 +433,7 @@ LSP_COMMAND(configure)
 	engine->base_download = engine->configuration.max_download;
 	engine->base_upload = engine->configuration.max_upload;
 	lsp_torrent_limits_apply(engine, true);
+	lsp_session_hasten_saves(engine);
 	for (struct lsp_torrent *torrent = engine->by_number; torrent && pex_changed;
 		torrent = torrent->by_number.next)
 		if (torrent->added)
@@ -440,11 +458,5 @@ LSP_COMMAND(restart)
 		lsp_torrent_call_end(engine, waiting, -LSP_E_CLOSED, &why);
 	}
 	lsp_session_close(engine, lsp_time_add(now, engine->shutdown_deadline));
-	struct lsp_error why = {0};
-	if (lsp_session_open(engine, &why) == 0)
-		return 0;
-	engine->broken = true;
-	engine->broken_error = why;
-	return lsp_error_set(err, DOMAIN, LSP_E_CLOSED,
-		"the torrent engine is not available: %.300s", why.message);
+	return lsp_session_require(engine, err);
 }

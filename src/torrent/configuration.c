@@ -368,6 +368,16 @@ static int read_ranges(struct reader *reader)
 	return 0;
 }
 
+static int read_save_interval(struct reader *reader)
+{
+	const json_t *value = field(reader->json, "save_interval");
+	json_int_t seconds = json_integer_value(value);
+	if (value && (seconds < 1 || seconds > 3600))
+		return wrong(reader, "save_interval", "whole seconds, from 1 to 3600");
+	reader->to->save_interval = (uint64_t)seconds * LSP_SECOND;
+	return 0;
+}
+
 static int read_rest(struct reader *reader)
 {
 	const json_t *pex = field(reader->json, "pex"), *lan = field(reader->json, "limit_lan");
@@ -396,7 +406,8 @@ static int read_rest(struct reader *reader)
 static int refuse_unknown(struct reader *reader)
 {
 	static const char *const others[] = {"mode", "listen", "encryption", "pex", "limit_lan",
-		"proxy", "ip_filter", "dht_nodes", "max_download", "max_upload", "alternative"};
+		"proxy", "ip_filter", "dht_nodes", "max_download", "max_upload", "alternative",
+		"save_interval"};
 	const char *key;
 	json_t *value;
 	json_object_foreach ((json_t *)reader->json, key, value) {
@@ -420,6 +431,15 @@ static int refuse_unknown(struct reader *reader)
 static int add_fixed(struct reader *reader)
 {
 	add_number(reader, "alert_queue_size", 50000);
+	/*
+	 * A limit is to hold within two seconds, and evenly. What was asked of a peer comes
+	 * whatever the limit is by then, and has its quota: so a second's worth is asked for at
+	 * once, not three. Quota is handed out whole, or after twenty ticks: with ticks of half a
+	 * second a download that was slowed down stood still for ten seconds and then took it all
+	 * at once.
+	 */
+	add_number(reader, "request_queue_time", 1);
+	add_number(reader, "tick_interval", 100);
 	/* The session's end waits for trackers that do not answer. */
 	add_number(reader, "stop_tracker_timeout", 1);
 	/* Two peers behind one address are the rule in a hall, not an attack. */
@@ -445,7 +465,7 @@ int lsp_configuration_parse(
 {
 	static const read_function steps[] = {refuse_unknown, read_mode, read_switches,
 		read_numbers, read_choices, read_encryption, read_listen, read_proxy, read_ranges,
-		read_alternative, read_rest, add_fixed};
+		read_alternative, read_save_interval, read_rest, add_fixed};
 	struct lsp_configuration configuration = {0};
 	if (json && !json_is_object(json))
 		return lsp_error_set(

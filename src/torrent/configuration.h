@@ -31,6 +31,7 @@ struct lsp_configuration {
 	bool limit_lan;                    /* limits are for peers of the LAN too */
 	bool pex;                          /* off: for no torrent */
 	uint32_t max_download, max_upload; /* bytes a second; 0 none */
+	uint64_t save_interval;            /* nanoseconds; 0: as the engine has it */
 	struct {
 		bool on; /* there is a schedule, or it is forced */
 		bool forced;

@@ -123,7 +123,8 @@ enum lsp_torrent_command {
 	LSP_TORRENT_PEERS,
 	LSP_TORRENT_ADD_PEERS, /* "torrent" (absent: for every torrent), "peers"*: LAN peers */
 	/* Value: {"settings":{name: value}} of the session, "configuration" (as set), "listen"
-	 * ["address:port"], "version" of the library. */
+	 * ["address:port"], "version" of the library, "read_back" (bytes that were read from the
+	 * disk to be hashed, up to now), "max_download", "max_upload". */
 	LSP_TORRENT_INSPECT,
 	/* "configuration"*: an object as in docs/torrent.md; replaces the one in effect. In effect
 	 * within 2 s, and answered once it is. */
@@ -235,6 +236,7 @@ struct lsp_torrent_counters {
 	uint64_t resume_saved, resume_failed; /* writes of the store */
 	uint64_t quarantined;                 /* files of the store that could not be read */
 	uint64_t restored;                    /* torrents, at the start */
+	uint64_t read_back;                   /* bytes that were read from the disk to be hashed */
 	uint64_t sessions;                    /* that were opened */
 	uint64_t listens;                     /* how often the library said where it listens */
 	bool session_open;

@@ -105,7 +105,8 @@ struct lsp_torrent_engine {
 	const struct lsp_shim_functions *shim_functions;
 	lsp_torrent_event_function event;
 	void *event_argument;
-	uint64_t save_interval, shutdown_deadline;
+	uint64_t save_interval; /* where none is configured */
+	uint64_t shutdown_deadline;
 	int wake_fd; /* an eventfd: alerts, calls or jobs are there */
 
 	pthread_mutex_t lock; /* guards the next six */
@@ -136,6 +137,8 @@ struct lsp_torrent_engine {
 	bool broken; /* the session told so */
 	struct lsp_error broken_error;
 	size_t saves_outstanding;
+	int64_t counted_read_back;         /* of this session, in the sum */
+	bool counts_told;                  /* since somebody asked */
 	struct lsp_torrent_counters tally; /* copied to `counters` */
 };
 
@@ -163,6 +166,8 @@ int lsp_torrent_worker(struct lsp_cancel *token, void *argument, struct lsp_erro
 
 /* session.c */
 int lsp_session_open(struct lsp_torrent_engine *engine, struct lsp_error *err);
+/* The same for a call: where it does not come up the worker fails, and says so to the others. */
+int lsp_session_require(struct lsp_torrent_engine *engine, struct lsp_error *err);
 /* Saves what must be saved, waits for it until the deadline, and closes. NULL session is fine. */
 void lsp_session_close(struct lsp_torrent_engine *engine, lsp_time deadline);
 /* Adds the torrent to the session with this source, which is taken. Alerts tell the rest. */
@@ -171,6 +176,8 @@ int lsp_session_add(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 /* The session's resume data of it, soon; again if it is being saved just now. */
 void lsp_session_save(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 void lsp_session_save_due(struct lsp_torrent_engine *engine, lsp_time now);
+/* No save is due later than the interval, which may be another than before, wants it. */
+void lsp_session_hasten_saves(struct lsp_torrent_engine *engine);
 void lsp_session_on_saved(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_shim_alert *alert);
 /* A file of it could not be written: said once, and tried again in five seconds. */
@@ -231,6 +238,8 @@ void lsp_alerts_drain(struct lsp_torrent_engine *engine);
 void lsp_torrent_limits_apply(struct lsp_torrent_engine *engine, bool again);
 void lsp_torrent_limits_look(struct lsp_torrent_engine *engine, lsp_time now);
 void lsp_goals_look(struct lsp_torrent_engine *engine, lsp_time now);
+/* By how much a count of the session's has grown, which starts anew with each session. */
+uint64_t lsp_torrent_grown(int64_t now, int64_t *counted);
 void lsp_torrent_limits_count(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 int lsp_torrent_limits_of_torrent(
 	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_error *err);

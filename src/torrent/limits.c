@@ -86,8 +86,7 @@ int lsp_torrent_limits_of_torrent(
 
 /* ---- What really passes ------------------------------------------------------------------ */
 
-/* Payload counts start anew with each session. */
-static uint64_t grown(int64_t now, int64_t *counted)
+uint64_t lsp_torrent_grown(int64_t now, int64_t *counted)
 {
 	int64_t more = now > *counted ? now - *counted : 0;
 	*counted = now;
@@ -97,8 +96,9 @@ static uint64_t grown(int64_t now, int64_t *counted)
 void lsp_torrent_limits_count(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
 {
 	engine->tally.received +=
-		grown(torrent->status.session_downloaded, &torrent->counted_download);
-	engine->tally.sent += grown(torrent->status.session_uploaded, &torrent->counted_upload);
+		lsp_torrent_grown(torrent->status.session_downloaded, &torrent->counted_download);
+	engine->tally.sent +=
+		lsp_torrent_grown(torrent->status.session_uploaded, &torrent->counted_upload);
 }
 
 static void look_at(struct lsp_torrent_engine *engine, struct lsp_watchdog *watchdog,

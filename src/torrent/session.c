@@ -47,6 +47,13 @@ static void fill_add(const struct lsp_torrent_engine *engine, const struct lsp_t
 	add->replace_trackers = record->trackers_set;
 }
 
+/* Nanoseconds between two saves of one torrent. */
+static uint64_t save_interval(const struct lsp_torrent_engine *engine)
+{
+	uint64_t wanted = engine->configuration.save_interval;
+	return wanted ? wanted : engine->save_interval;
+}
+
 int lsp_session_add(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	struct lsp_shim_source *source, const struct lsp_shim_add *options, struct lsp_error *err)
 {
@@ -88,7 +95,7 @@ int lsp_session_add(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 		add.web_seeds.count = 0;
 	lsp_time now = lsp_now(engine->clock);
 	torrent->next_save = lsp_time_add(
-		now, lsp_random_below(&engine->random, engine->save_interval) + LSP_SECOND);
+		now, lsp_random_below(&engine->random, save_interval(engine)) + LSP_SECOND);
 	engine->next_tick = now;
 	return shim->add(engine->shim, source, &add, err);
 }
@@ -355,12 +362,24 @@ int lsp_session_open(struct lsp_torrent_engine *engine, struct lsp_error *err)
 	}
 	engine->tally.sessions++;
 	engine->tally.session_open = true;
+	engine->counted_read_back = 0;
 	engine->next_tick = engine->next_second = lsp_now(engine->clock);
 	lsp_torrent_limits_apply(engine, true);
 	lsp_engine_clear(engine, LSP_TORRENT_HEALTH_SESSION, "session");
 	restore_all(engine);
 	lsp_engine_publish(engine);
 	return 0;
+}
+
+int lsp_session_require(struct lsp_torrent_engine *engine, struct lsp_error *err)
+{
+	struct lsp_error why = {0};
+	if (lsp_session_open(engine, &why) == 0)
+		return 0;
+	engine->broken = true;
+	engine->broken_error = why;
+	return lsp_error_set(err, DOMAIN, LSP_E_CLOSED,
+		"the torrent engine is not available: %.300s", why.message);
 }
 
 /* ---- Saving ------------------------------------------------------------------------------ */
@@ -398,7 +417,7 @@ static void ask_to_save(
 {
 	struct lsp_error err = {0};
 	lsp_time now = lsp_now(engine->clock);
-	torrent->next_save = lsp_time_add(now, engine->save_interval);
+	torrent->next_save = lsp_time_add(now, save_interval(engine));
 	if (engine->shim_functions->save_resume(
 		    engine->shim, torrent->number, if_modified && !torrent->blob_dirty, &err) < 0)
 		return;
@@ -428,6 +447,15 @@ void lsp_session_save_due(struct lsp_torrent_engine *engine, lsp_time now)
 		if (!torrent->saving)
 			ask_to_save(engine, torrent, true);
 	}
+}
+
+void lsp_session_hasten_saves(struct lsp_torrent_engine *engine)
+{
+	lsp_time latest = lsp_time_add(lsp_now(engine->clock), save_interval(engine));
+	struct lsp_torrent *torrent;
+	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next)
+		if (torrent->next_save > latest)
+			torrent->next_save = latest;
 }
 
 /* The place in the queue is stored with the record, which libtorrent's resume data do not have. */
@@ -514,6 +542,8 @@ static void save_all(struct lsp_torrent_engine *engine, lsp_time deadline)
 		else
 			ask_to_save(engine, torrent, true);
 	}
+	/* What waits already wakes nobody. */
+	lsp_alerts_drain(engine);
 	while (engine->saves_outstanding > 0)
 		if (!lsp_session_await(engine, deadline) || lsp_now(engine->clock) >= deadline)
 			break;

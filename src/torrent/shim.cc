@@ -231,6 +231,11 @@ void post_updates(lsp_shim *shim)
 	});
 }
 
+void post_counts(lsp_shim *shim)
+{
+	(void)guard(nullptr, "post_session_stats", [&] { shim->session->post_session_stats(); });
+}
+
 } // namespace
 } // namespace shim
 
@@ -250,6 +255,7 @@ lsp_shim_functions const *lsp_shim_libtorrent(void)
 		t.pop = shim::pop;
 		t.halt = shim::halt;
 		t.post_updates = shim::post_updates;
+		t.post_counts = shim::post_counts;
 		shim::fill_sources(t);
 		shim::fill_torrents(t);
 		shim::fill_queries(t);

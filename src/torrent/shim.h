@@ -244,6 +244,7 @@ enum lsp_shim_alert_type {
 	LSP_SHIM_ALERT_PORT_MAPPED,
 	LSP_SHIM_ALERT_PORT_MAP_FAILED, /* error */
 	LSP_SHIM_ALERT_STATUS,          /* status; one of each torrent that changed */
+	LSP_SHIM_ALERT_COUNTED,         /* number: bytes read back from the disk to be hashed */
 	LSP_SHIM_ALERT_DROPPED,         /* the library threw alerts away */
 	LSP_SHIM_ALERT_SESSION_ERROR,   /* error: the session is broken */
 	LSP_SHIM_ALERT_COUNT
@@ -332,6 +333,7 @@ struct lsp_shim_functions {
 	/* Every torrent stands still, and peers are let go; what each is to do is not changed. */
 	int (*halt)(struct lsp_shim *shim, struct lsp_error *err);
 	void (*post_updates)(struct lsp_shim *shim); /* STATUS alerts of what changed follow */
+	void (*post_counts)(struct lsp_shim *shim);  /* COUNTED follows */
 
 	/* -- Torrents. -LSP_E_NOT_FOUND: no such number. -- */
 

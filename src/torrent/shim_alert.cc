@@ -2,6 +2,7 @@
 #include "torrent/shim_private.h"
 
 #include <libtorrent/alert_types.hpp>
+#include <libtorrent/session_stats.hpp>
 #include <libtorrent/write_resume_data.hpp>
 
 namespace shim
@@ -98,6 +99,16 @@ void on_status(translation &t, lt::state_update_alert const &alert)
 	}
 }
 
+/* A check reads all that it hashes; of what has just come most is hashed before it is written. */
+void on_counted(translation &t, lt::session_stats_alert const &alert)
+{
+	static int const read_back = lt::find_metric_idx("disk.num_read_back");
+	constexpr std::int64_t block_size = 16 * 1024;
+	if (read_back >= 0)
+		t.out.number = alert.counters()[read_back] * block_size;
+	t.send(LSP_SHIM_ALERT_COUNTED);
+}
+
 /* About the session. True where it was one of these. */
 bool session_alert(translation &t, lt::alert const *alert)
 {
@@ -122,6 +133,8 @@ bool session_alert(translation &t, lt::alert const *alert)
 		t.send(LSP_SHIM_ALERT_SESSION_ERROR);
 	} else if (auto const *update = lt::alert_cast<lt::state_update_alert>(alert)) {
 		on_status(t, *update);
+	} else if (auto const *counted = lt::alert_cast<lt::session_stats_alert>(alert)) {
+		on_counted(t, *counted);
 	} else {
 		return false;
 	}

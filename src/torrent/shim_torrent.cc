@@ -129,8 +129,11 @@ void set_params(lt::add_torrent_params &params, lsp_shim_add const &add)
 		add.flags & LSP_SHIM_ALLOCATE ? lt::storage_mode_allocate : lt::storage_mode_sparse;
 	if (params.ti && params.renamed_files.empty())
 		params.renamed_files = renamed(*params.ti, add.root);
-	if (add.priorities)
+	if (add.priorities) {
 		params.file_priorities = priorities_of(add.priorities, add.priority_count);
+		/* Resume data have those of the pieces too, which would hide the files'. */
+		params.piece_priorities.clear();
+	}
 	set_texts(params, add);
 	set_have(params, add);
 	params.upload_limit = add.max_upload ? add.max_upload : -1;

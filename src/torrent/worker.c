@@ -72,6 +72,7 @@ static void tick(struct lsp_torrent_engine *engine, lsp_time now)
 		lsp_goals_look(engine, now);
 		lsp_session_save_due(engine, now);
 		lsp_calls_expire(engine, now);
+		engine->shim_functions->post_counts(engine->shim);
 	}
 	engine->next_tick = lsp_time_add(now, is_active(engine) ? LSP_TICK_ACTIVE : LSP_TICK_IDLE);
 	lsp_engine_publish(engine);

@@ -54,7 +54,10 @@ static void what_is_wrong_is_named(void **state)
 		{"{\"proxy\":{\"type\":\"socks5\",\"port\":1}}", "proxy.host"},
 		{"{\"alternative\":{\"from\":\"25:00\",\"to\":\"01:00\"}}", "from"},
 		{"{\"alternative\":{\"dais\":[]}}", "dais"}, {"{\"ip_filter\":[5]}", "ip_filter"},
-		{"{\"encryption\":\"rot13\"}", "encryption"}};
+		{"{\"encryption\":\"rot13\"}", "encryption"},
+		{"{\"save_interval\":0}", "save_interval"},
+		{"{\"save_interval\":3601}", "save_interval"},
+		{"{\"save_interval\":\"2\"}", "save_interval"}};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(wrong); i++) {
 		struct lsp_configuration configuration;
 		json_t *json = parsed(wrong[i].text);

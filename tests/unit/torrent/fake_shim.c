@@ -372,6 +372,14 @@ static void post_updates(struct lsp_shim *shim)
 	notify_if(needed);
 }
 
+static void post_counts(struct lsp_shim *shim)
+{
+	pthread_mutex_lock(&fake.lock);
+	bool needed = queue(LSP_SHIM_ALERT_COUNTED, 0, NULL, NULL, 0, NULL);
+	pthread_mutex_unlock(&fake.lock);
+	notify_if(needed);
+}
+
 static int add(struct lsp_shim *shim, struct lsp_shim_source *source,
 	const struct lsp_shim_add *add, struct lsp_error *err)
 {
@@ -502,6 +510,7 @@ const struct lsp_shim_functions fake_shim = {.version = version,
 	.halt = halt,
 	.pop = pop,
 	.post_updates = post_updates,
+	.post_counts = post_counts,
 	.add = add,
 	.remove = remove_torrent,
 	.pause = pause_torrent,

@@ -93,6 +93,44 @@ static void a_paused_one_stays_paused_and_a_removed_one_stays_gone(void **state)
 	pair_done(&pair);
 }
 
+static void the_stored_selection_wins_over_the_resume_data(void **state)
+{
+	struct pair pair;
+	char id[65];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/maps.pak", 300000, 1);
+	rig_file(pair.content, "doom/music.ogg", 200000, 2);
+	json_decref(leech(&pair, seed_doom(&pair, false, id),
+		json_pack("{s:b, s:[s]}", "paused", true, "exclude", "*.ogg")));
+	char folder[128];
+	snprintf(folder, sizeof folder, "%s", pair.leech.folder);
+	rig_stop(&pair.leech);
+	_cleanup_free_ char *record = lsp_text_format("%s/%s.meta.json", pair.leech.resume, id);
+	json_error_t where;
+	json_t *json = json_load_file(record, 0, &where);
+	json_object_set_new(json, "exclude", json_pack("[s]", "*.pak"));
+	assert_int_equal(json_dump_file(json, record, 0), 0);
+	json_decref(json);
+	rig_init(&pair.leech, &(struct rig_options){.folder = folder});
+	json_decref(rig_await(&pair.leech, "torrent_selection", "torrent", id, 1));
+	json_t *value = rig_ask(&pair.leech, LSP_TORRENT_FILES, json_pack("{s:s}", "torrent", id));
+	size_t i;
+	json_t *file;
+	json_array_foreach (json_object_get(value, "files"), i, file) {
+		bool pak = strstr(json_string_value(json_object_get(file, "path")), ".pak");
+		assert_string_equal(json_string_value(json_object_get(file, "priority")),
+			pak ? "skip" : "normal");
+	}
+	assert_int_equal(i, 2);
+	json_decref(value);
+	assert_int_equal(rig_number(&pair.leech, id, "total"), 200000);
+	/* From now on they agree. */
+	leech_again(&pair);
+	json_decref(rig_await(&pair.leech, "torrent_added", "torrent", id, 1));
+	assert_int_equal(rig_count(&pair.leech, "torrent_selection", NULL, NULL), 0);
+	pair_done(&pair);
+}
+
 static void damage(struct rig *rig, const char *id, const char *suffix)
 {
 	_cleanup_free_ char *path = lsp_text_format("%s/%s%s", rig->resume, id, suffix);
@@ -138,8 +176,10 @@ static void damaged_files_of_the_store_hurt_nobody_but_themselves(void **state)
 	/* Their data are found again: without resume data by a check. */
 	json_decref(rig_await(&pair.leech, "torrent_state", "state", "seeding", 4));
 	json_decref(rig_await(&pair.leech, "torrent_selection", "torrent", ids[1], 1));
-	json_decref(
-		rig_await(&pair.leech, "torrent_session_error", "component", "resume_store", 1));
+	json_decref(rig_await(&pair.leech, "torrent_session_error", "message",
+		"a torrent has no resume data, its files are checked", 2));
+	json_decref(rig_await(&pair.leech, "torrent_session_error", "message",
+		"a file of the store is damaged and was set aside", 1));
 	struct lsp_torrent_counters counters;
 	lsp_torrent_counters(pair.leech.engine, &counters);
 	assert_int_equal(counters.quarantined, 2);
@@ -255,6 +295,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_magnet_keeps_its_metadata_over_a_restart),
 		cmocka_unit_test(a_paused_one_stays_paused_and_a_removed_one_stays_gone),
+		cmocka_unit_test(the_stored_selection_wins_over_the_resume_data),
 		cmocka_unit_test(damaged_files_of_the_store_hurt_nobody_but_themselves),
 		cmocka_unit_test_prestate(
 			after_sigkill_nothing_that_was_saved_is_checked_or_fetched_again, self),

@@ -257,6 +257,45 @@ static void it_saves_in_time_and_at_the_end(void **state)
 	world_done(&world);
 }
 
+/* Saved for this alone: the interval is far. */
+static void assert_saved_by(struct world *world, enum lsp_shim_alert_type type, const char *text)
+{
+	int before = fake_saves(DOOM);
+	fake_post(type, DOOM, text, NULL, 0);
+	settle(world);
+	assert_int_equal(fake_saves(DOOM), before + 1);
+}
+
+static void it_saves_on_pause_finish_and_move(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	json_decref(add(&world, DOOM));
+	settle(&world);
+	assert_saved_by(&world, LSP_SHIM_ALERT_PAUSED, NULL);
+	assert_saved_by(&world, LSP_SHIM_ALERT_MOVED, "/tmp/elsewhere");
+	fake_progress(DOOM, 2 << 20, LSP_SHIM_STATE_SEEDING, LSP_SHIM_FINISHED | LSP_SHIM_SEEDING);
+	assert_saved_by(&world, LSP_SHIM_ALERT_FINISHED, NULL);
+	world_done(&world);
+}
+
+static void the_interval_can_be_set(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	json_decref(add(&world, DOOM));
+	settle(&world);
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_CONFIGURE,
+		json_pack("{s:{s:i}}", "configuration", "save_interval", 2)));
+	int before = fake_saves(DOOM);
+	for (unsigned i = 0; i < 20; i++) {
+		advance(&world, LSP_SECOND);
+		settle(&world);
+	}
+	assert_in_range(fake_saves(DOOM) - before, 9, 10);
+	world_done(&world);
+}
+
 /* ---- A full disk ------------------------------------------------------------------------- */
 
 static atomic_bool full;
@@ -381,6 +420,8 @@ int main(void)
 		cmocka_unit_test(
 			an_idle_engine_ticks_once_a_second_and_one_without_torrents_not_at_all),
 		cmocka_unit_test(it_saves_in_time_and_at_the_end),
+		cmocka_unit_test(it_saves_on_pause_finish_and_move),
+		cmocka_unit_test(the_interval_can_be_set),
 		cmocka_unit_test(a_full_disk_degrades_the_store_until_the_next_good_write),
 		cmocka_unit_test(limits_that_are_not_taken_degrade_until_they_are),
 		cmocka_unit_test(each_component_clears_by_its_own_success),
