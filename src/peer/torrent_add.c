@@ -312,6 +312,14 @@ int lsp_torrent_add_magnet(struct lsp_peer *peer, struct lsp_call *call, const c
 	return r;
 }
 
+/* Where it cannot be asked, it is at the next start again. */
+static void ask_magnet(struct magnet *magnet, enum lsp_torrent_command command,
+	void (*done)(void *argument, struct lsp_torrent_answer *answer))
+{
+	if (lsp_torrents_ask(magnet->peer, command, magnet->id, done, magnet, NULL) < 0)
+		magnet_free(magnet);
+}
+
 static void magnet_removed(void *argument, struct lsp_torrent_answer *answer)
 {
 	struct magnet *magnet = argument;
@@ -395,18 +403,6 @@ static void files_came(void *argument, struct lsp_torrent_answer *answer)
 	magnet_over(magnet, r < 0 ? &err : NULL);
 }
 
-static void ask_files(struct magnet *magnet)
-{
-	struct lsp_torrent_call call = {
-		.command = LSP_TORRENT_FILES,
-		.arguments = json_pack("{s:s}", "torrent", magnet->id),
-		.done = files_came,
-		.argument = magnet,
-	};
-	if (lsp_torrents_call(magnet->peer, &call, NULL) < 0)
-		magnet_free(magnet); /* at the next start again */
-}
-
 /* The metadata is here: the torrent has done its part. */
 static void exported(void *argument, struct lsp_torrent_answer *answer)
 {
@@ -417,19 +413,12 @@ static void exported(void *argument, struct lsp_torrent_answer *answer)
 		return;
 	}
 	if (!answer->bytes.size) { /* its layers are missing, or all of it */
-		ask_files(magnet);
+		ask_magnet(magnet, LSP_TORRENT_FILES, files_came);
 		return;
 	}
 	magnet->bytes = answer->bytes;
 	answer->bytes = (struct lsp_buffer){0};
-	struct lsp_torrent_call through = {
-		.command = LSP_TORRENT_REMOVE,
-		.arguments = json_pack("{s:s}", "torrent", magnet->id),
-		.done = magnet_removed,
-		.argument = magnet,
-	};
-	if (lsp_torrents_call(magnet->peer, &through, NULL) < 0)
-		magnet_free(magnet); /* at the next start again */
+	ask_magnet(magnet, LSP_TORRENT_REMOVE, magnet_removed);
 }
 
 /* Also after a restart: what waits for its metadata is in the engine's store, and nowhere else. */
@@ -461,12 +450,6 @@ void lsp_torrent_add_event(
 	if (strcmp(name, "torrent_metadata") != 0 && strcmp(name, "torrent_added") != 0)
 		return;
 	struct magnet *magnet = magnet_new(peer, game, id);
-	struct lsp_torrent_call through = {
-		.command = LSP_TORRENT_EXPORT,
-		.arguments = json_pack("{s:s}", "torrent", id),
-		.done = exported,
-		.argument = magnet,
-	};
-	if (magnet && lsp_torrents_call(peer, &through, NULL) < 0)
-		magnet_free(magnet);
+	if (magnet)
+		ask_magnet(magnet, LSP_TORRENT_EXPORT, exported);
 }

@@ -367,14 +367,9 @@ static void have_came(void *argument, struct lsp_torrent_answer *answer)
 
 static bool ask(struct lsp_torrent_fetch *fetch)
 {
-	struct lsp_torrent_call call = {
-		.command = LSP_TORRENT_HAVE,
-		.arguments = json_pack("{s:s}", "torrent", fetch->id),
-		.done = have_came,
-		.argument = fetch,
-	};
 	fetch->look_now = false;
-	fetch->asking = lsp_torrents_call(fetch->peer, &call, NULL) == 0;
+	fetch->asking = lsp_torrents_ask(fetch->peer, LSP_TORRENT_HAVE, fetch->id, have_came, fetch,
+				NULL) == 0;
 	return fetch->asking;
 }
 
@@ -508,13 +503,8 @@ static void removed(void *argument, struct lsp_torrent_answer *answer)
 
 static bool remove_torrent(struct lsp_torrent_fetch *fetch)
 {
-	struct lsp_torrent_call call = {
-		.command = LSP_TORRENT_REMOVE,
-		.arguments = json_pack("{s:s}", "torrent", fetch->id),
-		.done = removed,
-		.argument = fetch,
-	};
-	fetch->busy = lsp_torrents_call(fetch->peer, &call, NULL) == 0;
+	fetch->busy = lsp_torrents_ask(fetch->peer, LSP_TORRENT_REMOVE, fetch->id, removed, fetch,
+			      NULL) == 0;
 	return fetch->busy;
 }
 

@@ -104,6 +104,25 @@ static int late_new(struct lsp_peer *peer, const char *game, struct lsp_torrent_
 
 /* ---- Beginning ---- */
 
+/* Its own folder, for as long as nobody knows what it is. */
+static char *folder_of(const struct lsp_torrent_late *late)
+{
+	return lsp_text_format("%s/%s/" FOLDER, late->games_dir, late->game);
+}
+
+/* Hands over the call that it begins with. */
+static int begin(
+	struct lsp_torrent_late *late, struct lsp_torrent_call *call, struct lsp_error *err)
+{
+	call->argument = late;
+	int r = lsp_torrents_call(late->peer, call, err);
+	if (r < 0)
+		finish(late, NULL);
+	else
+		publish(late, "download_begin", NULL);
+	return r;
+}
+
 static void added(void *argument, struct lsp_torrent_answer *answer)
 {
 	struct lsp_torrent_late *late = argument;
@@ -123,23 +142,16 @@ int lsp_torrent_late_start(
 	int r = late_new(peer, game, &late, err);
 	if (r < 0)
 		return r;
-	_cleanup_free_ char *folder =
-		lsp_text_format("%s/%s/" FOLDER, lsp_local_games_dir(peer), game);
+	_cleanup_free_ char *folder = folder_of(late);
 	struct lsp_torrent_call call = {
 		.command = LSP_TORRENT_ADD,
 		.arguments = json_pack("{s:s, s:s, s:s, s:o}", "save_path", folder ? folder : "",
 			"root", "files", "game", game, "peers", lsp_torrents_lan_peers(peer)),
 		.metainfo = *metainfo,
 		.done = added,
-		.argument = late,
 	};
 	*metainfo = (struct lsp_buffer){0};
-	r = lsp_torrents_call(peer, &call, err);
-	if (r < 0)
-		finish(late, NULL);
-	else
-		publish(late, "download_begin", NULL);
-	return r;
+	return begin(late, &call, err);
 }
 
 static void moved(void *argument, struct lsp_torrent_answer *answer)
@@ -165,22 +177,15 @@ int lsp_torrent_late_take(
 	int r = late_new(peer, game, &late, err);
 	if (r < 0)
 		return r;
-	_cleanup_free_ char *folder =
-		lsp_text_format("%s/%s/" FOLDER, lsp_local_games_dir(peer), game);
+	_cleanup_free_ char *folder = folder_of(late);
 	snprintf(late->id, sizeof late->id, "%s", id);
 	struct lsp_torrent_call call = {
 		.command = LSP_TORRENT_MOVE,
 		.arguments =
 			json_pack("{s:s, s:s}", "torrent", id, "save_path", folder ? folder : ""),
 		.done = moved,
-		.argument = late,
 	};
-	r = lsp_torrents_call(peer, &call, err);
-	if (r < 0)
-		finish(late, NULL);
-	else
-		publish(late, "download_begin", NULL);
-	return r;
+	return begin(late, &call, err);
 }
 
 /* The game of "<games>/<game>/.lanspread/torrent"; false for another path. */
@@ -320,27 +325,15 @@ static void exported(void *argument, struct lsp_torrent_answer *answer)
 	/* What came by a magnet may not be able to tell its layers: then there is no alias. */
 	late->metainfo = answer->bytes;
 	answer->bytes = (struct lsp_buffer){0};
-	struct lsp_torrent_call call = {
-		.command = LSP_TORRENT_REMOVE,
-		.arguments = json_pack("{s:s}", "torrent", late->id),
-		.done = removed,
-		.argument = late,
-	};
-	if (lsp_torrents_call(late->peer, &call, &err) < 0)
+	if (lsp_torrents_ask(late->peer, LSP_TORRENT_REMOVE, late->id, removed, late, &err) < 0)
 		finish(late, &err);
 }
 
 static void take_over(struct lsp_torrent_late *late)
 {
 	struct lsp_error err = {0};
-	struct lsp_torrent_call call = {
-		.command = LSP_TORRENT_EXPORT,
-		.arguments = json_pack("{s:s}", "torrent", late->id),
-		.done = exported,
-		.argument = late,
-	};
 	late->whole = true;
-	if (lsp_torrents_call(late->peer, &call, &err) < 0)
+	if (lsp_torrents_ask(late->peer, LSP_TORRENT_EXPORT, late->id, exported, late, &err) < 0)
 		finish(late, &err);
 }
 
@@ -359,14 +352,9 @@ static void have_came(void *argument, struct lsp_torrent_answer *answer)
 /* All bytes have come; whether their hashes are right, only the pieces tell. */
 static void ask_whole(struct lsp_torrent_late *late)
 {
-	struct lsp_torrent_call call = {
-		.command = LSP_TORRENT_HAVE,
-		.arguments = json_pack("{s:s}", "torrent", late->id),
-		.done = have_came,
-		.argument = late,
-	};
 	if (!late->asking)
-		late->asking = lsp_torrents_call(late->peer, &call, NULL) == 0;
+		late->asking = lsp_torrents_ask(late->peer, LSP_TORRENT_HAVE, late->id, have_came,
+				       late, NULL) == 0;
 }
 
 /* ---- Events, and the user's cancel ---- */
