@@ -5,8 +5,10 @@
         {"add": FILE or MAGNET, "into": FOLDER, "peers": ["ADDR:PORT"], "seed": bool, "limit": bytes/s up,
          "limit_down": bytes/s}
         {"status": HASH}         {"unlimit": HASH}
+        {"sent": true}     the blocks that it sent since it was asked for them last; the first time begins the count
     and events as JSON lines on stdout: {"listening": PORT}, {"added": HASH}, {"finished": HASH, "name"}, {"error": …},
-    {"status": HASH, "done": bytes, "total": bytes, "wrong": pieces whose hash was another, "peers": N}
+    {"status": HASH, "done": bytes, "total": bytes, "wrong": pieces whose hash was another, "peers": N},
+    {"sent": {HASH: [[PIECE, BLOCK], …]}}
 
 It must run under a Python that has the module libtorrent (Debian: python3-libtorrent for /usr/bin/python3);
 `find()` finds one.
@@ -69,9 +71,52 @@ def add(lt, session, command):
     return handle
 
 
-def tell_status(handle, name, wrong):
-    status = handle.status()
-    say(status=name, done=status.total_wanted_done, total=status.total_wanted, wrong=wrong, peers=status.num_peers)
+def name_of(handle):
+    return str(handle.info_hashes().get_best())
+
+
+class Client:
+    """What it has in its session, and what was counted of it."""
+
+    def __init__(self, lt, session):
+        self.lt, self.session, self.handles, self.wrong, self.sent = lt, session, {}, {}, {}
+
+    def look(self):
+        lt = self.lt
+        for alert in self.session.pop_alerts():
+            if isinstance(alert, lt.torrent_finished_alert):
+                say(finished=name_of(alert.handle), name=alert.handle.status().name)
+            elif isinstance(alert, lt.hash_failed_alert):
+                name = name_of(alert.handle)
+                self.wrong[name] = self.wrong.get(name, 0) + 1
+            elif isinstance(alert, lt.block_uploaded_alert):
+                self.sent.setdefault(name_of(alert.handle), []).append((alert.piece_index, alert.block_index))
+            elif isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert)):
+                say(error=alert.message())
+
+    def obey(self, command):
+        if "status" in command:
+            name = command["status"]
+            status = self.handles[name].status()
+            say(status=name, done=status.total_wanted_done, total=status.total_wanted, wrong=self.wrong.get(name, 0),
+                peers=status.num_peers)
+        elif "unlimit" in command:
+            self.handles[command["unlimit"]].set_download_limit(-1)
+        elif "sent" in command:
+            self.session.apply_settings({
+                "alert_queue_size": 1 << 20,
+                "alert_mask": usual_alerts(self.lt) | self.lt.alert.category_t.upload_notification})
+            self.look()
+            say(sent=self.sent)
+            self.sent = {}
+        else:
+            handle = add(self.lt, self.session, command)
+            self.handles[name_of(handle)] = handle
+            say(added=name_of(handle))
+
+
+def usual_alerts(lt):
+    return lt.alert.category_t.status_notification | lt.alert.category_t.error_notification
 
 
 def run(port):
@@ -79,12 +124,12 @@ def run(port):
     session = lt.session({
         "listen_interfaces": f"0.0.0.0:{port}", "enable_dht": False, "enable_lsd": False, "enable_upnp": False,
         "enable_natpmp": False, "allow_multiple_connections_per_ip": True, "enable_outgoing_utp": False,
-        "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification})
+        "alert_mask": usual_alerts(lt)})
     while not session.listen_port():
         session.wait_for_alert(100)
         session.pop_alerts()
     say(listening=session.listen_port())
-    pending, handles, wrong = "", {}, {}
+    pending, client = "", Client(lt, session)
     while True:
         ready, _, _ = select.select([sys.stdin], [], [], 0)
         if ready:
@@ -94,25 +139,9 @@ def run(port):
             pending += data
         while "\n" in pending:
             line, pending = pending.split("\n", 1)
-            command = json.loads(line)
-            if "status" in command:
-                tell_status(handles[command["status"]], command["status"], wrong.get(command["status"], 0))
-            elif "unlimit" in command:
-                handles[command["unlimit"]].set_download_limit(-1)
-            else:
-                handle = add(lt, session, command)
-                name = str(handle.info_hashes().get_best())
-                handles[name] = handle
-                say(added=name)
+            client.obey(json.loads(line))
         session.wait_for_alert(50)
-        for alert in session.pop_alerts():
-            if isinstance(alert, lt.torrent_finished_alert):
-                say(finished=str(alert.handle.info_hashes().get_best()), name=alert.handle.status().name)
-            elif isinstance(alert, lt.hash_failed_alert):
-                name = str(alert.handle.info_hashes().get_best())
-                wrong[name] = wrong.get(name, 0) + 1
-            elif isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert)):
-                say(error=alert.message())
+        client.look()
 
 
 if __name__ == "__main__":
