@@ -41,22 +41,38 @@ def borrow(daemon, descriptor):
     return fd
 
 
-def break_udp_sockets(daemon):
-    """Shuts down its QUIC sockets behind its back: from now on the kernel refuses them."""
-    broken = 0
+def udp_sockets(daemon):
+    """Its QUIC sockets, as sockets of this process."""
+    found = []
     for descriptor in descriptors(daemon, "socket:"):
         fd = borrow(daemon, descriptor)
         if fd < 0:
             continue  # closed meanwhile
         sock = socket.socket(fileno=fd)
         if sock.type == socket.SOCK_DGRAM and sock.family in (socket.AF_INET, socket.AF_INET6):
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # "not connected", and shut down all the same
-            broken += 1
+            found.append(sock)
+        else:
+            sock.close()
+    assert found
+    return found
+
+
+def break_udp_sockets(daemon):
+    """Shuts down its QUIC sockets behind its back: from now on the kernel refuses them."""
+    for sock in udp_sockets(daemon):
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # "not connected", and shut down all the same
         sock.close()
-    assert broken
+
+
+def test_bursts_have_room_in_the_sockets_buffers(lab):
+    """By root, as here; others get what net.core.rmem_max and wmem_max allow."""
+    for sock in udp_sockets(lab.host("ann").daemon()):
+        for kind in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            assert sock.getsockopt(socket.SOL_SOCKET, kind) >= 8 << 20
+        sock.close()
 
 
 @pytest.mark.parametrize("company", ["alone", "with a peer"])
