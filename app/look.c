@@ -157,7 +157,7 @@ static int forget(struct cli *cli, const char *id)
 	if (code == CLI_DONE && cli->json)
 		cli_print_json(cli, result);
 	else if (code == CLI_DONE)
-		fputs("forgotten\n", cli->out);
+		fputs("forgotten, and met anew if it is still on this network\n", cli->out);
 	return code;
 }
 

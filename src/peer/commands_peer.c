@@ -38,22 +38,36 @@ int lsp_command_peers(struct lsp_peer *peer, struct lsp_call *call, struct lsp_e
 	return 0;
 }
 
+/* Takes an id that begins with the prefix; an error when it is the second one. */
+static int match(const char *prefix, const struct lsp_hash *id, struct lsp_hash *match_id,
+	bool *found, struct lsp_error *err)
+{
+	char hex[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(id, hex);
+	if (strncasecmp(hex, prefix, strlen(prefix)) != 0)
+		return 0;
+	if (*found && !lsp_hash_equal(match_id, id))
+		return lsp_error_set(err, "peer", LSP_E_INVALID,
+			"several ids begin with \"%s\": give more of it", prefix);
+	*found = true;
+	*match_id = *id;
+	return 0;
+}
+
+/* Of those who are connected and of those whom we dial. */
 int lsp_command_peers_forget(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
 	const char *prefix = lsp_call_text(call, "peer");
 	struct lsp_hash id = {0};
-	bool found = strlen(prefix) == 64 && lsp_hash_from_hex(prefix, &id, NULL) == 0;
-	for (struct lsp_session *s = peer->sessions; s; s = lsp_session_next(s)) {
-		char hex[LSP_SHA256_HEX_SIZE];
-		lsp_hash_to_hex(lsp_session_id(s), hex);
-		if (strncasecmp(hex, prefix, strlen(prefix)) != 0)
-			continue;
-		if (found && !lsp_hash_equal(&id, lsp_session_id(s)))
-			return lsp_error_set(err, "peer", LSP_E_INVALID,
-				"several ids begin with \"%s\": give more of it", prefix);
-		found = true;
-		id = *lsp_session_id(s);
-	}
+	const struct lsp_hash *known;
+	bool found = false;
+	int r = 0;
+	for (struct lsp_session *s = peer->sessions; s && r == 0; s = lsp_session_next(s))
+		r = match(prefix, lsp_session_id(s), &id, &found, err);
+	for (size_t i = 0; r == 0 && (known = lsp_connect_known(peer->connect, i)); i++)
+		r = match(prefix, known, &id, &found, err);
+	if (r < 0)
+		return r;
 	if (!found || !lsp_connect_forget(peer->connect, &id))
 		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
 			"no peer whose id begins with \"%s\" is known; `lanspread peers` lists "

@@ -236,17 +236,33 @@ static void tell_refused(
 			"name", address, "reason", "refused", "message", message));
 }
 
+/* Another key than before where the user gave an address alone: only the user can tell why. */
+static void tell_another_key(struct lsp_connect *connect, const struct lsp_connection *connection,
+	const struct lsp_hash *learned, const char *message)
+{
+	char id[LSP_SHA256_HEX_SIZE], text[400];
+	lsp_hash_to_hex(learned, id);
+	snprintf(text, sizeof text,
+		"%.200s; if it has a new identity, `lanspread peers forget %.16s` trusts that",
+		message, id);
+	tell_refused(connect, connection, text);
+}
+
 /* A dial that came to nothing. */
 static void dial_failed(struct lsp_connect *connect, const struct lsp_connection *connection,
 	const struct lsp_close *close)
 {
 	char text[LSP_ADDRESS_TEXT_MAX];
+	const struct lsp_hash *learned =
+		lsp_dialer_learned(connect->dialer, candidate_of(connection));
 	bool refused = close->reason == LSP_CLOSE_IDENTITY || close->reason == LSP_CLOSE_SELF ||
 		       close->reason == LSP_CLOSE_CLONE || close->reason == LSP_CLOSE_VERSION;
 	if (close->reason == LSP_CLOSE_CLONE)
 		tell_refused(connect, connection,
 			"it has this machine's identity (a cloned disk?): run `lanspread identity "
 			"rotate` on one of them");
+	else if (close->reason == LSP_CLOSE_IDENTITY && learned)
+		tell_another_key(connect, connection, learned, close->message);
 	else if (refused && close->reason != LSP_CLOSE_SELF)
 		tell_refused(connect, connection, close->message);
 	else
@@ -479,5 +495,12 @@ bool lsp_connect_forget(struct lsp_connect *connect, const struct lsp_hash *id)
 	if (session)
 		lsp_connection_close(lsp_session_connection(session), LSP_CLOSE_FORGOTTEN,
 			"the user removed this peer");
-	return lsp_dialer_forget(connect->dialer, id) || session;
+	bool known = lsp_dialer_forget(connect->dialer, id, lsp_peer_now(connect->peer));
+	arm(connect);
+	return known || session;
+}
+
+const struct lsp_hash *lsp_connect_known(const struct lsp_connect *connect, size_t index)
+{
+	return lsp_dialer_known(connect->dialer, index);
 }

@@ -64,5 +64,10 @@ void lsp_connect_session_down(struct lsp_connect *connect, struct lsp_session *s
 /* Another address of a peer than a link-local one; false: none is known. */
 bool lsp_connect_global_address(const struct lsp_connect *connect, const struct lsp_hash *id,
 	struct sockaddr_storage *ret_address);
-/* The user removed a peer: its connection ends and nothing of it is kept. True: it was known. */
+/*
+ * The user removed a peer: its connection ends and nothing of it is kept but an address that the
+ * user gave, where whoever answers is trusted anew. True: it was known.
+ */
 bool lsp_connect_forget(struct lsp_connect *connect, const struct lsp_hash *id);
+/* The ids of those whom we dial, by index from 0 on; NULL after the last. */
+const struct lsp_hash *lsp_connect_known(const struct lsp_connect *connect, size_t index);

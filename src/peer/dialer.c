@@ -14,11 +14,13 @@ struct address {
 	struct sockaddr_storage address;
 	unsigned rank;
 	bool announced; /* an announcement holds it now */
+	bool given;     /* by the user */
 };
 
 struct candidate {
 	uint64_t number;
 	bool has_id, manual, dialing, connected;
+	bool pinned;   /* the user gave the id too */
 	bool greeting; /* the handshake is done, who it is and whether it stays is not yet known */
 	struct lsp_hash id;
 	struct address addresses[LSP_DIALER_MAX_ADDRESSES];
@@ -191,6 +193,15 @@ static bool add_address(struct candidate *candidate, const struct sockaddr_stora
 	return true;
 }
 
+/* An address that the user gave. */
+static void add_given(struct candidate *candidate, const struct sockaddr_storage *address)
+{
+	add_address(candidate, address, 0, false);
+	struct address *added = find_address(candidate, address);
+	if (added)
+		added->given = true;
+}
+
 static bool we_dial_first(const struct lsp_dialer *dialer, const struct candidate *candidate)
 {
 	return candidate->manual || !candidate->has_id ||
@@ -259,10 +270,10 @@ void lsp_dialer_manual(struct lsp_dialer *dialer, const struct lsp_hash *id,
 		return;
 	candidate->manual = true;
 	if (id) {
-		candidate->has_id = true;
+		candidate->has_id = candidate->pinned = true;
 		candidate->id = *id;
 	}
-	add_address(candidate, address, 0, false);
+	add_given(candidate, address);
 	if (!candidate->connected)
 		schedule_anew(dialer, candidate, now);
 }
@@ -358,7 +369,7 @@ static void merge_nameless(struct lsp_dialer *dialer, const struct lsp_hash *id,
 		return;
 	}
 	named->manual = true;
-	add_address(named, address, 0, false);
+	add_given(named, address);
 	drop(dialer, nameless);
 }
 
@@ -410,10 +421,46 @@ bool lsp_dialer_global_address(const struct lsp_dialer *dialer, const struct lsp
 	return false;
 }
 
-bool lsp_dialer_forget(struct lsp_dialer *dialer, const struct lsp_hash *id)
+/* Back to what the user gave: an address, and whoever answers there. */
+static void unlearn(struct lsp_dialer *dialer, struct candidate *candidate, lsp_time now)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < candidate->address_count; i++) {
+		if (candidate->addresses[i].given)
+			candidate->addresses[kept++] = candidate->addresses[i];
+	}
+	for (size_t i = 0; i < kept; i++)
+		candidate->addresses[i].announced = false;
+	candidate->address_count = kept;
+	candidate->has_id = candidate->connected = candidate->greeting = candidate->answered =
+		false;
+	candidate->due = LSP_TIME_NEVER;
+	schedule_anew(dialer, candidate, now);
+}
+
+bool lsp_dialer_forget(struct lsp_dialer *dialer, const struct lsp_hash *id, lsp_time now)
 {
 	struct candidate *candidate = find_id(dialer, id);
-	if (candidate)
+	if (candidate && candidate->manual && !candidate->pinned)
+		unlearn(dialer, candidate, now);
+	else if (candidate)
 		drop(dialer, candidate);
 	return candidate != NULL;
+}
+
+const struct lsp_hash *lsp_dialer_known(const struct lsp_dialer *dialer, size_t index)
+{
+	for (size_t i = 0; i < dialer->count; i++) {
+		if (dialer->candidates[i].has_id && index-- == 0)
+			return &dialer->candidates[i].id;
+	}
+	return NULL;
+}
+
+const struct lsp_hash *lsp_dialer_learned(const struct lsp_dialer *dialer, uint64_t number)
+{
+	const struct candidate *candidate = find_number(dialer, number);
+	return candidate && candidate->manual && candidate->has_id && !candidate->pinned
+		       ? &candidate->id
+		       : NULL;
 }

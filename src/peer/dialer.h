@@ -86,8 +86,16 @@ void lsp_dialer_connected(struct lsp_dialer *dialer, const struct lsp_hash *id,
 void lsp_dialer_disconnected(
 	struct lsp_dialer *dialer, const struct lsp_hash *id, bool goodbye, lsp_time now);
 
-/* Forgets a peer altogether. True if it was known. */
-bool lsp_dialer_forget(struct lsp_dialer *dialer, const struct lsp_hash *id);
+/*
+ * Forgets a peer. True if it was known. Of one that the user gave without an id, what was learned
+ * is forgotten: whoever answers at that address is trusted anew.
+ */
+bool lsp_dialer_forget(struct lsp_dialer *dialer, const struct lsp_hash *id, lsp_time now);
+/* The ids of candidates, by index from 0 on; NULL after the last. Valid until the next change. */
+const struct lsp_hash *lsp_dialer_known(const struct lsp_dialer *dialer, size_t index);
+/* The id that a candidate was found to have at an address that the user gave without one; NULL:
+ * the id was given or announced, or is not known. */
+const struct lsp_hash *lsp_dialer_learned(const struct lsp_dialer *dialer, uint64_t candidate);
 
 /*
  * The best ranked address under which that peer was found and which means the same on every

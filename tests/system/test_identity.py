@@ -98,3 +98,19 @@ def test_a_rotated_key_is_a_new_peer_and_the_old_pin_refuses_it(lab):
     assert ann.peer_id != before
     refused = ben.wait_event("peer_disconnected", since=mark, reason="refused", timeout=60)
     assert before[:8] in refused["message"] and ann.peer_id[:8] in refused["message"]
+
+
+def test_a_new_key_where_an_address_alone_was_given_is_refused_until_the_old_one_is_forgotten(lab):
+    ann = lab.host("ann").daemon(arguments=["--no-discovery", "--listen", "40000"])
+    ben = lab.host("ben").daemon(arguments=["--no-discovery", "--peer", ann.address])
+    ben.wait_peers(1)
+    before = ann.peer_id
+    ann.cli("identity", "rotate")
+    assert ann.stop()[0] == 0
+    mark = ben.mark()
+    ann.start()
+    refused = ben.wait_event("peer_disconnected", since=mark, reason="refused", timeout=60)
+    assert before[:8] in refused["message"] and f"peers forget {before[:16]}" in refused["message"]
+    mark = ben.mark()
+    ben.cli("peers", "forget", before[:16])
+    assert ben.wait_event("peer_connected", since=mark)["peer"]["id"] == ann.peer_id

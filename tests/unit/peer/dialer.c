@@ -201,6 +201,42 @@ static void an_address_that_the_user_gave_takes_the_id_of_who_answers(void **sta
 	assert_true(dial.has_id);
 }
 
+static void who_is_forgotten_at_an_address_of_the_users_is_trusted_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_storage a = address("10.0.0.1"), other = address("10.0.0.2");
+	struct lsp_dial dial;
+	lsp_dialer_manual(f->dialer, NULL, &a, f->now);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_null(lsp_dialer_learned(f->dialer, dial.candidate));
+	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_CONNECTED, f->now);
+	lsp_dialer_connected(f->dialer, &f->large, &a, f->now);
+	assert_true(lsp_hash_equal(lsp_dialer_known(f->dialer, 0), &f->large));
+	assert_null(lsp_dialer_known(f->dialer, 1));
+	/* It comes back with another key, by a connection of its own; the old one is refused. */
+	lsp_dialer_connected(f->dialer, &f->large, &other, f->now);
+	lsp_dialer_disconnected(f->dialer, &f->large, true, f->now);
+	f->now += 60 * LSP_SECOND;
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_true(dial.has_id);
+	assert_true(lsp_hash_equal(lsp_dialer_learned(f->dialer, dial.candidate), &f->large));
+	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_REFUSED, f->now);
+	assert_true(lsp_dialer_forget(f->dialer, &f->large, f->now));
+	assert_false(lsp_dialer_forget(f->dialer, &f->large, f->now));
+	/* At once, whoever is there, and only where the user said. */
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_false(dial.has_id);
+	assert_memory_equal(&dial.address, &a, sizeof(struct sockaddr_in));
+	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_FAILED, f->now);
+	assert_true(lsp_dialer_wake(f->dialer) > f->now);
+	/* An id that the user gave is no such thing. */
+	lsp_dialer_manual(f->dialer, &f->small, &other, f->now);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_null(lsp_dialer_learned(f->dialer, dial.candidate));
+	assert_true(lsp_dialer_forget(f->dialer, &f->small, f->now));
+	assert_int_equal(lsp_dialer_count(f->dialer), 1);
+}
+
 static void a_refusal_is_not_repeated_for_twenty_seconds(void **state)
 {
 	struct fixture *f = *state;
@@ -222,7 +258,7 @@ static void a_flood_of_announcements_is_bounded_and_keeps_live_peers(void **stat
 		found(f, &id, "10.0.0.2", 0);
 	}
 	assert_true(lsp_dialer_count(f->dialer) <= LSP_DIALER_MAX);
-	assert_true(lsp_dialer_forget(f->dialer, &f->large)); /* it was still there */
+	assert_true(lsp_dialer_forget(f->dialer, &f->large, f->now)); /* it was still there */
 }
 
 static void what_nobody_announces_any_more_is_forgotten(void **state)
@@ -267,6 +303,7 @@ int main(void)
 		TEST(one_that_said_goodbye_is_dialled_again_only_when_announced_anew),
 		TEST(one_that_was_lost_is_dialled_again),
 		TEST(an_address_that_the_user_gave_takes_the_id_of_who_answers),
+		TEST(who_is_forgotten_at_an_address_of_the_users_is_trusted_anew),
 		TEST(a_refusal_is_not_repeated_for_twenty_seconds),
 		TEST(a_flood_of_announcements_is_bounded_and_keeps_live_peers),
 		TEST(what_nobody_announces_any_more_is_forgotten),
