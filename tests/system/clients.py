@@ -1,7 +1,7 @@
 """BitTorrent clients of Debian that are not ours, and a tracker that introduces them to each other.
 
     tracker = Tracker(lab.host("tom"))
-    tracker.wait_announced(info_hash, "10.77.0.1")
+    tracker.wait_seed(info_hash, "10.77.0.1")
     fetch_by_rtorrent(lab.host("eve"), torrent_file, into)
 
 Each fetch_by_… returns once the client itself says that it has everything. Nobody but the tracker names anybody:
@@ -44,9 +44,9 @@ class Tracker:
         finally:
             timer.cancel()
 
-    def wait_announced(self, info_hash, address):
-        """Until somebody at that address said that it has that torrent (of a v2 hash the first 40 digits)."""
-        return self.hear("announced", announced=info_hash[:40], address=address)
+    def wait_seed(self, info_hash, address):
+        """Until somebody at that address began with that torrent (of a v2 hash the first 40 digits) and has all of it."""
+        return self.hear("announced", announced=info_hash[:40], address=address, event="started", left=0)
 
 
 def bencode(value):
@@ -79,7 +79,8 @@ def run_tracker(address, port):
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-            print(json.dumps({"announced": info_hash.hex(), "address": host}), flush=True)
+            print(json.dumps({"announced": info_hash.hex(), "address": host, "event": query.get("event", [""])[0],
+                              "left": int(query["left"][0])}), flush=True)
 
         def log_message(self, *_):
             pass
