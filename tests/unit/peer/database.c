@@ -127,14 +127,53 @@ static void a_game_goes_with_its_last_holder(void **state)
 	assert_null(lsp_database_next(f->database, NULL));
 }
 
-/* Whatever order they come and go in, a peer's copy of a game is the one it announced last. */
-static void a_copy_is_found_among_many_holders_and_games(void **state)
+enum { PEERS = 20, GAMES = 60, STEPS = 20000 };
+
+/* What each peer said of each game last; size 0: it has none. */
+struct said {
+	uint64_t size;
+	unsigned minor; /* of version 1.minor */
+	bool titled, ready;
+};
+
+static void check_game(const struct lsp_database *database, const char *name,
+	struct lsp_remote_peer **peers, const struct said said[PEERS])
 {
-	enum { PEERS = 20, GAMES = 60, STEPS = 20000 };
+	const struct lsp_known_game *game = lsp_database_find(database, name);
+	int newest = -1, ready = -1;
+	bool titled = false;
+	for (int i = 0; i < PEERS; i++) {
+		const struct lsp_remote_game *copy =
+			game ? lsp_database_copy_of(game, peers[i]) : NULL;
+		assert_int_equal(copy ? copy->size : 0, said[i].size);
+		if (!copy)
+			continue;
+		newest = LSP_MAX(newest, (int)said[i].minor);
+		if (said[i].ready)
+			ready = LSP_MAX(ready, (int)said[i].minor);
+		titled |= said[i].titled;
+	}
+	assert_int_equal(game != NULL, newest >= 0);
+	if (!game)
+		return;
+	struct lsp_variant variant;
+	struct lsp_version wanted = version((char[]){'1', '.', (char)('0' + newest), 0});
+	assert_int_equal(lsp_version_compare(lsp_known_game_newest(game), &wanted), 0);
+	assert_int_equal(lsp_known_game_title(game) != NULL, titled);
+	assert_int_equal(lsp_known_game_variants(game, &variant, 1), ready >= 0);
+	if (ready >= 0) {
+		wanted = version((char[]){'1', '.', (char)('0' + ready), 0});
+		assert_int_equal(lsp_version_compare(&variant.version, &wanted), 0);
+	}
+}
+
+/* Whatever order they come and go in, what is told is what was said last. */
+static void many_holders_and_games_are_told_as_they_were_announced(void **state)
+{
+	static struct said said[GAMES][PEERS];
 	struct lsp_database *database = NULL;
 	struct lsp_remote_peer *peers[PEERS];
-	uint64_t sizes[PEERS][GAMES] = {{0}}, x = 1; /* 0: not there */
-	struct lsp_version v = version("1.0");
+	uint64_t x = 1;
 	size_t copies = 0;
 	assert_int_equal(lsp_database_new(&database, NULL), 0);
 	for (uint8_t i = 0; i < PEERS; i++) {
@@ -144,27 +183,27 @@ static void a_copy_is_found_among_many_holders_and_games(void **state)
 	for (uint64_t step = 1; step <= STEPS; step++) {
 		x = x * 6364136223846793005u + 1442695040888963407u;
 		size_t p = (x >> 33) % PEERS, g = (x >> 40) % GAMES;
-		struct lsp_hash content = hash(1);
+		struct said *one = &said[g][p];
 		char name[16];
 		snprintf(name, sizeof name, "game-%zu", g);
+		copies -= one->size != 0;
 		if (x >> 62) {
-			assert_int_equal(lsp_database_set_game(database, peers[p], name, NULL, &v,
-						 &content, step, LSP_HOLDING_READY, NULL),
+			*one = (struct said){step, (x >> 20) % 8, x >> 19 & 1, x >> 18 & 1};
+			struct lsp_version v =
+				version((char[]){'1', '.', (char)('0' + one->minor), 0});
+			struct lsp_hash content = hash(one->ready);
+			assert_int_equal(lsp_database_set_game(database, peers[p], name,
+						 one->titled ? "Title" : NULL, &v, &content, step,
+						 LSP_HOLDING_READY, NULL),
 				0);
-			copies += !sizes[p][g];
-			sizes[p][g] = step;
 		} else {
-			assert_int_equal(lsp_database_remove_game(database, peers[p], name),
-				sizes[p][g] != 0);
-			copies -= sizes[p][g] != 0;
-			sizes[p][g] = 0;
+			assert_int_equal(
+				lsp_database_remove_game(database, peers[p], name), one->size != 0);
+			*one = (struct said){0};
 		}
+		copies += one->size != 0;
 		assert_int_equal(lsp_database_copy_count(database), copies);
-		p = (x >> 20) % PEERS; /* and another one is as it was */
-		const struct lsp_known_game *game = lsp_database_find(database, name);
-		const struct lsp_remote_game *copy =
-			game ? lsp_database_copy_of(game, peers[p]) : NULL;
-		assert_int_equal(copy ? copy->size : 0, sizes[p][g]);
+		check_game(database, name, peers, said[g]);
 	}
 	for (int i = 0; i < PEERS; i++)
 		lsp_database_remove_peer(database, peers[i]);
@@ -181,7 +220,7 @@ int main(void)
 		TEST(a_game_that_is_being_hashed_is_newest_but_no_variant_yet),
 		TEST(what_a_peer_says_anew_takes_the_place_of_the_old),
 		TEST(a_game_goes_with_its_last_holder),
-		cmocka_unit_test(a_copy_is_found_among_many_holders_and_games),
+		cmocka_unit_test(many_holders_and_games_are_told_as_they_were_announced),
 	};
 	return cmocka_run_group_tests_name("database", tests, NULL, NULL);
 }
