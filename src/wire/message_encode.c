@@ -239,19 +239,17 @@ static int encode_body(const struct lsp_message_type *type, const void *body, js
 static int append_message(const struct lsp_message_type *type, const void *body,
 	struct lsp_buffer *buffer, struct lsp_error *err)
 {
-	json_t *value = NULL;
+	_cleanup_json_ json_t *value = NULL, *message = NULL;
 	int r = encode_body(type, body, &value, err);
 	if (r < 0) {
 		r = r == -LSP_E_NO_MEMORY ? r : -LSP_E_INVALID;
 		return lsp_error_prefix(err, r, "%s", type->name);
 	}
-	_cleanup_json_ json_t *message = NULL;
 	if (json_object_size(value)) {
 		message = json_object();
-		if (!message || json_object_set_new(message, type->name, value) < 0)
+		if (json_object_set(message, type->name, value) < 0)
 			return lsp_error_no_memory(err, "wire");
 	} else {
-		json_decref(value);
 		message = json_string(type->name);
 		if (!message)
 			return lsp_error_no_memory(err, "wire");

@@ -161,6 +161,7 @@ static inline void refuses(
 {
 	world->answers = command;
 	json_decref(world->answer.result);
+	json_decref(world->answer.more);
 	world->answer = (struct fake_answer){.code = code, .message = message, .more = more};
 }
 
