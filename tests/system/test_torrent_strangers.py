@@ -10,8 +10,9 @@ import pytest
 import clients
 from clients import Tracker
 from lanlab import tree, wait_for
-from test_torrent import (hear, is_here, make_game, needs_stranger, pytestmark, share_game,  # noqa: F401
-                          start_stranger, tell, torrent_address, torrent_peer, torrents_of, wait_listening, wait_torrent)
+from test_torrent import (engines_used, hear, is_here, make_game, make_torrent, needs_stranger, pytestmark,  # noqa: F401
+                          share_game, start_stranger, tell, torrent_address, torrent_peer, torrents_of,
+                          wait_listening, wait_torrent)
 
 FETCHERS = {"transmission-daemon": clients.fetch_by_transmission, "aria2c": clients.fetch_by_aria2,
             "rtorrent": clients.fetch_by_rtorrent, "qbittorrent-nox": clients.fetch_by_qbittorrent}
@@ -134,6 +135,30 @@ def test_what_is_complete_is_served_by_both_engines_at_once(lab):
     ann.wait_until(lambda: ann.status()["torrent"]["sent"] >= size, what="all that was sent to be counted")
     assert ann.status()["sent"] >= size == ben.status()["received"]
     assert ben.status()["torrent"] is None and status_of(process, stranger)["wrong"] == 0
+
+
+@needs_stranger
+def test_a_game_has_the_sources_of_both_engines_and_is_fetched_from_both(lab, tmp_path):
+    """A peer that has no torrent engine, and a stranger that seeds a torrent of other pieces: one game."""
+    ann, ben, eve = lab.host("ann").daemon(), torrent_peer(lab.host("ben")), lab.host("eve")
+    content = share_game(ann, large=12 << 20)
+    shutil.copytree(ann.games / "quake", tmp_path / "quake", ignore=shutil.ignore_patterns(".lanspread"))
+    made = make_torrent(tmp_path / "quake", tmp_path / "quake.torrent", "hybrid", 65536)
+    process, port = start_stranger(eve)
+    tell(process, add=str(tmp_path / "quake.torrent"), into=str(tmp_path), seed=True, limit=1 << 20)
+    ben.wait_games(lambda games: games["quake"]["content"] == content and games["quake"]["sources"] == 1)
+    ben.cli("torrent", "add", tmp_path / "quake.torrent", "--as-game")
+    ben.wait_event("torrent_added", torrent=made["v2"])
+    ben.cli("torrent", "add_peers", made["v2"], "--set", f'peers=["{eve.address}:{port}"]')
+    ben.wait_event("download_progress", where=lambda event: event["engine"] == "swarm" and event["done"] > 1 << 20)
+    game = ben.list_games()["quake"]
+    assert game["sources"] == 1 and game["swarm"]["peers"] >= 1 and made["v2"] in game["swarm"]["torrents"]
+    assert [one for one in ben.list_games() if "quake" in one] == ["quake"] and ben.status()["received"] == 0
+    ben.cli("get", "quake", "--engine", "lan")
+    assert tree(ben.games / "quake") == tree(ann.games / "quake")
+    (_, nothing), (engine, verified) = engines_used(ben)
+    assert (nothing, engine) == (0, "lan") and verified > 1 << 20
+    assert ben.status()["received"] == game["size"] - verified  # not a byte of what had come from the stranger
 
 
 class Fetching:
