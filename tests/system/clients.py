@@ -11,6 +11,7 @@ their DHT, LSD and peer exchange are off.
 import http.server
 import json
 import shutil
+import socketserver
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ import urllib.parse
 from lanlab import PATIENCE, LabError, wait_for
 
 TRANSMISSION = shutil.which("transmission-daemon")
+PATIENT = 4 * PATIENCE  # a client starts, is told of peers, fetches
 PORT = 51413  # of every client, each on a host of its own
 
 
@@ -33,7 +35,7 @@ class Tracker:
 
     def hear(self, key, **members):
         """The next line with that member, and those values."""
-        timer = threading.Timer(2 * PATIENCE, self.process.kill)
+        timer = threading.Timer(PATIENT, self.process.kill)
         timer.start()
         try:
             for line in self.process.stdout:
@@ -45,7 +47,8 @@ class Tracker:
             timer.cancel()
 
     def wait_seed(self, info_hash, address):
-        """Until somebody at that address began with that torrent (of a v2 hash the first 40 digits) and has all of it."""
+        """Until somebody at that address begins with that torrent and has all of it."""
+        # Of a v2 hash a tracker is told the first 40 digits (BEP 52).
         return self.hear("announced", announced=info_hash[:40], address=address, event="started", left=0)
 
 
@@ -85,7 +88,11 @@ def run_tracker(address, port):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer((address, int(port)), Handler)
+    class Server(http.server.ThreadingHTTPServer):
+        def server_bind(self):
+            socketserver.TCPServer.server_bind(self)  # HTTPServer's asks DNS for a name, and nobody answers here
+
+    server = Server((address, int(port)), Handler)
     print(json.dumps({"listening": port}), flush=True)
     server.serve_forever()
 
@@ -101,8 +108,9 @@ class Transmission:
         (self.folder / "config").mkdir(parents=True)
         self.downloads = downloads or self.folder / "downloads"
         self.downloads.mkdir(exist_ok=True)
-        settings = {"rpc-bind-address": "127.0.0.1", "rpc-port": 9091, "rpc-whitelist-enabled": False, "peer-port": PORT,
-                    "dht-enabled": False, "lpd-enabled": False, "utp-enabled": False, "port-forwarding-enabled": False,
+        settings = {"rpc-bind-address": "127.0.0.1", "rpc-port": 9091, "rpc-whitelist-enabled": False,
+                    "peer-port": PORT, "dht-enabled": False, "lpd-enabled": False, "utp-enabled": False,
+                    "port-forwarding-enabled": False,
                     "rpc-host-whitelist-enabled": False, "download-dir": str(self.downloads)}
         (self.folder / "config/settings.json").write_text(json.dumps(settings))
         self.process = host.lab.start([TRANSMISSION, "-f", "-g", self.folder / "config"], host.namespace,
@@ -125,6 +133,7 @@ class Transmission:
             return answer["arguments"]
         raise LabError("transmission gives no session id")
 
+
 def fetch_by_transmission(host, torrent, into):
     client = Transmission(host, into)
     number = client.rpc("torrent-add", filename=str(torrent))["torrent-added"]["id"]
@@ -133,7 +142,7 @@ def fetch_by_transmission(host, torrent, into):
         (status,) = client.rpc("torrent-get", ids=[number], fields=["leftUntilDone", "percentDone"])["torrents"]
         return status["percentDone"] == 1 and status["leftUntilDone"] == 0
 
-    wait_for(is_whole, 2 * PATIENCE, "transmission to have everything")
+    wait_for(is_whole, PATIENT, "transmission to have everything")
 
 
 def start_client(host, command):
@@ -155,7 +164,7 @@ def fetch_by_aria2(host, torrent, into):
         "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false", "--disable-ipv6=true",
         "--file-allocation=none", torrent])
     try:
-        code = process.wait(2 * PATIENCE)
+        code = process.wait(PATIENT)
     except subprocess.TimeoutExpired as late:
         raise LabError(f"aria2c does not end: {log_of(host)}") from late
     if code:
@@ -165,7 +174,7 @@ def fetch_by_aria2(host, torrent, into):
 def wait_done(host, process, done):
     """Until a client has made that file, as it was told to when it has everything."""
     try:
-        wait_for(lambda: done.exists() or process.poll() is not None, 2 * PATIENCE, "a client to have everything")
+        wait_for(lambda: done.exists() or process.poll() is not None, PATIENT, "a client to have everything")
     except LabError as late:
         raise LabError(f"{late}: {log_of(host)}") from late
     if not done.exists():
@@ -205,8 +214,8 @@ Session\\Port={PORT}
 [Network]
 PortForwardingEnabled=false
 """)
-    process = start_client(host, ["qbittorrent-nox", f"--profile={profile}", f"--save-path={into}", "--skip-dialog=true",
-                                  torrent])
+    process = start_client(host, ["qbittorrent-nox", f"--profile={profile}", f"--save-path={into}",
+                                  "--skip-dialog=true", torrent])
     wait_done(host, process, done)
 
 

@@ -10,8 +10,8 @@ import pytest
 import clients
 from clients import Tracker
 from lanlab import tree, wait_for
-from test_torrent import (engines_used, hear, is_here, make_game, make_torrent, needs_stranger, pytestmark,  # noqa: F401
-                          share_game, start_stranger, tell, torrent_address, torrent_peer, torrents_of,
+from test_torrent import (engines_used, hear, is_here, make_game, make_torrent, needs_stranger,  # noqa: F401
+                          pytestmark, share_game, start_stranger, tell, torrent_address, torrent_peer, torrents_of,
                           wait_listening, wait_torrent)
 
 FETCHERS = {"transmission-daemon": clients.fetch_by_transmission, "aria2c": clients.fetch_by_aria2,
@@ -30,7 +30,8 @@ def fetch_by(program, host, torrent):
 
 def with_bytes(folder):
     """The tree without empty files, which Transmission does not make."""
-    empty = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and not path.stat().st_size}
+    empty = {path.relative_to(folder).as_posix() for path in folder.rglob("*")
+             if path.is_file() and not path.stat().st_size}
     return {path: digest for path, digest in tree(folder, without=()).items() if path not in empty}
 
 
@@ -112,7 +113,7 @@ def test_a_game_that_we_share_is_fetched_by_qbittorrent(lab):
 
 @needs_stranger
 def test_what_is_complete_is_served_by_both_engines_at_once(lab):
-    ann, ben, eve = torrent_peer(lab.host("ann")), lab.host("ben", rate=40_000_000).daemon(), lab.host("eve")
+    ann, ben, eve = torrent_peer(lab.host("ann")), lab.host("ben", rate=8_000_000).daemon(), lab.host("eve")
     content = share_game(ann, large=20 << 20)
     torrent = ann.cli("share", "quake")["torrent"]
     wait_torrent(ann, content, lambda torrent: torrent["state"] == "seeding")
@@ -121,19 +122,20 @@ def test_what_is_complete_is_served_by_both_engines_at_once(lab):
     process, _ = start_stranger(eve)
     (eve.folder / "into").mkdir()
     stranger = tell(process, add=torrent, into=str(eve.folder / "into"), peers=[torrent_address(ann)],
-                    limit_down=2 << 20)["added"]
+                    limit_down=512 << 10)["added"]
     ben.cli("get", "quake", "--no-wait")
     ben.wait_event("download_progress", where=lambda event: event["done"] > 0)
     part = wait_in_the_middle(process, stranger)
     status = ann.status()
     assert ben.list_games()["quake"]["operation"] == "downloading"  # neither is done, and both are given something
     assert 0 < status["sent"] < size and 0 < part["done"]
+    ben.host.limit(None)
     unlimit(process, stranger)
     ben.wait_event("download_finished")
     hear(process, "finished")
     assert tree(ben.games / "quake") == tree(ann.games / "quake") == tree(eve.folder / "into/quake")
     ann.wait_until(lambda: ann.status()["torrent"]["sent"] >= size, what="all that was sent to be counted")
-    assert ann.status()["sent"] >= size == ben.status()["received"]
+    assert ann.status()["sent"] >= size <= ben.status()["received"]
     assert ben.status()["torrent"] is None and status_of(process, stranger)["wrong"] == 0
 
 
@@ -252,7 +254,8 @@ def test_where_another_program_has_the_port_of_one_family_peers_are_told_the_oth
     ann = torrent_peer(host)
 
     def ports():
-        return {address.startswith("["): address.rsplit(":", 1)[1] for address in ann.cli("torrent", "inspect")["listen"]}
+        return {address.startswith("["): address.rsplit(":", 1)[1]
+                for address in ann.cli("torrent", "inspect")["listen"]}
 
     wait_for(lambda: len(ports()) == 2, what="the engine to listen at both families")
     assert ports()[True] == "47778" != ports()[False]
@@ -277,7 +280,8 @@ def test_a_peer_that_could_not_be_dialled_for_long_is_dialled_again(lab):
     wait_torrent(ann, content, lambda torrent: torrent["state"] == "seeding")
     ben.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
     port = ann.status()["torrent"]["port"]
-    for rule in ("table inet wall", "counter inet wall dials", "chain inet wall entry { type filter hook input priority 0; }",
+    for rule in ("table inet wall", "counter inet wall dials",
+                 "chain inet wall entry { type filter hook input priority 0; }",
                  f"rule inet wall entry tcp dport {port} tcp flags syn counter name dials reject with tcp reset"):
         ann.host.run("nft", "add " + rule)
     ben.cli("get", "quake", "--engine", "swarm", "--no-wait")
