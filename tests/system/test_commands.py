@@ -145,6 +145,7 @@ def test_a_choice_among_variants_does_not_hold_an_update_back(lab):
 
 def test_watch_starts_with_the_whole_state(party):
     ann, _ = party
+    ann.wait_event("local_games_updated")
     assert ann.events[0]["event"] == "local_games_updated"
     assert {game["id"] for game in ann.events[0]["games"]} <= {"quake"}
     assert isinstance(ann.events[0]["operations"], list)

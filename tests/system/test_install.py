@@ -130,6 +130,7 @@ def test_commands_are_answered_by_what_is_here(lab, tmp_path):
     assert ben.run_cli("uninstall", "quake").returncode == 1
     # No version.ini: download, then install.
     assert ben.cli("install", "quake")["game"]["availability"] == "installed"
+    ben.wait_event("install_finished")
     assert names_of(ben, "quake") == ["got_game_files", "download_begin", "download_finished", "install_begin",
                                       "install_finished"]
     # Installed: nothing to do but play.
@@ -143,6 +144,7 @@ def test_commands_are_answered_by_what_is_here(lab, tmp_path):
     # Archives without local/: install, and no download.
     assert ben.cli("uninstall", "quake")["game"]["availability"] == "downloaded"
     assert ben.cli("install", "quake")["game"]["availability"] == "installed"
+    ben.wait_event("install_finished", since=mark)
     assert names_of(ben, "quake", mark) == ["uninstall_begin", "uninstall_finished", "install_begin", "install_finished"]
     assert ben.run_cli("uninstall", "nothing").returncode == 1
 
@@ -268,7 +270,7 @@ def test_add_takes_a_folder_or_an_archive_packs_and_enters_the_catalogue(lab, tm
     ann.add_game("plain", folder, title="Plain files")
     ann.add_game("packed", folder, title="One archive", pack=True)
     ann.add_game("archive", pack(tmp_path / "archive.eti", {"a.txt": "a"}), version="20240131", title="An archive")
-    assert ann.count_events("add_progress", game="packed") > 0
+    ann.wait_event("add_progress", game="packed")
     assert tree(ann.games / "plain") == tree(folder)
     assert sorted(path.name for path in (ann.games / "packed").iterdir() if path.is_file()) == ["packed.tar", "version.ini"]
     for game, version in (("plain", "1.0"), ("packed", "1.0"), ("archive", "20240131")):

@@ -38,6 +38,7 @@ def test_a_game_arrives_byte_for_byte_and_version_ini_last(lab, tmp_path):
     version = (ben.games / "quake/version.ini").stat()
     assert all(version.st_ctime_ns >= path.stat().st_ctime_ns
                for path in (ben.games / "quake").rglob("*") if path.is_file() and ".lanspread" not in path.parts)
+    ben.wait_event("download_finished")
     names = [event["event"] for event in ben.events if event.get("game") == "quake"]
     assert names.count("download_begin") == names.count("download_finished") == 1
     assert names.index("download_begin") < names.index("download_finished")

@@ -35,6 +35,7 @@ def test_five_of_six_sources_are_hostile_and_it_arrives_byte_for_byte(lab, tmp_p
     for evil in company:
         assert evil.stop()["asked"] > 0, evil.kind
     assert flooder.stop()["received"] > 0
+    ben.wait_event("download_finished")
     blamed = {event["peer"] for event in ben.events if event["event"] == "chunk_rejected"}
     assert blamed and ann.peer_id not in blamed
     assert ben.count_events("download_failed") == 0

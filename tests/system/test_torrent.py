@@ -224,6 +224,7 @@ def test_a_download_moves_to_the_other_engine_and_no_verified_chunk_comes_again(
     # What was missing and not a byte more; what was on its way to the first engine when it stopped is lost.
     assert came[second] == (missing if second == "lan" else -(-missing // BLOCK) * BLOCK)
     assert 0 <= came[first] - verified < 4 << 20
+    ben.wait_event("download_finished")
     assert ben.count_events("download_begin") == 1 and ben.count_events("download_finished") == 1
 
 
