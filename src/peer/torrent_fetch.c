@@ -479,15 +479,10 @@ static void paused(void *argument, struct lsp_torrent_answer *answer)
 /* Once it stands still, what it wrote is on the disk and what it has does not change any more. */
 static bool pause_torrent(struct lsp_torrent_fetch *fetch)
 {
-	struct lsp_torrent_call call = {
-		.command = LSP_TORRENT_PAUSE,
-		.arguments = json_pack("{s:s}", "torrent", fetch->id),
-		.done = paused,
-		.argument = fetch,
-	};
 	fetch->paused = true;
 	fetch->pause_until = lsp_time_add(lsp_peer_now(fetch->peer), PAUSE_AT_MOST);
-	fetch->pausing = lsp_torrents_call(fetch->peer, &call, NULL) == 0;
+	fetch->pausing = lsp_torrents_ask(fetch->peer, LSP_TORRENT_PAUSE, fetch->id, paused, fetch,
+				 NULL) == 0;
 	return fetch->pausing;
 }
 

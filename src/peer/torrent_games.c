@@ -409,13 +409,7 @@ static void leave(struct lsp_peer *peer, const char *game, const char *id)
 	}
 	leaving->peer = peer;
 	snprintf(leaving->game, sizeof leaving->game, "%s", game);
-	struct lsp_torrent_call call = {
-		.command = LSP_TORRENT_REMOVE,
-		.arguments = json_pack("{s:s}", "torrent", id),
-		.done = left,
-		.argument = leaving,
-	};
-	if (lsp_torrents_call(peer, &call, &err) < 0) {
+	if (lsp_torrents_ask(peer, LSP_TORRENT_REMOVE, id, left, leaving, &err) < 0) {
 		lsp_log_warning("torrent", "%s", err.message);
 		free(leaving);
 	} else {
