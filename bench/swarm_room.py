@@ -106,6 +106,8 @@ def bench_room(options):
     bound = size * 8 / RATE
     print(f"1 + {COUNT}, {RATE // 1_000_000} Mbit/s, {size // MIB} MiB; one copy takes {bound:.2f} s:")
     with Lab() as lab, Room(lab, COUNT, RATE, size) as room:
+        room.wait_for_all()
+        room.settle()
         outcome, busy = timed(room.everybody_gets_it)
         report("lanspread", outcome.last, bound, busy, copies=round(outcome.copies, 3), waste=round(outcome.waste, 4))
     for name, measure, missing in (("nginx", nginx, not shutil.which("nginx") or not shutil.which("curl")),

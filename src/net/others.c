@@ -1,11 +1,10 @@
 #include "net/others.h"
 
-#include "base/buffer.h"
-#include "base/fs.h"
-
-#include <stdio.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define QUICK (100 * LSP_MILLISECOND)
 #define QUICK_LEAST 5
@@ -15,7 +14,6 @@
 #define STEADY_LINGER (5 * LSP_SECOND)
 #define STALE LSP_SECOND
 #define LISTENERS 4 /* programs that get each multicast packet, at the most */
-#define TEXT_MAX 65536
 
 /* ---- The kernel's counters ------------------------------------------------------------------- */
 
@@ -83,21 +81,61 @@ int lsp_others_parse(const char *snmp, const char *snmp6, const char *netstat,
 	return 0;
 }
 
-/* NULL where there is none. */
-static const char *read_text(const char *path, struct lsp_buffer *buffer)
+static int open_text(const char *path)
 {
-	return lsp_fs_read_file(path, TEXT_MAX, buffer, NULL) == 0 ? (const char *)buffer->data
-								   : NULL;
+	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-int lsp_others_read(struct lsp_datagrams *ret_datagrams, struct lsp_error *err)
+int lsp_counters_open(struct lsp_counters *counters, struct lsp_error *err)
 {
-	_cleanup_buffer_ struct lsp_buffer snmp = {0}, snmp6 = {0}, netstat = {0};
-	int r = lsp_fs_read_file("/proc/self/net/snmp", TEXT_MAX, &snmp, err);
-	if (r < 0)
-		return r;
-	return lsp_others_parse((const char *)snmp.data, read_text("/proc/self/net/snmp6", &snmp6),
-		read_text("/proc/self/net/netstat", &netstat), ret_datagrams, err);
+	*counters = (struct lsp_counters){open_text("/proc/self/net/snmp"),
+		open_text("/proc/self/net/snmp6"), open_text("/proc/self/net/netstat"), {{0}}};
+	if (counters->snmp >= 0)
+		return 0;
+	lsp_counters_close(counters);
+	return lsp_error_errno(err, "net", errno, "cannot read /proc/self/net/snmp");
+}
+
+static void close_text(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void lsp_counters_close(struct lsp_counters *counters)
+{
+	close_text(&counters->snmp);
+	close_text(&counters->snmp6);
+	close_text(&counters->netstat);
+}
+
+/* The text from its beginning; NULL where there is none, or none that fits. */
+static const char *read_text(int fd, char text[LSP_COUNTER_TEXT_MAX])
+{
+	size_t size = 0;
+	while (fd >= 0 && size < LSP_COUNTER_TEXT_MAX - 1) {
+		ssize_t r = pread(fd, text + size, LSP_COUNTER_TEXT_MAX - 1 - size, (off_t)size);
+		if (r < 0)
+			return NULL;
+		if (r == 0) {
+			text[size] = 0;
+			return text;
+		}
+		size += (size_t)r;
+	}
+	return NULL;
+}
+
+int lsp_counters_read(
+	struct lsp_counters *counters, struct lsp_datagrams *ret_datagrams, struct lsp_error *err)
+{
+	const char *snmp = read_text(counters->snmp, counters->texts[0]);
+	if (!snmp)
+		return lsp_error_set(
+			err, "net", LSP_E_IO, "the kernel's counters of datagrams cannot be read");
+	return lsp_others_parse(snmp, read_text(counters->snmp6, counters->texts[1]),
+		read_text(counters->netstat, counters->texts[2]), ret_datagrams, err);
 }
 
 /* ---- What is not ours ------------------------------------------------------------------------ */

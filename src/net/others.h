@@ -11,7 +11,8 @@
  * on its version: what fits better is believed. Elsewhere than on Linux, or without /proc, nobody
  * is seen.
  *
- * A value of its owner's, without allocation; reading blocks as little as /proc does.
+ * Both are values of their owner's, without allocation; the files stay open, for opening them costs
+ * more than reading them. Reading blocks as little as /proc does.
  */
 #pragma once
 
@@ -23,6 +24,14 @@
 struct lsp_datagrams {
 	uint64_t in, out;
 	uint64_t multicast_in, multicast_out; /* packets among them: discovery, nobody's game */
+};
+
+#define LSP_COUNTER_TEXT_MAX 16384
+
+/* Where the kernel's counters are read, time and again: of the namespace it was opened in. */
+struct lsp_counters {
+	int snmp, snmp6, netstat; /* descriptors; -1: there is none */
+	char texts[3][LSP_COUNTER_TEXT_MAX];
 };
 
 /* Zero-initialised is ready. */
@@ -41,7 +50,12 @@ struct lsp_others {
  */
 LSP_MUST_CHECK int lsp_others_parse(const char *snmp, const char *snmp6, const char *netstat,
 	struct lsp_datagrams *ret_datagrams, struct lsp_error *err);
-LSP_MUST_CHECK int lsp_others_read(struct lsp_datagrams *ret_datagrams, struct lsp_error *err);
+
+/* Not open after an error: reading says the same then, and closing does nothing. */
+int lsp_counters_open(struct lsp_counters *counters, struct lsp_error *err);
+void lsp_counters_close(struct lsp_counters *counters);
+LSP_MUST_CHECK int lsp_counters_read(
+	struct lsp_counters *counters, struct lsp_datagrams *ret_datagrams, struct lsp_error *err);
 
 /* Are others there, as these counters say? Asked sooner than LSP_OTHERS_LOOK it says as before. */
 bool lsp_others_look(struct lsp_others *others, const struct lsp_datagrams *kernel,

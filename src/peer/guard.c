@@ -23,6 +23,7 @@ struct lsp_guards {
 	struct lsp_timer timer, watch; /* of the paths; for others */
 	bool on, shared;
 	struct lsp_others others;
+	struct lsp_counters counters;
 	lsp_time due, until;
 	uint64_t moved; /* bytes, at the last tick */
 };
@@ -36,12 +37,13 @@ int lsp_guards_new(struct lsp_peer *peer, struct lsp_guards **ret_guards, struct
 	if (!guards)
 		return lsp_error_no_memory(err, "peer");
 	guards->peer = peer;
+	(void)lsp_counters_open(&guards->counters, NULL); /* without: nobody is seen */
 	int r = lsp_timer_init(&guards->timer, peer->core, look, guards, err);
 	if (r == 0)
 		r = lsp_timer_init(&guards->watch, peer->core, watch, guards, err);
 	if (r < 0) {
 		lsp_timer_done(&guards->timer);
-		free(guards);
+		lsp_guards_free(guards);
 		return r;
 	}
 	*ret_guards = guards;
@@ -58,6 +60,8 @@ void lsp_guards_stop(struct lsp_guards *guards)
 
 void lsp_guards_free(struct lsp_guards *guards)
 {
+	if (guards)
+		lsp_counters_close(&guards->counters);
 	free(guards);
 }
 
@@ -166,7 +170,7 @@ static void look_for_others(struct lsp_guards *guards, lsp_time now)
 	struct lsp_endpoint *endpoint = lsp_connect_endpoint(guards->peer->connect);
 	struct lsp_endpoint_stats stats;
 	struct lsp_datagrams datagrams;
-	if (!endpoint || lsp_others_read(&datagrams, NULL) < 0)
+	if (!endpoint || lsp_counters_read(&guards->counters, &datagrams, NULL) < 0)
 		return;
 	lsp_endpoint_get_stats(endpoint, &stats);
 	bool shared = lsp_others_look(&guards->others, &datagrams, &stats, now);

@@ -102,6 +102,24 @@ class Room:
         for daemon in self.daemons:
             daemon.wait_peers(len(self.daemons) - 1, timeout=120)
 
+    def discovery_cpu(self):
+        return sum(cpu_of(pid) for daemon in self.daemons for pid, name in daemon.children().items()
+                   if name.startswith("lanspread-disco"))
+
+    def settle(self, quiet=9, timeout=150):
+        """Waits until discovery has been quiet for so many seconds.
+
+        Who just started asks for the others 1, 2, 4, 8, 16 and 32 s later, and everybody hears every answer. At a
+        party that is over when somebody finds a game, and each machine hears it alone; here one machine hears it
+        for all of them."""
+        last, since, deadline = self.discovery_cpu(), time.monotonic(), time.monotonic() + timeout
+        while time.monotonic() - since < quiet:
+            assert time.monotonic() < deadline, "discovery does not come to rest"
+            time.sleep(0.5)
+            now = self.discovery_cpu()
+            if now - last > 0.1:
+                last, since = now, time.monotonic()
+
     def everybody_gets_it(self, timeout=600):
         self.wait_for_all()
         before, busy, begun = [cpu_of(daemon.pid) for daemon in self.daemons], processor_times(), time.monotonic()

@@ -1,9 +1,12 @@
 /* Others' datagrams, told from ours by the kernel's counters. */
 #include "net/others.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -39,10 +42,27 @@ static void texts_without_the_counters_are_refused(void **state)
 		assert_int_equal(lsp_others_parse(texts[i], "", "", &got, NULL), -LSP_E_PROTOCOL);
 }
 
-static void this_machine_has_them(void **state)
+static void this_machine_has_them_and_they_go_on(void **state)
 {
-	struct lsp_datagrams got;
-	assert_int_equal(lsp_others_read(&got, NULL), 0);
+	struct lsp_counters counters;
+	struct lsp_datagrams before, after;
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof to;
+	char byte = 0;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&to, sizeof to), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&to, &size), 0);
+	assert_int_equal(lsp_counters_open(&counters, NULL), 0);
+	assert_int_equal(lsp_counters_read(&counters, &before, NULL), 0);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(sendto(fd, &byte, 1, 0, (struct sockaddr *)&to, sizeof to), 1);
+		assert_int_equal(recv(fd, &byte, 1, 0), 1);
+	}
+	assert_int_equal(lsp_counters_read(&counters, &after, NULL), 0);
+	assert_true(after.in - before.in >= 100 && after.out - before.out >= 100);
+	lsp_counters_close(&counters);
+	assert_int_equal(lsp_counters_read(&counters, &after, NULL), -LSP_E_IO);
+	close(fd);
 }
 
 /* A machine whose bulk leaves in batches of 40 packets. */
@@ -119,7 +139,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_counters_of_both_families_are_added),
 		cmocka_unit_test(texts_without_the_counters_are_refused),
-		cmocka_unit_test(this_machine_has_them),
+		cmocka_unit_test(this_machine_has_them_and_they_go_on),
 		cmocka_unit_test(a_game_is_seen_within_a_tenth_of_a_second_and_bulk_of_ours_never),
 		cmocka_unit_test(a_few_packets_now_and_then_are_nobody),
 		cmocka_unit_test(discovery_is_nobody_however_much_of_it),
