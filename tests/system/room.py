@@ -14,7 +14,7 @@ import os
 import pathlib
 import time
 
-from lanlab import make_file, run
+from lanlab import make_file, run, wait_for
 
 MIB = 1 << 20
 GAME = "quake"
@@ -112,13 +112,16 @@ class Room:
         Who just started asks for the others 1, 2, 4, 8, 16 and 32 s later, and everybody hears every answer. At a
         party that is over when somebody finds a game, and each machine hears it alone; here one machine hears it
         for all of them."""
-        last, since, deadline = self.discovery_cpu(), time.monotonic(), time.monotonic() + timeout
-        while time.monotonic() - since < quiet:
-            assert time.monotonic() < deadline, "discovery does not come to rest"
-            time.sleep(0.5)
+        last, since = self.discovery_cpu(), time.monotonic()
+
+        def is_quiet():
+            nonlocal last, since
             now = self.discovery_cpu()
             if now - last > 0.1:
                 last, since = now, time.monotonic()
+            return time.monotonic() - since > quiet
+
+        wait_for(is_quiet, timeout, "rest of discovery")
 
     def everybody_gets_it(self, timeout=600):
         self.wait_for_all()
