@@ -4,6 +4,7 @@
  * with the headers is said at once, before a body is read.
  */
 #include "http/internal.h"
+#include "wire/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -173,7 +174,7 @@ static bool parse_body(struct lsp_http_request *request)
 		request->document = json_object();
 		return true;
 	}
-	request->document = json_loadb((const char *)request->body.data, request->body.size,
+	request->document = lsp_json_load((const char *)request->body.data, request->body.size,
 		JSON_REJECT_DUPLICATES, &detail);
 	if (!request->document) {
 		char where[64];

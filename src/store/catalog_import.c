@@ -358,7 +358,7 @@ static int import_json(struct lsp_db *db, void *argument, struct lsp_error *err)
 		return r;
 	json_error_t where;
 	_cleanup_json_ json_t *top =
-		json_loadb(import->text, import->size, JSON_REJECT_DUPLICATES, &where);
+		lsp_json_load(import->text, import->size, JSON_REJECT_DUPLICATES, &where);
 	if (!top)
 		return lsp_error_set(err, "store", LSP_E_PROTOCOL, "line %d, column %d: %s",
 			where.line, where.column, where.text);

@@ -24,9 +24,9 @@ int lsp_json_file_read(const char *path, json_t **ret_object, struct lsp_error *
 	if (r < 0)
 		return r;
 	json_error_t where;
-	json_t *value = json_loadb(
+	json_t *value = lsp_json_load(
 		(const char *)content.data, content.size, JSON_REJECT_DUPLICATES, &where);
-	if (!value && (!where.text[0] || json_error_code(&where) == json_error_out_of_memory))
+	if (!value && json_error_code(&where) == json_error_out_of_memory)
 		return lsp_error_no_memory(err, "store"); /* the file is not to blame */
 	if (!value)
 		return lsp_error_set(err, "store", LSP_E_PROTOCOL, "%s, line %d, column %d: %s",

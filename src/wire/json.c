@@ -1,5 +1,6 @@
 #include "wire/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,6 +114,20 @@ bool lsp_json_starved(void)
 	return was;
 }
 
+json_t *lsp_json_load(const char *text, size_t size, size_t flags, json_error_t *ret_error)
+{
+	bool before = lsp_json_starved();
+	json_t *value = json_loadb(text, size, flags, ret_error);
+	bool lacked = lsp_json_starved();
+	starved = before; /* of a document that is being built */
+	if (!lacked)
+		return value;
+	json_decref(value);
+	snprintf(ret_error->text, sizeof ret_error->text, "out of memory");
+	ret_error->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory;
+	return NULL;
+}
+
 int lsp_json_parse(const char *text, size_t size, const struct lsp_json_limits *limits,
 	json_t **ret_value, struct lsp_error *err)
 {
@@ -120,15 +135,10 @@ int lsp_json_parse(const char *text, size_t size, const struct lsp_json_limits *
 	if (r < 0)
 		return r;
 	json_error_t detail;
-	bool before = lsp_json_starved();
-	json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &detail);
-	bool lacked = lsp_json_starved();
-	starved = before; /* of a document that is being built */
-	if (lacked) {
-		/* jansson does not always notice, and reads something else then. */
-		json_decref(value);
+	json_t *value =
+		lsp_json_load(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &detail);
+	if (!value && json_error_code(&detail) == json_error_out_of_memory)
 		return lsp_error_no_memory(err, "wire");
-	}
 	if (!value)
 		return lsp_error_set(err, "wire", LSP_E_PROTOCOL, "bad JSON at byte %d: %s",
 			detail.position, detail.text);

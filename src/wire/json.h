@@ -47,6 +47,12 @@ LSP_MUST_CHECK int lsp_json_parse(const char *text, size_t size,
 	const struct lsp_json_limits *limits, json_t **ret_value, struct lsp_error *err);
 
 /*
+ * json_loadb; but where jansson lacks memory, which it does not always notice and reads something
+ * else then, it gives NULL and json_error_out_of_memory. For texts that are not held to the limits.
+ */
+json_t *lsp_json_load(const char *text, size_t size, size_t flags, json_error_t *ret_error);
+
+/*
  * What goes out. jansson goes on where it lacks memory, and so does who builds a large document
  * without looking at each step: there would be a hole in it, and a file or a message that says
  * something else. So an allocation of jansson's that failed is remembered for its thread, and the
