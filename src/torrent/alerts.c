@@ -72,6 +72,8 @@ static void on_added(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 	if (torrent->has_metadata && !torrent->restored)
 		lsp_report_metadata(engine, torrent);
 	if (torrent->reconciled) {
+		/* At a start hardly anybody listens yet. */
+		lsp_log_warning(DOMAIN, "torrent %s: %s", torrent->record.id, torrent->reconciled);
 		lsp_engine_emit(
 			engine, lsp_event_selection(torrent->record.id, torrent->reconciled));
 		lsp_session_write_record(engine, torrent);
@@ -198,10 +200,16 @@ static void about_torrent(struct lsp_torrent_engine *engine, struct lsp_torrent 
 	case LSP_SHIM_ALERT_STATE:
 		/* It may be over already, and still was. */
 		torrent->status.state = (uint32_t)alert->number;
+		torrent->was_checked |= alert->number == LSP_SHIM_STATE_CHECKING;
 		lsp_report_state(engine, torrent);
 		lsp_torrent_refresh(engine, torrent);
 		break;
-	case LSP_SHIM_ALERT_CHECKED:
+	case LSP_SHIM_ALERT_CHECKED: /* also of what was restored, without a look at a file */
+		lsp_torrent_refresh(engine, torrent);
+		if (torrent->was_checked)
+			lsp_session_save(engine, torrent);
+		torrent->was_checked = false;
+		break;
 	case LSP_SHIM_ALERT_RESUMED:
 		lsp_torrent_refresh(engine, torrent);
 		break;

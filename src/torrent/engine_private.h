@@ -44,6 +44,7 @@ struct lsp_torrent {
 	bool added;     /* the session has it */
 	bool removing, remove_data;
 	bool was_removed;       /* REMOVED came, DELETED has not */
+	bool was_checked;       /* its files were hashed, which is not saved yet */
 	bool fresh_selection;   /* waits for its metadata to be told root and priorities */
 	const char *reconciled; /* to be told once it is added */
 

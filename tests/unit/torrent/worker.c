@@ -266,7 +266,7 @@ static void assert_saved_by(struct world *world, enum lsp_shim_alert_type type, 
 	assert_int_equal(fake_saves(DOOM), before + 1);
 }
 
-static void it_saves_on_pause_finish_and_move(void **state)
+static void it_saves_on_pause_finish_move_and_after_a_check(void **state)
 {
 	struct world world;
 	world_init(&world, NULL);
@@ -276,6 +276,13 @@ static void it_saves_on_pause_finish_and_move(void **state)
 	assert_saved_by(&world, LSP_SHIM_ALERT_MOVED, "/tmp/elsewhere");
 	fake_progress(DOOM, 2 << 20, LSP_SHIM_STATE_SEEDING, LSP_SHIM_FINISHED | LSP_SHIM_SEEDING);
 	assert_saved_by(&world, LSP_SHIM_ALERT_FINISHED, NULL);
+	int before = fake_saves(DOOM);
+	fake_post(LSP_SHIM_ALERT_CHECKED, DOOM, NULL, NULL, 0); /* no file was read */
+	settle(&world);
+	assert_int_equal(fake_saves(DOOM), before);
+	fake_post(LSP_SHIM_ALERT_STATE, DOOM, NULL, NULL, LSP_SHIM_STATE_CHECKING);
+	settle(&world);
+	assert_saved_by(&world, LSP_SHIM_ALERT_CHECKED, NULL);
 	world_done(&world);
 }
 
@@ -420,7 +427,7 @@ int main(void)
 		cmocka_unit_test(
 			an_idle_engine_ticks_once_a_second_and_one_without_torrents_not_at_all),
 		cmocka_unit_test(it_saves_in_time_and_at_the_end),
-		cmocka_unit_test(it_saves_on_pause_finish_and_move),
+		cmocka_unit_test(it_saves_on_pause_finish_move_and_after_a_check),
 		cmocka_unit_test(the_interval_can_be_set),
 		cmocka_unit_test(a_full_disk_degrades_the_store_until_the_next_good_write),
 		cmocka_unit_test(limits_that_are_not_taken_degrade_until_they_are),
