@@ -93,6 +93,36 @@ static void a_paused_one_stays_paused_and_a_removed_one_stays_gone(void **state)
 	pair_done(&pair);
 }
 
+/* Has the leech come back with this in its record's "exclude", and tell of it. */
+static void exclude_by_hand(struct pair *pair, const char *id, json_t *exclude)
+{
+	char folder[128];
+	json_error_t where;
+	snprintf(folder, sizeof folder, "%s", pair->leech.folder);
+	rig_stop(&pair->leech);
+	_cleanup_free_ char *record = lsp_text_format("%s/%s.meta.json", pair->leech.resume, id);
+	json_t *json = json_load_file(record, 0, &where);
+	json_object_set_new(json, "exclude", exclude);
+	assert_int_equal(json_dump_file(json, record, 0), 0);
+	json_decref(json);
+	rig_init(&pair->leech, &(struct rig_options){.folder = folder});
+	json_decref(rig_await(&pair->leech, "torrent_selection", "torrent", id, 1));
+}
+
+static void assert_priorities(struct rig *rig, const char *id, const char *pak, const char *ogg)
+{
+	json_t *value = rig_ask(rig, LSP_TORRENT_FILES, json_pack("{s:s}", "torrent", id));
+	size_t i;
+	json_t *file;
+	json_array_foreach (json_object_get(value, "files"), i, file) {
+		bool is_pak = strstr(json_string_value(json_object_get(file, "path")), ".pak");
+		assert_string_equal(
+			json_string_value(json_object_get(file, "priority")), is_pak ? pak : ogg);
+	}
+	assert_int_equal(i, 2);
+	json_decref(value);
+}
+
 static void the_stored_selection_wins_over_the_resume_data(void **state)
 {
 	struct pair pair;
@@ -102,28 +132,12 @@ static void the_stored_selection_wins_over_the_resume_data(void **state)
 	rig_file(pair.content, "doom/music.ogg", 200000, 2);
 	json_decref(leech(&pair, seed_doom(&pair, false, id),
 		json_pack("{s:b, s:[s]}", "paused", true, "exclude", "*.ogg")));
-	char folder[128];
-	snprintf(folder, sizeof folder, "%s", pair.leech.folder);
-	rig_stop(&pair.leech);
-	_cleanup_free_ char *record = lsp_text_format("%s/%s.meta.json", pair.leech.resume, id);
-	json_error_t where;
-	json_t *json = json_load_file(record, 0, &where);
-	json_object_set_new(json, "exclude", json_pack("[s]", "*.pak"));
-	assert_int_equal(json_dump_file(json, record, 0), 0);
-	json_decref(json);
-	rig_init(&pair.leech, &(struct rig_options){.folder = folder});
-	json_decref(rig_await(&pair.leech, "torrent_selection", "torrent", id, 1));
-	json_t *value = rig_ask(&pair.leech, LSP_TORRENT_FILES, json_pack("{s:s}", "torrent", id));
-	size_t i;
-	json_t *file;
-	json_array_foreach (json_object_get(value, "files"), i, file) {
-		bool pak = strstr(json_string_value(json_object_get(file, "path")), ".pak");
-		assert_string_equal(json_string_value(json_object_get(file, "priority")),
-			pak ? "skip" : "normal");
-	}
-	assert_int_equal(i, 2);
-	json_decref(value);
+	exclude_by_hand(&pair, id, json_pack("[s]", "*.pak"));
+	assert_priorities(&pair.leech, id, "skip", "normal");
 	assert_int_equal(rig_number(&pair.leech, id, "total"), 200000);
+	exclude_by_hand(&pair, id, json_null());
+	assert_priorities(&pair.leech, id, "normal", "normal");
+	assert_int_equal(rig_number(&pair.leech, id, "total"), 500000);
 	/* From now on they agree. */
 	leech_again(&pair);
 	json_decref(rig_await(&pair.leech, "torrent_added", "torrent", id, 1));
@@ -140,14 +154,14 @@ static void damage(struct rig *rig, const char *id, const char *suffix)
 static void damaged_files_of_the_store_hurt_nobody_but_themselves(void **state)
 {
 	struct pair pair;
-	char ids[4][65], doom[65];
-	static const char *const names[] = {"blob", "record", "half", "whole"};
+	char ids[5][65], doom[65];
+	static const char *const names[] = {"blob", "record", "half", "foreign", "whole"};
 	pair_init(&pair);
 	rig_file(pair.content, "doom/a", 300000, 9);
 	struct lsp_buffer metainfo = seed_doom(&pair, false, doom);
 	lsp_buffer_done(&metainfo);
-	/* Four that are whole: seeds of their own. */
-	for (unsigned i = 0; i < 4; i++) {
+	/* Five that are whole: seeds of their own. */
+	for (unsigned i = 0; i < 5; i++) {
 		_cleanup_free_ char *path = lsp_text_format("%s/%s", pair.target, names[i]);
 		rig_file(path, "data", 200000, i + 1);
 		struct lsp_torrent_call create = {.command = LSP_TORRENT_CREATE,
@@ -170,20 +184,26 @@ static void damaged_files_of_the_store_hurt_nobody_but_themselves(void **state)
 	damage(&pair.leech, ids[1], ".meta.json");
 	_cleanup_free_ char *half = lsp_text_format("%s/%s.fastresume", pair.leech.resume, ids[2]);
 	assert_int_equal(unlink(half), 0);
+	/* Whole, but of another. */
+	_cleanup_buffer_ struct lsp_buffer blob = {0};
+	_cleanup_free_ char *whole = lsp_text_format("%s/%s.fastresume", pair.leech.resume, ids[4]);
+	_cleanup_free_ char *taken = lsp_text_format("%s/%s.fastresume", pair.leech.resume, ids[3]);
+	assert_ok(lsp_fs_read_file(whole, 1 << 20, &blob, ERR));
+	assert_ok(lsp_fs_write_file(taken, blob.data, blob.size, 0600, ERR));
 	rig_init(&pair.leech, &(struct rig_options){.folder = folder});
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 5; i++)
 		json_decref(rig_await(&pair.leech, "torrent_added", "torrent", ids[i], 1));
 	/* Their data are found again: without resume data by a check. */
-	json_decref(rig_await(&pair.leech, "torrent_state", "state", "seeding", 4));
+	json_decref(rig_await(&pair.leech, "torrent_state", "state", "seeding", 5));
 	json_decref(rig_await(&pair.leech, "torrent_selection", "torrent", ids[1], 1));
 	json_decref(rig_await(&pair.leech, "torrent_session_error", "message",
-		"a torrent has no resume data, its files are checked", 2));
+		"a torrent has no resume data, its files are checked", 3));
 	json_decref(rig_await(&pair.leech, "torrent_session_error", "message",
 		"a file of the store is damaged and was set aside", 1));
 	struct lsp_torrent_counters counters;
 	lsp_torrent_counters(pair.leech.engine, &counters);
-	assert_int_equal(counters.quarantined, 2);
-	assert_int_equal(counters.restored, 4);
+	assert_int_equal(counters.quarantined, 3);
+	assert_int_equal(counters.restored, 5);
 	_cleanup_free_ char *aside =
 		lsp_text_format("%s/%s.fastresume.damaged", pair.leech.resume, ids[0]);
 	assert_int_equal(access(aside, F_OK), 0);
