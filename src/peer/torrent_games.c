@@ -13,15 +13,27 @@
 
 #include <string.h>
 
+#include <utlist.h>
+
 #define RECORDS_FILE "swarm.json"
 #define TORRENTS_FOLDER "torrents"
 #define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
+
+/* A torrent that was told to leave the session. */
+struct leaving {
+	struct leaving *prev, *next; /* of those that wait: they are still being added */
+	struct lsp_peer *peer;
+	char game[LSP_GAME_ID_MAX + 1];
+	char id[LSP_SHA256_HEX_SIZE];
+};
 
 struct lsp_torrent_games {
 	struct lsp_peer *peer;
 	json_t *records; /* game → {"content", "shared", "trackers", "aliases": [id]} */
 	json_t *seeds;   /* torrent → game: what the engine was told to seed */
 	json_t *leaving; /* game → how many of its torrents are on their way out */
+	json_t *again;   /* game: is to be seeded once they are */
+	struct leaving *waiting;
 };
 
 int lsp_torrent_games_new(
@@ -31,8 +43,9 @@ int lsp_torrent_games_new(
 	if (games) {
 		games->seeds = json_object();
 		games->leaving = json_object();
+		games->again = json_object();
 	}
-	if (!games || !games->seeds || !games->leaving) {
+	if (!games || !games->seeds || !games->leaving || !games->again) {
 		lsp_torrent_games_free(games);
 		return lsp_error_no_memory(err, "peer");
 	}
@@ -49,6 +62,13 @@ void lsp_torrent_games_free(struct lsp_torrent_games *games)
 	json_decref(games->records);
 	json_decref(games->seeds);
 	json_decref(games->leaving);
+	json_decref(games->again);
+	struct leaving *leaving, *next;
+	DL_FOREACH_SAFE(games->waiting, leaving, next)
+	{
+		DL_DELETE(games->waiting, leaving);
+		free(leaving);
+	}
 	free(games);
 }
 
@@ -208,6 +228,86 @@ bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id)
 	return found;
 }
 
+/* ---- Leaving ---- */
+
+static void count_leaving(struct lsp_peer *peer, const char *game, int more)
+{
+	json_t *all = peer->torrent_games->leaving;
+	json_int_t count = json_integer_value(json_object_get(all, game)) + more;
+	if (count > 0)
+		json_object_set_new(all, game, json_integer(count));
+	else
+		json_object_del(all, game);
+}
+
+bool lsp_torrent_games_leaving(const struct lsp_peer *peer, const char *game)
+{
+	return json_object_get(peer->torrent_games->leaving, game) != NULL;
+}
+
+/* It is not there any more. Whoever waited for the last of a game goes on. */
+static void has_left(struct leaving *leaving)
+{
+	struct lsp_peer *peer = leaving->peer;
+	const char *game = leaving->game;
+	count_leaving(peer, game, -1);
+	if (!lsp_torrent_games_leaving(peer, game)) {
+		bool again = json_object_del(peer->torrent_games->again, game) == 0;
+		lsp_download_torrents_left(peer, game);
+		if (again)
+			lsp_torrent_games_ready(peer, game);
+	}
+	free(leaving);
+}
+
+static void left(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct leaving *leaving = argument;
+	if (!answer)
+		free(leaving);
+	else if (answer->result == -LSP_E_BUSY) /* it is still being added */
+		DL_APPEND(leaving->peer->torrent_games->waiting, leaving);
+	else
+		has_left(leaving);
+}
+
+static void send_away(struct leaving *leaving)
+{
+	struct lsp_error err = {0};
+	if (lsp_torrents_ask(leaving->peer, LSP_TORRENT_REMOVE, leaving->id, left, leaving, &err) ==
+		0)
+		return;
+	lsp_log_warning("torrent", "%s", err.message);
+	has_left(leaving);
+}
+
+static void leave(struct lsp_peer *peer, const char *game, const char *id)
+{
+	struct leaving *leaving = calloc(1, sizeof *leaving);
+	if (!leaving) {
+		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", id));
+		return;
+	}
+	leaving->peer = peer;
+	snprintf(leaving->game, sizeof leaving->game, "%s", game);
+	snprintf(leaving->id, sizeof leaving->id, "%s", id);
+	count_leaving(peer, game, 1);
+	send_away(leaving);
+}
+
+/* A torrent has been added, or not: what was to leave before that does now. */
+static void send_waiting_away(struct lsp_peer *peer, const char *id)
+{
+	struct leaving *leaving, *next;
+	DL_FOREACH_SAFE(peer->torrent_games->waiting, leaving, next)
+	{
+		if (strcmp(leaving->id, id) != 0)
+			continue;
+		DL_DELETE(peer->torrent_games->waiting, leaving);
+		send_away(leaving);
+	}
+}
+
 /* ---- Seeding ---- */
 
 static json_t *seed_arguments(struct lsp_peer *peer, const char *game)
@@ -280,6 +380,8 @@ static void seed_answered(void *argument, struct lsp_torrent_answer *answer)
 	struct seeding *seeding = argument;
 	if (answer && answer->result < 0 && is_wanted(seeding))
 		not_seeded(seeding, &answer->error);
+	if (answer)
+		send_waiting_away(seeding->peer, seeding->id);
 	seeding_free(seeding);
 }
 
@@ -356,6 +458,10 @@ void lsp_torrent_games_ready(struct lsp_peer *peer, const char *game)
 	struct lsp_share *share = lsp_shares_find_game(peer->shares, game);
 	if (!share || !lsp_torrents_are_running(peer->torrents) || peer->stopping)
 		return;
+	if (lsp_torrent_games_leaving(peer, game)) {
+		json_object_set_new(peer->torrent_games->again, game, json_true());
+		return;
+	}
 	const struct lsp_manifest *manifest = lsp_share_manifest(share);
 	json_t *record = record_of(peer, game, &manifest->content_id), *alias;
 	size_t index;
@@ -364,57 +470,6 @@ void lsp_torrent_games_ready(struct lsp_peer *peer, const char *game)
 		seed_own(peer, game, manifest);
 	json_array_foreach (json_object_get(record, "aliases"), index, alias)
 		seed_alias(peer, game, json_string_value(alias));
-}
-
-/* One that was told to leave. */
-struct leaving {
-	struct lsp_peer *peer;
-	char game[LSP_GAME_ID_MAX + 1];
-};
-
-static void count_leaving(struct lsp_peer *peer, const char *game, int more)
-{
-	json_t *all = peer->torrent_games->leaving;
-	json_int_t count = json_integer_value(json_object_get(all, game)) + more;
-	if (count > 0)
-		json_object_set_new(all, game, json_integer(count));
-	else
-		json_object_del(all, game);
-}
-
-bool lsp_torrent_games_leaving(const struct lsp_peer *peer, const char *game)
-{
-	return json_object_get(peer->torrent_games->leaving, game) != NULL;
-}
-
-/* Whether it was there or not: it is not there now. */
-static void left(void *argument, struct lsp_torrent_answer *answer)
-{
-	struct leaving *leaving = argument;
-	if (answer) {
-		count_leaving(leaving->peer, leaving->game, -1);
-		if (!lsp_torrent_games_leaving(leaving->peer, leaving->game))
-			lsp_download_torrents_left(leaving->peer, leaving->game);
-	}
-	free(leaving);
-}
-
-static void leave(struct lsp_peer *peer, const char *game, const char *id)
-{
-	struct lsp_error err = {0};
-	struct leaving *leaving = calloc(1, sizeof *leaving);
-	if (!leaving) {
-		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", id));
-		return;
-	}
-	leaving->peer = peer;
-	snprintf(leaving->game, sizeof leaving->game, "%s", game);
-	if (lsp_torrents_ask(peer, LSP_TORRENT_REMOVE, id, left, leaving, &err) < 0) {
-		lsp_log_warning("torrent", "%s", err.message);
-		free(leaving);
-	} else {
-		count_leaving(peer, game, 1);
-	}
 }
 
 void lsp_torrent_games_gone(struct lsp_peer *peer, const char *game)
@@ -430,6 +485,7 @@ void lsp_torrent_games_gone(struct lsp_peer *peer, const char *game)
 		leave(peer, game, id);
 		json_object_del(games->seeds, id);
 	}
+	json_object_del(games->again, game);
 }
 
 /* What was seeded only because of the setting. */
@@ -450,7 +506,7 @@ static void drop_unasked(struct lsp_peer *peer)
 			own &= strcmp(json_string_value(alias), id) != 0;
 		if (!own)
 			continue;
-		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", id));
+		leave(peer, json_string_value(of), id);
 		json_object_del(games->seeds, id);
 	}
 }

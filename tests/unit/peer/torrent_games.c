@@ -1,0 +1,250 @@
+/*
+ * What is seeded when, between stand-ins for the engine, the shares and the downloads: an engine
+ * that answers when the test says so.
+ */
+#include "peer/torrent_games.h"
+
+#include "peer/download.h"
+#include "peer/local.h"
+#include "peer/peer.h"
+#include "peer/share.h"
+#include "peer/torrents.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define GAME "quake"
+
+/* ---- Stand-ins ---- */
+
+static struct {
+	enum lsp_torrent_command command;
+	void (*done)(void *argument, struct lsp_torrent_answer *answer);
+	void *argument;
+} calls[16];
+static size_t call_count, answered;
+static unsigned left;
+static struct lsp_manifest manifest;
+
+int lsp_torrents_call(struct lsp_peer *peer, struct lsp_torrent_call *call, struct lsp_error *err)
+{
+	assert_true(call_count < LSP_ARRAY_SIZE(calls));
+	calls[call_count].command = call->command;
+	calls[call_count].done = call->done;
+	calls[call_count++].argument = call->argument;
+	json_decref(call->arguments);
+	return 0;
+}
+
+int lsp_torrents_ask(struct lsp_peer *peer, enum lsp_torrent_command command, const char *id,
+	void (*done)(void *argument, struct lsp_torrent_answer *answer), void *argument,
+	struct lsp_error *err)
+{
+	struct lsp_torrent_call call = {.command = command, .done = done, .argument = argument};
+	return lsp_torrents_call(peer, &call, err);
+}
+
+void lsp_torrents_tell(struct lsp_peer *peer, enum lsp_torrent_command command, json_t *arguments)
+{
+	json_decref(arguments);
+}
+
+bool lsp_torrents_are_running(const struct lsp_torrents *torrents)
+{
+	return true;
+}
+
+bool lsp_torrents_seed_all(const struct lsp_torrents *torrents)
+{
+	return true;
+}
+
+const json_t *lsp_torrents_known(const struct lsp_torrents *torrents, const char *id)
+{
+	return NULL;
+}
+
+struct lsp_share *lsp_shares_find_game(const struct lsp_shares *shares, const char *game)
+{
+	return (struct lsp_share *)&manifest; /* only its address is looked at */
+}
+
+struct lsp_share *lsp_shares_next(const struct lsp_shares *shares, struct lsp_share *share)
+{
+	return NULL;
+}
+
+bool lsp_share_has_source(const struct lsp_share *share)
+{
+	return true;
+}
+
+const char *lsp_share_game(const struct lsp_share *share)
+{
+	return GAME;
+}
+
+const struct lsp_manifest *lsp_share_manifest(const struct lsp_share *share)
+{
+	return &manifest;
+}
+
+const struct lsp_manifest *lsp_manifest_ref(const struct lsp_manifest *of)
+{
+	return of;
+}
+
+const char *lsp_local_games_dir(const struct lsp_peer *peer)
+{
+	return "/games";
+}
+
+json_t *lsp_peer_load_json(struct lsp_peer *peer, const char *name)
+{
+	return json_object();
+}
+
+void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *document)
+{
+	json_decref(document);
+}
+
+void lsp_download_torrents_left(struct lsp_peer *peer, const char *game)
+{
+	assert_string_equal(game, GAME);
+	left++;
+}
+
+int lsp_pool_submit(
+	struct lsp_pool *pool, struct lsp_loop *loop, struct lsp_job *job, struct lsp_error *err)
+{
+	fail_msg("no alias is read here");
+	return -1;
+}
+
+/* ---- The tests ---- */
+
+static int start(void **state)
+{
+	static struct lsp_peer peer;
+	call_count = answered = left = 0;
+	*state = &peer;
+	return lsp_torrent_games_new(&peer, &peer.torrent_games, NULL);
+}
+
+static int end(void **state)
+{
+	struct lsp_peer *peer = *state;
+	while (answered < call_count) { /* as when the peer stops */
+		calls[answered].done(calls[answered].argument, NULL);
+		answered++;
+	}
+	lsp_torrent_games_free(peer->torrent_games);
+	return 0;
+}
+
+/* The engine has been asked for this, and nothing else since the last answer; it says: result. */
+static void engine_answers(enum lsp_torrent_command command, int result)
+{
+	struct lsp_torrent_answer answer = {.result = result};
+	assert_true(answered < call_count);
+	assert_int_equal(calls[answered].command, command);
+	answered++;
+	calls[answered - 1].done(calls[answered - 1].argument, &answer);
+}
+
+static void whoever_waits_is_told_when_all_have_left(void **state)
+{
+	struct lsp_peer *peer = *state;
+	lsp_torrent_games_ready(peer, GAME);
+	engine_answers(LSP_TORRENT_ADD, 0);
+	assert_false(lsp_torrent_games_leaving(peer, GAME));
+	lsp_torrent_games_gone(peer, GAME);
+	assert_true(lsp_torrent_games_leaving(peer, GAME));
+	assert_int_equal(left, 0);
+	engine_answers(LSP_TORRENT_REMOVE, 0);
+	assert_false(lsp_torrent_games_leaving(peer, GAME));
+	assert_int_equal(left, 1);
+	assert_int_equal(answered, call_count);
+}
+
+static void what_is_not_there_has_left(void **state)
+{
+	struct lsp_peer *peer = *state;
+	lsp_torrent_games_gone(peer, GAME);
+	assert_false(lsp_torrent_games_leaving(peer, GAME));
+	assert_int_equal(call_count, 0);
+	lsp_torrent_games_ready(peer, GAME);
+	engine_answers(LSP_TORRENT_ADD, 0);
+	lsp_torrent_games_gone(peer, GAME);
+	engine_answers(LSP_TORRENT_REMOVE, -LSP_E_NOT_FOUND);
+	assert_int_equal(left, 1);
+}
+
+/* Else it would go on to seed what is not the content any more. */
+static void what_is_still_being_added_leaves_once_it_is_there(void **state)
+{
+	struct lsp_peer *peer = *state;
+	lsp_torrent_games_ready(peer, GAME);
+	lsp_torrent_games_gone(peer, GAME);
+	struct lsp_torrent_answer busy = {.result = -LSP_E_BUSY}, added = {0};
+	assert_int_equal(calls[1].command, LSP_TORRENT_REMOVE);
+	calls[1].done(calls[1].argument, &busy);
+	assert_true(lsp_torrent_games_leaving(peer, GAME));
+	assert_int_equal(call_count, 2);
+	calls[0].done(calls[0].argument, &added);
+	answered = 2;
+	assert_int_equal(left, 0);
+	engine_answers(LSP_TORRENT_REMOVE, 0);
+	assert_int_equal(left, 1);
+	assert_false(lsp_torrent_games_leaving(peer, GAME));
+}
+
+static void what_comes_back_while_it_leaves_is_seeded_afterwards(void **state)
+{
+	struct lsp_peer *peer = *state;
+	lsp_torrent_games_ready(peer, GAME);
+	engine_answers(LSP_TORRENT_ADD, 0);
+	lsp_torrent_games_gone(peer, GAME);
+	lsp_torrent_games_ready(peer, GAME);
+	assert_int_equal(call_count, 2); /* the engine would say that it is there */
+	engine_answers(LSP_TORRENT_REMOVE, 0);
+	engine_answers(LSP_TORRENT_ADD, 0);
+	/* Unless it goes again meanwhile. */
+	lsp_torrent_games_gone(peer, GAME);
+	lsp_torrent_games_ready(peer, GAME);
+	lsp_torrent_games_gone(peer, GAME);
+	engine_answers(LSP_TORRENT_REMOVE, 0);
+	assert_int_equal(answered, call_count);
+	assert_int_equal(left, 2);
+}
+
+static void one_that_waits_to_leave_is_let_go_at_the_end(void **state)
+{
+	struct lsp_peer *peer = *state;
+	struct lsp_torrent_answer busy = {.result = -LSP_E_BUSY};
+	lsp_torrent_games_ready(peer, GAME);
+	lsp_torrent_games_gone(peer, GAME);
+	calls[1].done(calls[1].argument, &busy);
+	call_count = 1; /* that one is answered; the other never is */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			whoever_waits_is_told_when_all_have_left, start, end),
+		cmocka_unit_test_setup_teardown(what_is_not_there_has_left, start, end),
+		cmocka_unit_test_setup_teardown(
+			what_is_still_being_added_leaves_once_it_is_there, start, end),
+		cmocka_unit_test_setup_teardown(
+			what_comes_back_while_it_leaves_is_seeded_afterwards, start, end),
+		cmocka_unit_test_setup_teardown(
+			one_that_waits_to_leave_is_let_go_at_the_end, start, end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
