@@ -521,10 +521,10 @@ static void go_on_stopping(struct lsp_torrent_fetch *fetch)
 		fetch->peer->stopping || waits_for_pause(fetch))
 		return;
 	lsp_stage_left(fetch->stage, &left, &chunks);
-	bool looks = fetch->id[0] && !fetch->final_look && chunks && !fetch->trouble.code;
-	if (looks && !fetch->paused && pause_torrent(fetch))
+	bool writes = fetch->id[0] && !fetch->removed && chunks;
+	if (writes && !fetch->paused && pause_torrent(fetch))
 		return;
-	if (looks) {
+	if (writes && !fetch->final_look && !fetch->trouble.code) {
 		fetch->final_look = true;
 		if (ask(fetch))
 			return;
