@@ -431,15 +431,8 @@ static int refuse_unknown(struct reader *reader)
 static int add_fixed(struct reader *reader)
 {
 	add_number(reader, "alert_queue_size", 50000);
-	/*
-	 * A limit is to hold within two seconds, and evenly. What was asked of a peer comes
-	 * whatever the limit is by then, and has its quota: so a second's worth is asked for at
-	 * once, not three. Quota is handed out whole, or after twenty ticks: with ticks of half a
-	 * second a download that was slowed down stood still for ten seconds and then took it all
-	 * at once.
-	 */
+	/* What was asked of a peer comes, whatever the limit is by then: no more than a second's. */
 	add_number(reader, "request_queue_time", 1);
-	add_number(reader, "tick_interval", 100);
 	/* The session's end waits for trackers that do not answer. */
 	add_number(reader, "stop_tracker_timeout", 1);
 	/* Two peers behind one address are the rule in a hall, not an attack. */

@@ -123,6 +123,7 @@ struct lsp_torrent_engine {
 	struct lsp_configuration configuration;
 	uint32_t base_download, base_upload;           /* limits for all, as asked for */
 	uint32_t effective_download, effective_upload; /* as the session has them */
+	bool is_brisk;                                 /* the session ticks often, for a limit */
 	struct lsp_watchdog download_watchdog, upload_watchdog;
 	struct lsp_faults faults;
 	struct lsp_shim *shim; /* NULL: no session */

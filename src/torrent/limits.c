@@ -30,6 +30,26 @@ static void read_back(struct lsp_torrent_engine *engine)
 			"the session does not have the limits that were set");
 }
 
+/*
+ * The library hands out quota once it has all that a peer wants, or after twenty ticks. With its
+ * own ticks of half a second a download that is slowed down stands still for ten seconds, and then
+ * takes it all at once; without a limit they are often enough.
+ */
+static void set_pace(struct lsp_torrent_engine *engine, bool limited)
+{
+	const struct lsp_torrent *torrent;
+	struct lsp_error err = {0};
+	for (torrent = engine->by_number; torrent && !limited; torrent = torrent->by_number.next)
+		limited = torrent->record.max_download || torrent->record.max_upload;
+	if (limited == engine->is_brisk)
+		return;
+	const struct lsp_shim_setting setting = {
+		.name = "tick_interval", .kind = LSP_SHIM_NUMBER, .number = limited ? 100 : 500};
+	engine->is_brisk = limited;
+	if (engine->shim_functions->apply(engine->shim, &setting, 1, &err) < 0)
+		lsp_log_warning(DOMAIN, "%s", err.message);
+}
+
 void lsp_torrent_limits_apply(struct lsp_torrent_engine *engine, bool again)
 {
 	struct lsp_configuration now = engine->configuration;
@@ -40,6 +60,8 @@ void lsp_torrent_limits_apply(struct lsp_torrent_engine *engine, bool again)
 	lsp_configuration_limits(&now, lsp_wall(engine->clock), &download, &upload);
 	bool changed = download != engine->effective_download || upload != engine->effective_upload;
 	bool doubtful = lsp_faults_has(&engine->faults, LSP_TORRENT_HEALTH_LIMITS, "settings");
+	if (engine->shim)
+		set_pace(engine, download || upload);
 	if (!engine->shim || (!changed && !again && !doubtful))
 		return;
 	const struct lsp_shim_setting settings[] = {
@@ -75,6 +97,7 @@ int lsp_torrent_limits_of_torrent(
 		return r;
 	lsp_watchdog_set(&torrent->download_watchdog, (uint64_t)wanted_download, now);
 	lsp_watchdog_set(&torrent->upload_watchdog, (uint64_t)wanted_upload, now);
+	set_pace(engine, engine->effective_download || engine->effective_upload);
 	if (download == wanted_download && upload == wanted_upload) {
 		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_LIMITS, torrent->record.id);
 		return 0;

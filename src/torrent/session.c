@@ -363,6 +363,7 @@ int lsp_session_open(struct lsp_torrent_engine *engine, struct lsp_error *err)
 	engine->tally.sessions++;
 	engine->tally.session_open = true;
 	engine->counted_read_back = 0;
+	engine->is_brisk = false;
 	engine->next_tick = engine->next_second = lsp_now(engine->clock);
 	lsp_torrent_limits_apply(engine, true);
 	lsp_engine_clear(engine, LSP_TORRENT_HEALTH_SESSION, "session");
