@@ -25,7 +25,7 @@ struct torrent {
 	struct lsp_shim_status status;
 	uint32_t add_flags;
 	int saves;
-	bool used, changed, loud;
+	bool used, changed, saved;
 };
 
 struct queued {
@@ -176,6 +176,7 @@ void fake_progress(const char *id, int64_t done, uint32_t state, uint32_t flags)
 	torrent->status.download_rate = done < torrent->status.wanted ? 1000 : 0;
 	torrent->status.peers = 1;
 	torrent->changed = true;
+	torrent->saved = false;
 	pthread_mutex_unlock(&fake.lock);
 }
 
@@ -456,9 +457,13 @@ static int save_resume(
 	struct torrent *torrent = by_number(number);
 	bool needed = false;
 	if (torrent) {
+		bool same = if_modified && torrent->saved; /* number 1: nothing has changed */
 		torrent->saves++;
-		needed = queue(LSP_SHIM_ALERT_RESUME_DATA, number, NULL, NULL, 0, NULL);
-		strcpy(fake.alerts[(fake.last - 1) % ALERTS].data, torrent->source.text);
+		torrent->saved = true;
+		needed = queue(same ? LSP_SHIM_ALERT_RESUME_FAILED : LSP_SHIM_ALERT_RESUME_DATA,
+			number, NULL, NULL, same, NULL);
+		if (!same)
+			strcpy(fake.alerts[(fake.last - 1) % ALERTS].data, torrent->source.text);
 	}
 	pthread_mutex_unlock(&fake.lock);
 	notify_if(needed);
