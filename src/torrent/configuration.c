@@ -431,7 +431,7 @@ static int refuse_unknown(struct reader *reader)
 static int add_fixed(struct reader *reader)
 {
 	add_number(reader, "alert_queue_size", 50000);
-	/* What was asked of a peer comes, whatever the limit is by then: no more than a second's. */
+	/* What was asked of a peer comes, even if a limit falls: a second's worth at a time. */
 	add_number(reader, "request_queue_time", 1);
 	/* The session's end waits for trackers that do not answer. */
 	add_number(reader, "stop_tracker_timeout", 1);
