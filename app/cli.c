@@ -54,6 +54,8 @@ static int print_command_help(struct cli *cli, const struct cli_command *command
 {
 	fprintf(cli->out, "usage: lanspread %s%s%s\n\n%s\n\n", command->name,
 		command->usage[0] ? " " : "", command->usage, command->summary);
+	if (command->details)
+		fprintf(cli->out, "%s\n", command->details);
 	print_options(cli->out, command->options);
 	print_options(cli->out, cli_common_options);
 	fflush(cli->out);

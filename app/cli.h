@@ -48,6 +48,7 @@ struct cli_command {
 	bool local;                       /* does not need a daemon: cli->connection is NULL */
 	const char *send;                 /* for cli_run_simple: the command it sends */
 	const char *takes[3]; /* for cli_run_simple: the names of its positional arguments */
+	const char *details;  /* what its help says above the options; NULL: nothing */
 };
 
 /* Ends with a NULL name. */
@@ -102,6 +103,9 @@ const char *cli_option_at(const struct cli_arguments *arguments, const char *nam
 const char *cli_positional(const struct cli_arguments *arguments, int index);
 
 extern const struct cli_option cli_common_options[];
+
+/* "1.5M" → 1500000 (settings.c). False for what is none. */
+bool cli_parse_rate(const char *text, json_int_t *ret_rate);
 
 /* ---- Talking to the daemon (talk.c) ---- */
 

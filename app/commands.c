@@ -73,6 +73,29 @@ static const struct cli_option torrent_options[] = {
 	{NULL},
 };
 
+/* --set takes what else there is: docs/torrent.md has all of it. */
+static const char torrent_details[] =
+	"  list [TORRENT]              what there is\n"
+	"  add LINK|FILE [--as-game]   download it; --set save_path=DIR says where to\n"
+	"  create PATH                 make a .torrent of a file or folder\n"
+	"  files, peers, have TORRENT  its files, who is connected, how many pieces are here\n"
+	"  export TORRENT              its link, and its .torrent\n"
+	"  pause, resume TORRENT\n"
+	"  remove TORRENT [--data]     with its files\n"
+	"  select TORRENT              --set exclude='*.iso', include, skip_fluff, priorities\n"
+	"  limits [TORRENT]            --set max_download=RATE, max_upload: 500K, 2M; 0 for none\n"
+	"  options TORRENT             --set seed_ratio=2, seed_time, queue_position, tags, ...\n"
+	"  sequential TORRENT true|false\n"
+	"  trackers, web_seeds TORRENT   --set add=URL, remove, set\n"
+	"  reannounce, recheck TORRENT\n"
+	"  move TORRENT DIR            its files too\n"
+	"  deadline TORRENT PIECE      --set milliseconds=N\n"
+	"  add_peers [TORRENT]         --set peers=ADDRESS:PORT\n"
+	"  inspect, configure, restart   the engine: --set KEY=VALUE, null takes one away\n\n"
+	"TORRENT is an id or its first six digits or more. A VALUE is JSON or a text; of a list, "
+	"one\n"
+	"member, and --set comes again for the next.\n";
+
 const struct cli_command cli_commands[] = {
 	{"run", "[OPTIONS]", "run a peer in the foreground", cli_run_daemon, run_options, 0, 0,
 		true},
@@ -109,7 +132,7 @@ const struct cli_command cli_commands[] = {
 	{"torrent", "COMMAND [ARGUMENT]... [--set KEY=VALUE]...",
 		"the torrent engine: list, add, create, pause, resume, remove, limits, select, "
 		"trackers, peers, recheck, move, inspect, configure, ...",
-		cli_run_torrent, torrent_options, 1, 16},
+		cli_run_torrent, torrent_options, 1, 16, .details = torrent_details},
 	{"open", "", "open the page in a browser", cli_run_open},
 	{"stop", "", "stop the peer", cli_run_stop},
 	{NULL},

@@ -38,33 +38,6 @@ static void draw(struct screen *screen, const char *title, const json_t *progres
 	screen->drawn = true;
 }
 
-/* What an event means for the eye: a JSON line, the bar, or nothing. */
-static void show(
-	struct screen *screen, struct cli_wait *wait, bool was_waiting, const json_t *event)
-{
-	struct cli *cli = screen->cli;
-	if (cli->json) {
-		if (cli_wait_concerns(wait, event))
-			cli_print_json(cli, event);
-		return;
-	}
-	if (wait->waiting && !was_waiting) {
-		wipe(screen);
-		cli_note(cli,
-			wait->unread
-				? "%s: who has it is still reading it through; the download begins "
-				  "by itself after that"
-				: "%s: nobody here has it now; it goes on by itself when somebody "
-				  "comes",
-			wait->game);
-	}
-	if (cli->terminal && cli_wait_concerns(wait, event) &&
-		lsp_text_ends_with(cli_text(event, "event"), "_progress"))
-		draw(screen, wait->game, event);
-}
-
-/* ---- The end ---- */
-
 /* The game as it is now: a new reference, or NULL. */
 static json_t *ask_for_game(struct cli *cli, const char *id)
 {
@@ -78,6 +51,47 @@ static json_t *ask_for_game(struct cli *cli, const char *id)
 			return json_incref(game);
 	return NULL;
 }
+
+/* Once, in a line: who is waited for, and what else would do. */
+static void say_waiting(struct cli *cli, const struct cli_wait *wait)
+{
+	_cleanup_json_ json_t *game = wait->by_torrent ? ask_for_game(cli, wait->game) : NULL;
+	if (cli_number(game, "sources"))
+		cli_note(cli,
+			"%s: nobody gives it by BitTorrent now; it goes on by itself when somebody "
+			"does, and 'lanspread %s %s --engine lan' fetches it from the peers here",
+			wait->game, wait->verb->name, wait->game);
+	else if (wait->unread)
+		cli_note(cli,
+			"%s: who has it is still reading it through; the download begins by itself "
+			"after that",
+			wait->game);
+	else
+		cli_note(cli,
+			"%s: nobody here has it now; it goes on by itself when somebody comes",
+			wait->game);
+}
+
+/* What an event means for the eye: a JSON line, the bar, or nothing. */
+static void show(
+	struct screen *screen, struct cli_wait *wait, bool was_waiting, const json_t *event)
+{
+	struct cli *cli = screen->cli;
+	if (cli->json) {
+		if (cli_wait_concerns(wait, event))
+			cli_print_json(cli, event);
+		return;
+	}
+	if (wait->waiting && !was_waiting) {
+		wipe(screen);
+		say_waiting(cli, wait);
+	}
+	if (cli->terminal && cli_wait_concerns(wait, event) &&
+		lsp_text_ends_with(cli_text(event, "event"), "_progress"))
+		draw(screen, wait->game, event);
+}
+
+/* ---- The end ---- */
 
 static int report_done(struct cli *cli, const struct cli_wait *wait, json_t *game)
 {

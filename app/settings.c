@@ -173,8 +173,7 @@ int cli_run_config(struct cli *cli, const struct cli_arguments *arguments)
 
 /* ---- Limits ---- */
 
-/* "1.5M" → 1500000. False for what is none. */
-static bool parse_rate(const char *text, json_int_t *ret_rate)
+bool cli_parse_rate(const char *text, json_int_t *ret_rate)
 {
 	static const char units[] = "KMG";
 	char *end;
@@ -201,7 +200,7 @@ static int set_rate(
 	json_int_t rate;
 	if (!text)
 		return CLI_DONE;
-	if (!parse_rate(text, &rate))
+	if (!cli_parse_rate(text, &rate))
 		return cli_usage_error(cli,
 			"limits: --%s %s is no rate: bytes a second, with K, M or G after it if "
 			"you like",

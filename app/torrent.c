@@ -8,6 +8,7 @@
  */
 #include "commands.h"
 #include "progress.h"
+#include "torrent_print.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -17,6 +18,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 static const struct {
@@ -30,8 +32,8 @@ static const struct {
 	{"peers", {"torrent"}},
 	{"have", {"torrent"}},
 	{"export", {"torrent"}},
-	{"add", {"source"}, true},
-	{"create", {"path"}, true, true},
+	{"add", {"source"}, .path = true},
+	{"create", {"path"}, .path = true, .slow = true},
 	{"cancel", {"job"}},
 	{"remove", {"torrent"}, .slow = true},
 	{"pause", {"torrent"}},
@@ -61,13 +63,50 @@ static json_t *value_of(const char *text)
 	return value ? value : json_string(text);
 }
 
-static void set_positional(json_t *command, const char *key, const char *text, bool path)
+/* The daemon has another working directory. A link is none of a file. */
+static int set_file(struct cli *cli, json_t *command, const char *key, const char *text)
 {
-	_cleanup_free_ char *whole = path ? realpath(text, NULL) : NULL;
+	_cleanup_free_ char *whole = realpath(text, NULL);
+	struct lsp_error err = {0};
+	cli_set(command, key, whole ? whole : text);
+	if (whole || strstr(text, "://") || strncasecmp(text, "magnet:", 7) == 0)
+		return CLI_DONE;
+	lsp_error_set(&err, "app", LSP_E_NOT_FOUND, "cannot read %s: %m", text);
+	return cli_fail(cli, &err);
+}
+
+static void set_positional(json_t *command, const char *key, const char *text)
+{
 	if (strcmp(key, "on") == 0 || strcmp(key, "piece") == 0)
 		cli_set_json(command, key, value_of(text));
 	else
-		cli_set(command, key, whole ? whole : text);
+		cli_set(command, key, text);
+}
+
+/* A list's members may be given one by one: --set exclude=*.iso --set exclude=*.nfo. */
+static bool is_list(const char *key)
+{
+	static const char *const lists[] = {"add", "dht_nodes", "exclude", "include", "ip_filter",
+		"listen", "peers", "remove", "set", "tags", "trackers", "web_seeds"};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(lists); i++)
+		if (strcmp(lists[i], key) == 0)
+			return true;
+	return false;
+}
+
+static json_t *member_value(const json_t *object, const char *key, const char *text)
+{
+	json_int_t rate;
+	if ((strcmp(key, "max_download") == 0 || strcmp(key, "max_upload") == 0) &&
+		cli_parse_rate(text, &rate))
+		return json_integer(rate);
+	json_t *value = value_of(text);
+	if (!is_list(key) || !json_is_string(value))
+		return value;
+	json_t *before = json_object_get(object, key);
+	json_t *list = json_is_array(before) ? json_copy(before) : json_array();
+	json_array_append_new(list, value);
+	return list;
 }
 
 /* KEY=VALUE, the value as JSON where it can be read as JSON. */
@@ -78,16 +117,18 @@ static bool set_member(json_t *object, const char *text)
 		return false;
 	_cleanup_free_ char *key = strndup(text, (size_t)(equals - text));
 	if (key)
-		cli_set_json(object, key, value_of(equals + 1));
+		cli_set_json(object, key, member_value(object, key, equals + 1));
 	return key != NULL;
 }
 
 static int set_members(
 	struct cli *cli, const struct cli_arguments *arguments, const char *verb, json_t *object)
 {
+	_cleanup_json_ json_t *given = json_object();
 	for (int k = 0; cli_option_at(arguments, "set", k); k++)
-		if (!set_member(object, cli_option_at(arguments, "set", k)))
+		if (!set_member(given, cli_option_at(arguments, "set", k)))
 			return cli_usage_error(cli, "torrent %s: --set takes KEY=VALUE", verb);
+	json_object_update(object, given);
 	return CLI_DONE;
 }
 
@@ -120,25 +161,37 @@ static int find_verb(struct cli *cli, const struct cli_arguments *arguments)
 	return -1;
 }
 
-/* NULL, with the mistake said, when it is wrong. */
-static json_t *build(struct cli *cli, const struct cli_arguments *arguments, int verb)
+static int set_arguments(
+	struct cli *cli, const struct cli_arguments *arguments, int verb, json_t *command)
+{
+	int code = CLI_DONE;
+	for (int k = 0; code == CLI_DONE && k + 1 < arguments->count; k++) {
+		const char *key = verbs[verb].takes[k], *text = arguments->positional[k + 1];
+		if (verbs[verb].path && k == 0)
+			code = set_file(cli, command, key, text);
+		else
+			set_positional(command, key, text);
+	}
+	return code == CLI_DONE ? set_members(cli, arguments, verbs[verb].name, command) : code;
+}
+
+/* CLI_DONE, or the exit code of a mistake that was said. */
+static int build(
+	struct cli *cli, const struct cli_arguments *arguments, int verb, json_t **ret_command)
 {
 	char name[64];
 	snprintf(name, sizeof name, "torrent_%.40s", verbs[verb].name);
-	json_t *command = cli_command_new(name);
-	for (int k = 0; k + 1 < arguments->count; k++)
-		set_positional(command, verbs[verb].takes[k], arguments->positional[k + 1],
-			verbs[verb].path && k == 0);
-	if (set_members(cli, arguments, verbs[verb].name, command) != CLI_DONE) {
-		json_decref(command);
-		return NULL;
-	}
+	_cleanup_json_ json_t *command = cli_command_new(name);
+	int code = set_arguments(cli, arguments, verb, command);
+	if (code != CLI_DONE)
+		return code;
 	make_absolute(command, "save_path");
 	if (cli_flag(arguments, "as-game"))
 		cli_set_json(command, "as_game", json_true());
 	if (cli_flag(arguments, "data"))
 		cli_set_json(command, "data", json_true());
-	return command;
+	*ret_command = TAKE_PTR(command);
+	return CLI_DONE;
 }
 
 /* ---- Waiting
@@ -197,6 +250,13 @@ static int write_bytes(struct cli *cli, const char *path, const uint8_t *bytes, 
 	return cli_fail(cli, &err);
 }
 
+/* For a name that a stranger chose: no folder, nothing hidden. */
+static char *file_for(const char *name)
+{
+	bool fine = *name && *name != '.' && !strchr(name, '/');
+	return lsp_text_format("%s.torrent", fine ? name : "unnamed");
+}
+
 /* The .torrent in the result goes into a file; its path takes the place of the bytes. */
 static int save_metainfo(struct cli *cli, const struct cli_arguments *arguments, json_t *result)
 {
@@ -205,8 +265,7 @@ static int save_metainfo(struct cli *cli, const struct cli_arguments *arguments,
 	size_t size = strlen(text), padding = 0;
 	if (!*text)
 		return CLI_DONE;
-	_cleanup_free_ char *path =
-		output ? strdup(output) : lsp_text_format("%s.torrent", *name ? name : "unnamed");
+	_cleanup_free_ char *path = output ? strdup(output) : file_for(name);
 	_cleanup_free_ uint8_t *bytes = malloc(size + 1);
 	struct lsp_error err = {0};
 	while (padding < 2 && padding < size && text[size - 1 - padding] == '=')
@@ -223,15 +282,12 @@ static int save_metainfo(struct cli *cli, const struct cli_arguments *arguments,
 	return code;
 }
 
-static void print_result(struct cli *cli, const json_t *result)
+static void print_result(struct cli *cli, const char *verb, const json_t *result)
 {
-	if (cli->json) {
+	if (cli->json)
 		cli_print_json(cli, result);
-		return;
-	}
-	_cleanup_free_ char *text = json_dumps(result, JSON_INDENT(2));
-	cli_print_text(cli->out, text ? text : "");
-	fputc('\n', cli->out);
+	else
+		cli_torrent_print(cli, verb, result);
 }
 
 /* What is configured stays, but for the keys that are given: null takes one away. */
@@ -244,7 +300,7 @@ static int configure(struct cli *cli, const struct cli_arguments *arguments)
 	void *next;
 	if (code != CLI_DONE || !cli_option_at(arguments, "set", 0)) {
 		if (code == CLI_DONE)
-			print_result(cli, now);
+			print_result(cli, "configure", now);
 		return code;
 	}
 	code = set_members(cli, arguments, "configure", configuration);
@@ -259,7 +315,7 @@ static int configure(struct cli *cli, const struct cli_arguments *arguments)
 	cli_set_json(command, "configuration", json_incref(configuration));
 	code = cli_call_or_fail(cli, command, &result);
 	if (code == CLI_DONE)
-		print_result(cli, now);
+		print_result(cli, "configure", now);
 	return code;
 }
 
@@ -268,16 +324,19 @@ int cli_run_torrent(struct cli *cli, const struct cli_arguments *arguments)
 	_cleanup_json_ json_t *result = NULL;
 	_cleanup_free_ char *job = lsp_text_format("create %d", (int)getpid());
 	int verb = find_verb(cli, arguments);
-	if (verb >= 0 && strcmp(verbs[verb].name, "configure") == 0)
-		return configure(cli, arguments);
-	json_t *command = verb >= 0 ? build(cli, arguments, verb) : NULL;
-	if (!command || !job)
+	if (verb < 0 || !job)
 		return CLI_USAGE;
+	if (strcmp(verbs[verb].name, "configure") == 0)
+		return configure(cli, arguments);
+	json_t *command = NULL;
+	int code = build(cli, arguments, verb, &command);
+	if (code != CLI_DONE)
+		return code;
 	bool creates = strcmp(verbs[verb].name, "create") == 0;
 	if (creates)
 		cli_set(command, "job", job);
-	int code = verbs[verb].slow ? call_slowly(cli, command, job, &result)
-				    : cli_call_or_fail(cli, command, &result);
+	code = verbs[verb].slow ? call_slowly(cli, command, job, &result)
+				: cli_call_or_fail(cli, command, &result);
 	if (code != CLI_DONE && creates) {
 		/* Ctrl-C: nobody waits for it any more. */
 		json_t *cancel = cli_command_new("torrent_cancel");
@@ -288,7 +347,7 @@ int cli_run_torrent(struct cli *cli, const struct cli_arguments *arguments)
 	if (code == CLI_DONE)
 		code = save_metainfo(cli, arguments, result);
 	if (code == CLI_DONE)
-		print_result(cli, result);
+		print_result(cli, verbs[verb].name, result);
 	return code;
 }
 

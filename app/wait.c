@@ -62,6 +62,7 @@ static enum cli_verdict take_own(
 	} else if (strcmp(suffix, "all_peers_gone") == 0) {
 		wait->waiting = true;
 		wait->unread = false;
+		wait->by_torrent = strcmp(cli_text(event, "engine"), "swarm") == 0;
 	} else {
 		wait->ended = false;
 		wait->waiting = false;
@@ -92,6 +93,8 @@ static bool is_running(const struct cli_wait *wait, const json_t *event)
 static void take_game(struct cli_wait *wait, const json_t *game)
 {
 	wait->waiting = json_is_true(json_object_get(game, "waiting"));
+	wait->by_torrent =
+		strcmp(cli_text(json_object_get(game, "progress"), "engine"), "swarm") == 0;
 	wait->unread = strcmp(cli_text(game, "availability"), "remote") == 0 &&
 		       !json_is_string(json_object_get(game, "content"));
 }

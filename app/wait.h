@@ -37,10 +37,11 @@ struct cli_wait {
 	bool seen; /* it was running, or its events came */
 	bool finished;
 	bool failed;
-	bool waiting;  /* a download without a source */
-	bool unread;   /* while waiting: somebody has it, whose peer is still hashing it */
-	bool ended;    /* the last list of operations did not have it */
-	bool resynced; /* events were missed: the game's state must tell */
+	bool waiting;    /* a download without a source */
+	bool unread;     /* while waiting: somebody has it, whose peer is still hashing it */
+	bool by_torrent; /* while waiting: it is to come by BitTorrent */
+	bool ended;      /* the last list of operations did not have it */
+	bool resynced;   /* events were missed: the game's state must tell */
 	struct lsp_error error;
 	char kept[512]; /* a folder with saved files, or empty */
 };

@@ -270,8 +270,8 @@ static void set_waiting(struct lsp_download *download, bool waiting)
 	lsp_operation_set_waiting(download->operation, waiting);
 	if (waiting && download->begun)
 		lsp_events_publish(download->peer->events,
-			json_pack("{s:s, s:s}", "event", "download_all_peers_gone", "game",
-				download->game));
+			json_pack("{s:s, s:s, s:s}", "event", "download_all_peers_gone", "game",
+				download->game, "engine", lsp_engine_name(download->engine)));
 }
 
 static void manifest_came(
@@ -412,10 +412,10 @@ void lsp_download_torrent_stopped(struct lsp_download *download)
 		drive_engines(download);
 }
 
-void lsp_download_torrent_peers(struct lsp_download *download, uint64_t peers)
+void lsp_download_torrent_alone(struct lsp_download *download, bool alone)
 {
 	if (download->phase == PHASE_FETCHING)
-		set_waiting(download, peers == 0);
+		set_waiting(download, alone);
 }
 
 /* The stage is open: into the swarm with it. */
@@ -623,7 +623,8 @@ void lsp_download_swarm_state(struct lsp_download *download, enum lsp_swarm_stat
 		commit_when_free(download);
 		break;
 	case LSP_SWARM_WAITING:
-		set_waiting(download, download->engine == LSP_ENGINE_LAN);
+		if (download->engine == LSP_ENGINE_LAN)
+			set_waiting(download, true);
 		break;
 	case LSP_SWARM_FETCHING:
 		set_waiting(download, false);

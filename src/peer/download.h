@@ -109,7 +109,7 @@ void lsp_download_torrents_left(struct lsp_peer *peer, const char *game);
 
 /* ---- From torrent_fetch.c ---- */
 
-/* How many peers its torrent has now. */
-void lsp_download_torrent_peers(struct lsp_download *download, uint64_t peers);
+/* Nobody is there, or to be known, who gives its torrent; or somebody is. */
+void lsp_download_torrent_alone(struct lsp_download *download, bool alone);
 /* Its fetch has ended and is gone. */
 void lsp_download_torrent_stopped(struct lsp_download *download);

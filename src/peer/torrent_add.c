@@ -78,14 +78,34 @@ static int take_name(
 	return 0;
 }
 
+/* Before a byte of it is fetched: one whose content is known late would fail at its end. */
+static int check_paths(const struct lsp_metainfo *metainfo, struct lsp_error *err)
+{
+	for (size_t i = 0; i < metainfo->file_count; i++) {
+		const struct lsp_metainfo_file *file = &metainfo->files[i];
+		int r = lsp_path_check(file->path, strlen(file->path), err);
+		if (r < 0)
+			return lsp_error_prefix(err, r, "no game may have the torrent's files");
+		if (file->symlink)
+			return lsp_error_set(err, "torrent", LSP_E_INVALID,
+				"\"%.300s\" is a symbolic link, which no game may have",
+				file->path);
+	}
+	return 0;
+}
+
 static void parse(struct lsp_job *job)
 {
 	struct adding *adding = lsp_container_of(job, struct adding, job);
 	_cleanup_metainfo_ struct lsp_metainfo *metainfo = NULL;
 	job->result =
 		lsp_metainfo_parse(adding->bytes.data, adding->bytes.size, &metainfo, &job->error);
+	if (job->result == -LSP_E_PROTOCOL)
+		lsp_error_prefix(&job->error, job->result, "this is no torrent");
 	if (job->result == 0)
 		job->result = take_name(adding, metainfo, &job->error);
+	if (job->result == 0)
+		job->result = check_paths(metainfo, &job->error);
 	if (job->result < 0)
 		return;
 	if (metainfo->v2)

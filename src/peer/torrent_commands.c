@@ -202,6 +202,9 @@ static int add_plain(struct lsp_peer *peer, struct lsp_call *call, const char *m
 static int add_bytes(struct lsp_peer *peer, struct lsp_call *call, struct lsp_buffer *bytes,
 	struct lsp_error *err)
 {
+	if (bytes->size == 0)
+		return lsp_error_set(
+			err, "torrent", LSP_E_PROTOCOL, "this is no torrent: the file is empty");
 	if (lsp_call_flag(call, "as_game"))
 		return lsp_torrent_add_game(peer, call, lsp_call_text(call, "game"), bytes, err);
 	return add_plain(peer, call, NULL, bytes, err);
@@ -231,9 +234,15 @@ static void file_read(struct lsp_job *job)
 static int add_file(
 	struct lsp_peer *peer, struct lsp_call *call, const char *path, struct lsp_error *err)
 {
+	if (strncasecmp(path, "http", 4) == 0 && strstr(path, "://"))
+		return lsp_error_set(err, "torrent", LSP_E_UNSUPPORTED,
+			"torrents are not fetched from the web: download \"%.300s\" first, and add "
+			"the file",
+			path);
 	if (path[0] != '/')
 		return lsp_error_set(err, "torrent", LSP_E_INVALID,
-			"\"%s\" is neither a magnet link nor the path of a file", path);
+			"\"%.300s\" is neither a magnet link nor the absolute path of a file",
+			path);
 	struct reading *reading = calloc(1, sizeof *reading);
 	if (!reading || !(reading->path = strdup(path))) {
 		free(reading);

@@ -19,6 +19,7 @@
 #define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
 #define TAKE_AT_MOST 512 /* chunks that one job hashes */
 #define PAUSE_AT_MOST (3 * LSP_SECOND)
+#define ALONE_AFTER (3 * LSP_SECOND) /* a dial, or an answer of a tracker, takes less */
 #define DOUBTS_MAX 20 /* looks in a row that found a chunk which the engine has and we do not */
 
 struct lsp_torrent_fetch {
@@ -42,6 +43,7 @@ struct lsp_torrent_fetch {
 	struct lsp_post post;
 	struct lsp_error trouble;
 	uint64_t peers, rate;
+	lsp_time alone_at; /* who has no peer from then on waits for one, and that is told */
 
 	/* The job that takes what was written. */
 	struct lsp_job job;
@@ -133,6 +135,25 @@ static json_t *add_arguments(struct lsp_torrent_fetch *fetch, struct lsp_error *
 	return arguments;
 }
 
+/* Where nobody can be known, nobody need be waited for to say so. */
+static bool may_know_somebody(const struct lsp_torrent_fetch *fetch)
+{
+	struct lsp_peer *peer = fetch->peer;
+	json_t *here = lsp_torrents_lan_peers(peer);
+	bool any = json_array_size(here) > 0;
+	json_decref(here);
+	return any || !lsp_torrents_keep_to_themselves(peer->torrents) ||
+	       json_array_size(lsp_torrent_games_trackers(peer, lsp_share_game(fetch->share))) > 0;
+}
+
+static void tell_whether_alone(struct lsp_torrent_fetch *fetch)
+{
+	bool alone =
+		fetch->id[0] && fetch->peers == 0 && lsp_peer_now(fetch->peer) >= fetch->alone_at;
+	if (!fetch->stopping)
+		lsp_download_torrent_alone(fetch->download, alone);
+}
+
 static void added(void *argument, struct lsp_torrent_answer *answer)
 {
 	struct lsp_torrent_fetch *fetch = argument;
@@ -143,6 +164,9 @@ static void added(void *argument, struct lsp_torrent_answer *answer)
 	if (answer->result == 0) {
 		const char *id = json_string_value(json_object_get(answer->value, "id"));
 		snprintf(fetch->id, sizeof fetch->id, "%s", id ? id : "");
+		fetch->alone_at = lsp_time_add(
+			lsp_peer_now(fetch->peer), may_know_somebody(fetch) ? ALONE_AFTER : 0);
+		tell_whether_alone(fetch);
 	} else if (answer->result == -LSP_E_EXISTS) {
 		lsp_error_set(&err, "torrent", LSP_E_EXISTS,
 			"the torrent of %s is in the torrent engine already, for another place: "
@@ -388,6 +412,7 @@ void lsp_torrent_fetch_tick(struct lsp_peer *peer)
 			ask(fetch);
 		else if (fetch->pausing)
 			go_on_stopping(fetch);
+		tell_whether_alone(fetch);
 	}
 }
 
@@ -422,9 +447,12 @@ void lsp_torrent_fetch_event(
 	if (!fetch)
 		return;
 	if (strcmp(name, "torrent_progress") == 0) {
-		fetch->peers = number_in(event, "peers");
+		uint64_t peers = number_in(event, "peers");
+		if (fetch->peers > 0 && peers == 0)
+			fetch->alone_at = lsp_time_add(lsp_peer_now(fetch->peer), ALONE_AFTER);
+		fetch->peers = peers;
 		fetch->rate = number_in(event, "download_rate");
-		lsp_download_torrent_peers(fetch->download, fetch->peers);
+		tell_whether_alone(fetch);
 	} else if (strcmp(name, "torrent_error") == 0) {
 		torrent_error(fetch, event);
 	} else if ((strcmp(name, "torrent_completed") == 0 || strcmp(name, "torrent_state") == 0) &&

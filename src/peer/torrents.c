@@ -249,6 +249,8 @@ json_t *lsp_torrents_effective(const char *mode, json_t *user)
 	json_t *effective = json_pack("{s:s}", "mode", mode);
 	if (effective && user)
 		json_object_update(effective, user);
+	if (effective)
+		json_object_set_new(effective, "mode", json_string(mode));
 	return effective;
 }
 
@@ -342,6 +344,14 @@ bool lsp_torrents_seed_all(const struct lsp_torrents *torrents)
 	return strcmp(mode_of(torrents), "lan") == 0;
 }
 
+bool lsp_torrents_keep_to_themselves(const struct lsp_torrents *torrents)
+{
+	const json_t *user = torrents->configuration;
+	return strcmp(mode_of(torrents), "off") == 0 &&
+	       !json_is_true(json_object_get(user, "lsd")) &&
+	       !json_is_true(json_object_get(user, "dht"));
+}
+
 uint16_t lsp_torrents_port(const struct lsp_torrents *torrents, const struct sockaddr_storage *peer)
 {
 	return torrents ? lsp_torrent_port_for(torrents->listen, peer) : 0;
@@ -408,6 +418,12 @@ int lsp_torrents_configure(struct lsp_torrents *torrents, json_t *configuration,
 	void (*done)(void *argument, struct lsp_torrent_answer *answer), void *argument,
 	struct lsp_error *err)
 {
+	/* Two places for one setting would contradict each other, and one of them tells the
+	 * outside. */
+	if (json_object_get(configuration, "mode"))
+		return lsp_error_set(err, "torrent", LSP_E_INVALID,
+			"the mode is a setting of its own: `lanspread config swarm "
+			"off|lan|internet`");
 	json_t *effective = lsp_torrents_effective(mode_of(torrents), configuration);
 	int r = effective ? lsp_torrent_configuration_check(effective, err)
 			  : lsp_error_no_memory(err, "peer");
@@ -421,11 +437,17 @@ int lsp_torrents_configure(struct lsp_torrents *torrents, json_t *configuration,
 		.done = done,
 		.argument = argument,
 	};
-	r = lsp_torrents_call(torrents->peer, &call, err);
-	if (r < 0)
-		return r;
-	json_decref(torrents->configuration);
+	/* Before the call, which may start the engine: one that was wrong shall not be in the way.
+	 */
+	json_t *before = torrents->configuration;
 	torrents->configuration = json_incref(configuration);
+	r = lsp_torrents_call(torrents->peer, &call, err);
+	if (r < 0) {
+		json_decref(torrents->configuration);
+		torrents->configuration = before;
+		return r;
+	}
+	json_decref(before);
 	torrents->sessions = 0;
 	lsp_peer_save_json(torrents->peer, CONFIGURATION_FILE, json_incref(configuration));
 	return 0;

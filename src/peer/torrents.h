@@ -62,6 +62,8 @@ LSP_MUST_CHECK int lsp_torrents_ensure(struct lsp_torrents *torrents, struct lsp
 bool lsp_torrents_are_running(const struct lsp_torrents *torrents);
 /* Does the setting say that our games are seeded without being asked? */
 bool lsp_torrents_seed_all(const struct lsp_torrents *torrents);
+/* Is nobody asked (by LSD or DHT) who else there is? */
+bool lsp_torrents_keep_to_themselves(const struct lsp_torrents *torrents);
 /*
  * Where the engine listens (TCP) for a peer that is connected from there (torrent_port.h); 0: it
  * does not. torrents may be NULL.

@@ -60,6 +60,10 @@ static void on_added(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 		return; /* dropped once the calls were told */
 	}
 	torrent->added = true;
+	struct lsp_error err = {0};
+	if (torrent->has_place && engine->shim_functions->set_queue_position(
+					  engine->shim, torrent->number, torrent->place, &err) < 0)
+		lsp_log_warning(DOMAIN, "%s", err.message);
 	if (!torrent->restored) { /* of hundreds at the start the updates tell soon enough */
 		lsp_torrent_refresh(engine, torrent);
 		lsp_session_write_record(engine, torrent);

@@ -263,6 +263,9 @@ static int hash_all(struct work *work, struct lsp_error *err)
 	uint64_t size = 0;
 	for (size_t i = 0; i < work->count; i++)
 		size += work->files[i].size;
+	if (size == 0)
+		return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
+			"there is not a byte in %.300s: a torrent needs some", work->author->path);
 	work->piece_length = work->author->piece_length ? work->author->piece_length
 							: lsp_manifest_piece_length(size);
 	work->total = work->author->hybrid ? 2 * size : size;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define DOMAIN LSP_TORRENT_DOMAIN
 
@@ -198,6 +199,40 @@ int lsp_torrent_call_number(const struct lsp_call *call, const char *key, uint64
 	if (given)
 		*value = (uint64_t)number;
 	return 0;
+}
+
+static bool is_url(const json_t *value, bool tracker)
+{
+	static const char *const schemes[] = {"http://", "https://", "udp://"};
+	const char *text = json_string_value(value);
+	for (unsigned i = 0; text && i < (tracker ? 3 : 2); i++) {
+		size_t size = strlen(schemes[i]);
+		if (strncasecmp(text, schemes[i], size) == 0)
+			return text[size] && !strpbrk(text, " \t\r\n") &&
+			       strlen(text) <= LSP_RECORD_TEXT_MAX &&
+			       strlen(text) == json_string_length(value);
+	}
+	return false;
+}
+
+int lsp_torrent_call_urls(
+	const struct lsp_call *call, const char *key, bool trackers, struct lsp_error *err)
+{
+	const json_t *list = argument(call, key);
+	size_t count = 0;
+	bool fine = !list || json_is_array(list);
+	for (size_t i = 0; fine && i < json_array_size(list); i++) {
+		const json_t *entry = json_array_get(list, i);
+		bool tier = trackers && json_is_array(entry);
+		size_t size = tier ? json_array_size(entry) : 1;
+		for (size_t k = 0; fine && k < size; k++, count++)
+			fine = is_url(tier ? json_array_get(entry, k) : entry, trackers);
+	}
+	if (fine && count <= LSP_RECORD_LIST_MAX)
+		return 0;
+	return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
+		"%s must be a list of at most %d addresses that begin with http://%s https://%s",
+		key, LSP_RECORD_LIST_MAX, trackers ? "," : " or", trackers ? " or udp://" : "");
 }
 
 int lsp_torrent_call_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,

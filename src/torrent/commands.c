@@ -240,7 +240,9 @@ LSP_COMMAND(reannounce)
 {
 	struct lsp_torrent *torrent = NULL;
 	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
-	return r < 0 ? r : engine->shim_functions->reannounce(engine->shim, torrent->number, err);
+	if (r == 0)
+		r = engine->shim_functions->reannounce(engine->shim, torrent->number, err);
+	return r < 0 ? r : engine->shim_functions->look_around(engine->shim, torrent->number, err);
 }
 
 LSP_COMMAND(recheck)

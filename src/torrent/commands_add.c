@@ -104,6 +104,17 @@ static int peers_of(const struct lsp_call *call, const char ***ret_peers, uint64
 	return 0;
 }
 
+/* Where it was asked to stand in the queue; told once the session has it. */
+static int place_in_queue(
+	const struct lsp_call *call, struct lsp_torrent *torrent, struct lsp_error *err)
+{
+	uint64_t place = 0;
+	int r = lsp_torrent_call_number(
+		call, "queue_position", INT32_MAX, &place, &torrent->has_place, err);
+	torrent->place = (int32_t)place;
+	return r;
+}
+
 static int new_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
 	struct adding *adding, struct lsp_torrent **ret_torrent, struct lsp_error *err)
 {
@@ -131,9 +142,13 @@ static int new_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
 			&record, "completed", json_integer((json_int_t)now), err);
 	if (r == 0)
 		r = lsp_torrent_new(engine, &record, adding->source, ret_torrent, err);
-	if (r == 0)
-		(*ret_torrent)->transient = transient;
 	lsp_torrent_record_done(&record);
+	if (r < 0)
+		return r;
+	(*ret_torrent)->transient = transient;
+	r = place_in_queue(call, *ret_torrent, err);
+	if (r < 0)
+		lsp_torrent_drop(engine, *ret_torrent);
 	return r;
 }
 
@@ -229,6 +244,10 @@ LSP_COMMAND(add)
 		return lsp_error_no_memory(err, DOMAIN);
 	adding->shim = engine->shim_functions;
 	int r = lsp_torrent_call_text(call, "magnet", false, &magnet, err);
+	if (r == 0)
+		r = lsp_torrent_call_urls(call, "trackers", true, err);
+	if (r == 0)
+		r = lsp_torrent_call_urls(call, "web_seeds", false, err);
 	if (r == 0)
 		r = read_have(call, &adding->have, err);
 	if (r == 0)

@@ -109,8 +109,9 @@ LSP_COMMAND(export)
 	if (r == 0)
 		r = lsp_buffer_append(&magnet, "", 1, err);
 	if (r == 0)
-		call->answer.value =
-			json_pack("{s:o}", "magnet", lsp_translate_text((const char *)magnet.data));
+		call->answer.value = json_pack("{s:o, s:o}", "magnet",
+			lsp_translate_text((const char *)magnet.data), "name",
+			lsp_translate_text(torrent->title ? torrent->title : ""));
 	return r;
 }
 
@@ -165,17 +166,21 @@ struct list_change {
 	bool any;
 };
 
-static int read_lists(struct lsp_torrent_engine *engine, struct lsp_call *call,
+static int read_lists(struct lsp_torrent_engine *engine, struct lsp_call *call, bool trackers,
 	struct lsp_torrent **ret_torrent, struct list_change *ret_change, struct lsp_error *err)
 {
 	static const char *const keys[] = {"add", "remove", "set"};
 	json_t *lists[3];
 	int r = lsp_torrent_call_torrent(engine, call, ret_torrent, err);
+	if (r == 0)
+		r = lsp_torrent_call_urls(call, "add", trackers, err);
+	if (r == 0)
+		r = lsp_torrent_call_urls(call, "set", trackers, err);
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < LSP_ARRAY_SIZE(keys); i++) {
 		lists[i] = json_object_get(call->call.arguments, keys[i]);
-		if (lists[i] && !json_is_array(lists[i]))
+		if (lists[i] && !json_is_array(lists[i])) /* null, or what is to be removed */
 			return lsp_error_set(
 				err, DOMAIN, LSP_E_INVALID, "%s must be a list of URLs", keys[i]);
 	}
@@ -254,7 +259,7 @@ LSP_COMMAND(trackers)
 	struct lsp_torrent *torrent = NULL;
 	struct list_change change = {0};
 	_cleanup_json_ json_t *now = json_array();
-	int r = read_lists(engine, call, &torrent, &change, err);
+	int r = read_lists(engine, call, true, &torrent, &change, err);
 	if (r == 0)
 		r = shim->trackers(engine->shim, torrent->number, add_tracker, now, err);
 	if (r == 0 && change.any) {
@@ -322,7 +327,7 @@ LSP_COMMAND(web_seeds)
 	struct lsp_torrent *torrent = NULL;
 	struct list_change change = {0};
 	_cleanup_json_ json_t *now = json_array();
-	int r = read_lists(engine, call, &torrent, &change, err);
+	int r = read_lists(engine, call, false, &torrent, &change, err);
 	if (r == 0)
 		r = shim->web_seeds(engine->shim, torrent->number, add_text, now, err);
 	if (r == 0 && change.any) {
@@ -406,6 +411,27 @@ LSP_COMMAND(inspect)
 	return 0;
 }
 
+static bool is_on(const struct lsp_configuration *configuration, const char *name)
+{
+	for (size_t i = 0; i < configuration->count; i++)
+		if (strcmp(configuration->settings[i].name, name) == 0)
+			return configuration->settings[i].number;
+	return false;
+}
+
+/* What was turned on is in effect when it told of what there is, not minutes later. */
+static void look_around_if_new(
+	struct lsp_torrent_engine *engine, const struct lsp_configuration *before)
+{
+	const struct lsp_configuration *now = &engine->configuration;
+	bool dht = is_on(now, "enable_dht") && !is_on(before, "enable_dht");
+	bool lsd = is_on(now, "enable_lsd") && !is_on(before, "enable_lsd");
+	if (engine->shim && (dht || lsd))
+		lsp_session_look_around(engine);
+	if (dht)
+		engine->next_look = lsp_time_add(lsp_now(engine->clock), LSP_LOOK_AGAIN);
+}
+
 LSP_COMMAND(configure)
 {
 	struct lsp_configuration configuration = {0};
@@ -428,6 +454,7 @@ LSP_COMMAND(configure)
 		lsp_configuration_done(&configuration);
 		return r;
 	}
+	look_around_if_new(engine, &before);
 	bool pex_changed = before.pex != engine->configuration.pex;
 	lsp_configuration_done(&before);
 	engine->base_download = engine->configuration.max_download;

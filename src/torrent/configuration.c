@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+#include <arpa/inet.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,19 +188,47 @@ static int read_encryption(struct reader *reader)
 {
 	const json_t *value = field(reader->json, "encryption");
 	const char *word = value ? json_string_value(value) : "allowed";
-	/* The library's numbers: 0 forced, 1 enabled, 2 disabled. */
-	int policy = !word                           ? -1
-		     : strcmp(word, "required") == 0 ? 0
-		     : strcmp(word, "allowed") == 0  ? 1
-		     : strcmp(word, "off") == 0      ? 2
-						     : -1;
-	if (policy < 0)
-		return wrong(reader, "encryption", "off, allowed or required");
-	add_number(reader, "in_enc_policy", policy);
-	/* Allowed: whoever wants it gets it; a LAN is faster without. */
-	add_number(reader, "out_enc_policy", policy == 1 ? 2 : policy);
-	add_number(reader, "allowed_enc_level", policy == 0 ? 2 : 3);
+	/* The library's numbers. Policies: 0 forced, 1 enabled, 2 disabled; levels: 2 RC4, 3 both.
+	 */
+	static const struct {
+		const char *word;
+		int incoming, outgoing, level;
+		bool first;
+	} policies[] = {{"off", 2, 2, 3, false},
+		/* A handshake of it costs tens of milliseconds of both: who wants it gets it. */
+		{"allowed", 1, 2, 3, false}, {"preferred", 1, 1, 3, true},
+		{"required", 0, 0, 2, true}};
+	unsigned i = 0;
+	while (i < LSP_ARRAY_SIZE(policies) && (!word || strcmp(word, policies[i].word) != 0))
+		i++;
+	if (i == LSP_ARRAY_SIZE(policies))
+		return wrong(reader, "encryption", "off, allowed, preferred or required");
+	add_number(reader, "in_enc_policy", policies[i].incoming);
+	add_number(reader, "out_enc_policy", policies[i].outgoing);
+	add_number(reader, "allowed_enc_level", policies[i].level);
+	add_switch(reader, "prefer_rc4", policies[i].first);
 	return 0;
+}
+
+/* Bytes of an address, 0 for what is none. */
+static size_t read_address(const char *text, uint8_t bytes[16])
+{
+	return inet_pton(AF_INET, text, bytes) == 1    ? 4
+	       : inet_pton(AF_INET6, text, bytes) == 1 ? 16
+						       : 0;
+}
+
+/* "10.0.0.1", "[fd00::1]", "[fe80::1%eth0]": a name that is none of this machine listens nowhere.
+ */
+static bool is_local_address(const char *text, size_t size)
+{
+	char address[101];
+	uint8_t bytes[16];
+	bool bracketed = size > 2 && text[0] == '[' && text[size - 1] == ']';
+	snprintf(address, sizeof address, "%.*s", (int)(bracketed ? size - 2 : size),
+		bracketed ? text + 1 : text);
+	address[strcspn(address, "%")] = '\0';
+	return read_address(address, bytes) == (bracketed ? 16u : 4u);
 }
 
 static int read_listen(struct reader *reader)
@@ -213,10 +243,12 @@ static int read_listen(struct reader *reader)
 		const char *address = json_string_value(json_array_get(value, i));
 		const char *colon = address ? strrchr(address, ':') : NULL;
 		uint64_t port;
-		if (!colon || colon == address || strpbrk(address, ", \n") ||
-			lsp_text_to_u64(colon + 1, &port, NULL) < 0 || port > 65535 ||
-			strlen(address) > 100 || used > sizeof text - 110)
-			return wrong(reader, "listen", "a list of \"address:port\"");
+		if (!colon || strlen(address) > 100 || used > sizeof text - 110 ||
+			!is_local_address(address, (size_t)(colon - address)) ||
+			lsp_text_to_u64(colon + 1, &port, NULL) < 0 || port > 65535)
+			return wrong(reader, "listen",
+				"a list of \"address:port\", such as \"0.0.0.0:6881\" or "
+				"\"[::]:6881\"");
 		used += (size_t)snprintf(
 			text + used, sizeof text - used, "%s%s", i ? "," : "", address);
 	}
@@ -264,6 +296,23 @@ static int read_days(struct reader *reader, const json_t *days)
 	return days && !json_is_array(days) ? wrong(reader, "days", "a list of days") : 0;
 }
 
+/* Of an object within the configuration: a key that is misspelt would be ignored in silence. */
+static int refuse_others(
+	struct reader *reader, const json_t *object, const char *name, const char *const *known)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach ((json_t *)object, key, value) {
+		unsigned i = 0;
+		while (known[i] && strcmp(known[i], key) != 0)
+			i++;
+		if (!known[i])
+			return lsp_error_set(reader->err, DOMAIN, LSP_E_INVALID,
+				"%s has no setting %.100s", name, key);
+	}
+	return 0;
+}
+
 static int read_alternative(struct reader *reader)
 {
 	static const char *const known[] = {
@@ -273,16 +322,8 @@ static int read_alternative(struct reader *reader)
 		return 0;
 	if (!json_is_object(object))
 		return wrong(reader, "alternative", "an object");
-	const char *key;
-	json_t *value;
-	json_object_foreach ((json_t *)object, key, value) {
-		unsigned i = 0;
-		while (known[i] && strcmp(known[i], key) != 0)
-			i++;
-		if (!known[i])
-			return lsp_error_set(reader->err, DOMAIN, LSP_E_INVALID,
-				"alternative has no setting %.100s", key);
-	}
+	if (refuse_others(reader, object, "alternative", known) < 0)
+		return -LSP_E_INVALID;
 	const json_t *on = field(object, "on"), *from = field(object, "from"),
 		     *to = field(object, "to");
 	if (on && !json_is_boolean(on))
@@ -301,13 +342,33 @@ static int read_alternative(struct reader *reader)
 	return r;
 }
 
+static int read_proxy_switches(struct reader *reader, const json_t *proxy)
+{
+	static const struct {
+		const char *key, *setting, *name;
+	} kinds[] = {{"peers", "proxy_peer_connections", "proxy.peers"},
+		{"trackers", "proxy_tracker_connections", "proxy.trackers"},
+		{"names", "proxy_hostnames", "proxy.names"}};
+	for (unsigned i = 0; i < LSP_ARRAY_SIZE(kinds); i++) {
+		const json_t *value = field(proxy, kinds[i].key);
+		if (value && !json_is_boolean(value))
+			return wrong(reader, kinds[i].name, "true or false");
+		add_switch(reader, kinds[i].setting, !json_is_false(value));
+	}
+	return 0;
+}
+
 static int read_proxy(struct reader *reader)
 {
+	static const char *const known[] = {
+		"type", "host", "port", "user", "password", "peers", "trackers", "names", NULL};
 	static const char *const types[] = {
 		"none", "socks4", "socks5", "socks5_password", "http", "http_password"};
 	const json_t *proxy = field(reader->json, "proxy");
 	if (proxy && !json_is_object(proxy))
 		return wrong(reader, "proxy", "an object");
+	if (refuse_others(reader, proxy, "proxy", known) < 0)
+		return -LSP_E_INVALID;
 	const json_t *type = field(proxy, "type"), *port = field(proxy, "port");
 	const char *word = type ? json_string_value(type) : "none";
 	unsigned number = 0;
@@ -320,26 +381,35 @@ static int read_proxy(struct reader *reader)
 			      json_integer_value(port) > 65535))
 		return wrong(reader, "proxy.port", "a port from 1 to 65535");
 	static const struct {
-		const char *key, *setting;
-	} texts[] = {{"host", "proxy_hostname"}, {"user", "proxy_username"},
-		{"password", "proxy_password"}};
+		const char *key, *setting, *name, *wanted;
+	} texts[] = {{"host", "proxy_hostname", "proxy.host", "a name or an address"},
+		{"user", "proxy_username", "proxy.user", "a text"},
+		{"password", "proxy_password", "proxy.password", "a text"}};
 	for (unsigned i = 0; i < LSP_ARRAY_SIZE(texts); i++) {
-		const char *text = json_string_value(field(proxy, texts[i].key));
-		if (number && i == 0 && !text)
-			return wrong(reader, "proxy.host", "a name or an address");
+		const json_t *given = field(proxy, texts[i].key);
+		const char *text = json_string_value(given);
+		if ((given && !text) || (number && i == 0 && !text))
+			return wrong(reader, texts[i].name, texts[i].wanted);
 		int r = add_text(reader, texts[i].setting, text ? text : "");
 		if (r < 0)
 			return r;
 	}
 	add_number(reader, "proxy_type", number);
 	add_number(reader, "proxy_port", port ? json_integer_value(port) : 0);
-	add_switch(reader, "proxy_peer_connections", !json_is_false(field(proxy, "peers")));
-	add_switch(reader, "proxy_tracker_connections", !json_is_false(field(proxy, "trackers")));
-	add_switch(reader, "proxy_hostnames", !json_is_false(field(proxy, "names")));
-	return 0;
+	return read_proxy_switches(reader, proxy);
 }
 
-/* "first-last", or one address. Whether they are addresses the library says. */
+static bool is_range(const char *const range[2])
+{
+	uint8_t first[16], last[16];
+	size_t size = read_address(range[0], first);
+	return size && size == read_address(range[1], last) && memcmp(first, last, size) <= 0;
+}
+
+/*
+ * "first-last", or one address. All is checked here: a configuration that only the session refuses
+ * would be kept, and then no session opens any more.
+ */
 static int read_ranges(struct reader *reader)
 {
 	const json_t *list = field(reader->json, "ip_filter");
@@ -363,6 +433,11 @@ static int read_ranges(struct reader *reader)
 			*dash = '\0';
 		reader->to->ranges[i][0] = text;
 		reader->to->ranges[i][1] = dash ? dash + 1 : text;
+		if (!is_range(reader->to->ranges[i]))
+			return lsp_error_set(reader->err, DOMAIN, LSP_E_INVALID,
+				"ip_filter has \"%.99s\", which is no range of addresses such as "
+				"\"10.0.0.1-10.0.0.9\"",
+				range);
 	}
 	reader->to->range_count = count;
 	return 0;

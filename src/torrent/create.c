@@ -115,25 +115,12 @@ static int create_finish(struct lsp_torrent_job *job, struct lsp_error *err)
 	return answer->value ? 0 : lsp_error_no_memory(err, DOMAIN);
 }
 
-/* A list of texts, or of lists of texts: the same rules as of a record. */
-static int read_list(const struct lsp_call *call, const char *key, const json_t **ret_list,
-	struct lsp_error *err)
+static int read_urls(const struct lsp_call *call, const char *key, bool trackers,
+	const json_t **ret_list, struct lsp_error *err)
 {
 	const json_t *list = json_object_get(call->call.arguments, key);
-	if (!list || json_is_null(list))
-		return 0;
-	bool fine = json_is_array(list) && json_array_size(list) <= LSP_RECORD_LIST_MAX;
-	for (size_t i = 0; fine && i < json_array_size(list); i++) {
-		const json_t *entry = json_array_get(list, i);
-		fine = json_is_string(entry) || json_is_array(entry);
-		for (size_t k = 0; fine && k < json_array_size(entry); k++)
-			fine = json_is_string(json_array_get(entry, k));
-	}
-	if (!fine)
-		return lsp_error_set(
-			err, DOMAIN, LSP_E_INVALID, "%s must be a list of at most 256 texts", key);
-	*ret_list = list;
-	return 0;
+	*ret_list = json_is_null(list) ? NULL : list;
+	return lsp_torrent_call_urls(call, key, trackers, err);
 }
 
 static int read_author(
@@ -156,9 +143,9 @@ static int read_author(
 	if (r == 0)
 		r = lsp_torrent_call_number(call, "piece_length", UINT32_MAX, &length, &given, err);
 	if (r == 0)
-		r = read_list(call, "trackers", &author->trackers, err);
+		r = read_urls(call, "trackers", true, &author->trackers, err);
 	if (r == 0)
-		r = read_list(call, "web_seeds", &author->web_seeds, err);
+		r = read_urls(call, "web_seeds", false, &author->web_seeds, err);
 	author->piece_length = author->manifest ? 0 : (uint32_t)length;
 	if (r == 0 && author->path && author->path[0] != '/')
 		return lsp_error_set(err, DOMAIN, LSP_E_INVALID, "path must be an absolute path");

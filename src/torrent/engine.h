@@ -145,8 +145,8 @@ enum lsp_torrent_command {
 	/* "torrent"*. Value: {"piece_length","pieces","have"}; bytes: the bitmap of verified
 	 * pieces, in the order and numbering of a manifest's chunks for v2 torrents of ours. */
 	LSP_TORRENT_HAVE,
-	/* "torrent"*. Value: {"magnet"}; bytes: the .torrent, empty while the metadata is missing.
-	 */
+	/* "torrent"*. Value: {"magnet", "name"}; bytes: the .torrent, empty while the metadata is
+	 * missing. */
 	LSP_TORRENT_EXPORT,
 	LSP_TORRENT_RESTART, /* a new session, now; answered once it is up */
 	LSP_TORRENT_COMMAND_COUNT

@@ -27,6 +27,8 @@
 
 #define LSP_TICK_ACTIVE (100 * LSP_MILLISECOND)
 #define LSP_TICK_IDLE LSP_SECOND
+/* After the DHT was turned on: by then it knows its first nodes. */
+#define LSP_LOOK_AGAIN (5 * LSP_SECOND)
 /* How long a call waits for the library to do what it was told. */
 #define LSP_CALL_PATIENCE (60 * LSP_SECOND)
 
@@ -45,6 +47,8 @@ struct lsp_torrent {
 	bool removing, remove_data;
 	bool was_removed;       /* REMOVED came, DELETED has not */
 	bool was_checked;       /* its files were hashed, which is not saved yet */
+	bool has_place;         /* `place` is to be told once it is added */
+	int32_t place;          /* in the queue */
 	bool fresh_selection;   /* waits for its metadata to be told root and priorities */
 	const char *reconciled; /* to be told once it is added */
 
@@ -136,7 +140,8 @@ struct lsp_torrent_engine {
 	char listen_wanted[1024]; /* as the session was told last */
 	struct lsp_random random;
 	lsp_time next_tick, next_second;
-	bool broken; /* the session told so */
+	lsp_time next_look; /* around, by a DHT that was turned on; 0: none is due */
+	bool broken;        /* the session told so */
 	struct lsp_error broken_error;
 	size_t saves_outstanding;
 	int64_t counted_read_back;         /* of this session, in the sum */
@@ -187,6 +192,12 @@ void lsp_session_store_failed(struct lsp_torrent_engine *engine, struct lsp_torr
 	const struct lsp_error *error);
 /* The record, now. */
 void lsp_session_write_record(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/*
+ * Every torrent is told of by DHT and LSD now, which the library would do within minutes; when they
+ * were turned on, and once more when the DHT has found its first nodes.
+ */
+void lsp_session_look_around(struct lsp_torrent_engine *engine);
+void lsp_session_look_if_due(struct lsp_torrent_engine *engine, lsp_time now);
 /* Waits on alerts, at most until the deadline. False at the deadline. */
 bool lsp_session_await(struct lsp_torrent_engine *engine, lsp_time deadline);
 int lsp_session_configure(struct lsp_torrent_engine *engine, struct lsp_error *err);
@@ -266,6 +277,12 @@ int lsp_torrent_call_switch(
 	const struct lsp_call *call, const char *key, bool *value, struct lsp_error *err);
 int lsp_torrent_call_number(const struct lsp_call *call, const char *key, uint64_t max,
 	uint64_t *value, bool *ret_given, struct lsp_error *err);
+/*
+ * A list of URLs, or (trackers) of URLs and tiers of them; absent and null are fine. Web seeds are
+ * of http and https, trackers of udp too.
+ */
+int lsp_torrent_call_urls(
+	const struct lsp_call *call, const char *key, bool trackers, struct lsp_error *err);
 int lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *call, const char *name,
 	int (*work)(struct lsp_torrent_job *, struct lsp_cancel *, struct lsp_error *),
 	int (*finish)(struct lsp_torrent_job *, struct lsp_error *), void *argument,

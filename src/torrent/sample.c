@@ -131,8 +131,8 @@ static int check_piece(struct sample *sample, uint32_t piece, struct lsp_error *
 	}
 	if (r == -LSP_E_CORRUPT)
 		lsp_error_set(err, DOMAIN, LSP_E_CORRUPT,
-			"%.300s is not what the torrent has: let it be checked (\"have\": "
-			"\"check\")",
+			"%.300s is not what the torrent has: let all of it be checked "
+			"(have=check)",
 			reading.path);
 	return r;
 }

@@ -334,6 +334,23 @@ static void note_listen(struct lsp_torrent_engine *engine)
 	snprintf(engine->listen_wanted, sizeof engine->listen_wanted, "%s", wanted);
 }
 
+void lsp_session_look_around(struct lsp_torrent_engine *engine)
+{
+	struct lsp_torrent *torrent;
+	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next)
+		if (torrent->added && !torrent->removing)
+			(void)!engine->shim_functions->look_around(
+				engine->shim, torrent->number, NULL);
+}
+
+void lsp_session_look_if_due(struct lsp_torrent_engine *engine, lsp_time now)
+{
+	if (!engine->next_look || now < engine->next_look)
+		return;
+	engine->next_look = 0;
+	lsp_session_look_around(engine);
+}
+
 int lsp_session_configure(struct lsp_torrent_engine *engine, struct lsp_error *err)
 {
 	note_listen(engine);

@@ -376,6 +376,8 @@ struct lsp_shim_functions {
 		void (*each)(void *argument, const char *url), void *argument,
 		struct lsp_error *err); /* waits */
 	int (*reannounce)(struct lsp_shim *shim, uint64_t torrent, struct lsp_error *err);
+	/* Tells of it, and asks, by DHT and LSD, where these are on and it is not private. */
+	int (*look_around)(struct lsp_shim *shim, uint64_t torrent, struct lsp_error *err);
 	int (*recheck)(struct lsp_shim *shim, uint64_t torrent, struct lsp_error *err);
 	/* MOVED or MOVE_FAILED follows. */
 	int (*move)(struct lsp_shim *shim, uint64_t torrent, const char *save_path,

@@ -157,6 +157,17 @@ bool life_alert(translation &t, lt::alert const *alert)
 	return true;
 }
 
+/* Not tried from this address of ours, but from another. */
+bool goes_another_way(lt::tracker_error_alert const &failed)
+{
+	if (failed.error != lt::error_code(lt::errors::announce_skipped))
+		return false;
+	for (lt::announce_entry const &tracker : failed.handle.trackers())
+		if (tracker.url == failed.tracker_url())
+			return !is_out_of_reach(tracker, failed.version);
+	return true;
+}
+
 bool tracker_alert(translation &t, lt::alert const *alert)
 {
 	if (auto const *reply = lt::alert_cast<lt::tracker_reply_alert>(alert)) {
@@ -171,7 +182,8 @@ bool tracker_alert(translation &t, lt::alert const *alert)
 		t.text = failed->tracker_url();
 		t.error = *failed->failure_reason() ? failed->failure_reason()
 						    : failed->error.message();
-		t.send(LSP_SHIM_ALERT_TRACKER_ERROR);
+		if (!goes_another_way(*failed))
+			t.send(LSP_SHIM_ALERT_TRACKER_ERROR);
 	} else if (auto const *seed = lt::alert_cast<lt::url_seed_alert>(alert)) {
 		t.text = seed->server_url();
 		t.error = seed->error ? seed->error.message() : seed->error_message();

@@ -6,6 +6,7 @@
 
 #include <libtorrent/add_torrent_params.hpp>
 #include <libtorrent/alert.hpp>
+#include <libtorrent/announce_entry.hpp>
 #include <libtorrent/error_code.hpp>
 #include <libtorrent/session.hpp>
 #include <libtorrent/time.hpp>
@@ -97,6 +98,11 @@ template <class Function> int guard(lsp_error *err, char const *what, Function f
 	}
 }
 
+/*
+ * A tracker is announced to from each of our addresses, and from those that cannot reach it (an
+ * IPv6 address, one of IPv4) not at all. Is it so from all of them?
+ */
+bool is_out_of_reach(lt::announce_entry const &tracker, lt::protocol_version version);
 std::string hash_key(lt::info_hash_t const &hashes);
 lt::tcp::endpoint endpoint_of(char const *text);
 std::string text_of(lt::tcp::endpoint const &endpoint);

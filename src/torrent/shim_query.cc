@@ -94,12 +94,40 @@ int priorities(lsp_shim *shim, std::uint64_t number, lsp_shim_take_bytes take, v
 	});
 }
 
+bool is_skipped(lt::announce_infohash const &hash)
+{
+	return hash.last_error == lt::error_code(lt::errors::announce_skipped);
+}
+
+} // namespace
+
+bool is_out_of_reach(lt::announce_entry const &tracker, lt::protocol_version version)
+{
+	for (auto const &endpoint : tracker.endpoints)
+		if (endpoint.enabled && !is_skipped(endpoint.info_hashes[version]))
+			return false;
+	return true;
+}
+
+namespace
+{
+
+/* Of a protocol that the torrent is not of, or of an address that was not used yet. */
+bool is_unused(lt::announce_infohash const &hash)
+{
+	return !hash.start_sent && !hash.updating && !hash.fails && !hash.last_error;
+}
+
 /* A tracker answers on each of our addresses for itself: the best of them counts. */
 void tracker_of(lt::announce_entry const &from, std::string &message, lsp_shim_tracker &to)
 {
 	bool first = true;
+	bool const nowhere = is_out_of_reach(from, lt::protocol_version::V1) &&
+			     is_out_of_reach(from, lt::protocol_version::V2);
 	for (auto const &endpoint : from.endpoints) {
 		for (auto const &hash : endpoint.info_hashes) {
+			if (is_unused(hash) || (is_skipped(hash) && !nowhere))
+				continue;
 			to.updating |= hash.updating;
 			to.seeds = std::max(to.seeds, std::int32_t(hash.scrape_complete));
 			to.peers = std::max(
@@ -165,9 +193,8 @@ char const *source_of(lt::peer_info const &peer)
 std::uint32_t peer_flags(lt::peer_info const &peer)
 {
 	auto has = [&](lt::peer_flags_t flag) { return bool(peer.flags & flag); };
-	bool const encrypted = has(lt::peer_info::rc4_encrypted) ||
-			       has(lt::peer_info::plaintext_encrypted) ||
-			       has(lt::peer_info::ssl_socket);
+	/* What is plain after an encrypted handshake is plain. */
+	bool const encrypted = has(lt::peer_info::rc4_encrypted) || has(lt::peer_info::ssl_socket);
 	return (has(lt::peer_info::utp_socket) ? LSP_SHIM_PEER_UTP : 0) |
 	       (encrypted ? LSP_SHIM_PEER_ENCRYPTED : 0) |
 	       (has(lt::peer_info::seed) ? LSP_SHIM_PEER_SEED : 0) |

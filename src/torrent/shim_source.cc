@@ -115,14 +115,28 @@ void source_free(lsp_shim_source *source)
 	delete source;
 }
 
-bool has_layers(lt::torrent_info const &ti)
+/* The library moves the layers of a .torrent that it reads from its torrent_info to the trees. */
+lt::span<char const> layer_of(lt::add_torrent_params const &params, lt::file_index_t file)
 {
-	if (!ti.v2())
+	lt::torrent_info const &ti = *params.ti;
+	lt::span<char const> const layer = ti.piece_layer(file);
+	if (!layer.empty() || std::size_t(int(file)) >= params.merkle_trees.size())
+		return layer;
+	auto const &tree = params.merkle_trees[file];
+	if (tree.size() != std::size_t(ti.orig_files().file_num_pieces(file)))
+		return layer;
+	static_assert(sizeof tree[0] == 32, "hashes lie side by side");
+	return {tree[0].data(), std::ptrdiff_t(tree.size() * 32)};
+}
+
+bool has_layers(lt::add_torrent_params const &params)
+{
+	if (!params.ti->v2())
 		return false;
-	lt::file_storage const &files = ti.files();
+	lt::file_storage const &files = params.ti->files();
 	for (auto const i : files.file_range()) {
 		if (!files.pad_file_at(i) && files.file_size(i) > files.piece_length() &&
-			ti.piece_layer(i).empty())
+			layer_of(params, i).empty())
 			return false;
 	}
 	return true;
@@ -154,7 +168,7 @@ void source_info(lsp_shim_source const *source, lsp_shim_info *ret_info)
 			info.flags |= LSP_SHIM_PRIVATE;
 		if (is_single_file(*params.ti))
 			info.flags |= LSP_SHIM_SINGLE_FILE;
-		if (has_layers(*params.ti))
+		if (has_layers(params))
 			info.flags |= LSP_SHIM_HAS_LAYERS;
 		source->name = name_of(*params.ti);
 		info.name = source->name.c_str();
@@ -192,8 +206,9 @@ void source_file(lsp_shim_source *source, std::uint32_t index, lsp_shim_file *re
 }
 
 /* The root of a piece's own tree, and how many leaves that has. */
-std::uint32_t piece_root(lt::torrent_info const &ti, int piece, std::uint8_t ret_hash[32])
+std::uint32_t piece_root(lt::add_torrent_params const &params, int piece, std::uint8_t ret_hash[32])
 {
+	lt::torrent_info const &ti = *params.ti;
 	lt::file_storage const &files = ti.orig_files();
 	lt::file_index_t const file = files.file_index_at_piece(lt::piece_index_t(piece));
 	int const first = int(files.piece_index_at_file(file));
@@ -205,7 +220,7 @@ std::uint32_t piece_root(lt::torrent_info const &ti, int piece, std::uint8_t ret
 			leaves *= 2;
 		return leaves;
 	}
-	lt::span<char const> const layer = ti.piece_layer(file);
+	lt::span<char const> const layer = layer_of(params, file);
 	if (layer.size() < std::ptrdiff_t(piece - first + 1) * 32)
 		return 0;
 	std::memcpy(ret_hash, layer.data() + std::ptrdiff_t(piece - first) * 32, 32);
@@ -221,7 +236,8 @@ int source_piece(lsp_shim_source *source, std::uint32_t piece,
 			throw failure(LSP_E_INVALID, "there is no such piece");
 		lt::torrent_info const &ti = *source->params.ti;
 		lt::piece_index_t const index(static_cast<int>(piece));
-		std::uint32_t leaves = ti.v2() ? piece_root(ti, int(piece), ret_hash) : 0;
+		std::uint32_t leaves =
+			ti.v2() ? piece_root(source->params, int(piece), ret_hash) : 0;
 		if (!leaves) {
 			if (!ti.v1())
 				throw failure(LSP_E_NOT_FOUND, "the piece layers are missing");
@@ -243,14 +259,15 @@ int source_piece(lsp_shim_source *source, std::uint32_t piece,
 }
 
 /* The hashes of each file's pieces, which are outside the info dictionary. */
-lt::entry layers_of(lt::torrent_info const &ti)
+lt::entry layers_of(lt::add_torrent_params const &params)
 {
+	lt::torrent_info const &ti = *params.ti;
 	lt::entry layers(lt::entry::dictionary_t);
 	lt::file_storage const &files = ti.orig_files();
 	for (auto const i : files.file_range()) {
 		if (files.pad_file_at(i) || files.file_size(i) <= files.piece_length())
 			continue;
-		lt::span<char const> const layer = ti.piece_layer(i);
+		lt::span<char const> const layer = layer_of(params, i);
 		layers.dict()[files.root(i).to_string()] =
 			std::string(layer.data(), std::size_t(layer.size()));
 	}
@@ -276,13 +293,13 @@ int source_metainfo(
 	return guard(err, "the .torrent cannot be made", [&] {
 		auto const &ti = source->params.ti;
 		/* Of a torrent that came by a magnet link the layers come with the pieces. */
-		if (!ti || (ti->v2() && !has_layers(*ti)))
+		if (!ti || (ti->v2() && !has_layers(source->params)))
 			return;
 		lt::entry torrent(lt::entry::dictionary_t);
 		lt::span<char const> const info = ti->info_section();
 		torrent["info"].preformatted().assign(info.begin(), info.end());
 		if (ti->v2())
-			torrent["piece layers"] = layers_of(*ti);
+			torrent["piece layers"] = layers_of(source->params);
 		put_trackers(torrent, source->params);
 		for (std::string const &url : source->params.url_seeds)
 			torrent["url-list"].list().emplace_back(url);
@@ -308,7 +325,15 @@ int source_priorities(
 int source_magnet(lsp_shim_source *source, lsp_shim_take_bytes take, void *argument, lsp_error *err)
 {
 	return guard(err, "the magnet link cannot be made", [&] {
-		std::string const text = lt::make_magnet_uri(source->params);
+		lt::add_torrent_params params;
+		params.info_hashes = source->params.info_hashes;
+		params.trackers = source->params.trackers;
+		params.url_seeds = source->params.url_seeds;
+		/* Else who follows the link has no name for it until the metadata came. */
+		params.name = source->params.name;
+		if (params.name.empty() && source->params.ti)
+			params.name = name_of(*source->params.ti);
+		std::string const text = lt::make_magnet_uri(params);
 		take(argument, text.data(), text.size());
 	});
 }

@@ -301,6 +301,15 @@ int reannounce(lsp_shim *shim, std::uint64_t number, lsp_error *err)
 	});
 }
 
+int look_around(lsp_shim *shim, std::uint64_t number, lsp_error *err)
+{
+	return guard(err, "the torrent cannot be told of", [&] {
+		lt::torrent_handle &handle = handle_of(shim, number);
+		handle.force_dht_announce();
+		handle.force_lsd_announce();
+	});
+}
+
 int recheck(lsp_shim *shim, std::uint64_t number, lsp_error *err)
 {
 	return guard(err, "the torrent cannot be checked", [&] {
@@ -370,6 +379,7 @@ void fill_torrents(lsp_shim_functions &table)
 	table.add_web_seed = add_web_seed;
 	table.remove_web_seed = remove_web_seed;
 	table.reannounce = reannounce;
+	table.look_around = look_around;
 	table.recheck = recheck;
 	table.move = move;
 	table.deadline = deadline;

@@ -70,6 +70,7 @@ static void tick(struct lsp_torrent_engine *engine, lsp_time now)
 		lsp_torrent_limits_apply(engine, false);
 		lsp_torrent_limits_look(engine, now);
 		lsp_goals_look(engine, now);
+		lsp_session_look_if_due(engine, now);
 		lsp_session_save_due(engine, now);
 		lsp_calls_expire(engine, now);
 		engine->shim_functions->post_counts(engine->shim);

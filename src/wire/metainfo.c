@@ -127,7 +127,9 @@ static int read_tree_file(struct reading *reading, const char *path, struct lsp_
 
 static bool is_good_name(const struct lsp_bencode_token *name)
 {
-	return name->size && name->size <= NAME_MAX_BYTES &&
+	bool leads_away = (name->size == 1 && name->string[0] == '.') ||
+			  (name->size == 2 && memcmp(name->string, "..", 2) == 0);
+	return name->size && name->size <= NAME_MAX_BYTES && !leads_away &&
 	       !memchr(name->string, '/', name->size) && !memchr(name->string, '\0', name->size);
 }
 

@@ -436,6 +436,22 @@ static void waiting_for_a_source_is_said_once(void **state)
 	assert_null(strstr(first + 1, "nobody here has it now"));
 }
 
+static void nobody_who_gives_it_by_bittorrent_is_told_with_the_way_out(void **state)
+{
+	struct world *world = *state;
+	const char *way = "'lanspread get quake --engine lan'";
+	says(world, "download_game_files", json_pack("{s:s}", "operation", "downloading"));
+	world->after[0] = snapshot("quake", "downloading");
+	world->after[1] = event("download_all_peers_gone", "quake");
+	json_object_set_new(world->after[1], "engine", json_string("swarm"));
+	world->after[2] = event("download_finished", "quake");
+	world->after[3] = snapshot(NULL, NULL);
+	add_game(world, "quake", "downloaded", "none");
+	assert_int_equal(lanspread(world, "get quake --engine swarm"), CLI_DONE);
+	assert_non_null(strstr(world->errors, "nobody gives it by BitTorrent now"));
+	assert_non_null(strstr(world->errors, way));
+}
+
 static void a_holder_that_still_hashes_is_told_from_nobody(void **state)
 {
 	struct world *world = *state;
@@ -512,6 +528,7 @@ int main(void)
 		WORLD_TEST(no_wait_returns_at_once),
 		WORLD_TEST(ctrl_c_detaches_and_says_how_to_look_and_cancel),
 		WORLD_TEST(waiting_for_a_source_is_said_once),
+		WORLD_TEST(nobody_who_gives_it_by_bittorrent_is_told_with_the_way_out),
 		WORLD_TEST(a_holder_that_still_hashes_is_told_from_nobody),
 		WORLD_TEST(a_peer_that_stops_under_a_wait_is_exit_1),
 		WORLD_TEST(add_sends_an_absolute_path),

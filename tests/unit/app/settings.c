@@ -96,6 +96,81 @@ static void torrent_commands_pass_through(void **state)
 		"\"source\":\"magnet:?xt=1\"}");
 }
 
+static void lists_and_rates_are_given_as_a_person_would(void **state)
+{
+	struct world *world = *state;
+	says(world, "torrent_select", json_pack("{s:[]}", "files"));
+	assert_int_equal(
+		lanspread(world, "torrent select abcdef --set exclude=*.iso --set exclude=b"),
+		CLI_DONE);
+	assert_sent(world, "torrent_select",
+		"{\"command\":\"torrent_select\",\"exclude\":[\"*.iso\",\"b\"],\"torrent\":"
+		"\"abcdef\"}");
+	says(world, "torrent_limits", json_object());
+	assert_int_equal(lanspread(world, "torrent limits --set max_upload=1.5M"), CLI_DONE);
+	assert_sent(
+		world, "torrent_limits", "{\"command\":\"torrent_limits\",\"max_upload\":1500000}");
+	/* What is written as JSON is as it is. */
+	says(world, "torrent_trackers", json_pack("{s:[]}", "trackers"));
+	assert_int_equal(
+		lanspread(world, "torrent trackers abcdef --set set=[[\"a\",\"b\"]]"), CLI_DONE);
+	assert_sent(world, "torrent_trackers",
+		"{\"command\":\"torrent_trackers\",\"set\":[[\"a\",\"b\"]],\"torrent\":"
+		"\"abcdef\"}");
+}
+
+/* Runs it after the peer was told what to answer; what was printed is in world->out. */
+static void prints(struct world *world, const char *words, const char *command, json_t *result,
+	const char *expected)
+{
+	says(world, command, result);
+	assert_int_equal(lanspread(world, words), CLI_DONE);
+	assert_string_equal(world->out, expected);
+}
+
+static void torrent_answers_are_for_people(void **state)
+{
+	struct world *world = *state;
+	const char *id = "0123456789abcdef0123456789abcdef01234567";
+	json_t *torrent = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:i, s:n}", "id", id,
+		"name", "quake", "state", "downloading", "done", 50, "total", 100, "size", 1500000,
+		"download_rate", 2000000, "ratio", 0.5, "peers", 3, "error");
+	prints(world, "torrent list", "torrent_list", json_pack("{s:[O]}", "torrents", torrent),
+		"ID        NAME   STATE        DONE  SIZE    DOWN      UP  RATIO  PEERS\n"
+		"01234567  quake  downloading  50 %  1.5 MB  2.0 MB/s  -   0.50   3\n");
+	prints(world, "torrent list", "torrent_list", json_pack("{s:[]}", "torrents"),
+		"no torrents: 'lanspread torrent add LINK|FILE' adds one\n");
+	json_object_set_new(torrent, "state", json_string("failed"));
+	json_object_set_new(torrent, "error", json_string("disk \x1b[2J full"));
+	prints(world, "torrent pause 012345", "torrent_pause", torrent,
+		"quake (01234567): failed: disk \\u001b[2J full\n");
+	prints(world, "torrent limits", "torrent_limits",
+		json_pack("{s:i, s:i}", "max_download", 0, "max_upload", 1000000),
+		"up 1.0 MB/s, down unlimited\n");
+	prints(world, "torrent files 012345", "torrent_files",
+		json_pack("{s:[{s:s, s:i, s:i, s:s}]}", "files", "path", "a", "size", 4, "done", 1,
+			"priority", "high"),
+		"PATH  SIZE     DONE  PRIORITY\na     4 bytes  25 %  high\n");
+	prints(world, "torrent peers 012345", "torrent_peers", json_pack("{s:[]}", "peers"),
+		"nobody is connected\n");
+	prints(world, "torrent remove 012345", "torrent_remove", json_object(), "removed\n");
+	prints(world, "torrent add magnet:?xt=1 --as-game", "torrent_add",
+		json_pack("{s:s, s:s, s:s}", "operation", "downloading", "game", "quake", "message",
+			"it was on its way already"),
+		"quake: downloading; it was on its way already\n");
+}
+
+static void a_file_that_is_none_is_said_and_the_help_has_all_commands(void **state)
+{
+	struct world *world = *state;
+	assert_int_equal(lanspread(world, "torrent add nothing.torrent"), CLI_FAILED);
+	assert_non_null(strstr(world->errors, "cannot read nothing.torrent: No such file"));
+	says(world, "torrent_pause", json_object());
+	assert_int_equal(lanspread(world, "torrent pause --set torrent=abcdef"), CLI_DONE);
+	assert_int_equal(lanspread(world, "torrent --help"), CLI_DONE);
+	assert_non_null(strstr(world->out, "move TORRENT DIR"));
+}
+
 static void open_puts_the_token_behind_the_address(void **state)
 {
 	struct world *world = *state;
@@ -152,6 +227,9 @@ int main(void)
 		WORLD_TEST(a_new_identity_says_when_it_counts),
 		WORLD_TEST(stop_returns_when_the_peer_is_gone),
 		WORLD_TEST(torrent_commands_pass_through),
+		WORLD_TEST(lists_and_rates_are_given_as_a_person_would),
+		WORLD_TEST(torrent_answers_are_for_people),
+		WORLD_TEST(a_file_that_is_none_is_said_and_the_help_has_all_commands),
 		WORLD_TEST(open_puts_the_token_behind_the_address),
 		WORLD_TEST(bare_says_where_the_log_is_when_no_peer_starts),
 		WORLD_TEST(play_reports_what_it_cannot_start),

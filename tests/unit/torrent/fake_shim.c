@@ -357,6 +357,11 @@ static void pop(struct lsp_shim *shim,
 	}
 }
 
+static int look_around(struct lsp_shim *shim, uint64_t number, struct lsp_error *err)
+{
+	return 0; /* nobody is there */
+}
+
 static void post_updates(struct lsp_shim *shim)
 {
 	pthread_mutex_lock(&fake.lock);
@@ -516,6 +521,7 @@ const struct lsp_shim_functions fake_shim = {.version = version,
 	.pop = pop,
 	.post_updates = post_updates,
 	.post_counts = post_counts,
+	.look_around = look_around,
 	.add = add,
 	.remove = remove_torrent,
 	.pause = pause_torrent,

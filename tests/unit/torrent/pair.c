@@ -4,6 +4,11 @@ void pair_init(struct pair *pair)
 {
 	rig_init(&pair->seed, &(struct rig_options){0});
 	rig_init(&pair->leech, &(struct rig_options){0});
+	pair_folders(pair);
+}
+
+void pair_folders(struct pair *pair)
+{
 	snprintf(pair->content, sizeof pair->content, "%s/games", pair->seed.folder);
 	snprintf(pair->target, sizeof pair->target, "%s/downloads", pair->leech.folder);
 }
@@ -71,4 +76,12 @@ int64_t rig_number(struct rig *rig, const char *id, const char *key)
 	int64_t number = json_integer_value(json_object_get(status, key));
 	json_decref(list);
 	return number;
+}
+
+void rig_configure(struct rig *rig, json_t *configuration)
+{
+	if (!json_object_get(configuration, "listen"))
+		json_object_set_new(configuration, "listen", json_pack("[s]", "127.0.0.1:0"));
+	json_decref(rig_ask(
+		rig, LSP_TORRENT_CONFIGURE, json_pack("{s:o}", "configuration", configuration)));
 }
