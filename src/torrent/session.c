@@ -163,6 +163,8 @@ static int source_from_rest(struct lsp_torrent_engine *engine, struct lsp_resume
 }
 
 struct compared {
+	const struct lsp_shim_functions *shim;
+	struct lsp_shim_source *source;
 	const uint8_t *wanted;
 	size_t count;
 	bool differs;
@@ -174,7 +176,13 @@ static void compare_priorities(void *argument, const void *data, size_t size)
 	const uint8_t *stored = data;
 	for (size_t i = 0; i < compared->count; i++) {
 		uint8_t there = i < size ? stored[i] : LSP_TORRENT_NORMAL;
-		compared->differs |= there != compared->wanted[i];
+		struct lsp_shim_file file;
+		if (there == compared->wanted[i])
+			continue;
+		/* Of padding, which nobody wants, the first resume data of a torrent say nothing.
+		 */
+		compared->shim->source_file(compared->source, (uint32_t)i, &file);
+		compared->differs |= !(file.flags & LSP_SHIM_FILE_PAD);
 	}
 }
 
@@ -188,7 +196,10 @@ static int reconcile(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 	int r = lsp_torrent_priorities(engine, torrent, source, ret_priorities, ret_count, err);
 	if (r < 0)
 		return r;
-	struct compared compared = {.wanted = *ret_priorities, .count = *ret_count};
+	struct compared compared = {.shim = engine->shim_functions,
+		.source = source,
+		.wanted = *ret_priorities,
+		.count = *ret_count};
 	r = engine->shim_functions->source_priorities(source, compare_priorities, &compared, err);
 	if (r == 0 && had_record && compared.differs)
 		torrent->reconciled = "the stored selection differed from the resume data: the "

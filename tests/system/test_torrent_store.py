@@ -321,16 +321,23 @@ def test_a_full_disk_under_the_store_loses_nothing(lab, tmp_path):
         assert ann.wait_event("torrent_error", torrent=meanwhile)["code"] == "no_space"
         ann.wait_event("torrent_health", where=lambda event: event["degraded"] == ["resume_store"])
         ann.wait_event("torrent_completed", torrent=meanwhile)  # it goes on
+        # What was there stays as it was when it cannot be replaced.
+        ann.cli("torrent", "options", before, "--set", 'category="fps"')
+        ann.wait_event("torrent_error", torrent=before, code="no_space")
+        assert (disk.folder / f"{before}.meta.json").exists() and Kept(ann, before).pieces
         check_store(ann)
         mark = ann.mark()
         disk.empty()
         ann.wait_event("torrent_health", since=mark, where=lambda event: event["degraded"] == [])
+        pieces = ann.cli("torrent", "have", meanwhile)["pieces"]
+        wait_for(lambda: len(Kept(ann, meanwhile).pieces) == pieces, what="all of it to be saved")
         ann.kill()
         check_store(ann)
         start_again(ann)
         for identity in torrents:
             wait_torrent(ann, identity, lambda torrent: torrent["state"] == "seeding")
         assert ann.cli("torrent", "inspect")["read_back"] == 0
+        assert torrents_of(ann)[before]["category"] == "fps"
         ann.kill()  # before its folder goes
 
 
