@@ -306,6 +306,12 @@ class SmallDisk:
         (self.folder / "filler").unlink()
 
 
+def await_saved(daemon, identity):
+    """Until the store has all of a torrent, some time after it is complete."""
+    pieces = daemon.cli("torrent", "have", identity)["pieces"]
+    wait_for(lambda: len(Kept(daemon, identity).pieces) == pieces, what="all of it to be saved")
+
+
 @needs_stranger
 def test_a_full_disk_under_the_store_loses_nothing(lab, tmp_path):
     host = lab.host("eve")
@@ -316,6 +322,7 @@ def test_a_full_disk_under_the_store_loses_nothing(lab, tmp_path):
         start_again(ann)
         add_many(ann, tmp_path, [first], peer)
         ann.wait_event("torrent_completed", torrent=before)
+        await_saved(ann, before)
         disk.fill()
         add_many(ann, tmp_path, [second], peer)
         assert ann.wait_event("torrent_error", torrent=meanwhile)["code"] == "no_space"
@@ -329,8 +336,7 @@ def test_a_full_disk_under_the_store_loses_nothing(lab, tmp_path):
         mark = ann.mark()
         disk.empty()
         ann.wait_event("torrent_health", since=mark, where=lambda event: event["degraded"] == [])
-        pieces = ann.cli("torrent", "have", meanwhile)["pieces"]
-        wait_for(lambda: len(Kept(ann, meanwhile).pieces) == pieces, what="all of it to be saved")
+        await_saved(ann, meanwhile)
         ann.kill()
         check_store(ann)
         start_again(ann)
