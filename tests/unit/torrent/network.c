@@ -102,8 +102,10 @@ static void who_requires_encryption_talks_to_nobody_without(void **state)
 	also_seeds(&other, &pair, &metainfo, address); /* encryption: allowed */
 	add(&pair.leech, &metainfo,
 		json_pack("{s:s, s:[s, s], s:i}", "save_path", pair.target, "peers", pair.address,
-			address, "max_download", 1 << 20));
+			address, "max_download", 65536));
 	assert_true(is_encrypted(&pair.leech, id, address));
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_LIMITS,
+		json_pack("{s:s, s:i}", "torrent", id, "max_download", 0)));
 	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
 	assert_false(is_connected(&pair.leech, id, pair.address));
 	assert_int_equal(sent_by(&pair.seed), 0);
@@ -122,7 +124,7 @@ static void encryption_preferred_reaches_those_who_require_it_and_those_who_have
 		rig_configure(&pair.leech, json_pack("{s:s}", "encryption", "preferred"));
 		rig_file(pair.content, "doom/base/maps.pak", 1 << 20, 1);
 		json_decref(leech(&pair, seed_doom(&pair, false, id),
-			json_pack("{s:i}", "max_download", 262144)));
+			json_pack("{s:i}", "max_download", 32768)));
 		assert_int_equal(is_encrypted(&pair.leech, id, pair.address), i == 0);
 		pair_done(&pair);
 	}
@@ -139,7 +141,7 @@ static void data_go_by_tcp_unless_utp_is_on(void **state)
 		rig_configure(&pair.leech, json_pack("{s:b}", "utp", utp));
 		rig_file(pair.content, "doom/base/maps.pak", 1 << 20, 1);
 		json_decref(leech(&pair, seed_doom(&pair, false, id),
-			json_pack("{s:i}", "max_download", 262144)));
+			json_pack("{s:i}", "max_download", 32768)));
 		do {
 			get_on(&pair.leech);
 			peer = peer_at(&pair.leech, id, pair.address, NULL);
@@ -159,7 +161,7 @@ static struct lsp_buffer create_one(struct pair *pair, int number, char id[65])
 {
 	char path[220];
 	snprintf(path, sizeof path, "%s/game%d", pair->content, number);
-	rig_file(path, "data.bin", 1 << 20, (unsigned)number);
+	rig_file(path, "data.bin", 8 << 20, (unsigned)number);
 	struct lsp_torrent_call create = {.command = LSP_TORRENT_CREATE,
 		.arguments = json_pack("{s:s, s:b}", "path", path, "private", number == 2)};
 	struct rig_answer answer;
@@ -345,22 +347,22 @@ static void other_limits_come_and_go_by_the_clock(void **state)
 	time_of_day(60, from);
 	time_of_day(120, to);
 	rig_configure(
-		&pair.leech, json_pack("{s:i, s:{s:i, s:s, s:s}}", "max_download", 4 << 20,
+		&pair.leech, json_pack("{s:i, s:{s:i, s:s, s:s}}", "max_download", 1 << 20,
 				     "alternative", "max_download", 65536, "from", from, "to", to));
 	rig_file(pair.content, "doom/base/maps.pak", 64 << 20, 1);
 	json_decref(leech(&pair, seed_doom(&pair, false, id), json_object()));
 	get_on(&pair.leech);
-	assert_int_equal(session_cap(&pair.leech), 4 << 20);
+	assert_int_equal(session_cap(&pair.leech), 1 << 20);
 	/* An hour and a half later, while it runs. */
 	wall_shift = 5400 * LSP_SECOND;
 	while (session_cap(&pair.leech) != 65536)
 		get_on(&pair.leech);
 	/* And three hours later it is over. */
 	wall_shift = 10800 * LSP_SECOND;
-	while (session_cap(&pair.leech) != 4 << 20)
+	while (session_cap(&pair.leech) != 1 << 20)
 		get_on(&pair.leech);
 	/* By hand, at any time. */
-	rig_configure(&pair.leech, json_pack("{s:i, s:{s:b, s:i}}", "max_download", 4 << 20,
+	rig_configure(&pair.leech, json_pack("{s:i, s:{s:b, s:i}}", "max_download", 1 << 20,
 					   "alternative", "on", true, "max_download", 131072));
 	assert_int_equal(session_cap(&pair.leech), 131072);
 	pair_done(&pair);
@@ -425,7 +427,7 @@ static void a_cap_that_does_not_hold_is_told_and_forgotten_once_it_does(void **s
 	rig_init(&pair.seed, &(struct rig_options){0});
 	rig_init(&pair.leech, &(struct rig_options){.clock = &clock, .shim = &forgetful});
 	pair_folders(&pair);
-	rig_file(pair.content, "doom/base/maps.pak", 48 << 20, 1);
+	rig_file(pair.content, "doom/base/maps.pak", 96 << 20, 1);
 	struct lsp_buffer metainfo = seed_doom(&pair, false, id);
 	json_decref(rig_ask(&pair.seed, LSP_TORRENT_LIMITS,
 		json_pack("{s:s, s:i}", "torrent", id, "max_upload", 6 << 20)));

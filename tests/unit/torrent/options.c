@@ -303,7 +303,7 @@ static void a_piece_with_a_deadline_comes_before_the_others(void **state)
 	pair_init(&pair);
 	rig_file(pair.content, "doom/base/maps.pak", 16 << 20, 1); /* 128 pieces */
 	json_decref(leech(&pair, seed_doom(&pair, false, id),
-		json_pack("{s:b, s:i}", "paused", true, "max_download", 2 << 20)));
+		json_pack("{s:b, s:i}", "paused", true, "max_download", 1 << 18)));
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(pieces); i++)
 		json_decref(rig_ask(&pair.leech, LSP_TORRENT_DEADLINE,
 			json_pack("{s:s, s:i, s:i}", "torrent", id, "piece", (int)pieces[i],
@@ -334,7 +334,7 @@ static void storage_is_taken_at_once_where_asked(void **state)
 		rig_file(pair.content, "doom/base/maps.pak", 8 << 20, 1);
 		json_decref(leech(&pair, seed_doom(&pair, false, id),
 			json_pack("{s:s, s:i, s:b}", "storage", allocate ? "allocate" : "sparse",
-				"max_download", 1 << 20, "sequential", true)));
+				"max_download", 1 << 17, "sequential", true)));
 		_cleanup_free_ char *path = lsp_text_format("%s/doom/base/maps.pak", pair.target);
 		while (rig_number(&pair.leech, id, "done") == 0 || stat(path, &st) < 0)
 			get_on(&pair.leech);
