@@ -105,11 +105,11 @@ class Kills:
             self.ann.wait_event("torrent_completed", torrent=identity)
         # These are always on their way: slow, and dialled anew after each kill.
         add_many(self.ann, folder, names[half:], self.peer, max_download=40000)
-        self.kept = self.read()
-        self.ann.wait_until(lambda: all(self.read()[identity].pieces for identity in self.whole),
+        self.kept, self.folder = self.read(), folder
+        self.ann.wait_until(lambda: all(self.is_complete(identity, Kept(self.ann, identity)) for identity in self.whole),
                             what="what is whole to be saved")
         sent_blocks(self.eve)
-        self.folder, self.mark = folder, self.ann.mark()
+        self.mark = self.ann.mark()
         self.counts = {"kills": 0, "kept pieces of unfinished torrents": 0, "blocks sent": 0, "blocks sent again": 0,
                        "pieces read back": 0, "pieces new by then": 0}
 
