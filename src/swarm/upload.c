@@ -135,14 +135,21 @@ void lsp_swarm_upload_sent(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t by
 	swarm->upload_due = true;
 }
 
-/* An action about it that was not taken yet would speak of nothing. */
-static void withdraw_start(struct lsp_swarm *swarm, lsp_swarm_id id)
+static bool is_about_upload(const struct lsp_swarm_action *action, lsp_swarm_id id)
+{
+	return (action->kind == LSP_SWARM_UPLOAD_START || action->kind == LSP_SWARM_UPLOAD_BOUNCE ||
+		       action->kind == LSP_SWARM_UPLOAD_STOP) &&
+	       action->request == id;
+}
+
+/* An action about it that was not taken yet would speak of what its owner has freed. */
+static void withdraw_actions(struct lsp_swarm *swarm, lsp_swarm_id id)
 {
 	size_t kept = 0, count = swarm->action_count;
 	for (size_t i = 0; i < count; i++) {
 		struct lsp_swarm_action *action =
 			&swarm->actions[(swarm->action_first + i) % swarm->action_capacity];
-		if (action->kind == LSP_SWARM_UPLOAD_START && action->request == id)
+		if (is_about_upload(action, id))
 			continue;
 		swarm->actions[(swarm->action_first + kept++) % swarm->action_capacity] = *action;
 	}
@@ -152,10 +159,10 @@ static void withdraw_start(struct lsp_swarm *swarm, lsp_swarm_id id)
 void lsp_swarm_upload_end(struct lsp_swarm *swarm, lsp_swarm_id id, bool complete, lsp_time now)
 {
 	swarm_clock(swarm, now);
+	withdraw_actions(swarm, id); /* also of one that was stopped or bounced already */
 	struct upload *upload = table_get(&swarm->uploads, id);
 	if (!upload)
 		return;
-	withdraw_start(swarm, id);
 	if (!complete)
 		upload->sent = 0;
 	else

@@ -54,6 +54,46 @@ static void a_chunk_that_was_given_and_never_announced_is_fresh_again(void **sta
 	end(&party);
 }
 
+static size_t actions_about_uploads(struct party *party)
+{
+	struct lsp_swarm_action action;
+	size_t found = 0;
+	while (lsp_swarm_next_action(party->swarm, &action))
+		found += action.kind == LSP_SWARM_UPLOAD_START ||
+			 action.kind == LSP_SWARM_UPLOAD_BOUNCE ||
+			 action.kind == LSP_SWARM_UPLOAD_STOP;
+	return found;
+}
+
+/* Its owner may free it then: an action that was not taken yet names the owner. */
+static void nothing_is_said_of_an_upload_whose_end_was_told(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	begin(&party, CHUNKS, 2);
+	for (int ended = 0; ended < 2; ended++) { /* stopped, as the game goes */
+		has(&party, 0, 0, 0);
+		assert_int_equal(ask(&party, 0, 7, false, &upload), 0);
+		run(&party, MS);
+		assert_non_null(find(&party, LSP_SWARM_UPLOAD_START, 0));
+		lsp_swarm_game_remove(party.swarm, party.game);
+		if (ended)
+			lsp_swarm_upload_end(party.swarm, upload, false, party.now);
+		assert_int_equal(actions_about_uploads(&party), ended ? 0 : 1);
+		party.game = add_game(&party, CHUNKS);
+	}
+	for (int ended = 0; ended < 2; ended++) { /* bounced */
+		lsp_swarm_set_limits(party.swarm,
+			&(struct lsp_swarm_limits){.overhead = 1, .pause_uploads = true});
+		assert_int_equal(ask(&party, 0, 8, false, &upload), 0);
+		lsp_swarm_run(party.swarm, party.now += MS);
+		if (ended)
+			lsp_swarm_upload_end(party.swarm, upload, false, party.now);
+		assert_int_equal(actions_about_uploads(&party), ended ? 0 : 1);
+	}
+	end(&party);
+}
+
 static void who_asks_alone_is_not_sent_elsewhere(void **state)
 {
 	struct party party;
@@ -220,6 +260,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_seeder_gives_each_chunk_once_and_names_one_that_nobody_has),
 		cmocka_unit_test(a_chunk_that_was_given_and_never_announced_is_fresh_again),
+		cmocka_unit_test(nothing_is_said_of_an_upload_whose_end_was_told),
 		cmocka_unit_test(who_asks_alone_is_not_sent_elsewhere),
 		cmocka_unit_test(a_bounced_request_takes_the_hint_and_asks_again_later_with_insist),
 		cmocka_unit_test(nobody_starves_beside_a_flooder),
