@@ -196,7 +196,9 @@ static void release_block(void *argument)
 
 static void fail(struct lsp_upload *upload, const struct lsp_error *error)
 {
-	lsp_log_warning("peer", "cannot serve %s to %s: %s", lsp_share_game(upload->share),
+	/* What is still being fetched moves away when it is complete: that is no trouble. */
+	enum lsp_log_level level = upload->reader.stage ? LSP_LOG_DEBUG : LSP_LOG_WARNING;
+	lsp_log(level, "peer", "cannot serve %s to %s: %s", lsp_share_game(upload->share),
 		lsp_session_name(upload->session), error->message);
 	leave_swarm(upload, false);
 	lsp_responder_abort(upload->responder); /* `gone` follows and frees the upload */
