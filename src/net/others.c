@@ -13,7 +13,8 @@
 #define STEADY_LEAST 8
 #define STEADY_LINGER (5 * LSP_SECOND)
 #define STALE LSP_SECOND
-#define LISTENERS 4 /* programs that get each multicast packet, at the most */
+#define CREDIT_KEPT 99 /* of a hundred, from look to look: half of it in 1.7 s */
+#define LISTENERS 4    /* programs that get each multicast packet, at the most */
 
 /* ---- The kernel's counters ------------------------------------------------------------------- */
 
@@ -152,6 +153,19 @@ static uint64_t rest(uint64_t all, uint64_t calls, uint64_t packets)
 	return all < packets ? by_calls : LSP_MIN(by_calls, by_packets);
 }
 
+/*
+ * What is left when discovery's part is taken away. A packet is counted as multicast when it comes
+ * and as a datagram when a program reads it, which may be some looks later on a busy machine: what
+ * is not used up waits, and is forgotten by and by.
+ */
+static uint64_t charge(uint64_t datagrams, uint64_t *credit, uint64_t multicast)
+{
+	*credit += multicast;
+	uint64_t used = LSP_MIN(datagrams, *credit);
+	*credit = (*credit - used) * CREDIT_KEPT / 100;
+	return datagrams - used;
+}
+
 /* The most that came one way since the look that is at least `span` old; 0: none is. */
 static uint64_t seen_since(const struct lsp_others *others, uint64_t span, lsp_time now)
 {
@@ -177,13 +191,14 @@ bool lsp_others_look(struct lsp_others *others, const struct lsp_datagrams *kern
 		others->count = 0; /* a new beginning: what came meanwhile came at no rate */
 	if (others->count) {
 		others->seen.in +=
-			beyond(rest(kernel->in - others->kernel.in, calls.in - others->calls.in,
+			charge(rest(kernel->in - others->kernel.in, calls.in - others->calls.in,
 				       packets.in - others->packets.in),
+				&others->credit_in,
 				LISTENERS * (kernel->multicast_in - others->kernel.multicast_in));
-		others->seen.out +=
-			beyond(rest(kernel->out - others->kernel.out, calls.out - others->calls.out,
-				       packets.out - others->packets.out),
-				kernel->multicast_out - others->kernel.multicast_out);
+		others->seen.out += charge(
+			rest(kernel->out - others->kernel.out, calls.out - others->calls.out,
+				packets.out - others->packets.out),
+			&others->credit_out, kernel->multicast_out - others->kernel.multicast_out);
 		if (seen_since(others, QUICK, now) >= QUICK_LEAST)
 			others->until = LSP_MAX(others->until, now + QUICK_LINGER);
 		if (seen_since(others, STEADY, now) >= STEADY_LEAST)

@@ -38,6 +38,7 @@ struct lsp_counters {
 struct lsp_others {
 	struct lsp_datagrams kernel, calls, packets; /* at the last look; the two are ours */
 	struct lsp_datagrams seen;                   /* of others, since the beginning */
+	uint64_t credit_in, credit_out; /* datagrams that are still expected of discovery */
 	struct {
 		lsp_time at;
 		struct lsp_datagrams seen;

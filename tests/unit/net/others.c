@@ -125,6 +125,19 @@ static void discovery_is_nobody_however_much_of_it(void **state)
 	}
 }
 
+static void discovery_that_is_read_late_is_nobody_either(void **state)
+{
+	struct machine m = {.now = LSP_SECOND};
+	assert_false(pass(&m, LSP_SECOND, 0, 50));
+	for (int i = 0; i < 20; i++) {
+		m.kernel.multicast_in += 10;
+		assert_false(pass(&m, 400 * LSP_MILLISECOND, 0, 50));
+		m.kernel.in += 10;
+		assert_false(pass(&m, 100 * LSP_MILLISECOND, 0, 50));
+	}
+	assert_true(pass(&m, 150 * LSP_MILLISECOND, 64, 50)); /* and a game is seen all the same */
+}
+
 static void what_came_in_an_hour_of_rest_came_at_no_rate(void **state)
 {
 	struct machine m = {.now = LSP_SECOND};
@@ -143,6 +156,7 @@ int main(void)
 		cmocka_unit_test(a_game_is_seen_within_a_tenth_of_a_second_and_bulk_of_ours_never),
 		cmocka_unit_test(a_few_packets_now_and_then_are_nobody),
 		cmocka_unit_test(discovery_is_nobody_however_much_of_it),
+		cmocka_unit_test(discovery_that_is_read_late_is_nobody_either),
 		cmocka_unit_test(what_came_in_an_hour_of_rest_came_at_no_rate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
