@@ -88,8 +88,17 @@ static void a_torrent_with_longer_pieces_is_still_known_by_its_roots(void **stat
 	assert_int_equal(lsp_metainfo_manifest(ours.metainfo, "quake", &manifest, NULL), 0);
 	assert_true(lsp_metainfo_is(longer.metainfo, manifest));
 	assert_false(lsp_metainfo_is(old.metainfo, manifest));
-	longer.metainfo->files[3].root.bytes[0] ^= 1;
-	assert_false(lsp_metainfo_is(longer.metainfo, manifest));
+	/* A root tells only where there are bytes: some makers give one to an empty file. */
+	unsigned told = 0, empty = 0;
+	for (size_t i = 0; i < longer.metainfo->file_count; i++) {
+		struct lsp_metainfo_file *file = &longer.metainfo->files[i];
+		file->root.bytes[0] ^= 1;
+		assert_int_equal(lsp_metainfo_is(longer.metainfo, manifest), file->size == 0);
+		file->root.bytes[0] ^= 1;
+		told += file->size != 0;
+		empty += file->size == 0;
+	}
+	assert_true(told && empty);
 }
 
 static void forms_and_files_are_told(void **state)
