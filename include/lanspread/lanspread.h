@@ -24,6 +24,10 @@
  * lanspread_stream_free. A handle outlives its peer: after the peer stopped, every call on it still
  * is allowed and answers LANSPREAD_E_CLOSED.
  *
+ * JSON: the library puts a function before jansson's allocations, for the whole process, when it is
+ * loaded, and leaves the work to those that were set until then: it must know when one failed. It
+ * cannot be unloaded again. A program that sets its own later only takes that knowledge away.
+ *
  * Errors: 0, or the negative of a lanspread_code, with the detail in the last parameter, which may
  * be NULL. On failure outputs stay as they were.
  */

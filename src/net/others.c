@@ -13,7 +13,7 @@
 #define STEADY_LEAST 8
 #define STEADY_LINGER (5 * LSP_SECOND)
 #define STALE LSP_SECOND
-#define CREDIT_KEPT 99 /* of a hundred, from look to look: half of it in 1.7 s */
+#define CREDIT_KEPT 99 /* of a hundred, from look to look, and one less where it is little */
 #define LISTENERS 4    /* programs that get each multicast packet, at the most */
 
 /* ---- The kernel's counters ------------------------------------------------------------------- */
@@ -187,18 +187,21 @@ bool lsp_others_look(struct lsp_others *others, const struct lsp_datagrams *kern
 	unsigned last = (others->count + LSP_OTHERS_LOOKS - 1) % LSP_OTHERS_LOOKS;
 	if (others->count && now < others->looks[last].at + LSP_OTHERS_LOOK)
 		return now < others->until;
-	if (others->count && now > others->looks[last].at + STALE)
+	if (others->count && now > others->looks[last].at + STALE) {
 		others->count = 0; /* a new beginning: what came meanwhile came at no rate */
+		others->credit_in = others->credit_out = 0;
+	}
 	if (others->count) {
-		others->seen.in +=
-			charge(rest(kernel->in - others->kernel.in, calls.in - others->calls.in,
-				       packets.in - others->packets.in),
-				&others->credit_in,
-				LISTENERS * (kernel->multicast_in - others->kernel.multicast_in));
-		others->seen.out += charge(
-			rest(kernel->out - others->kernel.out, calls.out - others->calls.out,
-				packets.out - others->packets.out),
-			&others->credit_out, kernel->multicast_out - others->kernel.multicast_out);
+		others->seen.in += charge(
+			rest(kernel->in - others->kernel.in, calls.in - others->calls.in,
+				packets.in - others->packets.in),
+			&others->credit_in,
+			LISTENERS * beyond(kernel->multicast_in, others->kernel.multicast_in));
+		others->seen.out +=
+			charge(rest(kernel->out - others->kernel.out, calls.out - others->calls.out,
+				       packets.out - others->packets.out),
+				&others->credit_out,
+				beyond(kernel->multicast_out, others->kernel.multicast_out));
 		if (seen_since(others, QUICK, now) >= QUICK_LEAST)
 			others->until = LSP_MAX(others->until, now + QUICK_LINGER);
 		if (seen_since(others, STEADY, now) >= STEADY_LEAST)

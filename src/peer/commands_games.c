@@ -209,7 +209,7 @@ static bool newer_is_there(
 
 /*
  * A running download is attached to, a paused one goes on, by the engine that is asked for. True:
- * the call is answered.
+ * the call is answered. One that ends by that is begun anew, and says why it cannot.
  */
 static bool attach(struct lsp_peer *peer, struct lsp_call *call, const char *game)
 {
@@ -224,7 +224,10 @@ static bool attach(struct lsp_peer *peer, struct lsp_call *call, const char *gam
 	}
 	if (lsp_call_text(call, "engine"))
 		lsp_download_set_engine(download, engine);
-	lsp_download_pause(download, false);
+	if ((download = lsp_download_find(peer, game)))
+		lsp_download_pause(download, false);
+	if (!(download = lsp_download_find(peer, game)))
+		return false;
 	answer_operation(call, "downloading",
 		lsp_download_is_waiting(download) ? "waits for somebody who has it"
 						  : "it is on its way already");

@@ -526,7 +526,9 @@ static bool torrents_have_left(struct lsp_download *download)
 	lsp_time now = lsp_peer_now(download->peer);
 	if (!download->leave_by) {
 		download->leave_by = lsp_time_add(now, LEAVE_AT_MOST);
+		download->sending_away = true;
 		lsp_torrent_games_gone(download->peer, download->game);
+		download->sending_away = false;
 	}
 	return now >= download->leave_by ||
 	       !lsp_torrent_games_leaving(download->peer, download->game);
@@ -535,7 +537,7 @@ static bool torrents_have_left(struct lsp_download *download)
 void lsp_download_torrents_left(struct lsp_peer *peer, const char *game)
 {
 	struct lsp_download *download = lsp_download_find(peer, game);
-	if (download && download->phase == PHASE_FLUSHING)
+	if (download && download->phase == PHASE_FLUSHING && !download->sending_away)
 		commit_when_free(download);
 }
 
@@ -584,22 +586,26 @@ void lsp_download_pause(struct lsp_download *download, bool paused)
 {
 	if (download->paused == paused)
 		return;
+	struct lsp_peer *peer = download->peer;
+	char game[LSP_GAME_ID_MAX + 1];
+	snprintf(game, sizeof game, "%s", download->game);
 	download->paused = paused;
-	drive_engines(download);
-	lsp_peer_kick(download->peer);
-	save_records(download->peer);
-	lsp_games_publish_local(download->peer);
-	lsp_download_sources_changed(download->peer, download->game); /* while it was paused */
+	drive_engines(download); /* may end it */
+	lsp_peer_kick(peer);
+	save_records(peer);
+	lsp_games_publish_local(peer);
+	lsp_download_sources_changed(peer, game); /* while it was paused; may end it too */
 }
 
 void lsp_download_set_engine(struct lsp_download *download, enum lsp_engine engine)
 {
 	if (download->engine == engine)
 		return;
+	struct lsp_peer *peer = download->peer;
 	download->engine = engine;
-	drive_engines(download);
-	save_records(download->peer);
-	lsp_games_publish_local(download->peer);
+	drive_engines(download); /* may end it */
+	save_records(peer);
+	lsp_games_publish_local(peer);
 }
 
 void lsp_download_sources_changed(struct lsp_peer *peer, const char *game)
@@ -698,6 +704,8 @@ void lsp_download_tick(struct lsp_peer *peer)
 	lsp_time now = lsp_peer_now(peer);
 	struct lsp_download *download, *next;
 	DL_FOREACH_SAFE(peer->downloads, download, next)
+	sync_if_due(download, now); /* may end it */
+	DL_FOREACH_SAFE(peer->downloads, download, next)
 	{
 		if (download->phase == PHASE_FETCHING && download->dirty &&
 			now >= download->next_progress) {
@@ -705,7 +713,6 @@ void lsp_download_tick(struct lsp_peer *peer)
 			download->next_progress = now + PROGRESS_INTERVAL;
 			publish(download, "progress", lsp_download_progress_json(download));
 		}
-		sync_if_due(download, now);
 		if (download->phase == PHASE_FLUSHING && download->leave_by &&
 			now >= download->leave_by) {
 			commit_when_free(download); /* may end it */

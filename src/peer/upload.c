@@ -197,7 +197,8 @@ static void release_block(void *argument)
 static void fail(struct lsp_upload *upload, const struct lsp_error *error)
 {
 	/* What is still being fetched moves away when it is complete: that is no trouble. */
-	enum lsp_log_level level = upload->reader.stage ? LSP_LOG_DEBUG : LSP_LOG_WARNING;
+	bool moved = upload->reader.stage && error->code == LSP_E_NOT_FOUND;
+	enum lsp_log_level level = moved ? LSP_LOG_DEBUG : LSP_LOG_WARNING;
 	lsp_log(level, "peer", "cannot serve %s to %s: %s", lsp_share_game(upload->share),
 		lsp_session_name(upload->session), error->message);
 	leave_swarm(upload, false);

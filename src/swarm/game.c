@@ -111,6 +111,7 @@ void lsp_swarm_game_remove(struct lsp_swarm *swarm, lsp_swarm_id id)
 	if (!game)
 		return;
 	game->wanted = false;
+	game->owner = NULL; /* the requests and uploads that end now have owners of their own */
 	actions_withdraw(swarm, id, 0);
 	link_each(&game->requests, link) request_end(
 		swarm, lsp_container_of(link, struct request, in_game), REQUEST_NOBODY, true);
@@ -121,6 +122,7 @@ void lsp_swarm_game_remove(struct lsp_swarm *swarm, lsp_swarm_id id)
 	}
 	while (game->source_count)
 		source_free(swarm, game->sources[game->source_count - 1]);
+	actions_withdraw(swarm, id, 0); /* its states, as the sources went */
 	table_remove(&swarm->games, id);
 	swarm->game_count--;
 	game_free(game);

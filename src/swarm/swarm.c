@@ -97,15 +97,27 @@ struct lsp_swarm_action *actions_push(struct lsp_swarm *swarm, enum lsp_swarm_ac
 	return action;
 }
 
-/* Keeps those for which `keep` says so, in their order. */
+/* Of requests and uploads that are over: who waits for that hears it when the game is gone, too. */
+static bool outlives_its_game(const struct lsp_swarm_action *action)
+{
+	return action->kind == LSP_SWARM_CANCEL || action->kind == LSP_SWARM_UPLOAD_BOUNCE ||
+	       action->kind == LSP_SWARM_UPLOAD_STOP;
+}
+
+/* Takes back what is about that game or that peer; 0: about none. The rest stays in order. */
 static void actions_filter(struct lsp_swarm *swarm, lsp_swarm_id game, lsp_swarm_id peer)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < swarm->action_count; i++) {
 		struct lsp_swarm_action *action =
 			&swarm->actions[(swarm->action_first + i) % swarm->action_capacity];
-		if ((game && action->game == game) || (peer && action->peer == peer))
+		if (peer && action->peer == peer)
 			continue;
+		if (game && action->game == game) {
+			if (!outlives_its_game(action))
+				continue;
+			action->game_owner = NULL;
+		}
 		swarm->actions[(swarm->action_first + kept++) % swarm->action_capacity] = *action;
 	}
 	swarm->action_count = kept;

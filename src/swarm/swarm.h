@@ -27,8 +27,10 @@
  *
  * Ids are numbers that are never used again; one whose thing is gone is ignored (lookups return
  * -LSP_E_NOT_FOUND), so an answer may race a cancel. `owner` pointers are the caller's and are only
- * handed back. Actions about a peer or a game are withdrawn when it is removed: an action that
- * comes out of lsp_swarm_next_action speaks of things that are there.
+ * handed back. Actions about a peer, a game or an upload are withdrawn when it is removed or its
+ * end is told: an action that comes out of lsp_swarm_next_action speaks of things that are there.
+ * Of a game that is removed only the ends of its requests and uploads are still said, with no
+ * `game_owner`.
  *
  * Threads: one owner, no locks, nothing blocks. Memory: per game about 16 bytes a chunk (32 while
  * it is served), per source at most 2 bits and (after failures) one byte a chunk; requests and

@@ -93,18 +93,21 @@ int lsp_json_check(
 /* ---- Memory ---- */
 
 static _Thread_local bool starved;
+static json_malloc_t allocate_first = malloc; /* whoever was asked before us */
 
 static void *allocate(size_t size)
 {
-	void *memory = malloc(size);
+	void *memory = allocate_first(size);
 	starved = starved || !memory;
 	return memory;
 }
 
-/* What a program that embeds us has allocated until now is freed just the same. */
+/* A program that embeds us may have functions of its own there: they go on to do the work. */
 __attribute__((constructor)) static void watch_allocations(void)
 {
-	json_set_alloc_funcs(allocate, free);
+	json_free_t free_first;
+	json_get_alloc_funcs(&allocate_first, &free_first);
+	json_set_alloc_funcs(allocate, free_first);
 }
 
 bool lsp_json_starved(void)

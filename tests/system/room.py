@@ -106,7 +106,7 @@ class Room:
         return sum(cpu_of(pid) for daemon in self.daemons for pid, name in daemon.children().items()
                    if name.startswith("lanspread-disco"))
 
-    def settle(self, quiet=9, timeout=150):
+    def settle(self, quiet=17, timeout=150):
         """Waits until discovery has been quiet for so many seconds.
 
         Who just started asks for the others 1, 2, 4, 8, 16 and 32 s later, and everybody hears every answer. At a

@@ -94,6 +94,35 @@ static void nothing_is_said_of_an_upload_whose_end_was_told(void **state)
 	end(&party);
 }
 
+/* Its owner may free it then; who waits for the end of a request or an upload hears that. */
+static void a_game_that_is_removed_is_not_spoken_of(void **state)
+{
+	struct party party;
+	struct lsp_swarm_action action;
+	lsp_swarm_id upload;
+	begin(&party, CHUNKS - 2, 2);
+	all(&party, 0);
+	has(&party, 1, 0, 0);
+	want(&party);
+	run(&party, MS);
+	assert_non_null(find(&party, LSP_SWARM_REQUEST, 0));
+	lsp_swarm_set_limits(
+		party.swarm, &(struct lsp_swarm_limits){.overhead = 1, .pause_uploads = true});
+	assert_int_equal(ask(&party, 1, 7, false, &upload), 0);
+	lsp_swarm_run(party.swarm, party.now += MS);
+	lsp_swarm_game_remove(party.swarm, party.game);
+	bool bounced = false, cancelled = false;
+	while (lsp_swarm_next_action(party.swarm, &action)) {
+		bounced |= action.kind == LSP_SWARM_UPLOAD_BOUNCE && action.request == upload;
+		cancelled |= action.kind == LSP_SWARM_CANCEL;
+		assert_true(
+			action.kind == LSP_SWARM_UPLOAD_BOUNCE || action.kind == LSP_SWARM_CANCEL);
+		assert_null(action.game_owner);
+	}
+	assert_true(bounced && cancelled);
+	end(&party);
+}
+
 static void who_asks_alone_is_not_sent_elsewhere(void **state)
 {
 	struct party party;
@@ -261,6 +290,7 @@ int main(void)
 		cmocka_unit_test(a_seeder_gives_each_chunk_once_and_names_one_that_nobody_has),
 		cmocka_unit_test(a_chunk_that_was_given_and_never_announced_is_fresh_again),
 		cmocka_unit_test(nothing_is_said_of_an_upload_whose_end_was_told),
+		cmocka_unit_test(a_game_that_is_removed_is_not_spoken_of),
 		cmocka_unit_test(who_asks_alone_is_not_sent_elsewhere),
 		cmocka_unit_test(a_bounced_request_takes_the_hint_and_asks_again_later_with_insist),
 		cmocka_unit_test(nobody_starves_beside_a_flooder),
