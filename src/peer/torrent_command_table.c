@@ -54,7 +54,7 @@ const struct lsp_command lsp_torrent_commands[] = {
 			SWITCH("hybrid"), NUMBER("piece_length"), ANY("trackers"), ANY("web_seeds"),
 			SWITCH("private"), TEXT("comment"), TEXT("source"), TEXT("job"))},
 	{"torrent_cancel", lsp_command_torrent, TAKES({"job", LSP_ARGUMENT_TEXT, true})},
-	{"torrent_remove", lsp_command_torrent_remove, TAKES(TORRENT, SWITCH("data"))},
+	{"torrent_remove", lsp_command_torrent, TAKES(TORRENT, SWITCH("data"))},
 
 	/* One torrent */
 	{"torrent_pause", lsp_command_torrent, TAKES(TORRENT)},

@@ -76,15 +76,22 @@ static enum lsp_torrent_command command_of(const struct lsp_call *call)
 	return lsp_torrent_command_from_name(lsp_call_command(call) + strlen("torrent_"));
 }
 
-/* What would take a game's files from under it is refused. */
-static int spare_games(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+/* Does the engine take one torrent's files, or change which it has? Then games are to be spared. */
+static bool touches_files(const struct lsp_call *call)
 {
 	enum lsp_torrent_command command = command_of(call);
-	const char *torrent = lsp_call_text(call, "torrent"), *id = NULL;
+	return command == LSP_TORRENT_REMOVE || command == LSP_TORRENT_MOVE ||
+	       command == LSP_TORRENT_SELECT || command == LSP_TORRENT_OPTIONS;
+}
+
+/* What would take a game's files from under it is refused. */
+static int spare_games(
+	struct lsp_peer *peer, struct lsp_call *call, const char *id, struct lsp_error *err)
+{
+	enum lsp_torrent_command command = command_of(call);
 	bool harms = command == LSP_TORRENT_MOVE ||
-		     (command == LSP_TORRENT_REMOVE && lsp_call_flag(call, "data"));
-	if (!torrent || !(id = lsp_torrents_resolve(peer->torrents, torrent)))
-		return 0;
+		     (command == LSP_TORRENT_REMOVE && lsp_call_flag(call, "data")) ||
+		     (command == LSP_TORRENT_OPTIONS && lsp_call_flag(call, "seed_remove_data"));
 	const char *game = lsp_torrent_fetch_game(peer, id);
 	if (game && (harms || command == LSP_TORRENT_REMOVE || command == LSP_TORRENT_SELECT))
 		return lsp_error_set(err, "torrent", LSP_E_BUSY,
@@ -97,13 +104,70 @@ static int spare_games(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
 	return 0;
 }
 
+/* A command that waits for the engine to say which torrent is meant. */
+struct resolving {
+	struct lsp_peer *peer;
+	struct lsp_call *call;
+};
+
+static int pass_on(
+	struct lsp_peer *peer, struct lsp_call *call, const char *id, struct lsp_error *err)
+{
+	struct lsp_torrent_call through = {
+		.command = command_of(call), .done = answered, .argument = call};
+	int r = spare_games(peer, call, id, err);
+	if (r < 0)
+		return r;
+	through.arguments = arguments_of(call);
+	json_object_set_new(through.arguments, "torrent", json_string(id));
+	r = lsp_torrents_call(peer, &through, err);
+	if (r == 0 && command_of(call) == LSP_TORRENT_REMOVE)
+		(void)lsp_torrent_games_forget(peer, id);
+	return r;
+}
+
+static void resolved(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct resolving resolving = *(struct resolving *)argument;
+	struct lsp_error err = {0};
+	free(argument);
+	if (!answer)
+		return;
+	json_t *found = json_array_get(json_object_get(answer->value, "torrents"), 0);
+	const char *id = json_string_value(json_object_get(found, "id"));
+	int r = answer->result;
+	if (r < 0)
+		err = answer->error;
+	else
+		r = id ? pass_on(resolving.peer, resolving.call, id, &err)
+		       : lsp_error_no_memory(&err, "peer");
+	if (r < 0)
+		lsp_call_fail(resolving.call, &err);
+}
+
+/*
+ * A torrent has many names: its id, both info-hashes, the beginning of each. The engine alone knows
+ * them all, so it is asked first; what is judged, and then done, is done to the id that it said.
+ */
+static int resolve(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	struct resolving *resolving = malloc(sizeof *resolving);
+	if (!resolving)
+		return lsp_error_no_memory(err, "peer");
+	*resolving = (struct resolving){.peer = peer, .call = call};
+	int r = lsp_torrents_ask(
+		peer, LSP_TORRENT_LIST, lsp_call_text(call, "torrent"), resolved, resolving, err);
+	if (r < 0)
+		free(resolving);
+	return r;
+}
+
 int lsp_command_torrent(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
 	struct lsp_torrent_call through = {
 		.command = command_of(call), .done = answered, .argument = call};
-	int r = spare_games(peer, call, err);
-	if (r < 0)
-		return r;
+	if (touches_files(call))
+		return resolve(peer, call, err);
 	if (through.command == LSP_TORRENT_HAVE)
 		through.done = have_answered;
 	else if (through.command == LSP_TORRENT_EXPORT)
@@ -298,7 +362,7 @@ int lsp_command_torrent_add(struct lsp_peer *peer, struct lsp_call *call, struct
 	return add_plain(peer, call, source, NULL, err);
 }
 
-/* ---- Making, removing, configuring ---- */
+/* ---- Making, configuring ---- */
 
 int lsp_command_torrent_create(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
@@ -321,18 +385,6 @@ int lsp_command_torrent_create(struct lsp_peer *peer, struct lsp_call *call, str
 		json_object_set_new(through.arguments, "path", json_string(folder ? folder : ""));
 	}
 	return lsp_torrents_call(peer, &through, err);
-}
-
-int lsp_command_torrent_remove(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
-{
-	char id[LSP_SHA256_HEX_SIZE] = "";
-	const char *known = lsp_torrents_resolve(peer->torrents, lsp_call_text(call, "torrent"));
-	if (known)
-		snprintf(id, sizeof id, "%s", known);
-	int r = lsp_command_torrent(peer, call, err);
-	if (r == 0 && *id)
-		(void)lsp_torrent_games_forget(peer, id);
-	return r;
 }
 
 int lsp_command_torrent_configure(

@@ -181,23 +181,6 @@ const json_t *lsp_torrents_known(const struct lsp_torrents *torrents, const char
 	return json_object_get(torrents->known, id);
 }
 
-const char *lsp_torrents_resolve(const struct lsp_torrents *torrents, const char *prefix)
-{
-	const char *id, *found = NULL;
-	json_t *known;
-	size_t size = strlen(prefix);
-	if (size < 6)
-		return NULL;
-	json_object_foreach (torrents->known, id, known) {
-		if (strncasecmp(id, prefix, size) != 0)
-			continue;
-		if (found)
-			return NULL;
-		found = id;
-	}
-	return found;
-}
-
 /* ---- Calls ---- */
 
 static void deliver(void *argument)

@@ -103,6 +103,3 @@ void lsp_torrents_add_degraded(const struct lsp_torrents *torrents, json_t *degr
  * "upload_rate", "game"}, or NULL. Borrowed until the loop's next round.
  */
 const json_t *lsp_torrents_known(const struct lsp_torrents *torrents, const char *id);
-/* The whole id that one torrent's begins with these at least 6 digits, or NULL. Borrowed likewise.
- */
-const char *lsp_torrents_resolve(const struct lsp_torrents *torrents, const char *prefix);
