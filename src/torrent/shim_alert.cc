@@ -34,10 +34,11 @@ struct translation {
 	}
 };
 
-std::uint64_t number_of(lt::client_data_t const &data)
+/* NULL: it is gone, or never was. */
+shim_torrent *torrent_of(lsp_shim *shim, lt::client_data_t const &data)
 {
-	shim_torrent const *const torrent = data.get<shim_torrent>();
-	return torrent ? torrent->number : 0;
+	auto const at = shim->torrents.find(number_of(data));
+	return at == shim->torrents.end() ? nullptr : at->second.get();
 }
 
 void on_added(translation &t, lt::add_torrent_alert const &alert)
@@ -89,7 +90,7 @@ void on_status(translation &t, lt::state_update_alert const &alert)
 	lsp_shim_status status;
 	std::string error;
 	for (lt::torrent_status const &from : alert.status) {
-		auto *torrent = from.handle.userdata().get<shim_torrent>();
+		auto *torrent = torrent_of(t.shim, from.handle.userdata());
 		if (!torrent || alert.timestamp() < torrent->asked)
 			continue;
 		t.out.torrent = torrent->number;
@@ -259,9 +260,11 @@ void translate(translation &t, lt::alert const *alert)
 	auto const *about = dynamic_cast<lt::torrent_alert const *>(alert);
 	if (!about)
 		return;
-	t.out.torrent = number_of(about->handle.userdata());
-	if (!t.out.torrent)
-		return; /* it is gone */
+	/* Of one that was removed there is still to come what its trackers are told and say. */
+	shim_torrent const *const torrent = torrent_of(t.shim, about->handle.userdata());
+	if (!torrent)
+		return;
+	t.out.torrent = torrent->number;
 	if (!tracker_alert(t, alert) && !storage_alert(t, alert))
 		state_alert(t, alert);
 }

@@ -26,7 +26,7 @@
 
 namespace lt = libtorrent;
 
-/* What libtorrent carries for us with each torrent. */
+/* What we know of each torrent, while the session has it. */
 struct shim_torrent {
 	std::uint64_t number;
 	lt::torrent_handle handle; /* valid once ADDED came */
@@ -76,6 +76,20 @@ struct failure : std::runtime_error {
 	{
 	}
 };
+
+/*
+ * What the library carries for us with each torrent is its number, in the guise of a pointer: it
+ * tells of a torrent after that was removed, and then there must be nothing to point at.
+ */
+inline lt::client_data_t data_of(std::uint64_t number)
+{
+	return lt::client_data_t(reinterpret_cast<shim_torrent *>(std::uintptr_t(number)));
+}
+
+inline std::uint64_t number_of(lt::client_data_t const &data)
+{
+	return reinterpret_cast<std::uintptr_t>(data.get<shim_torrent>());
+}
 
 int fail(lsp_error *err, lt::error_code const &code, char const *what) noexcept;
 

@@ -165,7 +165,7 @@ int add(lsp_shim *shim, lsp_shim_source *source, lsp_shim_add const *options, ls
 		torrent->uploaded = restored(owned->params.total_uploaded);
 		if (!owned->restored)
 			owned->params.flags |= lt::torrent_flags::need_save_resume;
-		owned->params.userdata = lt::client_data_t(torrent.get());
+		owned->params.userdata = data_of(options->torrent);
 		shim->torrents[options->torrent] = std::move(torrent);
 		shim->session->async_add_torrent(std::move(owned->params));
 	});

@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "content/hasher.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void two_sessions_transfer_a_torrent(void **state)
@@ -278,6 +280,94 @@ static void trackers_web_seeds_and_peers_can_be_asked_and_changed(void **state)
 	pair_done(&pair);
 }
 
+/* ---- A tracker that answers -------------------------------------------------------------- */
+
+struct tracker {
+	pthread_t thread;
+	int listener;
+	char url[64];
+	struct lsp_answer stopped; /* somebody left */
+};
+
+/* Answers until `event=stopped` came. */
+static void *serve_tracker(void *argument)
+{
+	static const char answer[] = "HTTP/1.0 200 OK\r\nContent-Length: 27\r\n\r\n"
+				     "d8:intervali1800e5:peers0:e";
+	struct tracker *tracker = argument;
+	bool stopped = false;
+	while (!stopped) {
+		char request[4096] = "";
+		size_t size = 0;
+		ssize_t got = 1;
+		int fd = accept4(tracker->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0)
+			return NULL;
+		while (got > 0 && size < sizeof request - 1 && !strstr(request, "\r\n\r\n")) {
+			got = read(fd, request + size, sizeof request - 1 - size);
+			size += got > 0 ? (size_t)got : 0;
+			request[size] = '\0';
+		}
+		stopped = strstr(request, "event=stopped");
+		ssize_t ignored = write(fd, answer, sizeof answer - 1);
+		(void)ignored;
+		close(fd);
+	}
+	lsp_answer_complete(&tracker->stopped, 0, NULL);
+	return NULL;
+}
+
+static void tracker_start(struct tracker *tracker)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof address;
+	tracker->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(tracker->listener, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(tracker->listener, 16), 0);
+	assert_int_equal(getsockname(tracker->listener, (struct sockaddr *)&address, &size), 0);
+	snprintf(tracker->url, sizeof tracker->url, "http://127.0.0.1:%u/announce",
+		(unsigned)ntohs(address.sin_port));
+	lsp_answer_init(&tracker->stopped);
+	assert_int_equal(pthread_create(&tracker->thread, NULL, serve_tracker, tracker), 0);
+}
+
+static void tracker_stop(struct tracker *tracker)
+{
+	shutdown(tracker->listener, SHUT_RDWR);
+	pthread_join(tracker->thread, NULL);
+	close(tracker->listener);
+	lsp_answer_done(&tracker->stopped);
+}
+
+/* The library tells of a torrent's last announces after it told that the torrent is gone. */
+static void what_is_told_of_a_removed_torrent_is_passed_over(void **state)
+{
+	for (int data = 0; data < 2; data++) {
+		struct pair pair;
+		struct tracker tracker;
+		char id[65];
+		tracker_start(&tracker);
+		pair_init(&pair);
+		rig_file(pair.content, "doom/base/maps.pak", 300000, 1);
+		json_decref(leech(&pair, seed_doom(&pair, false, id),
+			json_pack("{s:[s]}", "trackers", tracker.url)));
+		json_decref(rig_await(&pair.leech, "torrent_tracker", "status", "working", 1));
+		json_decref(rig_ask(&pair.leech, LSP_TORRENT_REMOVE,
+			json_pack("{s:s, s:b}", "torrent", id, "data", data)));
+		assert_ok(lsp_answer_wait(&tracker.stopped, NULL, NULL, fixture_limit(), ERR));
+		json_t *list = rig_ask(&pair.leech, LSP_TORRENT_INSPECT, NULL);
+		json_decref(list);
+		size_t told = rig_count(&pair.leech, "torrent_tracker", NULL, NULL);
+		json_t *last = rig_await(&pair.leech, "torrent_tracker", NULL, NULL, told);
+		assert_string_equal(json_string_value(json_object_get(last, "status")), "working");
+		json_decref(last);
+		assert_int_equal(lsp_torrent_health(pair.leech.engine), 0);
+		pair_done(&pair);
+		tracker_stop(&tracker);
+	}
+}
+
 int main(void)
 {
 	if (!lsp_torrent_is_supported()) {
@@ -293,6 +383,7 @@ int main(void)
 		cmocka_unit_test(pause_resume_and_move_end_when_they_are_done),
 		cmocka_unit_test(seeding_ends_by_itself_at_its_ratio),
 		cmocka_unit_test(trackers_web_seeds_and_peers_can_be_asked_and_changed),
+		cmocka_unit_test(what_is_told_of_a_removed_torrent_is_passed_over),
 	};
 	return cmocka_run_group_tests_name("torrent transfer", tests, NULL, NULL);
 }
