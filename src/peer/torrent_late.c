@@ -29,6 +29,7 @@ struct lsp_torrent_late {
 	char game[LSP_GAME_ID_MAX + 1];
 	char id[LSP_SHA256_HEX_SIZE]; /* "" until the engine has it */
 	struct lsp_operation *guard;
+	bool moving; /* into its folder: `moved` is still to come */
 	bool asking; /* whether it is whole */
 	bool whole;  /* it has left the session, or is about to */
 	bool ending; /* cancelled, or failed: told already */
@@ -159,6 +160,7 @@ static void moved(void *argument, struct lsp_torrent_answer *answer)
 	struct lsp_torrent_late *late = argument;
 	if (!answer)
 		return;
+	late->moving = false;
 	if (answer->result < 0) {
 		finish(late, &answer->error);
 		return;
@@ -179,6 +181,7 @@ int lsp_torrent_late_take(
 		return r;
 	_cleanup_free_ char *folder = folder_of(late);
 	snprintf(late->id, sizeof late->id, "%s", id);
+	late->moving = true;
 	struct lsp_torrent_call call = {
 		.command = LSP_TORRENT_MOVE,
 		.arguments =
@@ -400,7 +403,7 @@ void lsp_torrent_late_tick(struct lsp_peer *peer)
 	struct lsp_error err = {0};
 	DL_FOREACH_SAFE(peer->torrent_lates, late, next)
 	{
-		if (!late->id[0] || late->asking || late->whole || late->ending ||
+		if (!late->id[0] || late->moving || late->asking || late->whole || late->ending ||
 			!lsp_cancel_requested(lsp_operation_token(late->guard)))
 			continue;
 		late->ending = true;
