@@ -51,6 +51,18 @@ void lsp_torrent_refresh(struct lsp_torrent_engine *engine, struct lsp_torrent *
 
 /* ---- A torrent comes, goes, gets on ------------------------------------------------------ */
 
+/* In the health until the session takes it: its files stay, the next start tries again. */
+static void tell_restored(struct lsp_torrent_engine *engine, const char *id, const char *error)
+{
+	char key[LSP_FAULT_KEY_MAX], message[600];
+	snprintf(key, sizeof key, "%s add", id);
+	snprintf(message, sizeof message, "torrent %s is not restored: %.300s", id, error);
+	if (*error)
+		lsp_engine_fail(engine, LSP_TORRENT_HEALTH_RESUME_STORE, key, message);
+	else
+		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_RESUME_STORE, key);
+}
+
 static void on_added(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_shim_alert *alert)
 {
@@ -60,6 +72,7 @@ static void on_added(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 		return; /* dropped once the calls were told */
 	}
 	torrent->added = true;
+	tell_restored(engine, torrent->record.id, "");
 	struct lsp_error err = {0};
 	if (torrent->has_place && engine->shim_functions->set_queue_position(
 					  engine->shim, torrent->number, torrent->place, &err) < 0)
@@ -137,10 +150,10 @@ static void on_gone(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 	if (alert->type == LSP_SHIM_ALERT_REMOVED) {
 		struct lsp_error err = {0};
 		torrent->was_removed = true;
-		if (!torrent->transient && engine->store &&
-			lsp_resume_store_remove(engine->store, torrent->record.id, &err) < 0)
-			lsp_engine_fail(
-				engine, LSP_TORRENT_HEALTH_RESUME_STORE, "folder", err.message);
+		if (!torrent->transient && engine->store) {
+			int r = lsp_resume_store_remove(engine->store, torrent->record.id, &err);
+			lsp_session_tell_folder(engine, r < 0 ? err.message : NULL);
+		}
 	}
 	if (alert->type == LSP_SHIM_ALERT_DELETE_FAILED)
 		lsp_engine_emit(engine, lsp_event_error(torrent->record.id, "io", alert->error));
@@ -324,8 +337,16 @@ static void on_alert(void *argument, const struct lsp_shim_alert *alert)
 			json_pack("{s:s, s:s, s:b}", "event", "torrent_removed", "torrent",
 				torrent->record.id, "data", alert->type == LSP_SHIM_ALERT_DELETED));
 	lsp_calls_on_alert(engine, alert);
-	if (gone)
-		lsp_torrent_drop(engine, torrent);
+	if (!gone)
+		return;
+	bool is_lost = torrent->stored && !was_here;
+	char id[LSP_TORRENT_ID_MAX + 1];
+	snprintf(id, sizeof id, "%s", torrent->record.id);
+	lsp_torrent_drop(engine, torrent);
+	if (is_lost) { /* what was said of it went with it */
+		engine->tally.restored--;
+		tell_restored(engine, id, alert->error);
+	}
 }
 
 void lsp_alerts_drain(struct lsp_torrent_engine *engine)

@@ -1,11 +1,16 @@
 /* Calls: their beginning, their arguments, what they wait for, their end. */
 #include "torrent/engine_private.h"
 
+#include "base/text.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #define DOMAIN LSP_TORRENT_DOMAIN
+#define PEERS_MAX 1024 /* of one call */
 
 static const struct {
 	lsp_torrent_call_handler handler;
@@ -233,6 +238,45 @@ int lsp_torrent_call_urls(
 	return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
 		"%s must be a list of at most %d addresses that begin with http://%s https://%s",
 		key, LSP_RECORD_LIST_MAX, trackers ? "," : " or", trackers ? " or udp://" : "");
+}
+
+/* "10.0.0.2:6881", "[fd00::2]:6881", "[fe80::1%eth0]:6881" */
+static bool is_endpoint(const json_t *value)
+{
+	const char *text = json_string_value(value);
+	const char *colon = text ? strrchr(text, ':') : NULL;
+	char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 3];
+	uint8_t bytes[16];
+	uint64_t port = 0;
+	size_t size = colon ? (size_t)(colon - text) : 0;
+	if (!colon || size >= sizeof host || strlen(text) != json_string_length(value) ||
+		strlen(colon + 1) > 5 || lsp_text_to_u64(colon + 1, &port, NULL) < 0 || port == 0 ||
+		port > UINT16_MAX)
+		return false;
+	bool bracketed = size > 2 && text[0] == '[' && text[size - 1] == ']';
+	snprintf(host, sizeof host, "%.*s", (int)(bracketed ? size - 2 : size),
+		bracketed ? text + 1 : text);
+	if (inet_pton(AF_INET, host, bytes) == 1)
+		return true;
+	host[strcspn(host, "%")] = '\0';
+	return inet_pton(AF_INET6, host, bytes) == 1;
+}
+
+int lsp_torrent_call_peers(const struct lsp_call *call, const char *key, struct lsp_error *err)
+{
+	const json_t *list = argument(call, key);
+	if (list && (!json_is_array(list) || json_array_size(list) > PEERS_MAX))
+		return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
+			"%s must be a list of at most %d \"address:port\"", key, PEERS_MAX);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		if (!is_endpoint(json_array_get(list, i)))
+			return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
+				"%s: %.100s is no address and port, such as 10.0.0.2:6881 or "
+				"[fd00::2]:6881",
+				key, text ? text : "what is no text");
+	}
+	return 0;
 }
 
 int lsp_torrent_call_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,

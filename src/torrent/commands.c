@@ -309,23 +309,28 @@ static int offer_peers(struct lsp_torrent_engine *engine, const struct lsp_torre
 LSP_COMMAND(add_peers)
 {
 	json_t *peers = json_object_get(call->call.arguments, "peers");
-	if (!json_is_array(peers) || json_array_size(peers) > 1024)
-		return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
-			"peers must be a list of at most 1024 \"address:port\"");
-	for (size_t i = 0; i < json_array_size(peers); i++)
-		if (!json_is_string(json_array_get(peers, i)))
-			return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
-				"peers must be a list of \"address:port\"");
 	struct lsp_torrent *torrent = NULL;
+	if (!json_is_array(peers))
+		return lsp_error_set(
+			err, DOMAIN, LSP_E_INVALID, "peers must be a list of \"address:port\"");
+	int r = lsp_torrent_call_peers(call, "peers", err);
+	if (r < 0)
+		return r;
 	if (json_object_get(call->call.arguments, "torrent")) {
-		int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
+		r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 		return r < 0 ? r : offer_peers(engine, torrent, peers, err);
 	}
 	json_decref(engine->lan_peers);
 	engine->lan_peers = json_incref(peers);
-	int r = 0;
-	for (torrent = engine->by_number; r == 0 && torrent; torrent = torrent->by_number.next)
-		if (torrent->added && !torrent->removing)
-			r = offer_peers(engine, torrent, peers, err);
+	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next) {
+		struct lsp_error why = {0};
+		if (!torrent->added || torrent->removing)
+			continue;
+		int offered = offer_peers(engine, torrent, peers, &why);
+		if (offered < 0 && r == 0) { /* the others get them all the same */
+			r = offered;
+			*err = why;
+		}
+	}
 	return r;
 }

@@ -91,14 +91,8 @@ static int peers_of(const struct lsp_call *call, const char ***ret_peers, uint64
 	const char **texts = calloc(count + 1, sizeof *texts);
 	if (!texts)
 		return lsp_error_no_memory(err, DOMAIN);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		texts[i] = json_string_value(json_array_get(peers, i));
-		if (!texts[i]) {
-			free(texts);
-			return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
-				"peers must be a list of \"address:port\"");
-		}
-	}
 	*ret_peers = texts;
 	*ret_count = count;
 	return 0;
@@ -248,6 +242,8 @@ LSP_COMMAND(add)
 		r = lsp_torrent_call_urls(call, "trackers", true, err);
 	if (r == 0)
 		r = lsp_torrent_call_urls(call, "web_seeds", false, err);
+	if (r == 0)
+		r = lsp_torrent_call_peers(call, "peers", err);
 	if (r == 0)
 		r = read_have(call, &adding->have, err);
 	if (r == 0)

@@ -43,6 +43,7 @@ struct lsp_torrent {
 	bool has_metadata, is_private;
 	bool transient; /* never stored */
 	bool restored;  /* from the store, in this session */
+	bool stored;    /* as that, with resume data or without */
 	bool added;     /* the session has it */
 	bool removing, remove_data;
 	bool was_removed;       /* REMOVED came, DELETED has not */
@@ -141,6 +142,7 @@ struct lsp_torrent_engine {
 	struct lsp_random random;
 	lsp_time next_tick, next_second;
 	lsp_time next_look; /* around, by a DHT that was turned on; 0: none is due */
+	bool wake_taken;    /* by lsp_session_await: it may have been for the worker */
 	bool broken;        /* the session told so */
 	struct lsp_error broken_error;
 	size_t saves_outstanding;
@@ -190,6 +192,8 @@ void lsp_session_on_saved(struct lsp_torrent_engine *engine, struct lsp_torrent 
 /* A file of it could not be written: said once, and tried again in five seconds. */
 void lsp_session_store_failed(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_error *error);
+/* How the store's folder as a whole fares: listed, or a torrent's files removed. NULL: well. */
+void lsp_session_tell_folder(struct lsp_torrent_engine *engine, const char *failure);
 /* The record, now. */
 void lsp_session_write_record(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 /*
@@ -198,7 +202,10 @@ void lsp_session_write_record(struct lsp_torrent_engine *engine, struct lsp_torr
  */
 void lsp_session_look_around(struct lsp_torrent_engine *engine);
 void lsp_session_look_if_due(struct lsp_torrent_engine *engine, lsp_time now);
-/* Waits on alerts, at most until the deadline. False at the deadline. */
+/*
+ * Waits on alerts, at most until the deadline. False at the deadline. What else wakes the engine
+ * meanwhile (a call, a job that ended) waits for the worker, which is woken once more.
+ */
 bool lsp_session_await(struct lsp_torrent_engine *engine, lsp_time deadline);
 int lsp_session_configure(struct lsp_torrent_engine *engine, struct lsp_error *err);
 
@@ -283,6 +290,8 @@ int lsp_torrent_call_number(const struct lsp_call *call, const char *key, uint64
  */
 int lsp_torrent_call_urls(
 	const struct lsp_call *call, const char *key, bool trackers, struct lsp_error *err);
+/* A list of at most 1024 "address:port"; absent and null are fine. */
+int lsp_torrent_call_peers(const struct lsp_call *call, const char *key, struct lsp_error *err);
 int lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *call, const char *name,
 	int (*work)(struct lsp_torrent_job *, struct lsp_cancel *, struct lsp_error *),
 	int (*finish)(struct lsp_torrent_job *, struct lsp_error *), void *argument,

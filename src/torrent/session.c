@@ -245,6 +245,7 @@ static int restore_entry(
 		engine->shim_functions->source_free(source);
 		return r;
 	}
+	torrent->stored = true;
 	torrent->restored = from_blob;
 	torrent->record_dirty = !had_record;
 	torrent->blob_dirty = !from_blob;
@@ -294,8 +295,10 @@ static void restore_all(struct lsp_torrent_engine *engine)
 	char **ids = NULL;
 	size_t count = 0;
 	struct lsp_error err = {0};
-	if (engine->store && lsp_resume_store_list(engine->store, &ids, &count, &err) < 0)
-		lsp_engine_fail(engine, LSP_TORRENT_HEALTH_RESUME_STORE, "folder", err.message);
+	if (engine->store) {
+		int r = lsp_resume_store_list(engine->store, &ids, &count, &err);
+		lsp_session_tell_folder(engine, r < 0 ? err.message : NULL);
+	}
 	for (size_t i = 0; i < count; i++) {
 		restore_one(engine, ids[i]);
 		free(ids[i]);
@@ -413,6 +416,14 @@ int lsp_session_require(struct lsp_torrent_engine *engine, struct lsp_error *err
 
 /* ---- Saving ------------------------------------------------------------------------------ */
 
+void lsp_session_tell_folder(struct lsp_torrent_engine *engine, const char *failure)
+{
+	if (failure)
+		lsp_engine_fail(engine, LSP_TORRENT_HEALTH_RESUME_STORE, "folder", failure);
+	else
+		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_RESUME_STORE, "folder");
+}
+
 void lsp_session_store_failed(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_error *error)
 {
@@ -437,6 +448,7 @@ void lsp_session_write_record(struct lsp_torrent_engine *engine, struct lsp_torr
 	}
 	torrent->record_dirty = false;
 	engine->tally.resume_saved++;
+	lsp_session_tell_folder(engine, NULL);
 	if (!torrent->blob_dirty)
 		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_RESUME_STORE, torrent->record.id);
 }
@@ -516,6 +528,7 @@ static void write_blob(struct lsp_torrent_engine *engine, struct lsp_torrent *to
 	}
 	torrent->blob_dirty = false;
 	engine->tally.resume_saved++;
+	lsp_session_tell_folder(engine, NULL);
 	if (torrent->record_dirty)
 		lsp_session_write_record(engine, torrent);
 	else
@@ -549,8 +562,10 @@ bool lsp_session_await(struct lsp_torrent_engine *engine, lsp_time deadline)
 	struct pollfd fd = {.fd = engine->wake_fd, .events = POLLIN};
 	uint64_t count;
 	int r = lsp_wait_poll(&fd, 1, NULL, engine->clock, deadline, NULL);
-	if (r > 0)
+	if (r > 0) {
 		r = (int)read(engine->wake_fd, &count, sizeof count);
+		engine->wake_taken = true;
+	}
 	lsp_alerts_drain(engine);
 	return r >= 0 || lsp_now(engine->clock) < deadline;
 }

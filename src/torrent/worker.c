@@ -108,6 +108,10 @@ static int serve(struct lsp_torrent_engine *engine, struct lsp_cancel *token, st
 		lsp_time now = lsp_now(engine->clock);
 		if (now >= next_wake(engine))
 			tick(engine, now);
+		/* A call that waited took the wake of what was queued meanwhile. */
+		if (engine->wake_taken)
+			lsp_engine_wake(engine);
+		engine->wake_taken = false;
 		int r = lsp_wait_poll(&fd, 1, token, engine->clock, next_wake(engine), err);
 		if (r < 0 && r != -LSP_E_TIMEOUT)
 			return r;
@@ -121,8 +125,10 @@ static int open_if_needed(struct lsp_torrent_engine *engine, struct lsp_error *e
 	char **ids = NULL;
 	size_t count = 0;
 	struct lsp_error why = {0};
-	if (engine->store && lsp_resume_store_list(engine->store, &ids, &count, &why) < 0)
-		lsp_engine_fail(engine, LSP_TORRENT_HEALTH_RESUME_STORE, "folder", why.message);
+	if (engine->store) {
+		int r = lsp_resume_store_list(engine->store, &ids, &count, &why);
+		lsp_session_tell_folder(engine, r < 0 ? why.message : NULL);
+	}
 	for (size_t i = 0; i < count; i++)
 		free(ids[i]);
 	free(ids);

@@ -43,7 +43,7 @@ static struct {
 	pthread_mutex_t lock;
 	struct lsp_shim session;
 	bool open, ignore_limits;
-	int fail_opens, opens, updates;
+	int fail_opens, fail_adds, opens, updates;
 	struct torrent torrents[TORRENTS];
 	struct queued alerts[ALERTS];
 	unsigned first, last;
@@ -99,7 +99,7 @@ void fake_reset(void)
 {
 	pthread_mutex_lock(&fake.lock);
 	fake.open = fake.ignore_limits = false;
-	fake.fail_opens = fake.opens = fake.updates = 0;
+	fake.fail_opens = fake.fail_adds = fake.opens = fake.updates = 0;
 	fake.first = fake.last = 0;
 	memset(fake.torrents, 0, sizeof fake.torrents);
 	pthread_mutex_unlock(&fake.lock);
@@ -109,6 +109,13 @@ void fake_fail_opens(int count)
 {
 	pthread_mutex_lock(&fake.lock);
 	fake.fail_opens = count;
+	pthread_mutex_unlock(&fake.lock);
+}
+
+void fake_fail_adds(int count)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake.fail_adds = count;
 	pthread_mutex_unlock(&fake.lock);
 }
 
@@ -401,7 +408,11 @@ static int add(struct lsp_shim *shim, struct lsp_shim_source *source,
 		.wanted = (int64_t)source->file_count * FILE_SIZE,
 		.size = (int64_t)source->file_count * FILE_SIZE,
 		.error = ""};
-	bool needed = queue(LSP_SHIM_ALERT_ADDED, add->torrent, NULL, NULL, 0, NULL);
+	bool fails = fake.fail_adds > 0;
+	fake.fail_adds -= fails;
+	torrent->used = !fails;
+	bool needed = queue(LSP_SHIM_ALERT_ADDED, add->torrent, NULL,
+		fails ? "no torrent today" : NULL, 0, NULL);
 	pthread_mutex_unlock(&fake.lock);
 	source_free(source);
 	notify_if(needed);

@@ -429,6 +429,128 @@ static void calls_that_are_wrong_say_what(void **state)
 	world_done(&world);
 }
 
+/* ---- Waking ------------------------------------------------------------------------------ */
+
+static struct lsp_torrent_counters counters(struct world *world)
+{
+	struct lsp_torrent_counters counters;
+	lsp_torrent_counters(world->rig.engine, &counters);
+	return counters;
+}
+
+static void a_call_that_comes_while_another_waits_for_the_library_is_answered(void **state)
+{
+	struct world world;
+	struct rig_call inspecting, listing;
+	struct rig_answer inspected, listed;
+	world_init(&world, NULL);
+	struct lsp_torrent_call inspect = {.command = LSP_TORRENT_INSPECT};
+	rig_begin(&world.rig, &inspecting, &inspect);
+	/* It knows the counts, and waits to be told where the session listens. */
+	for (unsigned i = 0; counters(&world).alerts == 0; i++) {
+		sched_yield();
+		if (i > 50000000)
+			fail_msg("nothing is inspected");
+	}
+	struct lsp_torrent_call list = {.command = LSP_TORRENT_LIST};
+	rig_begin(&world.rig, &listing, &list);
+	fake_post(LSP_SHIM_ALERT_LISTENING, NULL, "0.0.0.0:2", NULL, 1);
+	rig_end(&inspecting, &inspected);
+	assert_int_equal(inspected.result, 0);
+	/* Without a torrent no tick comes to look at the queue. */
+	rig_end(&listing, &listed);
+	assert_int_equal(listed.result, 0);
+	rig_answer_done(&inspected);
+	rig_answer_done(&listed);
+	world_done(&world);
+}
+
+/* ---- The store --------------------------------------------------------------------------- */
+
+static void a_stored_torrent_that_the_session_does_not_take_is_told(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	json_decref(add(&world, DOOM));
+	settle(&world);
+	fake_fail_adds(1);
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_RESTART, NULL));
+	json_decref(rig_await(&world.rig, "torrent_error", "torrent", DOOM, 1));
+	json_t *told =
+		rig_await(&world.rig, "torrent_session_error", "component", "resume_store", 1);
+	const char *message = json_string_value(json_object_get(told, "message"));
+	assert_non_null(strstr(message, DOOM));
+	assert_non_null(strstr(message, "no torrent today"));
+	json_decref(told);
+	settle(&world);
+	assert_int_equal(health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
+	assert_int_equal(counters(&world).restored, 0);
+	/* Its files are still there. */
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_RESTART, NULL));
+	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 2));
+	settle(&world);
+	assert_int_equal(health(&world), 0);
+	assert_int_equal(counters(&world).restored, 1);
+	world_done(&world);
+}
+
+static int no_unlink(const struct lsp_fs_event *event, void *argument)
+{
+	return full && event->call == LSP_FS_UNLINK ? EACCES : 0;
+}
+
+static void files_that_cannot_be_removed_degrade_the_store_until_it_works_again(void **state)
+{
+	struct lsp_fs_hooks hooks = {.before = no_unlink};
+	struct world world;
+	lsp_fs_set_hooks(&hooks);
+	world_init(&world, NULL);
+	json_decref(add(&world, DOOM));
+	settle(&world);
+	full = true;
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", DOOM)));
+	settle(&world);
+	assert_int_equal(health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
+	full = false;
+	json_decref(add(&world, QUAKE));
+	settle(&world);
+	assert_int_equal(health(&world), 0);
+	world_done(&world);
+	lsp_fs_set_hooks(NULL);
+}
+
+/* ---- Peers ------------------------------------------------------------------------------- */
+
+static void a_peer_that_is_no_address_is_refused_when_it_is_given(void **state)
+{
+	static const char *const wrong[] = {"nonsense", "", "10.0.0.2", "10.0.0.2:", "10.0.0.2:0",
+		"10.0.0.2:65536", "10.0.0.2: 80", "10.0.0.2:-1", ":6881", "[]:6881", "host:6881",
+		"10.0.0.2%eth0:6881", "[fd00::2:6881", "[fd00::zz]:6881", "10.0.0.256:6881"};
+	static const char *const right[] = {"10.0.0.2:6881", "[fd00::2]:1", "[fe80::1%eth0]:65535"};
+	struct world world;
+	char message[512];
+	world_init(&world, NULL);
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(wrong); i++) {
+		rig_refuse(&world.rig, LSP_TORRENT_ADD_PEERS,
+			json_pack("{s:[s, s]}", "peers", right[0], wrong[i]), LSP_E_INVALID,
+			message);
+		assert_non_null(strstr(message, "is no address and port"));
+		assert_non_null(strstr(message, wrong[i]));
+		rig_refuse(&world.rig, LSP_TORRENT_ADD,
+			json_pack("{s:s, s:s, s:[s]}", "save_path", "/tmp/fake", "magnet",
+				"magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567",
+				"peers", wrong[i]),
+			LSP_E_INVALID, NULL);
+	}
+	rig_refuse(&world.rig, LSP_TORRENT_ADD_PEERS, NULL, LSP_E_INVALID, NULL);
+	rig_refuse(&world.rig, LSP_TORRENT_ADD_PEERS, json_pack("{s:[i]}", "peers", 5),
+		LSP_E_INVALID, NULL);
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(right); i++)
+		json_decref(rig_ask(&world.rig, LSP_TORRENT_ADD_PEERS,
+			json_pack("{s:[s]}", "peers", right[i])));
+	world_done(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +569,11 @@ int main(void)
 		cmocka_unit_test(limits_that_are_not_taken_degrade_until_they_are),
 		cmocka_unit_test(each_component_clears_by_its_own_success),
 		cmocka_unit_test(calls_that_are_wrong_say_what),
+		cmocka_unit_test(a_call_that_comes_while_another_waits_for_the_library_is_answered),
+		cmocka_unit_test(a_stored_torrent_that_the_session_does_not_take_is_told),
+		cmocka_unit_test(
+			files_that_cannot_be_removed_degrade_the_store_until_it_works_again),
+		cmocka_unit_test(a_peer_that_is_no_address_is_refused_when_it_is_given),
 	};
 	return cmocka_run_group_tests_name("torrent worker", tests, NULL, NULL);
 }
