@@ -457,8 +457,6 @@ LSP_COMMAND(configure)
 	look_around_if_new(engine, &before);
 	bool pex_changed = before.pex != engine->configuration.pex;
 	lsp_configuration_done(&before);
-	engine->base_download = engine->configuration.max_download;
-	engine->base_upload = engine->configuration.max_upload;
 	lsp_torrent_limits_apply(engine, true);
 	lsp_session_hasten_saves(engine);
 	for (struct lsp_torrent *torrent = engine->by_number; torrent && pex_changed;

@@ -276,8 +276,6 @@ static int build(struct lsp_torrent_engine *engine, const struct lsp_torrent_opt
 	int r = lsp_faults_init(&engine->faults, err);
 	if (r == 0)
 		r = lsp_configuration_parse(options->configuration, &engine->configuration, err);
-	engine->base_download = engine->configuration.max_download;
-	engine->base_upload = engine->configuration.max_upload;
 	/* A store that cannot be opened degrades the engine and does not stop it. */
 	struct lsp_error store_error = {0};
 	if (r == 0 && lsp_resume_store_open(options->resume_dir, &engine->store, &store_error) < 0)

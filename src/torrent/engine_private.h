@@ -126,7 +126,7 @@ struct lsp_torrent_engine {
 	/* The worker's. */
 	struct lsp_resume_store *store;
 	struct lsp_configuration configuration;
-	uint32_t base_download, base_upload;           /* limits for all, as asked for */
+	uint32_t base_download, base_upload;           /* limits for all, by command */
 	uint32_t effective_download, effective_upload; /* as the session has them */
 	bool is_brisk;                                 /* the session ticks often, for a limit */
 	struct lsp_watchdog download_watchdog, upload_watchdog;

@@ -50,14 +50,20 @@ static void set_pace(struct lsp_torrent_engine *engine, bool limited)
 		lsp_log_warning(DOMAIN, "%s", err.message);
 }
 
+/* Two places give limits, the configuration and the command: both are kept. 0 is none. */
+static uint32_t lower_of(uint32_t one, uint32_t other)
+{
+	return one && other ? LSP_MIN(one, other) : one + other;
+}
+
 void lsp_torrent_limits_apply(struct lsp_torrent_engine *engine, bool again)
 {
-	struct lsp_configuration now = engine->configuration;
 	uint32_t download, upload;
 	struct lsp_error err = {0};
-	now.max_download = engine->base_download;
-	now.max_upload = engine->base_upload;
-	lsp_configuration_limits(&now, lsp_wall(engine->clock), &download, &upload);
+	lsp_configuration_limits(
+		&engine->configuration, lsp_wall(engine->clock), &download, &upload);
+	download = lower_of(download, engine->base_download);
+	upload = lower_of(upload, engine->base_upload);
 	bool changed = download != engine->effective_download || upload != engine->effective_upload;
 	bool doubtful = lsp_faults_has(&engine->faults, LSP_TORRENT_HEALTH_LIMITS, "settings");
 	if (engine->shim)

@@ -54,6 +54,39 @@ static void a_limit_holds_within_two_seconds_on_loopback_too(void **state)
 	pair_done(&pair);
 }
 
+static void expect_limits(struct rig *rig, int download, int upload)
+{
+	json_t *now = rig_ask(rig, LSP_TORRENT_INSPECT, NULL);
+	json_t *settings = json_object_get(now, "settings");
+	assert_int_equal(json_integer_value(json_object_get(now, "max_download")), download);
+	assert_int_equal(json_integer_value(json_object_get(now, "max_upload")), upload);
+	assert_int_equal(
+		json_integer_value(json_object_get(settings, "upload_rate_limit")), upload);
+	json_decref(now);
+}
+
+static void a_limit_outlasts_every_configuration(void **state)
+{
+	struct rig rig;
+	rig_init(&rig, &(struct rig_options){0});
+	json_decref(rig_ask(&rig, LSP_TORRENT_LIMITS,
+		json_pack("{s:i, s:i}", "max_download", 2 << 20, "max_upload", 1 << 20)));
+	expect_limits(&rig, 2 << 20, 1 << 20);
+	rig_configure(&rig, json_pack("{s:i}", "max_connections", 77));
+	expect_limits(&rig, 2 << 20, 1 << 20);
+	/* The lower one of both holds, also by the clock. */
+	rig_configure(
+		&rig, json_pack("{s:i, s:i}", "max_download", 1 << 19, "max_upload", 4 << 20));
+	expect_limits(&rig, 1 << 19, 1 << 20);
+	rig_configure(&rig, json_pack("{s:{s:b, s:i, s:i}}", "alternative", "on", true,
+				    "max_download", 0, "max_upload", 4096));
+	expect_limits(&rig, 2 << 20, 4096);
+	json_decref(rig_ask(&rig, LSP_TORRENT_LIMITS,
+		json_pack("{s:i, s:i}", "max_download", 0, "max_upload", 0)));
+	expect_limits(&rig, 0, 4096);
+	rig_done(&rig);
+}
+
 static void limits_that_no_session_can_have_are_refused(void **state)
 {
 	struct rig rig;
@@ -112,6 +145,7 @@ int main(void)
 	}
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_limit_holds_within_two_seconds_on_loopback_too),
+		cmocka_unit_test(a_limit_outlasts_every_configuration),
 		cmocka_unit_test(limits_that_no_session_can_have_are_refused),
 		cmocka_unit_test(a_sequential_download_comes_in_order),
 	};
