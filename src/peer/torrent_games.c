@@ -375,10 +375,18 @@ static void not_seeded(struct seeding *seeding, const struct lsp_error *why)
 	json_object_del(seeding->peer->torrent_games->seeds, seeding->id);
 }
 
+/* It is seeded by an earlier wish, whose mark went with the session before. */
+static bool stands(const struct seeding *seeding, const struct lsp_torrent_answer *answer)
+{
+	return answer->result == -LSP_E_EXISTS &&
+	       has_text(answer->value, "game", json_string_value(seeding->mark)) &&
+	       has_text(answer->value, "save_path", lsp_local_games_dir(seeding->peer));
+}
+
 static void seed_answered(void *argument, struct lsp_torrent_answer *answer)
 {
 	struct seeding *seeding = argument;
-	if (answer && answer->result < 0 && is_wanted(seeding))
+	if (answer && answer->result < 0 && is_wanted(seeding) && !stands(seeding, answer))
 		not_seeded(seeding, &answer->error);
 	if (answer)
 		send_waiting_away(seeding->peer, seeding->id);
@@ -529,7 +537,7 @@ const char *lsp_torrent_games_seeded(const struct lsp_peer *peer, const char *id
 	return json_string_value(json_object_get(peer->torrent_games->seeds, id));
 }
 
-/* A torrent that left the session without our saying so is not seeded any more. */
+/* What left without our saying so is not seeded any more; a new session gets it again. */
 void lsp_torrent_games_event(
 	struct lsp_peer *peer, const char *name, const char *id, const json_t *event)
 {
@@ -538,6 +546,8 @@ void lsp_torrent_games_event(
 		return;
 	if (strcmp(name, "torrent_state") == 0 && has_text(event, "state", "failed"))
 		lsp_log_warning("torrent", "%s is not seeded any more (%s)", game, id);
+	if (json_is_true(json_object_get(event, "session_closed")))
+		json_object_del(peer->torrent_games->seeds, id);
 }
 
 /* ---- The list of games ---- */

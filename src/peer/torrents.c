@@ -46,6 +46,7 @@ struct lsp_torrents {
 	json_t *listen;             /* where the engine listens: ["ADDRESS:PORT"], or NULL */
 	uint16_t port;              /* of it, that is shown */
 	uint64_t sessions, listens; /* as they were when `listen` was asked for */
+	uint64_t seeded_session;    /* that our games were given to; 0: they are to be given */
 	lsp_time next_offer;
 };
 
@@ -150,6 +151,8 @@ static void take_event(void *argument)
 		remember(torrents, id, json_object_get(event, "status"));
 	else if (*id)
 		remember(torrents, id, event);
+	if (json_is_true(json_object_get(event, "session_closed")))
+		torrents->seeded_session = 0;
 	lsp_torrent_fetch_event(peer, name, id, event);
 	lsp_torrent_games_event(peer, name, id, event);
 	lsp_torrent_add_event(peer, name, id, event);
@@ -513,6 +516,11 @@ void lsp_torrents_tick(struct lsp_torrents *torrents)
 		torrents->sessions = counters.sessions;
 		torrents->listens = counters.listens;
 		ask_port(torrents);
+	}
+	/* A session begins with what is stored, and our games are not. */
+	if (counters.session_open && torrents->seeded_session != counters.sessions) {
+		torrents->seeded_session = counters.sessions;
+		lsp_torrent_games_mode_changed(torrents->peer);
 	}
 	offer_again(torrents);
 	lsp_torrent_fetch_tick(torrents->peer);

@@ -191,7 +191,8 @@ LSP_MUST_CHECK int lsp_torrent_call(
  * One event object, the callee's. Each has "event" and, where it is about one, "torrent":
  *
  *   torrent_added            "status"
- *   torrent_removed          "data" (were its files removed)
+ *   torrent_removed          "data" (were its files removed); "session_closed": a transient one,
+ *                            which went with its session and does not come back by itself
  *   torrent_files            "files" [{"path","size"}]: known now
  *   torrent_metadata         "name", "info_hash_v1", "info_hash_v2", "game"
  *   torrent_progress         "done", "total", "download_rate", "upload_rate", "eta_s", "ratio",

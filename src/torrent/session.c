@@ -609,6 +609,11 @@ void lsp_session_close(struct lsp_torrent_engine *engine, lsp_time deadline)
 			lsp_resume_store_remove(engine->store, torrent->record.id, NULL) < 0)
 			lsp_log_warning(
 				DOMAIN, "torrent %s is not off the disk", torrent->record.id);
+		if (torrent->transient)
+			lsp_engine_emit(
+				engine, json_pack("{s:s, s:s, s:b, s:b}", "event",
+						"torrent_removed", "torrent", torrent->record.id,
+						"data", 0, "session_closed", 1));
 		lsp_torrent_drop(engine, torrent);
 	}
 	json_object_clear(engine->listening);
