@@ -48,5 +48,4 @@ LSP_COMMAND_HANDLER(torrent);
 LSP_COMMAND_HANDLER(torrent_list);
 LSP_COMMAND_HANDLER(torrent_add);
 LSP_COMMAND_HANDLER(torrent_create);
-LSP_COMMAND_HANDLER(torrent_remove);
 LSP_COMMAND_HANDLER(torrent_configure);

@@ -3,6 +3,7 @@
  * from the disk, a game is not harmed through its torrent, the configuration is kept.
  */
 #include "base/fs.h"
+#include "base/real_path.h"
 #include "base/text.h"
 #include "peer/commands.h"
 #include "peer/local.h"
@@ -76,6 +77,86 @@ static enum lsp_torrent_command command_of(const struct lsp_call *call)
 	return lsp_torrent_command_from_name(lsp_call_command(call) + strlen("torrent_"));
 }
 
+/* ---- Where to ---- */
+
+/* A call that says where files go, while a thread looks where that is. */
+struct placing {
+	struct lsp_job job;
+	struct lsp_peer *peer;
+	struct lsp_call *call;
+	struct lsp_torrent_call through;
+	char *path, *games;
+};
+
+static void placing_free(struct placing *placing)
+{
+	json_decref(placing->through.arguments);
+	lsp_buffer_done(&placing->through.metainfo);
+	free(placing->path);
+	free(placing->games);
+	free(placing);
+}
+
+static void look_where(struct lsp_job *job)
+{
+	struct placing *placing = lsp_container_of(job, struct placing, job);
+	_cleanup_free_ char *path = lsp_real_path(placing->path);
+	_cleanup_free_ char *games = lsp_real_path(placing->games);
+	if (!path || !games)
+		job->result = lsp_error_set(&job->error, "torrent", LSP_E_INVALID,
+			"\"%.100s...\" is too long for a path", placing->path);
+	else if (lsp_real_path_is_below(path, games))
+		job->result = lsp_error_set(&job->error, "torrent", LSP_E_INVALID,
+			"torrents are not downloaded into the games folder: --as-game makes a game "
+			"of one, or take another folder");
+}
+
+static void placed(struct lsp_job *job)
+{
+	struct placing *placing = lsp_container_of(job, struct placing, job);
+	int r = job->result;
+	if (placing->peer->stopping) {
+		placing_free(placing);
+		return;
+	}
+	if (r == 0) {
+		struct lsp_torrent_call through = placing->through;
+		placing->through = (struct lsp_torrent_call){0};
+		r = lsp_torrents_call(placing->peer, &through, &job->error);
+	}
+	if (r < 0)
+		lsp_call_fail(placing->call, &job->error);
+	placing_free(placing);
+}
+
+/* Calls the engine unless its save_path is in the games folder. Takes over what `through` holds. */
+static int call_outside(struct lsp_peer *peer, struct lsp_call *call,
+	struct lsp_torrent_call *through, struct lsp_error *err)
+{
+	struct placing *placing = calloc(1, sizeof *placing);
+	const char *path = json_string_value(json_object_get(through->arguments, "save_path"));
+	if (!placing) {
+		json_decref(through->arguments);
+		lsp_buffer_done(&through->metainfo);
+		return lsp_error_no_memory(err, "peer");
+	}
+	placing->peer = peer;
+	placing->call = call;
+	placing->through = *through;
+	placing->path = path ? strdup(path) : NULL;
+	placing->games = strdup(lsp_local_games_dir(peer));
+	placing->job.work = look_where;
+	placing->job.done = placed;
+	int r = placing->path && placing->games
+			? lsp_pool_submit(peer->disk, peer->core, &placing->job, err)
+			: lsp_error_no_memory(err, "peer");
+	if (r < 0)
+		placing_free(placing);
+	return r;
+}
+
+/* ---- Of one torrent ---- */
+
 /* Does the engine take one torrent's files, or change which it has? Then games are to be spared. */
 static bool touches_files(const struct lsp_call *call)
 {
@@ -120,6 +201,8 @@ static int pass_on(
 		return r;
 	through.arguments = arguments_of(call);
 	json_object_set_new(through.arguments, "torrent", json_string(id));
+	if (command_of(call) == LSP_TORRENT_MOVE && *lsp_call_text(call, "save_path") == '/')
+		return call_outside(peer, call, &through, err);
 	r = lsp_torrents_call(peer, &through, err);
 	if (r == 0 && command_of(call) == LSP_TORRENT_REMOVE)
 		(void)lsp_torrent_games_forget(peer, id);
@@ -213,12 +296,6 @@ static char *download_folder(void)
 	return lsp_text_format("%s/Downloads", home && *home ? home : "/root");
 }
 
-static bool is_below(const char *path, const char *folder)
-{
-	size_t size = strlen(folder);
-	return strncmp(path, folder, size) == 0 && (!path[size] || path[size] == '/');
-}
-
 static int set_save_path(struct lsp_peer *peer, json_t *arguments, struct lsp_error *err)
 {
 	const char *given = json_string_value(json_object_get(arguments, "save_path"));
@@ -227,11 +304,7 @@ static int set_save_path(struct lsp_peer *peer, json_t *arguments, struct lsp_er
 		return lsp_error_no_memory(err, "peer");
 	if (path[0] != '/')
 		return lsp_error_set(
-			err, "torrent", LSP_E_INVALID, "\"%s\" is not an absolute path", path);
-	if (is_below(path, lsp_local_games_dir(peer)))
-		return lsp_error_set(err, "torrent", LSP_E_INVALID,
-			"torrents are not downloaded into the games folder: --as-game makes a game "
-			"of one, or take another folder");
+			err, "torrent", LSP_E_INVALID, "\"%.300s\" is not an absolute path", path);
 	json_object_set_new(arguments, "save_path", json_string(path));
 	return 0;
 }
@@ -260,7 +333,7 @@ static int add_plain(struct lsp_peer *peer, struct lsp_call *call, const char *m
 		through.metainfo = *bytes;
 		*bytes = (struct lsp_buffer){0};
 	}
-	return lsp_torrents_call(peer, &through, err);
+	return call_outside(peer, call, &through, err);
 }
 
 static int add_bytes(struct lsp_peer *peer, struct lsp_call *call, struct lsp_buffer *bytes,

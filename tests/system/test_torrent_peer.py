@@ -2,9 +2,10 @@
 
 import pytest
 
-from lanlab import Lab, tree
-from test_torrent import pytestmark, share_game, torrent_peer, torrents_of, wait_listening, wait_torrent  # noqa: F401
-from test_torrent_wrong import refused
+from lanlab import Lab, make_tree, tree
+from test_torrent import (hear, needs_stranger, pytestmark, share_game, start_stranger, tell,  # noqa: F401
+                          torrent_address, torrent_peer, torrents_of, wait_listening, wait_torrent)
+from test_torrent_wrong import MAGNET, refused
 
 
 @pytest.fixture
@@ -40,3 +41,85 @@ def test_what_was_removed_by_its_v1_hash_is_not_seeded_again(ann):
     wait_torrent(ann, content, lambda torrent: torrent["state"] == "seeding")
     assert shared["id"] not in torrents_of(ann)
     assert "quake" in ann.list_games()
+
+
+# ---- Places -------------------------------------------------------------------------------------------
+
+def test_no_torrent_gets_into_the_games_folder(ann, tmp_path):
+    things, made = make_tree(tmp_path / "things", large=1 << 16, small=2), tmp_path / "things.torrent"
+    ann.cli("torrent", "create", things, "--output", made)
+    (tmp_path / "link").symlink_to(ann.games)
+    before, games = sorted(ann.games.rglob("*")), ann.games
+    ways = [games, games / "new", f"{tmp_path}/nowhere/../../../../../../../..{games}", f"//{games}/.",
+            tmp_path / "link", tmp_path / "link/new"]
+    for way in ways:
+        for source in (made, MAGNET):
+            assert "into the games folder" in refused(ann, "torrent", "add", source, "--set", f"save_path={way}")
+    assert not torrents_of(ann)
+    one = ann.cli("torrent", "add", made, "--set", f"save_path={tmp_path}", "--set", "have=sample")["id"]
+    wait_torrent(ann, one, lambda torrent: torrent["state"] == "seeding")
+    for way in ways:
+        assert "into the games folder" in refused(ann, "torrent", "move", one[:12], way)
+    assert "too long" in refused(ann, "torrent", "move", one, "/" + "x" * 9000)
+    assert sorted(ann.games.rglob("*")) == before
+    # Elsewhere is elsewhere, a folder beside with a name like it too.
+    beside = games.with_name(games.name + "-2")
+    ann.cli("torrent", "move", one, beside)
+    assert tree(beside / "things") and not things.exists()
+
+
+# ---- Limits -------------------------------------------------------------------------------------------
+
+def upload_limit(daemon):
+    return daemon.cli("torrent", "inspect")["settings"]["upload_rate_limit"]
+
+
+@pytest.fixture
+def free():
+    """One whose mode is not fixed by a flag."""
+    with Lab(namespaces=False) as lab:
+        yield lab.host("ann").daemon(arguments=["--no-discovery"])
+
+
+def test_limits_outlast_what_is_configured(free):
+    ann = free
+    ann.cli("config", "swarm", "lan")
+    ann.cli("limits", "--up", "2M")
+    limit = ann.status()["limits"]["up"]
+    ann.wait_until(lambda: upload_limit(ann) == limit > 0, what="the limit to be told")
+    # Each is in effect when it is answered: what the limit is then, it stays.
+    ann.cli("torrent", "configure", "--set", "max_connections=77")
+    assert upload_limit(ann) == limit
+    ann.cli("config", "swarm", "off")
+    ann.wait_until(lambda: ann.cli("torrent", "inspect")["configuration"].get("mode") == "off",
+                   what="the other mode to be told")
+    assert upload_limit(ann) == limit
+    ann.cli("torrent", "configure", "--set", "max_upload=4096")
+    assert upload_limit(ann) == 4096
+    ann.cli("torrent", "configure", "--set", "max_upload=0")
+    assert upload_limit(ann) == limit
+
+
+# ---- Sessions -----------------------------------------------------------------------------------------
+
+@needs_stranger
+def test_after_a_restart_of_the_engine_our_games_are_seeded_to_strangers(lab):
+    ann, host = torrent_peer(lab.host("ann")), lab.host("eve")
+    content = share_game(ann, large=1 << 20)
+    hybrid = ann.cli("share", "quake", "--hybrid")
+    for identity in (content, hybrid["id"]):
+        wait_torrent(ann, identity, lambda torrent: torrent["state"] == "seeding")
+    sessions = ann.status()["torrent"]["sessions"]
+    ann.cli("torrent", "restart")
+    ann.wait_until(lambda: ann.status()["torrent"]["sessions"] == sessions + 1, what="another session")
+    wait_listening(ann)
+    for identity in (content, hybrid["id"]):
+        wait_torrent(ann, identity, lambda torrent: torrent["state"] == "seeding")
+    process, _ = start_stranger(host)
+    (host.folder / "into").mkdir()
+    tell(process, add=ann.cli("share", "quake")["torrent"], into=str(host.folder / "into"),
+         peers=[torrent_address(ann)])
+    hear(process, "finished")
+    assert tree(host.folder / "into/quake") == tree(ann.games / "quake")
+    # And what it has is known to be a game's.
+    assert "its files are those of the game quake" in refused(ann, "torrent", "remove", content, "--data")
