@@ -340,7 +340,7 @@ void fetch_run(struct lsp_swarm *swarm)
 	for (uint32_t i = 0; i < swarm->games.size; i++) {
 		if (!(game = table_at(&swarm->games, i)))
 			continue;
-		game->dry = false;
+		game->dry = game->starved = false;
 		if (may_fetch(game) && swarm->request_count < LSP_SWARM_PARALLEL_MAX &&
 			bucket_open(swarm, &swarm->down) && bucket_open(swarm, &game->down))
 			ask_seeders(swarm, game);
@@ -348,10 +348,12 @@ void fetch_run(struct lsp_swarm *swarm)
 	while (!enough_in_flight(swarm) && (game = next_game(swarm))) {
 		if (!bucket_open(swarm, &swarm->down))
 			return;
-		if (!bucket_open(swarm, &game->down) || !ask_one(swarm, game)) {
+		bool open = bucket_open(swarm, &game->down);
+		if (open && ask_one(swarm, game)) {
+			forgive_debt(swarm, game->served);
+		} else {
 			game->dry = true;
-			continue;
+			game->starved = open;
 		}
-		forgive_debt(swarm, game->served);
 	}
 }

@@ -125,6 +125,7 @@ void lsp_swarm_game_remove(struct lsp_swarm *swarm, lsp_swarm_id id)
 	actions_withdraw(swarm, id, 0); /* its states, as the sources went */
 	table_remove(&swarm->games, id);
 	swarm->game_count--;
+	swarm->limited_games -= !!game->up.rate;
 	game_free(game);
 	swarm->fetch_due = swarm->upload_due = true;
 }

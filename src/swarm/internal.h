@@ -115,6 +115,7 @@ struct game {
 	struct link requests;
 	uint32_t request_count;
 	bool wanted, dry;
+	bool starved; /* the last round would have asked for more, and nobody gives it */
 	bool seeders_due; /* a complete source may have no request of ours */
 	enum lsp_swarm_state state;
 	uint32_t failed_chunk;
@@ -177,6 +178,7 @@ struct lsp_swarm {
 	uint64_t sequence, turn;
 	lsp_time paused_at;
 	struct lsp_swarm_limits limits;
+	uint32_t limited_games; /* with an upload limit of their own */
 	struct lsp_bucket down, up;
 	lsp_time tokens_at; /* when a bucket that held us back has enough */
 	bool fetch_due, upload_due;
@@ -250,7 +252,10 @@ void peer_backoff(struct lsp_swarm *swarm, struct peer *peer);
 void peer_sluggish(struct lsp_swarm *swarm, struct peer *peer, bool sluggish);
 /* ---- result.c -------------------------------------------------------------------------------- */
 enum request_end { REQUEST_NOBODY, REQUEST_TRY };
-/* Gives its chunks back to `want`; cancel: an action tells the caller. Frees it. */
+/*
+ * Gives its chunks back to `want`; cancel: an action tells the caller. Frees it. Where the other
+ * side ended it (no cancel), what did not come is not charged to the limits.
+ */
 void request_end(
 	struct lsp_swarm *swarm, struct request *request, enum request_end how, bool cancel);
 

@@ -169,7 +169,9 @@ static void check_failed(struct lsp_swarm *swarm, struct game *game)
 
 static void watch_game(struct lsp_swarm *swarm, struct game *game)
 {
-	uint64_t bounce_life = game->request_count ? BOUNCE_LIFE : BOUNCE_IDLE;
+	/* Who is only held back by a limit has no reason to ask again so soon. */
+	bool idle = !game->request_count && game->starved;
+	uint64_t bounce_life = idle ? BOUNCE_IDLE : BOUNCE_LIFE;
 	for (uint32_t i = 0; i < game->source_count; i++) {
 		struct source *source = game->sources[i];
 		source->resting = false;

@@ -4,7 +4,8 @@
  * Requests wait in one queue. Few run at once, since a chunk is worth nothing to the others until
  * all of it is there: two that are sent one after the other spread sooner than two side by side.
  * How few: LSP_SWARM_UPLOAD_SLOTS, or what the line takes in 60 ms and two round trips; receivers
- * that do not keep up do not count.
+ * that do not keep up do not count. A game with an upload limit of its own has slots of its own, so
+ * that the others' requests do not wait for what it is not allowed to send.
  *
  * A chunk is *fresh* while we hold it, no partial peer announced it, and it is not in the air
  * (being sent, or sent and not yet announced: AIR_LIFE later it is fresh again, so a peer that
@@ -170,8 +171,16 @@ static bool is_sluggish(const struct lsp_swarm *swarm, const struct upload *uplo
 	return swarm->now - LSP_MIN(upload->progress, swarm->now) > UPLOAD_SLUGGISH;
 }
 
-static bool slot_is_free(const struct lsp_swarm *swarm)
+/* A game with a limit of its own goes at its own pace, and must not hold up the others. */
+static const struct game *slots_of(const struct game *game)
 {
+	return game->up.rate ? game : NULL;
+}
+
+/* Among the slots of that game; NULL: those of all games without a limit. */
+static bool slot_is_free(const struct lsp_swarm *swarm, const struct game *owner)
+{
+	const struct lsp_meter *rate = owner ? &owner->upload_rate : &swarm->upload_rate;
 	uint32_t running = 0;
 	uint64_t rest = 0, rtt = 0;
 	if (swarm->running_count >= LSP_SWARM_UPLOAD_SLOTS_MAX)
@@ -179,14 +188,14 @@ static bool slot_is_free(const struct lsp_swarm *swarm)
 	link_each((struct link *)&swarm->running, link)
 	{
 		const struct upload *upload = lsp_container_of(link, struct upload, link);
-		if (is_sluggish(swarm, upload))
+		if (slots_of(upload->game) != owner || is_sluggish(swarm, upload))
 			continue;
 		running++;
 		rtt = LSP_MAX(rtt, upload->peer->rtt);
 		rest += upload->bytes - LSP_MIN(upload->sent, upload->bytes);
 	}
 	return running < LSP_SWARM_UPLOAD_SLOTS ||
-	       (double)rest < lsp_meter_rate(&swarm->upload_rate, swarm->now) *
+	       (double)rest < lsp_meter_rate(rate, swarm->now) *
 				      (PIPE_SECONDS + 2 * (double)rtt / 1e9);
 }
 
@@ -237,14 +246,24 @@ static bool goes_before(const struct upload *a, const struct upload *b, bool by_
 	return a->sequence < b->sequence;
 }
 
+/* The next one that has a slot. */
 static struct upload *pick(const struct lsp_swarm *swarm)
 {
 	struct upload *best = NULL;
+	const struct game *owner = NULL; /* of the slots that were looked at last */
+	bool common = slot_is_free(swarm, NULL), owned = false;
 	bool by_peer = swarm->turn % 4 == 3;
 	bool best_greedy = false, forgive = swarm->turn % 16 == 15;
 	link_each((struct link *)&swarm->waiting, link)
 	{
 		struct upload *upload = lsp_container_of(link, struct upload, link);
+		const struct game *its = slots_of(upload->game);
+		if (its && its != owner) {
+			owner = its;
+			owned = slot_is_free(swarm, its);
+		}
+		if (!(its ? owned : common))
+			continue;
 		bool greedy = !forgive && is_greedy(upload);
 		if (upload->peer->uploads_running >= PEER_STUCK_MAX &&
 			swarm->running_count >= LSP_SWARM_UPLOAD_SLOTS_MAX / 2)
@@ -289,7 +308,8 @@ void upload_run(struct lsp_swarm *swarm)
 {
 	struct upload *upload;
 	bounce_some(swarm);
-	while (swarm->waiting_count && slot_is_free(swarm) && (upload = pick(swarm))) {
+	while (swarm->waiting_count && (swarm->limited_games || slot_is_free(swarm, NULL)) &&
+		(upload = pick(swarm))) {
 		if (!start(swarm, upload))
 			return;
 		bounce_some(swarm);

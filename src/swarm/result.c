@@ -42,12 +42,23 @@ static void count_try(struct source *source, uint32_t chunk)
 		source->tries[chunk]++;
 }
 
+/* What was charged to the limits and will not come. Of what we cancel some is on its way. */
+static void refund(struct lsp_swarm *swarm, const struct request *request)
+{
+	double wire = (double)(request->bytes - request->received) * swarm->limits.overhead;
+	lsp_bucket_take(&swarm->down, -wire);
+	lsp_bucket_take(&request->source->game->down, -wire);
+	lsp_bucket_take(&request->source->peer->guard_down, -wire);
+}
+
 void request_end(
 	struct lsp_swarm *swarm, struct request *request, enum request_end how, bool cancel)
 {
 	struct source *source = request->source;
 	struct game *game = source->game;
 	uint64_t kept = 0;
+	if (!cancel)
+		refund(swarm, request);
 	leave_line(swarm, request);
 	for (uint32_t i = 0; i < request->count; i++) {
 		uint32_t chunk = request->first + i;

@@ -238,9 +238,10 @@ void lsp_swarm_set_game_limits(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_
 	struct game *game = table_get(&swarm->games, id);
 	if (!game)
 		return;
+	swarm->limited_games += !!up - !!game->up.rate;
 	lsp_bucket_set(&game->down, down, LIMIT_BURST, swarm->now);
 	lsp_bucket_set(&game->up, up, LIMIT_BURST, swarm->now);
-	swarm->fetch_due = true;
+	swarm->fetch_due = swarm->upload_due = true;
 }
 
 /* ---- The crank ------------------------------------------------------------------------------- */

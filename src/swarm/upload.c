@@ -200,6 +200,8 @@ uint64_t lsp_swarm_upload_grant(
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(buckets); i++)
 		grant = fmin(grant, bucket_grant(buckets[i], least, overhead, now, &again));
 	if (grant < 1) {
+		/* It is we who wait, not its reader. */
+		upload->progress = LSP_MAX(upload->progress, again);
 		*ret_again = again;
 		return 0;
 	}

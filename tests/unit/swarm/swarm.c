@@ -411,6 +411,128 @@ static void the_download_limit_paces_requests(void **state)
 	end(&party);
 }
 
+/* What is asked for is here 5 ms later, but for chunk 0 at the first peer: that is bounced. */
+struct bouncer {
+	unsigned bounced, delivered;
+	lsp_time bounced_at, soonest_again;
+};
+
+static void answer_all(struct party *party, struct bouncer *bouncer)
+{
+	struct party copy = *party;
+	for (size_t i = 0; i < copy.count; i++) {
+		const struct lsp_swarm_action *action = &copy.actions[i];
+		if (action->kind != LSP_SWARM_REQUEST)
+			continue;
+		if (action->first != 0) {
+			bouncer->delivered++;
+			deliver(party, action);
+			continue;
+		}
+		if (bouncer->bounced++)
+			bouncer->soonest_again = LSP_MIN(
+				bouncer->soonest_again, party->now - bouncer->bounced_at);
+		bouncer->bounced_at = party->now;
+		lsp_swarm_bounced(party->swarm, action->request, LSP_SWARM_ELSEWHERE,
+			LSP_SWARM_NO_HINT, party->now);
+	}
+}
+
+/* One seeder, who alone has the first chunk, and one who has the rest. */
+static void begin_bounces(struct party *party, uint64_t limit)
+{
+	struct lsp_swarm_limits limits = {.down = limit, .overhead = 1};
+	begin(party, 0, 2);
+	all(party, 0);
+	has(party, 1, 1, CHUNKS - 1);
+	lsp_swarm_set_limits(party->swarm, &limits);
+	want(party);
+}
+
+static void a_limit_is_no_reason_to_ask_for_a_bounced_chunk_again_so_soon(void **state)
+{
+	struct party party;
+	struct bouncer bouncer = {.soonest_again = LSP_TIME_NEVER};
+	begin_bounces(&party, 4 * SIZE); /* a chunk takes as long as an idle one waits */
+	for (int i = 0; i < 1400; i++) { /* 7 s */
+		run(&party, 5 * MS);
+		answer_all(&party, &bouncer);
+	}
+	assert_true(bouncer.delivered > 20 && bouncer.delivered < CHUNKS - 1);
+	assert_true(bouncer.bounced >= 3);
+	assert_true(bouncer.soonest_again >= 1500 * MS);
+	end(&party);
+}
+
+/* Once nothing else is left to ask for, with a limit or without. */
+static void who_has_nothing_else_to_ask_for_tries_a_bounced_chunk_again_soon(void **state)
+{
+	for (uint64_t limit = 0; limit <= 100 * SIZE; limit += 100 * SIZE) {
+		struct party party;
+		struct bouncer bouncer = {.soonest_again = LSP_TIME_NEVER};
+		begin_bounces(&party, limit);
+		for (int i = 0; i < 600; i++) {
+			run(&party, 5 * MS);
+			answer_all(&party, &bouncer);
+		}
+		assert_int_equal(bouncer.delivered, CHUNKS - 1);
+		assert_true(bouncer.bounced >= 5);
+		end(&party);
+	}
+}
+
+static void what_was_not_given_is_not_charged_to_the_limit(void **state)
+{
+	struct party party;
+	struct bouncer bouncer = {.soonest_again = LSP_TIME_NEVER};
+	begin_bounces(&party, SIZE); /* a chunk a second */
+	lsp_time start = party.now;
+	while (!bouncer.bounced && party.now < start + 10 * LSP_SECOND) {
+		run(&party, 5 * MS);
+		answer_all(&party, &bouncer);
+	}
+	assert_int_equal(bouncer.bounced, 1);
+	unsigned before = bouncer.delivered;
+	while (bouncer.delivered == before && party.now < start + 20 * LSP_SECOND) {
+		run(&party, 5 * MS);
+		answer_all(&party, &bouncer);
+	}
+	assert_true(party.now - bouncer.bounced_at < 100 * MS);
+	end(&party);
+}
+
+static void a_game_whose_limit_is_spent_neither_holds_up_another_nor_is_forgotten(void **state)
+{
+	struct party party;
+	lsp_time limited_at[3];
+	unsigned limited = 0, free_since = 0;
+	begin(&party, 0, 1);
+	lsp_swarm_id other = add_game(&party, 0);
+	all(&party, 0);
+	assert_int_equal(lsp_swarm_peer_has_all(party.swarm, party.peers[0], other, NULL), 0);
+	lsp_swarm_set_game_limits(party.swarm, party.game, SIZE, 0); /* a chunk a second */
+	want(&party);
+	lsp_swarm_game_want(party.swarm, other, true);
+	while (limited < 3 && party.now < 30 * LSP_SECOND) {
+		run(&party, 5 * MS);
+		struct party copy = party;
+		for (size_t i = 0; i < copy.count; i++) {
+			if (copy.actions[i].kind != LSP_SWARM_REQUEST)
+				continue;
+			if (copy.actions[i].game == party.game && limited < 3)
+				limited_at[limited++] = party.now;
+			free_since += copy.actions[i].game == other;
+			deliver(&party, &copy.actions[i]);
+		}
+		lsp_swarm_game_lost(party.swarm, other, 0, CHUNKS); /* there is always more */
+	}
+	assert_int_equal(limited, 3);
+	assert_true(limited_at[2] - limited_at[1] < 1100 * MS); /* on time, beside the other */
+	assert_true(limited_at[1] - limited_at[0] < 1100 * MS);
+	assert_true(free_since > 300);
+	end(&party);
+}
+
 static void hopeless_answers_make_a_peer_rest(void **state)
 {
 	struct party party;
@@ -545,6 +667,11 @@ int main(void)
 		cmocka_unit_test(gained_chunks_are_announced_as_runs_and_lost_ones_withdrawn),
 		cmocka_unit_test(two_downloads_get_the_same),
 		cmocka_unit_test(the_download_limit_paces_requests),
+		cmocka_unit_test(a_limit_is_no_reason_to_ask_for_a_bounced_chunk_again_so_soon),
+		cmocka_unit_test(who_has_nothing_else_to_ask_for_tries_a_bounced_chunk_again_soon),
+		cmocka_unit_test(what_was_not_given_is_not_charged_to_the_limit),
+		cmocka_unit_test(
+			a_game_whose_limit_is_spent_neither_holds_up_another_nor_is_forgotten),
 		cmocka_unit_test(hopeless_answers_make_a_peer_rest),
 		cmocka_unit_test(the_guard_of_a_path_paces_its_requests),
 		cmocka_unit_test(announcements_that_make_no_sense_are_refused),

@@ -284,6 +284,48 @@ static void the_upload_limit_paces_grants(void **state)
 	end(&party);
 }
 
+/* Everybody takes what is granted, for so long; *running: those that were started, in and out. */
+static void send_for(
+	struct party *party, uint64_t time, lsp_swarm_id *running, size_t *count, size_t room)
+{
+	for (lsp_time until = party->now + time; party->now < until;) {
+		for (size_t i = 0; i < *count; i++) {
+			lsp_time again;
+			uint64_t bytes = lsp_swarm_upload_grant(
+				party->swarm, running[i], 16384, party->now, &again);
+			lsp_swarm_upload_sent(party->swarm, running[i], bytes, party->now);
+		}
+		run(party, 5 * MS);
+		for (size_t i = 0; i < party->count; i++) {
+			assert_int_not_equal(party->actions[i].kind, LSP_SWARM_UPLOAD_STOP);
+			if (party->actions[i].kind == LSP_SWARM_UPLOAD_START && *count < room)
+				running[(*count)++] = party->actions[i].request;
+		}
+	}
+}
+
+/* What one game is not allowed to send, another does not wait for. */
+static void an_upload_limit_of_one_game_does_not_hold_up_another(void **state)
+{
+	struct party party;
+	lsp_swarm_id running[64], upload;
+	size_t count = 0;
+	begin(&party, CHUNKS, 8);
+	lsp_swarm_id other = add_game(&party, CHUNKS);
+	lsp_swarm_set_game_limits(party.swarm, party.game, 0, 20000);
+	for (int i = 0; i < 7 * 4; i++)
+		assert_int_equal(ask(&party, i % 7, (uint32_t)i, false, &upload), 0);
+	send_for(&party, 3 * LSP_SECOND, running, &count, LSP_ARRAY_SIZE(running));
+	assert_int_equal(count, LSP_SWARM_UPLOAD_SLOTS); /* and no more of the limited one */
+	assert_int_equal(lsp_swarm_upload_add(party.swarm, party.peers[7], other, 0, 1, false, NULL,
+				 party.now, &upload, NULL),
+		0);
+	send_for(&party, 5 * MS, running, &count, LSP_ARRAY_SIZE(running));
+	assert_int_equal(count, LSP_SWARM_UPLOAD_SLOTS + 1);
+	assert_int_equal(running[LSP_SWARM_UPLOAD_SLOTS], upload);
+	end(&party);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +340,7 @@ int main(void)
 		cmocka_unit_test(requests_for_what_is_not_here_are_refused),
 		cmocka_unit_test(paused_uploads_are_bounced_and_running_ones_stopped),
 		cmocka_unit_test(the_upload_limit_paces_grants),
+		cmocka_unit_test(an_upload_limit_of_one_game_does_not_hold_up_another),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
