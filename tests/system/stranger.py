@@ -17,6 +17,7 @@ It must run under a Python that has the module libtorrent (Debian: python3-libto
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 
@@ -119,20 +120,36 @@ def usual_alerts(lt):
     return lt.alert.category_t.status_notification | lt.alert.category_t.error_notification
 
 
+def hush(woken):
+    """The bell rang; what it rang for is read next."""
+    try:
+        woken.recv(4096)
+    except BlockingIOError:
+        pass
+
+
 def run(port):
     import libtorrent as lt
     session = lt.session({
         "listen_interfaces": f"0.0.0.0:{port}", "enable_dht": False, "enable_lsd": False, "enable_upnp": False,
         "enable_natpmp": False, "allow_multiple_connections_per_ip": True, "enable_outgoing_utp": False,
         "alert_mask": usual_alerts(lt)})
+    # Not wait_for_alert: it returns a pointer into a queue that the session's thread moves when it grows, and the
+    # binding reads through it.
+    woken, bell = socket.socketpair()
+    woken.setblocking(False)
+    bell.setblocking(False)
+    session.set_alert_fd(bell.fileno())
     while not session.listen_port():
-        session.wait_for_alert(100)
+        select.select([woken], [], [], 0.1)
+        hush(woken)
         session.pop_alerts()
     say(listening=session.listen_port())
     pending, client = "", Client(lt, session)
     while True:
-        ready, _, _ = select.select([sys.stdin], [], [], 0)
-        if ready:
+        ready, _, _ = select.select([sys.stdin, woken], [], [], 1)
+        hush(woken)
+        if sys.stdin in ready:
             data = os.read(0, 65536).decode()
             if not data:
                 return
@@ -140,7 +157,6 @@ def run(port):
         while "\n" in pending:
             line, pending = pending.split("\n", 1)
             client.obey(json.loads(line))
-        session.wait_for_alert(50)
         client.look()
 
 
