@@ -34,12 +34,10 @@ static bool anybody_has(
 	const struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
 {
 	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
-	const struct lsp_remote_game *copy;
-	if (!known)
-		return false;
-	DL_FOREACH2(known->holders, copy, next_holder)
+	const struct lsp_edition *edition;
+	DL_FOREACH((known ? known->editions : NULL), edition)
 	{
-		if (lsp_hash_equal(&copy->content, content))
+		if (lsp_hash_equal(&edition->content, content))
 			return true;
 	}
 	return false;
@@ -111,20 +109,20 @@ int lsp_choice_resolve(struct lsp_peer *peer, const char *game, const char *pref
 	struct lsp_hash *ret_content, struct lsp_error *err)
 {
 	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
-	const struct lsp_remote_game *copy;
+	const struct lsp_edition *edition;
 	const struct lsp_hash *found = NULL;
-	DL_FOREACH2((known ? known->holders : NULL), copy, next_holder)
+	DL_FOREACH((known ? known->editions : NULL), edition)
 	{
 		char hex[LSP_SHA256_HEX_SIZE];
-		lsp_hash_to_hex(&copy->content, hex);
-		if (lsp_hash_is_zero(&copy->content) ||
+		lsp_hash_to_hex(&edition->content, hex);
+		if (lsp_hash_is_zero(&edition->content) ||
 			strncasecmp(hex, prefix, strlen(prefix)) != 0)
 			continue;
-		if (found && !lsp_hash_equal(found, &copy->content))
+		if (found && !lsp_hash_equal(found, &edition->content))
 			return lsp_error_set(err, "peer", LSP_E_INVALID,
 				"several contents of %s begin with %s: give more digits", game,
 				prefix);
-		found = &copy->content;
+		found = &edition->content;
 	}
 	if (found) {
 		*ret_content = *found;
@@ -142,11 +140,11 @@ void lsp_choice_version(struct lsp_peer *peer, const char *game, const struct ls
 	char *out, size_t size)
 {
 	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
-	const struct lsp_remote_game *copy;
-	DL_FOREACH2((known ? known->holders : NULL), copy, next_holder)
+	const struct lsp_edition *edition;
+	DL_FOREACH((known ? known->editions : NULL), edition)
 	{
-		if (lsp_hash_equal(&copy->content, content)) {
-			snprintf(out, size, "%s", copy->version.text);
+		if (lsp_hash_equal(&edition->content, content)) {
+			snprintf(out, size, "%s", edition->version.text);
 			return;
 		}
 	}

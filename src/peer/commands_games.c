@@ -424,14 +424,15 @@ static json_t *holder_json(const struct lsp_remote_game *copy)
 		[LSP_HOLDING_PARTIAL] = "partial",
 		[LSP_HOLDING_READY] = "ready",
 	};
+	const struct lsp_edition *said = copy->said;
 	char id[LSP_SHA256_HEX_SIZE], content[LSP_SHA256_HEX_SIZE];
 	lsp_hash_to_hex(&copy->peer->id, id);
-	lsp_hash_to_hex(&copy->content, content);
+	lsp_hash_to_hex(&said->content, content);
 	bool known = copy->holding != LSP_HOLDING_HASHING;
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:I}", "peer", id, "name",
 		lsp_session_name(copy->peer->session), "state", states[copy->holding], "version",
-		copy->version.text[0] ? json_string(copy->version.text) : json_null(), "content",
-		known ? json_string(content) : json_null(), "size", (json_int_t)copy->size);
+		said->version.text[0] ? json_string(said->version.text) : json_null(), "content",
+		known ? json_string(content) : json_null(), "size", (json_int_t)said->size);
 }
 
 int lsp_command_holders(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)

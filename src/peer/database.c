@@ -108,6 +108,72 @@ static void drop_game_if_unheld(struct lsp_database *database, struct lsp_known_
 	free(game);
 }
 
+/* ---- Editions ---- */
+
+static bool says(const struct lsp_edition *edition, const char *title,
+	const struct lsp_version *version, const struct lsp_hash *content, uint64_t size)
+{
+	return edition->size == size && lsp_hash_equal(&edition->content, content) &&
+	       strcmp(edition->version.text, version->text) == 0 && !edition->title == !title &&
+	       (!title || strcmp(edition->title, title) == 0);
+}
+
+/* NULL: no memory. */
+static struct lsp_edition *find_or_add_edition(struct lsp_known_game *game, const char *title,
+	const struct lsp_version *version, const struct lsp_hash *content, uint64_t size)
+{
+	struct lsp_edition *edition;
+	DL_FOREACH(game->editions, edition)
+	{
+		if (says(edition, title, version, content, size))
+			return edition;
+	}
+	edition = calloc(1, sizeof *edition);
+	char *own_title = title ? strdup(title) : NULL;
+	if (!edition || (title && !own_title)) {
+		free(edition);
+		free(own_title);
+		return NULL;
+	}
+	edition->version = *version;
+	edition->content = *content;
+	edition->size = size;
+	edition->title = own_title;
+	DL_APPEND(game->editions, edition);
+	return edition;
+}
+
+static bool is_held(const struct lsp_edition *edition)
+{
+	for (size_t i = 0; i < LSP_HOLDING_COUNT; i++) {
+		if (edition->holders[i])
+			return true;
+	}
+	return false;
+}
+
+static void drop_edition_if_unheld(struct lsp_known_game *game, struct lsp_edition *edition)
+{
+	if (!edition || is_held(edition))
+		return;
+	DL_DELETE(game->editions, edition);
+	free(edition->title);
+	free(edition);
+}
+
+/* The copy is what it said until now no more; edition NULL: it is nothing. */
+static void say(struct lsp_remote_game *copy, struct lsp_edition *edition, enum lsp_holding holding)
+{
+	struct lsp_edition *before = copy->said;
+	if (before)
+		before->holders[copy->holding]--;
+	if (edition)
+		edition->holders[holding]++;
+	copy->said = edition;
+	copy->holding = holding;
+	drop_edition_if_unheld(copy->game, before);
+}
+
 /* ---- Copies ---- */
 
 /* Where a game stands in the peer's index, or would. */
@@ -189,9 +255,9 @@ static void drop_copy(struct lsp_database *database, struct lsp_remote_game *cop
 	DL_DELETE2(game->holders, copy, previous_holder, next_holder);
 	DL_DELETE2(copy->peer->games, copy, previous_game, next_game);
 	leave(copy->peer, copy);
+	say(copy, NULL, copy->holding);
 	game->holder_count--;
 	database->copy_count--;
-	free(copy->title);
 	free(copy);
 	drop_game_if_unheld(database, game);
 }
@@ -201,22 +267,20 @@ int lsp_database_set_game(struct lsp_database *database, struct lsp_remote_peer 
 	const struct lsp_hash *content, uint64_t size, enum lsp_holding holding,
 	struct lsp_error *err)
 {
-	_cleanup_free_ char *own_title = title ? strdup(title) : NULL;
-	struct lsp_known_game *game = title && !own_title ? NULL : find_or_add(database, id);
-	struct lsp_remote_game *copy = game ? copy_of(game, peer) : NULL;
-	if (game && !copy)
+	struct lsp_known_game *game = find_or_add(database, id);
+	struct lsp_edition *edition =
+		game ? find_or_add_edition(game, title, version, content, size) : NULL;
+	struct lsp_remote_game *copy = edition ? copy_of(game, peer) : NULL;
+	if (edition && !copy)
 		copy = add_copy(database, game, peer);
 	if (!copy) {
+		if (edition)
+			drop_edition_if_unheld(game, edition);
 		if (game)
 			drop_game_if_unheld(database, game);
 		return lsp_error_no_memory(err, "peer");
 	}
-	free(copy->title);
-	copy->title = TAKE_PTR(own_title);
-	copy->version = *version;
-	copy->content = *content;
-	copy->size = size;
-	copy->holding = lsp_hash_is_zero(content) ? LSP_HOLDING_HASHING : holding;
+	say(copy, edition, lsp_hash_is_zero(content) ? LSP_HOLDING_HASHING : holding);
 	return 0;
 }
 
@@ -247,51 +311,49 @@ void lsp_database_remove_peer(struct lsp_database *database, struct lsp_remote_p
 
 /* ---- Questions ---- */
 
-/* The newest copy; with_content: among those whose content is known. */
-static const struct lsp_remote_game *newest(const struct lsp_known_game *game, bool with_content)
+static size_t holders_with_content(const struct lsp_edition *edition)
 {
-	const struct lsp_remote_game *best = NULL, *copy;
-	DL_FOREACH2(game->holders, copy, next_holder)
+	return edition->holders[LSP_HOLDING_PARTIAL] + edition->holders[LSP_HOLDING_READY];
+}
+
+static bool is_newer(const struct lsp_edition *edition, const struct lsp_edition *than)
+{
+	return !than || lsp_version_compare(&edition->version, &than->version) > 0;
+}
+
+/* with_content: among those whose content is known. */
+static const struct lsp_edition *newest(const struct lsp_known_game *game, bool with_content)
+{
+	const struct lsp_edition *best = NULL, *edition;
+	DL_FOREACH(game->editions, edition)
 	{
-		if (with_content && copy->holding == LSP_HOLDING_HASHING)
-			continue;
-		if (!best || lsp_version_compare(&copy->version, &best->version) > 0)
-			best = copy;
+		if ((!with_content || holders_with_content(edition)) && is_newer(edition, best))
+			best = edition;
 	}
 	return best;
 }
 
 const struct lsp_version *lsp_known_game_newest(const struct lsp_known_game *game)
 {
-	const struct lsp_remote_game *best = newest(game, false);
+	const struct lsp_edition *best = newest(game, false);
 	return best ? &best->version : NULL;
 }
 
 uint64_t lsp_known_game_size(const struct lsp_known_game *game)
 {
-	const struct lsp_remote_game *best = newest(game, false);
+	const struct lsp_edition *best = newest(game, false);
 	return best ? best->size : 0;
 }
 
 const char *lsp_known_game_title(const struct lsp_known_game *game)
 {
-	const struct lsp_remote_game *best = NULL, *copy;
-	DL_FOREACH2(game->holders, copy, next_holder)
+	const struct lsp_edition *best = NULL, *edition;
+	DL_FOREACH(game->editions, edition)
 	{
-		if (!copy->title)
-			continue;
-		if (!best || lsp_version_compare(&copy->version, &best->version) > 0)
-			best = copy;
+		if (edition->title && is_newer(edition, best))
+			best = edition;
 	}
 	return best ? best->title : NULL;
-}
-
-static void count_holder(struct lsp_variant *variant, const struct lsp_remote_game *copy)
-{
-	if (copy->holding == LSP_HOLDING_READY)
-		variant->ready++;
-	else
-		variant->partial++;
 }
 
 static int by_holders(const void *left, const void *right)
@@ -307,27 +369,28 @@ static int by_holders(const void *left, const void *right)
 size_t lsp_known_game_variants(
 	const struct lsp_known_game *game, struct lsp_variant *ret_variants, size_t room)
 {
-	const struct lsp_remote_game *best = newest(game, true), *copy;
+	const struct lsp_edition *best = newest(game, true), *edition;
 	size_t count = 0;
 	if (!best)
 		return 0;
-	DL_FOREACH2(game->holders, copy, next_holder)
+	DL_FOREACH(game->editions, edition)
 	{
-		if (copy->holding == LSP_HOLDING_HASHING ||
-			lsp_version_compare(&copy->version, &best->version) != 0)
+		if (!holders_with_content(edition) ||
+			lsp_version_compare(&edition->version, &best->version) != 0)
 			continue;
 		size_t i = 0;
-		while (i < count && !lsp_hash_equal(&ret_variants[i].content, &copy->content))
+		while (i < count && !lsp_hash_equal(&ret_variants[i].content, &edition->content))
 			i++;
 		if (i == room)
 			continue;
 		if (i == count)
 			ret_variants[count++] = (struct lsp_variant){
-				.content = copy->content,
-				.version = copy->version,
-				.size = copy->size,
+				.content = edition->content,
+				.version = edition->version,
+				.size = edition->size,
 			};
-		count_holder(&ret_variants[i], copy);
+		ret_variants[i].ready += edition->holders[LSP_HOLDING_READY];
+		ret_variants[i].partial += edition->holders[LSP_HOLDING_PARTIAL];
 	}
 	qsort(ret_variants, count, sizeof *ret_variants, by_holders);
 	return count;

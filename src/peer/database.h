@@ -26,6 +26,20 @@ enum lsp_holding {
 	LSP_HOLDING_HASHING, /* has files, its content id is not known yet */
 	LSP_HOLDING_PARTIAL, /* downloads it, serves what it has verified */
 	LSP_HOLDING_READY,   /* has all of it */
+	LSP_HOLDING_COUNT
+};
+
+/*
+ * What is said of a copy of a game. Whoever says the same shares it: a thousand peers have a game,
+ * and hardly more than one version of it, so questions about a game look at these.
+ */
+struct lsp_edition {
+	struct lsp_edition *next, *prev; /* of the game, in the order in which they came up */
+	struct lsp_version version;
+	struct lsp_hash content; /* zero while hashing */
+	uint64_t size;           /* bytes */
+	char *title;             /* or NULL */
+	size_t holders[LSP_HOLDING_COUNT];
 };
 
 /* One peer's copy of one game. */
@@ -36,10 +50,7 @@ struct lsp_remote_game {
 	struct lsp_remote_game *next_game, *previous_game;     /* of the same peer */
 
 	enum lsp_holding holding;
-	struct lsp_version version;
-	struct lsp_hash content; /* zero while hashing */
-	uint64_t size;           /* bytes */
-	char *title;             /* or NULL */
+	struct lsp_edition *said;
 };
 
 /* Of a peer's index. */
@@ -52,6 +63,7 @@ struct lsp_remote_entry {
 struct lsp_known_game {
 	struct lsp_remote_game *holders;
 	size_t holder_count;
+	struct lsp_edition *editions;
 	void *handle; /* the hash table's */
 	char id[];
 };

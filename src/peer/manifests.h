@@ -1,10 +1,12 @@
 /*
  * Getting a manifest from whoever has it.
  *
- * A query asks one holder of the content after another until one gives a manifest with that content
- * id. Which bytes came is checked (length first, then every rule, on a disk thread since a large
- * one takes its time), so a liar costs one request. When it is the content itself that breaks a
- * rule (a name that leads outside, a size that cannot be), nobody else is asked: it is refused.
+ * A query asks holders of the content until one gives a manifest with that content id: one after
+ * the other as they refuse or go, and one more beside them when all that are asked have been silent
+ * for a second, for a holder may have lost its connection without our knowing. Which bytes came is
+ * checked (length first, then every rule, on a disk thread since a large one takes its time), so a
+ * liar costs one request. When it is the content itself that breaks a rule (a name that leads
+ * outside, a size that cannot be), nobody else is asked: it is refused.
  *
  * On the core loop. The callback comes exactly once, unless the query is freed first; then not.
  */

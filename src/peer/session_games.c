@@ -35,7 +35,7 @@ static void take_game(struct lsp_session *session, const struct lsp_game_summary
 	const struct lsp_known_game *known = lsp_database_find(peer->database, summary->id);
 	const struct lsp_remote_game *before =
 		known ? lsp_database_copy_of(known, session->remote) : NULL;
-	struct lsp_hash old = before ? before->content : (struct lsp_hash){0};
+	struct lsp_hash old = before ? before->said->content : (struct lsp_hash){0};
 	if (!before && (session->remote->game_count >= GAMES_MAX ||
 			       lsp_database_copy_count(peer->database) >= COPIES_MAX))
 		return;
@@ -63,7 +63,7 @@ static void drop_game(struct lsp_session *session, const char *its_id)
 		known ? lsp_database_copy_of(known, session->remote) : NULL;
 	if (!copy)
 		return;
-	struct lsp_hash content = copy->content;
+	struct lsp_hash content = copy->said->content;
 	lsp_database_remove_game(peer->database, session->remote, id);
 	if (!lsp_hash_is_zero(&content))
 		lsp_session_source(session, &content);

@@ -27,7 +27,7 @@ static const struct lsp_remote_game *copy_of(
 	const struct lsp_remote_game *copy =
 		known && session->remote ? lsp_database_copy_of(known, session->remote) : NULL;
 	const struct lsp_hash *content = &lsp_share_manifest(share)->content_id;
-	return copy && lsp_hash_equal(&copy->content, content) ? copy : NULL;
+	return copy && lsp_hash_equal(&copy->said->content, content) ? copy : NULL;
 }
 
 static void haves_came(struct lsp_exchange *exchange, struct lsp_response *response)

@@ -115,7 +115,7 @@ struct game {
 	struct link requests;
 	uint32_t request_count;
 	bool wanted, dry;
-	bool starved; /* the last round would have asked for more, and nobody gives it */
+	bool starved;     /* the last round would have asked for more, and nobody gives it */
 	bool seeders_due; /* a complete source may have no request of ours */
 	enum lsp_swarm_state state;
 	uint32_t failed_chunk;

@@ -195,8 +195,8 @@ static bool slot_is_free(const struct lsp_swarm *swarm, const struct game *owner
 		rest += upload->bytes - LSP_MIN(upload->sent, upload->bytes);
 	}
 	return running < LSP_SWARM_UPLOAD_SLOTS ||
-	       (double)rest < lsp_meter_rate(rate, swarm->now) *
-				      (PIPE_SECONDS + 2 * (double)rtt / 1e9);
+	       (double)rest <
+		       lsp_meter_rate(rate, swarm->now) * (PIPE_SECONDS + 2 * (double)rtt / 1e9);
 }
 
 /* How far its asker is, as it says. */

@@ -127,6 +127,26 @@ static void a_game_goes_with_its_last_holder(void **state)
 	assert_null(lsp_database_next(f->database, NULL));
 }
 
+/* A game of a thousand holders is told by what they say, which is one thing. */
+static void holders_who_say_the_same_share_what_they_say(void **state)
+{
+	struct fixture *f = *state;
+	for (int i = 0; i < 3; i++)
+		announce(f, i, "quake", "1.0", 1, i ? LSP_HOLDING_READY : LSP_HOLDING_PARTIAL);
+	const struct lsp_known_game *game = lsp_database_find(f->database, "quake");
+	assert_non_null(game->editions);
+	assert_null(game->editions->next);
+	assert_int_equal(game->editions->holders[LSP_HOLDING_READY], 2);
+	assert_int_equal(game->editions->holders[LSP_HOLDING_PARTIAL], 1);
+	announce(f, 0, "quake", "1.0", 1, LSP_HOLDING_READY);
+	assert_int_equal(game->editions->holders[LSP_HOLDING_PARTIAL], 0);
+	announce(f, 1, "quake", "1.1", 2, LSP_HOLDING_READY);
+	assert_non_null(game->editions->next);
+	lsp_database_clear_games(f->database, f->peers[1]);
+	assert_null(game->editions->next);
+	assert_int_equal(game->editions->holders[LSP_HOLDING_READY], 2);
+}
+
 enum { PEERS = 20, GAMES = 60, STEPS = 20000 };
 
 /* What each peer said of each game last; size 0: it has none. */
@@ -145,7 +165,7 @@ static void check_game(const struct lsp_database *database, const char *name,
 	for (int i = 0; i < PEERS; i++) {
 		const struct lsp_remote_game *copy =
 			game ? lsp_database_copy_of(game, peers[i]) : NULL;
-		assert_int_equal(copy ? copy->size : 0, said[i].size);
+		assert_int_equal(copy ? copy->said->size : 0, said[i].size);
 		if (!copy)
 			continue;
 		newest = LSP_MAX(newest, (int)said[i].minor);
@@ -220,6 +240,7 @@ int main(void)
 		TEST(a_game_that_is_being_hashed_is_newest_but_no_variant_yet),
 		TEST(what_a_peer_says_anew_takes_the_place_of_the_old),
 		TEST(a_game_goes_with_its_last_holder),
+		TEST(holders_who_say_the_same_share_what_they_say),
 		cmocka_unit_test(many_holders_and_games_are_told_as_they_were_announced),
 	};
 	return cmocka_run_group_tests_name("database", tests, NULL, NULL);

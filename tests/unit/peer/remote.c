@@ -41,6 +41,32 @@ static void test_relisted_without(void **state)
 	json_decref(other_await(other, "remote_games_updated", has_removed, NULL));
 }
 
+static bool is_whole(json_t *event, const void *argument)
+{
+	return json_array_size(json_object_get(event, "games")) == 3;
+}
+
+/* An event tells of the games that changed, not of all that there are. */
+static void test_event_of_one_game(void **state)
+{
+	struct other *other = *state;
+	struct lsp_game_summary games[] = {
+		other_summary("one"), other_summary("three"), other_summary("two")};
+	other->games = games;
+	other->game_count = 3;
+	other_start_peer(other);
+	other_connect(other);
+	json_decref(other_await(other, "remote_games_updated", is_whole, NULL));
+	games[1].size = 4711;
+	delta(other, 1, 2, &games[1], 1, NULL);
+	json_t *event = other_await(other, "remote_games_updated", NULL, NULL);
+	json_t *changed = json_object_get(event, "games");
+	assert_int_equal(json_array_size(changed), 1);
+	assert_string_equal(
+		json_string_value(json_object_get(json_array_get(changed, 0), "id")), "three");
+	json_decref(event);
+}
+
 /* ---- Commands that are open when the peer stops ---------------------------------------------- */
 
 static bool keep_manifest(
@@ -505,6 +531,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			test_relisted_without, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_event_of_one_game, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_stop_with_open_command, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -430,8 +430,8 @@ static void answer_all(struct party *party, struct bouncer *bouncer)
 			continue;
 		}
 		if (bouncer->bounced++)
-			bouncer->soonest_again = LSP_MIN(
-				bouncer->soonest_again, party->now - bouncer->bounced_at);
+			bouncer->soonest_again =
+				LSP_MIN(bouncer->soonest_again, party->now - bouncer->bounced_at);
 		bouncer->bounced_at = party->now;
 		lsp_swarm_bounced(party->swarm, action->request, LSP_SWARM_ELSEWHERE,
 			LSP_SWARM_NO_HINT, party->now);
