@@ -220,7 +220,8 @@ static int open_socket(struct lsp_endpoint *endpoint, const struct sockaddr_stor
 		.interface = options->interface,
 		.buffer = options->socket_buffer,
 		.no_gso = options->no_gso,
-		.no_gro = options->no_gro};
+		.no_gro = options->no_gro,
+		.told = &endpoint->refusal_told};
 	int r = lsp_udp_open(&udp, &endpoint->sockets[endpoint->socket_count], err);
 	if (r < 0)
 		return r;

@@ -157,6 +157,7 @@ struct lsp_endpoint {
 
 	struct lsp_udp_socket sockets[2];
 	size_t socket_count;
+	bool refusal_told; /* see udp.h */
 	struct lsp_udp_receiver *receiver;
 	struct lsp_cid_table cids;
 	uint8_t reset_secret[LSP_SHA256_SIZE], token_secret[LSP_SHA256_SIZE];

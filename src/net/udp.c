@@ -1,6 +1,7 @@
 #include "net/udp.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -116,6 +117,32 @@ static int bind_socket(int fd, const struct lsp_udp_options *options, struct lsp
 	return lsp_error_errno(err, "net", errno, "cannot listen on UDP %s", text);
 }
 
+/* Once for all sockets of an endpoint. */
+static void tell_refusal(const struct lsp_udp_socket *socket, const char *what)
+{
+	if (*socket->told)
+		return;
+	*socket->told = true;
+	lsp_log_warning("net",
+		"the kernel refuses %s: packets are handled one by one, which takes more "
+		"processor time",
+		what);
+}
+
+/* Many datagrams in one call, where the kernel can. */
+static void ask_for_batches(struct lsp_udp_socket *socket, const struct lsp_udp_options *options)
+{
+	int on = 1, none = 0, fd = socket->fd;
+	bool gro = options->no_gro || setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
+	bool gso = options->no_gso || setsockopt(fd, SOL_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
+	if (!gro || !gso)
+		tell_refusal(socket, gro   ? "UDP_SEGMENT"
+				     : gso ? "UDP_GRO"
+					   : "UDP_SEGMENT and UDP_GRO");
+	socket->gro = gro && !options->no_gro;
+	socket->gso = gso && !options->no_gso;
+}
+
 int lsp_udp_open(const struct lsp_udp_options *options, struct lsp_udp_socket *ret_socket,
 	struct lsp_error *err)
 {
@@ -131,13 +158,10 @@ int lsp_udp_open(const struct lsp_udp_options *options, struct lsp_udp_socket *r
 	_cleanup_free_ struct lsp_udp_batch *out = calloc(1, sizeof *out);
 	if (!out)
 		return lsp_error_no_memory(err, "net");
-	int on = 1, none = 0;
-	struct lsp_udp_socket made = {.family = family};
+	struct lsp_udp_socket made = {.family = family, .told = options->told};
 	made.receive_buffer = set_buffers(fd, options->buffer);
-	made.gro = !options->no_gro && setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
-	made.gso =
-		!options->no_gso && setsockopt(fd, SOL_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
 	made.fd = TAKE_FD(fd);
+	ask_for_batches(&made, options);
 	made.out = TAKE_PTR(out);
 	*ret_socket = made;
 	return 0;
@@ -260,6 +284,7 @@ bool lsp_udp_flush(struct lsp_udp_socket *socket, int *ret_errno)
 			}
 			if (verdict == NO_OFFLOAD) {
 				socket->gso = false; /* from now on packet by packet */
+				tell_refusal(socket, "UDP_SEGMENT");
 				continue;
 			}
 			socket->undeliverable++;

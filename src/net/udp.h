@@ -2,10 +2,10 @@
  * A UDP socket as QUIC wants it: datagrams in batches, both ways.
  *
  * Sending: packets of one size to one place are laid one after the other into `out` and leave in
- * one system call (UDP_SEGMENT; where the kernel or the driver refuses that, sendmmsg). A batch
- * that the kernel has no room for stays, the socket is `blocked`, and lsp_udp_flush goes on when it
- * polls writable. A batch that cannot be delivered (no route, too large for the link) is a lost
- * packet to QUIC: dropped, and counted.
+ * one system call (UDP_SEGMENT; where the kernel or the driver refuses that, packet by packet,
+ * which is logged once). A batch that the kernel has no room for stays, the socket is `blocked`,
+ * and lsp_udp_flush goes on when it polls writable. A batch that cannot be delivered (no route, too
+ * large for the link) is a lost packet to QUIC: dropped, and counted.
  *
  * Receiving: recvmmsg into buffers that all sockets share, with UDP_GRO, so that one buffer may
  * hold many packets of one size. Datagrams that cannot be QUIC are dropped by a filter in the
@@ -49,6 +49,7 @@ struct lsp_udp_socket {
 	int fd;
 	int family;
 	bool gso, gro, blocked;
+	bool *told; /* of its options */
 	int receive_buffer;
 	int watched; /* for the endpoint: the events that its poll handle waits for */
 	uint64_t send_calls, receive_calls, received_messages, undeliverable;
@@ -60,6 +61,7 @@ struct lsp_udp_options {
 	const char *interface;
 	size_t buffer;
 	bool no_gso, no_gro;
+	bool *told; /* that the kernel refuses one of them was logged; outlives the socket */
 };
 
 /* Binds without address reuse: the port is ours alone. */

@@ -179,13 +179,14 @@ class Lab:
         self.hosts.append(host)
         return host
 
-    def join_switches(self, one, other, rate=None):
-        """A cable between two switches: an uplink, with a rate if it is a slow one."""
-        a, b = self.switch(one), self.switch(other)
+    def join_switches(self, one, other, rate=None, mtu=None):
+        """A cable between two switches: an uplink, with a rate if it is a slow one. A switch drops what is too
+        large for a cable and tells nobody."""
+        a, b, mtu = self.switch(one), self.switch(other), mtu or self.mtu
         end, far = f"to-{other}"[:15], f"to-{one}"[:15]
-        run("ip", "-n", a, "link", "add", end, "mtu", self.mtu, "type", "veth", "peer", far, "netns", b)
+        run("ip", "-n", a, "link", "add", end, "mtu", mtu, "type", "veth", "peer", far, "netns", b)
         for namespace, port in ((a, end), (b, far)):
-            run("ip", "-n", namespace, "link", "set", port, "mtu", self.mtu, "master", "br0", "up")
+            run("ip", "-n", namespace, "link", "set", port, "mtu", mtu, "master", "br0", "up")
             shape(namespace, port, rate)
 
     def start(self, command, namespace=None, **options):
@@ -278,10 +279,18 @@ class Host:
         subprocess.run(["ip", "netns", "exec", self.namespace, "nft", "-f", "-"], input=f"table inet loss {{\n{rules}}}\n",
                        text=True, check=True)
 
+    def traffic(self, interface="eth0"):
+        """So far, by the interface itself: {"tx": {"bytes", "packets", ...}, "rx": {...}}."""
+        return json.loads(run("ip", "-n", self.namespace, "-s", "-j", "link", "show", interface))[0]["stats64"]
+
     def sent_and_received(self, interface="eth0"):
         """Bytes on the wire so far."""
-        stats = json.loads(run("ip", "-n", self.namespace, "-s", "-j", "link", "show", interface))[0]["stats64"]
+        stats = self.traffic(interface)
         return stats["tx"]["bytes"], stats["rx"]["bytes"]
+
+    def segment_early(self, interface="eth0"):
+        """Batches are cut into packets before the cable, as a real one would have it, not behind it."""
+        run("ip", "-n", self.namespace, "link", "set", interface, "gso_max_segs", "1")
 
     def relay(self, target, delay=0.0, port=0):
         """A UDP relay on this host to (address, port) that holds every datagram for `delay` seconds.

@@ -343,6 +343,51 @@ def test_what_went_wrong_is_one_line_that_names_it_and_the_way_out(lab, tmp_path
         assert all(text in last for text in wanted), (words, result.stderr)
 
 
+def catalogue(path):
+    """One of many pages, as a user would have it."""
+    with sqlite3.connect(path) as base:
+        base.execute("create table games (id text, title text, readme_en text, size integer)")
+        base.executemany("insert into games values (?, ?, ?, ?)", [(f"game-{i}", f"Game {i}", "x" * 500, i) for i in range(200)])
+    base.close()
+    return path
+
+
+def damage(path, at, data):
+    with open(path, "r+b") as file:
+        file.seek(at)
+        file.write(data)
+
+
+def alter(path, statement):
+    with sqlite3.connect(path) as base:
+        base.execute(statement)
+    base.close()
+
+
+# What may be wrong with a catalogue that was asked for, and what the one line says beside the file's name.
+CATALOGUES = {
+    "missing": (lambda path: path.unlink(), "No such file"), "unreadable": (lambda path: path.chmod(0), "Permission denied"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "no regular file"), "text": (lambda path: path.write_text("id,title\n"), "not a database"),
+    "damaged": (lambda path: damage(path, 4096, b"\xff" * 60000), "malformed"),
+    "cut": (lambda path: os.truncate(path, 40000), "malformed"), "empty": (lambda path: path.write_bytes(b""), "games"),
+    "another database": (lambda path: alter(path, "alter table games rename to others"), "games"),
+    "a wrong value": (lambda path: alter(path, "update games set size = 'big' where id = 'game-7'"), "size"),
+}
+
+
+@pytest.mark.parametrize("kind", CATALOGUES)
+def test_a_catalogue_that_cannot_be_read_stops_the_start_in_one_line(tmp_path, kind):
+    path, (spoil, wanted) = catalogue(tmp_path / "games.sqlite"), CATALOGUES[kind]
+    # Root may read everything but for these two.
+    command = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", BUILD / "app/lanspread", "run", "--no-discovery",
+               "--http", "off", "--listen", "127.0.0.1:0", "--games", tmp_path / "games", "--state", tmp_path / "state",
+               "--control", tmp_path / "sock", "--catalog", path]
+    spoil(path)
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert result.returncode == 1 and not result.stdout, result
+    assert result.stderr.count("\n") == 1 and str(path) in result.stderr and wanted in result.stderr, result.stderr
+
+
 @pytest.mark.parametrize("link", ["data/large.bin", "data"])
 def test_a_link_in_a_shared_folder_is_named_with_the_way_out(lab, tmp_path, link):
     ann = lab.host("ann").daemon(arguments=["--no-discovery"])
