@@ -61,6 +61,8 @@ int setting_named(char const *name, std::uint32_t *kind)
 	return setting;
 }
 
+} // namespace
+
 lt::settings_pack pack_of(lsp_shim_setting const *settings, std::size_t count)
 {
 	lt::settings_pack pack;
@@ -83,6 +85,9 @@ lt::settings_pack pack_of(lsp_shim_setting const *settings, std::size_t count)
 	}
 	return pack;
 }
+
+namespace
+{
 
 int open(lsp_shim_setting const *settings, std::size_t count, void (*notify)(void *),
 	void *argument, lsp_shim **ret_shim, lsp_error *err)

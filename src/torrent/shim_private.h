@@ -9,6 +9,7 @@
 #include <libtorrent/announce_entry.hpp>
 #include <libtorrent/error_code.hpp>
 #include <libtorrent/session.hpp>
+#include <libtorrent/settings_pack.hpp>
 #include <libtorrent/time.hpp>
 #include <libtorrent/torrent_handle.hpp>
 #include <libtorrent/torrent_info.hpp>
@@ -120,6 +121,8 @@ bool is_out_of_reach(lt::announce_entry const &tracker, lt::protocol_version ver
 std::string hash_key(lt::info_hash_t const &hashes);
 lt::tcp::endpoint endpoint_of(char const *text);
 std::string text_of(lt::tcp::endpoint const &endpoint);
+/* Throws where the library has no such setting, or one of another kind. */
+lt::settings_pack pack_of(lsp_shim_setting const *settings, std::size_t count);
 /* LSP_SHIM_STATE_… */
 std::uint32_t state_of(lt::torrent_status::state_t state);
 void status_of(lt::torrent_status const &from, shim_torrent &torrent, std::string &error,
