@@ -53,7 +53,7 @@ const struct lsp_command lsp_torrent_commands[] = {
 		TAKES(TEXT("path"), {"game", LSP_ARGUMENT_GAME, false}, TEXT("name"),
 			SWITCH("hybrid"), NUMBER("piece_length"), ANY("trackers"), ANY("web_seeds"),
 			SWITCH("private"), TEXT("comment"), TEXT("source"), TEXT("job"))},
-	{"torrent_cancel", lsp_command_torrent, TAKES({"job", LSP_ARGUMENT_TEXT, true})},
+	{"torrent_cancel", lsp_command_torrent, TAKES(TEXT("job"), TEXT("torrent"))},
 	{"torrent_remove", lsp_command_torrent, TAKES(TORRENT, SWITCH("data"))},
 
 	/* One torrent */

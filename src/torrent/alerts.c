@@ -77,6 +77,9 @@ static void on_added(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 	if (torrent->has_place && engine->shim_functions->set_queue_position(
 					  engine->shim, torrent->number, torrent->place, &err) < 0)
 		lsp_log_warning(DOMAIN, "%s", err.message);
+	if ((torrent->record.max_download || torrent->record.max_upload) &&
+		lsp_torrent_limits_watch(engine, torrent, &err) < 0)
+		lsp_log_warning(DOMAIN, "%s", err.message);
 	if (!torrent->restored) { /* of hundreds at the start the updates tell soon enough */
 		lsp_torrent_refresh(engine, torrent);
 		lsp_session_write_record(engine, torrent);
@@ -141,6 +144,17 @@ static void on_finished(struct lsp_torrent_engine *engine, struct lsp_torrent *t
 	lsp_session_save(engine, torrent);
 }
 
+int lsp_torrent_undeleted(const struct lsp_torrent *torrent, const struct lsp_shim_alert *alert,
+	struct lsp_error *err)
+{
+	const char *name = torrent->record.root ? torrent->record.root : torrent->title;
+	return lsp_error_set(err, DOMAIN, LSP_E_IO,
+		"the torrent is removed, but not all of its files: what is left of %.200s/%.100s "
+		"is "
+		"yours to delete (%.150s)",
+		torrent->record.save_path, name ? name : "", alert->error);
+}
+
 static void on_gone(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_shim_alert *alert)
 {
@@ -150,13 +164,18 @@ static void on_gone(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 	if (alert->type == LSP_SHIM_ALERT_REMOVED) {
 		struct lsp_error err = {0};
 		torrent->was_removed = true;
-		if (!torrent->transient && engine->store) {
-			int r = lsp_resume_store_remove(engine->store, torrent->record.id, &err);
-			lsp_session_tell_folder(engine, r < 0 ? err.message : NULL);
-		}
+		if (!torrent->transient && engine->store &&
+			lsp_session_forget(engine, torrent->record.id, &err) < 0)
+			snprintf(torrent->store_error, sizeof torrent->store_error, "%.255s",
+				err.message);
 	}
-	if (alert->type == LSP_SHIM_ALERT_DELETE_FAILED)
-		lsp_engine_emit(engine, lsp_event_error(torrent->record.id, "io", alert->error));
+	if (alert->type == LSP_SHIM_ALERT_DELETE_FAILED) {
+		struct lsp_error err = {0};
+		(void)!lsp_torrent_undeleted(torrent, alert, &err);
+		/* Who had it removed by its seeding goal waits for no answer. */
+		lsp_log_warning(DOMAIN, "torrent %s: %s", torrent->record.id, err.message);
+		lsp_engine_emit(engine, lsp_event_error(torrent->record.id, "io", err.message));
+	}
 }
 
 static bool is_gone(const struct lsp_torrent *torrent, const struct lsp_shim_alert *alert)

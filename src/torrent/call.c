@@ -62,14 +62,17 @@ int lsp_torrent_call_wait_for(struct lsp_torrent_engine *engine, struct lsp_call
 	call->number = torrent->number;
 	call->waits = alerts;
 	call->deadline = lsp_time_add(lsp_now(engine->clock), LSP_CALL_PATIENCE);
+	call->dropped = engine->tally.alerts_dropped;
 	call->next = engine->waiting;
 	engine->waiting = call;
 	return 1;
 }
 
 /* What this alert means to who waited for it. */
-static int outcome(const struct lsp_shim_alert *alert, struct lsp_error *err)
+static int outcome(const struct lsp_call *call, const struct lsp_torrent *torrent,
+	const struct lsp_shim_alert *alert, struct lsp_error *err)
 {
+	bool removes = call->call.command == LSP_TORRENT_REMOVE;
 	int code = alert->code == LSP_SHIM_NO_SPACE ? LSP_E_NO_SPACE : LSP_E_FAILED;
 	switch (alert->type) {
 	case LSP_SHIM_ALERT_ADDED:
@@ -78,8 +81,18 @@ static int outcome(const struct lsp_shim_alert *alert, struct lsp_error *err)
 		return lsp_error_set(err, DOMAIN, alert->number == 1 ? LSP_E_EXISTS : code,
 			"the torrent cannot be added: %.300s", alert->error);
 	case LSP_SHIM_ALERT_DELETE_FAILED:
-		return lsp_error_set(err, DOMAIN, code,
-			"the torrent is removed, its files are not: %.300s", alert->error);
+		return lsp_torrent_undeleted(torrent, alert, err);
+	case LSP_SHIM_ALERT_REMOVED:
+	case LSP_SHIM_ALERT_DELETED:
+		if (!removes)
+			return lsp_error_set(err, DOMAIN, LSP_E_NOT_FOUND,
+				"the torrent was removed before that was done");
+		if (!*torrent->store_error)
+			return 0;
+		return lsp_error_set(err, DOMAIN, LSP_E_IO,
+			"the torrent is removed, but not from the disk, which is tried again; "
+			"until then it would be back after a restart: %.200s",
+			torrent->store_error);
 	case LSP_SHIM_ALERT_MOVE_FAILED:
 		return lsp_error_set(err, DOMAIN, code, "%.200s cannot be moved: %.200s",
 			alert->text, alert->error);
@@ -109,18 +122,19 @@ void lsp_calls_on_alert(struct lsp_torrent_engine *engine, const struct lsp_shim
 	for (struct lsp_call *call = ended, *next; call; call = next) {
 		struct lsp_error err = {0};
 		struct lsp_torrent *torrent = lsp_torrent_by_number(engine, alert->torrent);
-		int r = outcome(alert, &err);
+		int r = outcome(call, torrent, alert, &err);
 		next = call->next;
-		if (r == 0 && torrent && call->call.command != LSP_TORRENT_REMOVE)
+		if (r == 0 && call->call.command != LSP_TORRENT_REMOVE)
 			call->answer.value = lsp_report_status(engine, torrent);
 		lsp_torrent_call_end(engine, call, r, &err);
 	}
 }
 
-/* Ends those that `which` says, with this error. */
-static void end_waiting(
+/* Ends those whose time is over by then, with this error. How many. */
+static size_t end_waiting(
 	struct lsp_torrent_engine *engine, lsp_time now, const struct lsp_error *error)
 {
+	size_t count = 0;
 	struct lsp_call *ended = NULL;
 	for (struct lsp_call **at = &engine->waiting; *at;) {
 		struct lsp_call *call = *at;
@@ -135,21 +149,51 @@ static void end_waiting(
 	for (struct lsp_call *call = ended, *next; call; call = next) {
 		struct lsp_error err = *error;
 		next = call->next;
+		count++;
 		lsp_torrent_call_end(engine, call, -err.code, &err);
 	}
+	return count;
+}
+
+/* Does the library say that it is still at what the call waits for? */
+static bool is_at_it(struct lsp_torrent_engine *engine, const struct lsp_call *call)
+{
+	struct lsp_torrent *torrent = lsp_torrent_by_number(engine, call->number);
+	if (!torrent)
+		return false;
+	if (torrent->removing) /* it has let go, and tells once the files are gone, or are not */
+		return torrent->was_removed && call->dropped == engine->tally.alerts_dropped;
+	lsp_torrent_refresh(engine, torrent);
+	return torrent->status.flags & LSP_SHIM_MOVING;
 }
 
 void lsp_calls_expire(struct lsp_torrent_engine *engine, lsp_time now)
 {
 	struct lsp_error late = {0};
+	for (struct lsp_call *call = engine->waiting; call; call = call->next)
+		if (now >= call->deadline && is_at_it(engine, call))
+			call->deadline = lsp_time_add(now, LSP_CALL_PATIENCE);
 	lsp_error_set(&late, DOMAIN, LSP_E_TIMEOUT,
 		"the torrent was told so and has not done it within a minute");
-	end_waiting(engine, now, &late);
+	(void)end_waiting(engine, now, &late);
+}
+
+size_t lsp_calls_cancel(struct lsp_torrent_engine *engine, const char *torrent)
+{
+	struct lsp_error cancelled = {0};
+	lsp_error_set(&cancelled, DOMAIN, LSP_E_CANCELLED,
+		"this is not waited for any more; what the torrent was told it does all the same");
+	for (struct lsp_call *call = engine->waiting; call; call = call->next) {
+		struct lsp_torrent *of = lsp_torrent_by_number(engine, call->number);
+		if (of && lsp_torrent_is_called(of, torrent))
+			call->deadline = 0;
+	}
+	return end_waiting(engine, 0, &cancelled);
 }
 
 void lsp_calls_fail_all(struct lsp_torrent_engine *engine, const struct lsp_error *error)
 {
-	end_waiting(engine, LSP_TIME_NEVER, error);
+	(void)end_waiting(engine, LSP_TIME_NEVER, error);
 	for (struct lsp_call *call = lsp_engine_take_calls(engine), *next; call; call = next) {
 		struct lsp_error err = *error;
 		next = call->next;
@@ -294,6 +338,61 @@ int lsp_torrent_call_torrent(struct lsp_torrent_engine *engine, struct lsp_call 
 
 /* ---- Jobs -------------------------------------------------------------------------------- */
 
+/*
+ * To the worker, which ends it: to the one that runs, or (`anyway`) to the next. What a worker is
+ * given before it stops taking calls, it ends.
+ */
+static bool hand_over(struct lsp_torrent_job *job, bool anyway)
+{
+	struct lsp_torrent_engine *engine = job->engine;
+	pthread_mutex_lock(&engine->lock);
+	bool taken = engine->accepting || anyway;
+	if (taken) {
+		job->next = engine->finished_jobs;
+		engine->finished_jobs = job;
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return taken;
+}
+
+/* What it came to, where there is a session or it needs none. */
+static int result_of(
+	struct lsp_torrent_job *job, const struct lsp_error *why, struct lsp_error *err)
+{
+	*err = job->error;
+	if (job->result < 0)
+		return job->result;
+	if (!why || !job->needs_worker)
+		return job->finish(job, err);
+	*err = *why;
+	return -why->code;
+}
+
+/* No worker is there, and none may come for long: who asked is not to wait for that. */
+static void answer_here(struct lsp_torrent_job *job)
+{
+	struct lsp_error err, closed = {0};
+	lsp_error_set(&closed, DOMAIN, LSP_E_CLOSED, "the torrent engine is not available");
+	int r = result_of(job, &closed, &err);
+	lsp_call_answer_and_free(TAKE_PTR(job->call), r, &err);
+}
+
+void lsp_jobs_finish(struct lsp_torrent_engine *engine, const struct lsp_error *why)
+{
+	for (struct lsp_torrent_job *job = lsp_engine_take_jobs(engine), *next; job; job = next) {
+		next = job->next;
+		struct lsp_torrent_job **at = &engine->running_jobs;
+		while (*at != job)
+			at = &(*at)->running_next;
+		*at = job->running_next;
+		struct lsp_error err = {0};
+		int r = job->call ? result_of(job, why, &err) : 1;
+		if (r <= 0)
+			lsp_torrent_call_end(engine, job->call, r, &err);
+		lsp_job_free(job);
+	}
+}
+
 static int run_job(struct lsp_cancel *token, void *argument_, struct lsp_error *err)
 {
 	struct lsp_torrent_job *job = argument_;
@@ -302,15 +401,16 @@ static int run_job(struct lsp_cancel *token, void *argument_, struct lsp_error *
 	int r = job->result;
 	if (r < 0 && err)
 		*err = job->error;
-	pthread_mutex_lock(&engine->lock);
-	job->next = engine->finished_jobs;
-	engine->finished_jobs = job;
-	pthread_mutex_unlock(&engine->lock);
+	if (!hand_over(job, false)) {
+		answer_here(job);
+		(void)hand_over(job, true);
+	}
 	lsp_engine_wake(engine);
 	return r == -LSP_E_CANCELLED ? r : 0; /* a call's error is no task's */
 }
 
 int lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *call, const char *name,
+	bool needs_worker,
 	int (*work)(struct lsp_torrent_job *, struct lsp_cancel *, struct lsp_error *),
 	int (*finish)(struct lsp_torrent_job *, struct lsp_error *), void *argument_,
 	void (*free_argument)(void *), struct lsp_error *err)
@@ -324,6 +424,7 @@ int lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *call, cons
 	job->call = call;
 	job->work = work;
 	job->finish = finish;
+	job->needs_worker = needs_worker;
 	job->argument = argument_;
 	job->free_argument = free_argument;
 	snprintf(job->name, sizeof job->name, "%s", name ? name : "");

@@ -120,6 +120,9 @@ static int new_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
 	engine->shim_functions->source_info(adding->source, &info);
 	lsp_torrent_id_of(&info, id);
 	struct lsp_torrent *same = lsp_torrent_same(engine, &info);
+	if (same && same->removing)
+		return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
+			"the torrent %s is still being removed: try again", id);
 	if (same) {
 		call->answer.value = lsp_report_status(engine, same);
 		return lsp_error_set(
@@ -175,11 +178,13 @@ static int add_now(struct lsp_torrent_engine *engine, struct lsp_call *call, str
 		add.have = call->call.have.bytes;
 		add.have_bits = call->call.have.bits;
 	}
+	if (!torrent->transient)
+		lsp_session_remember(engine, torrent->record.id);
 	store_metainfo(engine, torrent, &call->call.metainfo);
 	r = lsp_session_add(engine, torrent, TAKE_PTR(adding->source), &add, err);
 	if (r < 0) {
 		if (!torrent->transient && engine->store)
-			(void)!lsp_resume_store_remove(engine->store, torrent->record.id, NULL);
+			(void)!lsp_session_forget(engine, torrent->record.id, NULL);
 		lsp_torrent_drop(engine, torrent);
 		return r;
 	}
@@ -226,7 +231,7 @@ static int sample_first(struct lsp_torrent_engine *engine, struct lsp_call *call
 		return lsp_error_no_memory(err, DOMAIN);
 	}
 	return lsp_job_start(
-		engine, call, NULL, sample_work, sample_finish, adding, free_adding, err);
+		engine, call, NULL, true, sample_work, sample_finish, adding, free_adding, err);
 }
 
 LSP_COMMAND(add)

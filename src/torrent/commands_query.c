@@ -66,25 +66,20 @@ LSP_COMMAND(have)
 	const struct lsp_shim_functions *shim = engine->shim_functions;
 	struct lsp_torrent *torrent = NULL;
 	struct bytes_of_call taking = {.buffer = &call->answer.bytes, .err = err};
-	struct lsp_shim_source *source = NULL;
-	struct lsp_shim_info info = {0};
 	uint64_t bits = 0, count = 0;
+	uint32_t piece_length = 0;
 	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
-		r = shim->have(engine->shim, torrent->number, take_bytes, &taking, &bits, err);
+		r = shim->have(engine->shim, torrent->number, take_bytes, &taking, &bits,
+			&piece_length, err);
 	if (r == 0)
 		r = taking.result;
-	if (r == 0)
-		r = shim->source(engine->shim, torrent->number, &source, err);
 	if (r < 0)
 		return r;
-	shim->source_info(source, &info);
 	for (size_t i = 0; i < call->answer.bytes.size; i++)
 		count += (uint64_t)__builtin_popcount(call->answer.bytes.data[i]);
-	call->answer.value =
-		json_pack("{s:I, s:I, s:I}", "piece_length", (json_int_t)info.piece_length,
-			"pieces", (json_int_t)bits, "have", (json_int_t)count);
-	shim->source_free(source);
+	call->answer.value = json_pack("{s:I, s:I, s:I}", "piece_length", (json_int_t)piece_length,
+		"pieces", (json_int_t)bits, "have", (json_int_t)count);
 	return 0;
 }
 

@@ -168,16 +168,23 @@ LSP_COMMAND(create)
 	creating->author.created = (int64_t)(lsp_wall(engine->clock) / LSP_SECOND);
 	creating->author.progress = on_progress;
 	creating->author.argument = creating;
-	return lsp_job_start(
-		engine, call, name, create_work, create_finish, creating, free_creating, err);
+	return lsp_job_start(engine, call, name, false, create_work, create_finish, creating,
+		free_creating, err);
 }
 
 LSP_COMMAND(cancel)
 {
-	const char *name = NULL;
-	int r = lsp_torrent_call_text(call, "job", true, &name, err);
+	const char *name = NULL, *torrent = NULL;
+	int r = lsp_torrent_call_text(call, "torrent", false, &torrent, err);
+	if (r == 0)
+		r = lsp_torrent_call_text(call, "job", !torrent, &name, err);
 	if (r < 0)
 		return r;
+	if (torrent && lsp_calls_cancel(engine, torrent) > 0)
+		return 0;
+	if (torrent)
+		return lsp_error_set(err, DOMAIN, LSP_E_NOT_FOUND,
+			"nobody waits for the torrent %.64s", torrent);
 	for (struct lsp_torrent_job *job = engine->running_jobs; job; job = job->running_next)
 		if (*job->name && strcmp(job->name, name) == 0) {
 			lsp_task_abort(job->task, LSP_CANCEL_USER, "the creation was cancelled");

@@ -46,19 +46,24 @@ static void drop_call(struct lsp_torrent_call *call)
 	memset(call, 0, sizeof *call);
 }
 
-void lsp_torrent_call_end(
-	struct lsp_torrent_engine *engine, struct lsp_call *call, int result, struct lsp_error *err)
+void lsp_call_answer_and_free(struct lsp_call *call, int result, const struct lsp_error *err)
 {
 	call->answer.result = result;
 	if (result < 0)
 		call->answer.error = *err;
-	engine->tally.commands++;
 	if (call->call.done)
 		call->call.done(call->call.argument, &call->answer);
 	json_decref(call->answer.value);
 	lsp_buffer_done(&call->answer.bytes);
 	drop_call(&call->call);
 	free(call);
+}
+
+void lsp_torrent_call_end(
+	struct lsp_torrent_engine *engine, struct lsp_call *call, int result, struct lsp_error *err)
+{
+	engine->tally.commands++;
+	lsp_call_answer_and_free(call, result, err);
 }
 
 static void append(struct lsp_torrent_engine *engine, struct lsp_call *call)
@@ -271,7 +276,8 @@ static int build(struct lsp_torrent_engine *engine, const struct lsp_torrent_opt
 		return lsp_error_errno(err, DOMAIN, errno, "no eventfd");
 	engine->listening = json_object();
 	engine->lan_peers = json_array();
-	if (!engine->listening || !engine->lan_peers)
+	engine->leftovers = json_object();
+	if (!engine->listening || !engine->lan_peers || !engine->leftovers)
 		return lsp_error_no_memory(err, DOMAIN);
 	int r = lsp_faults_init(&engine->faults, err);
 	if (r == 0)
@@ -331,7 +337,8 @@ void lsp_torrent_engine_free(struct lsp_torrent_engine *engine)
 	}
 	for (struct lsp_torrent_job *job = lsp_engine_take_jobs(engine), *next; job; job = next) {
 		next = job->next;
-		lsp_torrent_call_end(engine, job->call, -LSP_E_CLOSED, &err);
+		if (job->call)
+			lsp_torrent_call_end(engine, job->call, -LSP_E_CLOSED, &err);
 		lsp_job_free(job);
 	}
 	lsp_resume_store_free(engine->store);
@@ -339,6 +346,7 @@ void lsp_torrent_engine_free(struct lsp_torrent_engine *engine)
 	lsp_faults_done(&engine->faults);
 	json_decref(engine->listening);
 	json_decref(engine->lan_peers);
+	json_decref(engine->leftovers);
 	if (engine->wake_fd >= 0)
 		close(engine->wake_fd);
 	pthread_mutex_destroy(&engine->lock);

@@ -24,9 +24,10 @@
  * starts it afresh and is answered by the new session.
  *
  * Threads: lsp_torrent_call, the health and the counters may be called from every thread and do not
- * block. Completions and events come on the engine's thread (or, for calls that were never begun,
- * on the thread that stops the engine), one at a time, without a lock held; they must not block and
- * may call lsp_torrent_call.
+ * block. Completions and events come on the engine's thread, one at a time, without a lock held;
+ * they must not block and may call lsp_torrent_call. Completions alone may come on another thread:
+ * of calls that were never begun, on the one that stops the engine; of a creation that ends while
+ * the engine has failed, on its own.
  *
  * Shutdown: the root token of the tasks is cancelled; the worker pauses the session, saves every
  * torrent that changed, waits for the answers until `shutdown_deadline` after that moment, and
@@ -95,8 +96,13 @@ enum lsp_torrent_command {
 	 * .torrent.
 	 */
 	LSP_TORRENT_CREATE,
-	LSP_TORRENT_CANCEL,     /* "job"*: the create ends with -LSP_E_CANCELLED */
-	LSP_TORRENT_REMOVE,     /* "torrent"*, "data": its files too */
+	/* "job": the create ends with -LSP_E_CANCELLED. Else "torrent"*: what waits for it (a move,
+	 * a removal, a pause) ends so; the torrent goes on with it, which the library cannot stop.
+	 */
+	LSP_TORRENT_CANCEL,
+	/* "torrent"*, "data": its files too. -LSP_E_IO: it is removed, but its files are not, or
+	 * the store still has it; the message says which. */
+	LSP_TORRENT_REMOVE,
 	LSP_TORRENT_PAUSE,      /* "torrent"*; once it stands still */
 	LSP_TORRENT_RESUME,     /* "torrent"* */
 	LSP_TORRENT_SEQUENTIAL, /* "torrent"*, "on"* */
@@ -115,8 +121,10 @@ enum lsp_torrent_command {
 	LSP_TORRENT_WEB_SEEDS,  /* the same, of web seeds: {"web_seeds":[url]} */
 	LSP_TORRENT_REANNOUNCE, /* "torrent"* */
 	LSP_TORRENT_RECHECK,    /* "torrent"*; begun, its end is a torrent_state */
-	LSP_TORRENT_MOVE,       /* "torrent"*, "save_path"*: once the files are there */
-	LSP_TORRENT_DEADLINE,   /* "torrent"*, "piece"*, "milliseconds" (absent: no deadline) */
+	/* "torrent"*, "save_path"*: once the files are there, however long the disk takes.
+	 * -LSP_E_NOT_FOUND: it was removed before. */
+	LSP_TORRENT_MOVE,
+	LSP_TORRENT_DEADLINE, /* "torrent"*, "piece"*, "milliseconds" (absent: no deadline) */
 	/* "torrent"*. Value:
 	 * {"peers":[{"address","client","progress","download_rate","upload_rate",
 	 * "downloaded","uploaded","encrypted","utp","source"}]} */

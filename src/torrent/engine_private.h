@@ -29,7 +29,10 @@
 #define LSP_TICK_IDLE LSP_SECOND
 /* After the DHT was turned on: by then it knows its first nodes. */
 #define LSP_LOOK_AGAIN (5 * LSP_SECOND)
-/* How long a call waits for the library to do what it was told. */
+/*
+ * How long a call waits for the library to do what it was told. What takes the disk longer (to
+ * move a large game, to delete it) is waited for as long as the library says that it is at it.
+ */
 #define LSP_CALL_PATIENCE (60 * LSP_SECOND)
 
 /* ---- Torrents ---------------------------------------------------------------------------- */
@@ -47,6 +50,7 @@ struct lsp_torrent {
 	bool added;     /* the session has it */
 	bool removing, remove_data;
 	bool was_removed;       /* REMOVED came, DELETED has not */
+	char store_error[256];  /* why the store still has it, once it was removed */
 	bool was_checked;       /* its files were hashed, which is not saved yet */
 	bool has_place;         /* `place` is to be told once it is added */
 	int32_t place;          /* in the queue */
@@ -78,12 +82,13 @@ struct lsp_call {
 	uint64_t number; /* the torrent that it waits for */
 	uint64_t waits;  /* bits 1 << alert type that end the wait */
 	lsp_time deadline;
+	uint64_t dropped; /* how many alerts had been lost when it began to wait */
 };
 
 /* A task beside the worker's, for a call that takes long. */
 struct lsp_torrent_job {
 	struct lsp_torrent_engine *engine;
-	struct lsp_call *call;
+	struct lsp_call *call;                /* NULL: answered, while no worker was there */
 	struct lsp_torrent_job *next;         /* of those that have ended; guarded by the lock */
 	struct lsp_torrent_job *running_next; /* the worker's: of those that have not */
 	char name[64];         /* of a create, by which it is cancelled; may be empty */
@@ -95,8 +100,12 @@ struct lsp_torrent_job {
 	lsp_time next_wake;           /* the task's */
 	/* On the task's thread; 0 or a negative code. */
 	int (*work)(struct lsp_torrent_job *job, struct lsp_cancel *token, struct lsp_error *err);
-	/* On the worker, after it; as a handler of a command. */
+	/*
+	 * After it, as a handler of a command: on the worker; where no worker is there, and
+	 * `finish` wants nothing of one, on the task's thread.
+	 */
 	int (*finish)(struct lsp_torrent_job *job, struct lsp_error *err);
+	bool needs_worker;
 	void *argument;
 	void (*free_argument)(void *argument);
 };
@@ -146,6 +155,10 @@ struct lsp_torrent_engine {
 	bool broken;        /* the session told so */
 	struct lsp_error broken_error;
 	size_t saves_outstanding;
+	lsp_time save_deadline; /* while it closes: after it nothing is written; 0: it does not */
+	size_t unsaved;         /* torrents whose data came after it */
+	json_t *leftovers;      /* id → true: removed, and still in the store */
+	lsp_time next_leftover; /* when they are tried again */
 	int64_t counted_read_back;         /* of this session, in the sum */
 	bool counts_told;                  /* since somebody asked */
 	struct lsp_torrent_counters tally; /* copied to `counters` */
@@ -160,7 +173,9 @@ void lsp_engine_fail(struct lsp_torrent_engine *engine, enum lsp_torrent_compone
 	const char *key, const char *message);
 void lsp_engine_clear(
 	struct lsp_torrent_engine *engine, enum lsp_torrent_component component, const char *key);
-/* Ends the call: exactly once. */
+/* Tells its answer and frees it: exactly once. From any thread. */
+void lsp_call_answer_and_free(struct lsp_call *call, int result, const struct lsp_error *err);
+/* The same on the worker, which counts it. */
 void lsp_torrent_call_end(struct lsp_torrent_engine *engine, struct lsp_call *call, int result,
 	struct lsp_error *err);
 /* All that wait in the queue, taken off it. */
@@ -194,6 +209,15 @@ void lsp_session_store_failed(struct lsp_torrent_engine *engine, struct lsp_torr
 	const struct lsp_error *error);
 /* How the store's folder as a whole fares: listed, or a torrent's files removed. NULL: well. */
 void lsp_session_tell_folder(struct lsp_torrent_engine *engine, const char *failure);
+/*
+ * The store forgets one that was removed. What it cannot is tried again every five seconds, is said
+ * in the health until then, and is not restored by a new session.
+ */
+LSP_MUST_CHECK int lsp_session_forget(
+	struct lsp_torrent_engine *engine, const char *id, struct lsp_error *err);
+void lsp_session_forget_due(struct lsp_torrent_engine *engine, lsp_time now);
+/* It is here again: the store keeps it. */
+void lsp_session_remember(struct lsp_torrent_engine *engine, const char *id);
 /* The record, now. */
 void lsp_session_write_record(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 /*
@@ -215,6 +239,8 @@ int lsp_torrent_new(struct lsp_torrent_engine *engine, struct lsp_record *record
 	struct lsp_shim_source *source, struct lsp_torrent **ret_torrent, struct lsp_error *err);
 void lsp_torrent_drop(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 struct lsp_torrent *lsp_torrent_by_number(struct lsp_torrent_engine *engine, uint64_t number);
+/* Is that its id or info-hash, or a beginning of one? */
+bool lsp_torrent_is_called(const struct lsp_torrent *torrent, const char *name);
 /* By id, info-hash or prefix. -LSP_E_NOT_FOUND, -LSP_E_INVALID (more than one). */
 int lsp_torrent_find(struct lsp_torrent_engine *engine, const char *name,
 	struct lsp_torrent **ret_torrent, struct lsp_error *err);
@@ -253,6 +279,9 @@ void lsp_report_flush(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 /* Asks the session for its state, and waits for it. */
 void lsp_torrent_refresh(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 void lsp_alerts_drain(struct lsp_torrent_engine *engine);
+/* What DELETE_FAILED means to a person. The code, negative. */
+int lsp_torrent_undeleted(const struct lsp_torrent *torrent, const struct lsp_shim_alert *alert,
+	struct lsp_error *err);
 
 /* limits.c */
 void lsp_torrent_limits_apply(struct lsp_torrent_engine *engine, bool again);
@@ -261,7 +290,11 @@ void lsp_goals_look(struct lsp_torrent_engine *engine, lsp_time now);
 /* By how much a count of the session's has grown, which starts anew with each session. */
 uint64_t lsp_torrent_grown(int64_t now, int64_t *counted);
 void lsp_torrent_limits_count(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* Tells the session the limits of the record, reads them back and watches them. */
 int lsp_torrent_limits_of_torrent(
+	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_error *err);
+/* The same of one that the session was given with its limits. */
+int lsp_torrent_limits_watch(
 	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_error *err);
 
 /* commands.c and its like: 0 done (the answer is filled in), 1 it waits, or a negative code. */
@@ -271,6 +304,8 @@ void lsp_torrent_call_begin(struct lsp_torrent_engine *engine, struct lsp_call *
 /* Ends those that this alert is the end of. */
 void lsp_calls_on_alert(struct lsp_torrent_engine *engine, const struct lsp_shim_alert *alert);
 void lsp_calls_expire(struct lsp_torrent_engine *engine, lsp_time now);
+/* Those that wait for a torrent of that name, which goes on with what it does. How many. */
+size_t lsp_calls_cancel(struct lsp_torrent_engine *engine, const char *torrent);
 void lsp_calls_fail_all(struct lsp_torrent_engine *engine, const struct lsp_error *error);
 int lsp_torrent_call_wait_for(struct lsp_torrent_engine *engine, struct lsp_call *call,
 	const struct lsp_torrent *torrent, uint64_t alerts);
@@ -293,9 +328,12 @@ int lsp_torrent_call_urls(
 /* A list of at most 1024 "address:port"; absent and null are fine. */
 int lsp_torrent_call_peers(const struct lsp_call *call, const char *key, struct lsp_error *err);
 int lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *call, const char *name,
+	bool needs_worker,
 	int (*work)(struct lsp_torrent_job *, struct lsp_cancel *, struct lsp_error *),
 	int (*finish)(struct lsp_torrent_job *, struct lsp_error *), void *argument,
 	void (*free_argument)(void *), struct lsp_error *err);
+/* Ends those that have ended; `why`: no session is there, nor will be soon. */
+void lsp_jobs_finish(struct lsp_torrent_engine *engine, const struct lsp_error *why);
 /* Removes it, for a call or (NULL) on our own account. */
 int lsp_remove_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, bool data,
 	struct lsp_error *err);

@@ -56,6 +56,15 @@ static uint32_t lower_of(uint32_t one, uint32_t other)
 	return one && other ? LSP_MIN(one, other) : one + other;
 }
 
+/* Another cap is in effect from now on. One that is gone cannot be broken. */
+static void watch(struct lsp_torrent_engine *engine, struct lsp_watchdog *watchdog, uint64_t cap,
+	const char *key)
+{
+	lsp_watchdog_set(watchdog, cap, lsp_now(engine->clock));
+	if (!cap)
+		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_LIMITS, key);
+}
+
 void lsp_torrent_limits_apply(struct lsp_torrent_engine *engine, bool again)
 {
 	uint32_t download, upload;
@@ -77,40 +86,50 @@ void lsp_torrent_limits_apply(struct lsp_torrent_engine *engine, bool again)
 	engine->effective_upload = upload;
 	if (engine->shim_functions->apply(engine->shim, settings, 2, &err) < 0)
 		lsp_log_warning(DOMAIN, "%s", err.message);
-	lsp_time time = lsp_now(engine->clock);
-	lsp_watchdog_set(&engine->download_watchdog, download, time);
-	lsp_watchdog_set(&engine->upload_watchdog, upload, time);
-	if (!download)
-		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_LIMITS, "download");
-	if (!upload)
-		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_LIMITS, "upload");
+	watch(engine, &engine->download_watchdog, download, "download");
+	watch(engine, &engine->upload_watchdog, upload, "upload");
 	read_back(engine);
 }
 
-int lsp_torrent_limits_of_torrent(
+#define KEY_MAX (LSP_TORRENT_ID_MAX + 16)
+
+static const char *key_of(
+	const struct lsp_torrent *torrent, const char *direction, char key[KEY_MAX])
+{
+	snprintf(key, KEY_MAX, "%s %s", torrent->record.id, direction);
+	return key;
+}
+
+int lsp_torrent_limits_watch(
 	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_error *err)
 {
-	const struct lsp_shim_functions *shim = engine->shim_functions;
-	int32_t wanted_download = (int32_t)torrent->record.max_download;
-	int32_t wanted_upload = (int32_t)torrent->record.max_upload;
+	char key[KEY_MAX];
 	int32_t download = 0, upload = 0;
-	lsp_time now = lsp_now(engine->clock);
-	int r = shim->set_limits(
-		engine->shim, torrent->number, wanted_download, wanted_upload, err);
-	if (r == 0)
-		r = shim->limits(engine->shim, torrent->number, &download, &upload, err);
+	int r = engine->shim_functions->limits(
+		engine->shim, torrent->number, &download, &upload, err);
 	if (r < 0)
 		return r;
-	lsp_watchdog_set(&torrent->download_watchdog, (uint64_t)wanted_download, now);
-	lsp_watchdog_set(&torrent->upload_watchdog, (uint64_t)wanted_upload, now);
+	watch(engine, &torrent->download_watchdog, torrent->record.max_download,
+		key_of(torrent, "download", key));
+	watch(engine, &torrent->upload_watchdog, torrent->record.max_upload,
+		key_of(torrent, "upload", key));
 	set_pace(engine, engine->effective_download || engine->effective_upload);
-	if (download == wanted_download && upload == wanted_upload) {
+	if ((uint64_t)download == torrent->record.max_download &&
+		(uint64_t)upload == torrent->record.max_upload) {
 		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_LIMITS, torrent->record.id);
 		return 0;
 	}
 	lsp_engine_fail(engine, LSP_TORRENT_HEALTH_LIMITS, torrent->record.id,
 		"the session does not have the limits that were set for a torrent");
 	return lsp_error_set(err, DOMAIN, LSP_E_FAILED, "the session did not take the limits");
+}
+
+int lsp_torrent_limits_of_torrent(
+	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_error *err)
+{
+	int r = engine->shim_functions->set_limits(engine->shim, torrent->number,
+		(int32_t)torrent->record.max_download, (int32_t)torrent->record.max_upload, err);
+	return r < 0 ? r : lsp_torrent_limits_watch(engine, torrent, err);
 }
 
 /* ---- What really passes ------------------------------------------------------------------ */
@@ -149,13 +168,15 @@ static void look_at(struct lsp_torrent_engine *engine, struct lsp_watchdog *watc
 static void look_at_torrent(
 	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, lsp_time now)
 {
-	char key[LSP_TORRENT_ID_MAX + 16];
-	snprintf(key, sizeof key, "%s download", torrent->record.id);
+	char key[KEY_MAX];
+	if (!torrent->added || torrent->removing)
+		return;
+	if (lsp_faults_has(&engine->faults, LSP_TORRENT_HEALTH_LIMITS, torrent->record.id))
+		(void)!lsp_torrent_limits_of_torrent(engine, torrent, NULL); /* once more */
 	look_at(engine, &torrent->download_watchdog, (uint64_t)torrent->status.session_downloaded,
-		now, key, "download of a torrent");
-	snprintf(key, sizeof key, "%s upload", torrent->record.id);
+		now, key_of(torrent, "download", key), "download of a torrent");
 	look_at(engine, &torrent->upload_watchdog, (uint64_t)torrent->status.session_uploaded, now,
-		key, "upload of a torrent");
+		key_of(torrent, "upload", key), "upload of a torrent");
 }
 
 void lsp_torrent_limits_look(struct lsp_torrent_engine *engine, lsp_time now)
@@ -163,10 +184,11 @@ void lsp_torrent_limits_look(struct lsp_torrent_engine *engine, lsp_time now)
 	struct lsp_torrent_counters *tally = &engine->tally;
 	const struct lsp_torrent *other;
 	struct lsp_torrent *torrent;
+	bool doubtful = lsp_faults_degraded(&engine->faults) & (1u << LSP_TORRENT_HEALTH_LIMITS);
 	look_at(engine, &engine->download_watchdog, tally->received, now, "download", "download");
 	look_at(engine, &engine->upload_watchdog, tally->sent, now, "upload", "upload");
 	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next)
-		if (torrent->record.max_download || torrent->record.max_upload)
+		if (torrent->record.max_download || torrent->record.max_upload || doubtful)
 			look_at_torrent(engine, torrent, now);
 	tally->torrents = tally->downloading = tally->seeding = tally->failed = tally->peers = 0;
 	tally->upload_rate = tally->download_rate = 0;

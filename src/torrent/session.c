@@ -300,7 +300,10 @@ static void restore_all(struct lsp_torrent_engine *engine)
 		lsp_session_tell_folder(engine, r < 0 ? err.message : NULL);
 	}
 	for (size_t i = 0; i < count; i++) {
-		restore_one(engine, ids[i]);
+		/* What was removed does not come back, though its files are still there. */
+		bool gone = json_object_get(engine->leftovers, ids[i]);
+		if (!gone)
+			restore_one(engine, ids[i]);
 		free(ids[i]);
 	}
 	free(ids);
@@ -436,6 +439,58 @@ void lsp_session_store_failed(struct lsp_torrent_engine *engine, struct lsp_torr
 		engine, LSP_TORRENT_HEALTH_RESUME_STORE, torrent->record.id, error->message);
 }
 
+static void leftover_key(const char *id, char key[LSP_FAULT_KEY_MAX])
+{
+	/* Not as those of a torrent begin, which go with it. */
+	snprintf(key, LSP_FAULT_KEY_MAX, "removed %s", id);
+}
+
+int lsp_session_forget(struct lsp_torrent_engine *engine, const char *id, struct lsp_error *err)
+{
+	char key[LSP_FAULT_KEY_MAX], message[600];
+	struct lsp_error why = {0};
+	if (lsp_resume_store_remove(engine->store, id, &why) == 0) {
+		lsp_session_remember(engine, id);
+		lsp_session_tell_folder(engine, NULL);
+		return 0;
+	}
+	engine->tally.resume_failed++;
+	engine->next_leftover = lsp_time_add(lsp_now(engine->clock), 5 * LSP_SECOND);
+	json_object_set_new(engine->leftovers, id, json_true());
+	leftover_key(id, key);
+	snprintf(message, sizeof message, "torrent %s is removed, but not from the disk: %.300s",
+		id, why.message);
+	lsp_engine_fail(engine, LSP_TORRENT_HEALTH_RESUME_STORE, key, message);
+	if (err)
+		*err = why;
+	return -why.code;
+}
+
+void lsp_session_remember(struct lsp_torrent_engine *engine, const char *id)
+{
+	char key[LSP_FAULT_KEY_MAX];
+	leftover_key(id, key); /* the id may be the list's own, and go with it */
+	if (json_object_del(engine->leftovers, id) == 0)
+		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_RESUME_STORE, key);
+}
+
+static void forget_leftovers(struct lsp_torrent_engine *engine)
+{
+	const char *id;
+	json_t *value;
+	void *next;
+	json_object_foreach_safe(engine->leftovers, next, id, value)
+	{
+		(void)!lsp_session_forget(engine, id, NULL);
+	}
+}
+
+void lsp_session_forget_due(struct lsp_torrent_engine *engine, lsp_time now)
+{
+	if (json_object_size(engine->leftovers) && now >= engine->next_leftover)
+		forget_leftovers(engine);
+}
+
 void lsp_session_write_record(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
 {
 	struct lsp_error err = {0};
@@ -472,8 +527,8 @@ void lsp_session_save(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 		return;
 	if (torrent->saving)
 		torrent->save_again = true;
-	else
-		ask_to_save(engine, torrent, false);
+	else /* at the end only what changed: every torrent pauses then */
+		ask_to_save(engine, torrent, engine->save_deadline != 0);
 }
 
 void lsp_session_save_due(struct lsp_torrent_engine *engine, lsp_time now)
@@ -513,12 +568,22 @@ static void note_queue(struct lsp_torrent_engine *engine, struct lsp_torrent *to
 		torrent->record_dirty = true;
 }
 
+/* It closes, and its time is over: what was stored before stands. */
+static bool is_too_late(const struct lsp_torrent_engine *engine)
+{
+	return engine->save_deadline && lsp_now(engine->clock) >= engine->save_deadline;
+}
+
 static void write_blob(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_shim_alert *alert)
 {
 	struct lsp_error err = {0};
 	if (torrent->removing)
 		return; /* its files go */
+	if (is_too_late(engine)) {
+		engine->unsaved++;
+		return;
+	}
 	note_queue(engine, torrent);
 	if (lsp_resume_store_write(engine->store, torrent->record.id, LSP_RESUME_BLOB,
 		    alert->data.data, alert->data.size, &err) < 0) {
@@ -549,9 +614,9 @@ void lsp_session_on_saved(struct lsp_torrent_engine *engine, struct lsp_torrent 
 		torrent->blob_dirty = true;
 		lsp_session_store_failed(engine, torrent, &err);
 	}
-	if (torrent->save_again && !torrent->removing) {
+	if (torrent->save_again && !torrent->removing && !is_too_late(engine)) {
 		torrent->save_again = false;
-		ask_to_save(engine, torrent, false);
+		ask_to_save(engine, torrent, engine->save_deadline != 0);
 	}
 }
 
@@ -574,12 +639,14 @@ static void save_all(struct lsp_torrent_engine *engine, lsp_time deadline)
 {
 	struct lsp_torrent *torrent;
 	struct lsp_error err = {0};
+	engine->save_deadline = deadline;
+	engine->unsaved = 0;
 	if (engine->shim_functions->halt(engine->shim, &err) < 0)
 		lsp_log_warning(DOMAIN, "%s", err.message);
 	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next) {
 		if (torrent->transient || !torrent->added || torrent->removing || !engine->store)
 			continue;
-		if (torrent->record_dirty)
+		if (torrent->record_dirty && !is_too_late(engine))
 			lsp_session_write_record(engine, torrent);
 		if (torrent->saving)
 			torrent->save_again = true;
@@ -591,9 +658,13 @@ static void save_all(struct lsp_torrent_engine *engine, lsp_time deadline)
 	while (engine->saves_outstanding > 0)
 		if (!lsp_session_await(engine, deadline) || lsp_now(engine->clock) >= deadline)
 			break;
-	if (engine->saves_outstanding > 0)
-		lsp_log_warning(
-			DOMAIN, "%zu torrents were not saved in time", engine->saves_outstanding);
+	engine->unsaved += engine->saves_outstanding;
+	engine->save_deadline = 0;
+	if (engine->unsaved > 0)
+		lsp_log_warning(DOMAIN,
+			"%zu torrents were not saved in time: what came for them since they last "
+			"were is fetched again",
+			engine->unsaved);
 }
 
 void lsp_session_close(struct lsp_torrent_engine *engine, lsp_time deadline)
@@ -605,10 +676,8 @@ void lsp_session_close(struct lsp_torrent_engine *engine, lsp_time deadline)
 	for (torrent = engine->by_number; torrent; torrent = next) {
 		next = torrent->by_number.next;
 		/* One that was on its way out does not come back. */
-		if (torrent->removing && !torrent->transient && engine->store &&
-			lsp_resume_store_remove(engine->store, torrent->record.id, NULL) < 0)
-			lsp_log_warning(
-				DOMAIN, "torrent %s is not off the disk", torrent->record.id);
+		if (torrent->removing && !torrent->transient && engine->store)
+			(void)!lsp_session_forget(engine, torrent->record.id, NULL);
 		if (torrent->transient)
 			lsp_engine_emit(
 				engine, json_pack("{s:s, s:s, s:b, s:b}", "event",
@@ -616,6 +685,7 @@ void lsp_session_close(struct lsp_torrent_engine *engine, lsp_time deadline)
 						"data", 0, "session_closed", 1));
 		lsp_torrent_drop(engine, torrent);
 	}
+	forget_leftovers(engine);
 	json_object_clear(engine->listening);
 	lsp_faults_clear(&engine->faults, LSP_TORRENT_HEALTH_NETWORK, "listen");
 	lsp_faults_clear(&engine->faults, LSP_TORRENT_HEALTH_NETWORK, "port_map");

@@ -397,13 +397,15 @@ struct lsp_shim_functions {
 	int (*status)(struct lsp_shim *shim, uint64_t torrent,
 		void (*each)(void *argument, const struct lsp_shim_status *status), void *argument,
 		struct lsp_error *err); /* waits */
-	/* The bitmap of pieces that are here; its bits in *ret_bits. waits */
+	/* The bitmap of pieces that are here; its bits, and a piece's bytes (0 and 0 while the
+	 * metadata is missing). waits, and copies no metadata: downloads ask once a second. */
 	int (*have)(struct lsp_shim *shim, uint64_t torrent, lsp_shim_take_bytes take,
-		void *argument, uint64_t *ret_bits, struct lsp_error *err);
+		void *argument, uint64_t *ret_bits, uint32_t *ret_piece_length,
+		struct lsp_error *err);
 	/* Bytes of each file that are here, as int64_t. waits */
 	int (*file_progress)(struct lsp_shim *shim, uint64_t torrent, lsp_shim_take_bytes take,
 		void *argument, struct lsp_error *err);
-	/* What it is by now, to be freed. waits */
+	/* What it is by now, a copy with all of its hashes, to be freed. waits */
 	int (*source)(struct lsp_shim *shim, uint64_t torrent, struct lsp_shim_source **ret_source,
 		struct lsp_error *err);
 };

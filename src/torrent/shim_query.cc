@@ -247,7 +247,7 @@ int status(lsp_shim *shim, std::uint64_t number, void (*each)(void *, lsp_shim_s
 }
 
 int have(lsp_shim *shim, std::uint64_t number, lsp_shim_take_bytes take, void *argument,
-	std::uint64_t *ret_bits, lsp_error *err)
+	std::uint64_t *ret_bits, std::uint32_t *ret_piece_length, lsp_error *err)
 {
 	return guard(err, "the pieces cannot be read", [&] {
 		lt::torrent_handle &handle = handle_of(shim, number);
@@ -261,6 +261,7 @@ int have(lsp_shim *shim, std::uint64_t number, lsp_shim_take_bytes take, void *a
 					from.pieces.get_bit(lt::piece_index_t(int(i)))))
 				bytes[i / 8] |= std::uint8_t(0x80u >> (i % 8));
 		*ret_bits = bits;
+		*ret_piece_length = ti ? std::uint32_t(ti->piece_length()) : 0;
 		take(argument, bytes.data(), bytes.size());
 	});
 }

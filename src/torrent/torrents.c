@@ -73,11 +73,12 @@ struct lsp_torrent *lsp_torrent_by_number(struct lsp_torrent_engine *engine, uin
 	return torrent;
 }
 
-static bool is_called(const struct lsp_torrent *torrent, const char *name, size_t size)
+bool lsp_torrent_is_called(const struct lsp_torrent *torrent, const char *name)
 {
-	return strncasecmp(torrent->record.id, name, size) == 0 ||
-	       strncasecmp(torrent->v1, name, size) == 0 ||
-	       strncasecmp(torrent->v2, name, size) == 0;
+	size_t size = strlen(name);
+	return size >= 6 && (strncasecmp(torrent->record.id, name, size) == 0 ||
+				    strncasecmp(torrent->v1, name, size) == 0 ||
+				    strncasecmp(torrent->v2, name, size) == 0);
 }
 
 int lsp_torrent_find(struct lsp_torrent_engine *engine, const char *name,
@@ -87,9 +88,8 @@ int lsp_torrent_find(struct lsp_torrent_engine *engine, const char *name,
 	size_t size = strlen(name);
 	HASH_FIND(by_id, engine->by_id, name, size, found);
 	bool exact = found;
-	for (torrent = engine->by_number; !exact && size >= 6 && torrent;
-		torrent = torrent->by_number.next) {
-		if (torrent->removing || !is_called(torrent, name, size))
+	for (torrent = engine->by_number; !exact && torrent; torrent = torrent->by_number.next) {
+		if (torrent->removing || !lsp_torrent_is_called(torrent, name))
 			continue;
 		if (found)
 			return lsp_error_set(err, DOMAIN, LSP_E_INVALID,

@@ -18,22 +18,6 @@ static void accept_calls(struct lsp_torrent_engine *engine, bool accepting)
 	pthread_mutex_unlock(&engine->lock);
 }
 
-static void finish_jobs(struct lsp_torrent_engine *engine)
-{
-	for (struct lsp_torrent_job *job = lsp_engine_take_jobs(engine), *next; job; job = next) {
-		next = job->next;
-		struct lsp_torrent_job **at = &engine->running_jobs;
-		while (*at != job)
-			at = &(*at)->running_next;
-		*at = job->running_next;
-		struct lsp_error err = job->error;
-		int r = job->result < 0 ? job->result : job->finish(job, &err);
-		if (r <= 0)
-			lsp_torrent_call_end(engine, job->call, r, &err);
-		lsp_job_free(job);
-	}
-}
-
 static void begin_calls(struct lsp_torrent_engine *engine)
 {
 	for (struct lsp_call *call = lsp_engine_take_calls(engine), *next; call; call = next) {
@@ -72,6 +56,7 @@ static void tick(struct lsp_torrent_engine *engine, lsp_time now)
 		lsp_goals_look(engine, now);
 		lsp_session_look_if_due(engine, now);
 		lsp_session_save_due(engine, now);
+		lsp_session_forget_due(engine, now);
 		lsp_calls_expire(engine, now);
 		engine->shim_functions->post_counts(engine->shim);
 	}
@@ -81,7 +66,10 @@ static void tick(struct lsp_torrent_engine *engine, lsp_time now)
 
 static lsp_time next_wake(const struct lsp_torrent_engine *engine)
 {
-	bool needed = engine->shim && (engine->by_number || engine->waiting);
+	/* A limit that does not hold, or what is left in the store, is looked at again. */
+	bool doubtful = lsp_faults_degraded(&engine->faults) & (1u << LSP_TORRENT_HEALTH_LIMITS);
+	bool needed = engine->shim && (engine->by_number || engine->waiting || doubtful ||
+					      json_object_size(engine->leftovers));
 	return needed ? engine->next_tick : LSP_TIME_NEVER;
 }
 
@@ -99,7 +87,7 @@ static int serve(struct lsp_torrent_engine *engine, struct lsp_cancel *token, st
 	for (;;) {
 		begin_calls(engine);
 		lsp_jobs_report(engine);
-		finish_jobs(engine);
+		lsp_jobs_finish(engine, NULL);
 		lsp_alerts_drain(engine);
 		if (engine->broken) {
 			*err = engine->broken_error;
@@ -162,6 +150,7 @@ int lsp_torrent_worker(struct lsp_cancel *token, void *argument, struct lsp_erro
 	struct lsp_error closed = {0};
 	lsp_error_set(&closed, LSP_TORRENT_DOMAIN, LSP_E_CLOSED, "the torrent engine %s%.300s",
 		stops ? "has stopped" : "is not available: ", stops ? "" : why.message);
+	lsp_jobs_finish(engine, &closed);
 	lsp_calls_fail_all(engine, &closed);
 	lsp_time now = lsp_now(engine->clock);
 	lsp_session_close(engine, stops ? lsp_time_add(now, engine->shutdown_deadline) : now);

@@ -24,8 +24,9 @@ struct torrent {
 	struct lsp_shim_source source;
 	struct lsp_shim_status status;
 	uint32_t add_flags;
+	int32_t limits[2];
 	int saves;
-	bool used, changed, saved;
+	bool used, changed, saved, deleting, moving;
 };
 
 struct queued {
@@ -42,8 +43,8 @@ struct lsp_shim {
 static struct {
 	pthread_mutex_t lock;
 	struct lsp_shim session;
-	bool open, ignore_limits;
-	int fail_opens, fail_adds, opens, updates;
+	bool open, ignore_limits, hold_saves, hide_moves;
+	int fail_opens, fail_adds, opens, updates, copies;
 	struct torrent torrents[TORRENTS];
 	struct queued alerts[ALERTS];
 	unsigned first, last;
@@ -98,8 +99,8 @@ static struct torrent *by_id(const char *id)
 void fake_reset(void)
 {
 	pthread_mutex_lock(&fake.lock);
-	fake.open = fake.ignore_limits = false;
-	fake.fail_opens = fake.fail_adds = fake.opens = fake.updates = 0;
+	fake.open = fake.ignore_limits = fake.hold_saves = fake.hide_moves = false;
+	fake.fail_opens = fake.fail_adds = fake.opens = fake.updates = fake.copies = 0;
 	fake.first = fake.last = 0;
 	memset(fake.torrents, 0, sizeof fake.torrents);
 	pthread_mutex_unlock(&fake.lock);
@@ -117,6 +118,36 @@ void fake_fail_adds(int count)
 	pthread_mutex_lock(&fake.lock);
 	fake.fail_adds = count;
 	pthread_mutex_unlock(&fake.lock);
+}
+
+static void set_locked(bool *value, bool on)
+{
+	pthread_mutex_lock(&fake.lock);
+	*value = on;
+	pthread_mutex_unlock(&fake.lock);
+}
+
+void fake_hold_saves(int on)
+{
+	set_locked(&fake.hold_saves, on);
+}
+
+void fake_hide_moves(int on)
+{
+	set_locked(&fake.hide_moves, on);
+}
+
+void fake_ignore_limits(int on)
+{
+	set_locked(&fake.ignore_limits, on);
+}
+
+bool fake_is_open(void)
+{
+	pthread_mutex_lock(&fake.lock);
+	bool open = fake.open;
+	pthread_mutex_unlock(&fake.lock);
+	return open;
 }
 
 static int read_locked(const int *value)
@@ -155,11 +186,9 @@ uint32_t fake_add_flags(const char *id)
 	return flags;
 }
 
-void fake_ignore_limits(int on)
+int fake_copies(void)
 {
-	pthread_mutex_lock(&fake.lock);
-	fake.ignore_limits = on;
-	pthread_mutex_unlock(&fake.lock);
+	return read_locked(&fake.copies);
 }
 
 void fake_post(enum lsp_shim_alert_type type, const char *id, const char *text, const char *error,
@@ -167,6 +196,8 @@ void fake_post(enum lsp_shim_alert_type type, const char *id, const char *text, 
 {
 	pthread_mutex_lock(&fake.lock);
 	struct torrent *torrent = by_id(id);
+	if (torrent && (type == LSP_SHIM_ALERT_MOVED || type == LSP_SHIM_ALERT_MOVE_FAILED))
+		torrent->moving = false;
 	bool needed = queue(type, torrent ? torrent->number : 0, text, error, number, NULL);
 	pthread_mutex_unlock(&fake.lock);
 	notify_if(needed);
@@ -219,6 +250,11 @@ static int parse(const char *magnet, const struct lsp_shim_bytes *metainfo,
 			*ret_source = source;
 			return 0;
 		}
+	}
+	if (bytes && bytes->size > 0 && *(const char *)bytes->data == 'd') {
+		snprintf(source->id, sizeof source->id, "%064d", 0);
+		*ret_source = source;
+		return 0;
 	}
 	free(source);
 	return lsp_error_set(err, "torrent", LSP_E_PROTOCOL, "this is no torrent");
@@ -354,8 +390,12 @@ static void pop(struct lsp_shim *shim,
 			if (*queued.data)
 				queued.alert.data =
 					(struct lsp_shim_bytes){queued.data, strlen(queued.data)};
+			struct torrent *torrent = by_number(queued.alert.torrent);
 			if (queued.alert.type == LSP_SHIM_ALERT_REMOVED)
-				by_number(queued.alert.torrent)->used = false;
+				torrent->used = torrent->deleting;
+			else if (queued.alert.type == LSP_SHIM_ALERT_DELETED ||
+				 queued.alert.type == LSP_SHIM_ALERT_DELETE_FAILED)
+				torrent->used = false;
 		}
 		pthread_mutex_unlock(&fake.lock);
 		if (!there)
@@ -402,6 +442,8 @@ static int add(struct lsp_shim *shim, struct lsp_shim_source *source,
 		torrent++;
 	*torrent = (struct torrent){.number = add->torrent, .source = *source, .used = true};
 	torrent->add_flags = add->flags;
+	torrent->limits[0] = fake.ignore_limits ? 0 : add->max_download;
+	torrent->limits[1] = fake.ignore_limits ? 0 : add->max_upload;
 	torrent->status = (struct lsp_shim_status){.torrent = add->torrent,
 		.state = LSP_SHIM_STATE_DOWNLOADING,
 		.flags = add->flags & (LSP_SHIM_PAUSED | LSP_SHIM_AUTO_MANAGED),
@@ -437,6 +479,11 @@ static int answer(uint64_t number, enum lsp_shim_alert_type type, struct lsp_err
 
 static int remove_torrent(struct lsp_shim *shim, uint64_t number, int data, struct lsp_error *err)
 {
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_number(number);
+	if (torrent)
+		torrent->deleting = data;
+	pthread_mutex_unlock(&fake.lock);
 	return answer(number, LSP_SHIM_ALERT_REMOVED, err);
 }
 
@@ -466,6 +513,53 @@ static int set_flags(struct lsp_shim *shim, uint64_t number, uint32_t flags, uin
 	return 0;
 }
 
+static int set_limits(struct lsp_shim *shim, uint64_t number, int32_t max_download,
+	int32_t max_upload, struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_number(number);
+	if (torrent && !fake.ignore_limits) {
+		torrent->limits[0] = max_download;
+		torrent->limits[1] = max_upload;
+	}
+	pthread_mutex_unlock(&fake.lock);
+	return torrent ? 0 : not_found(err);
+}
+
+static int limits(struct lsp_shim *shim, uint64_t number, int32_t *ret_max_download,
+	int32_t *ret_max_upload, struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_number(number);
+	*ret_max_download = torrent ? torrent->limits[0] : 0;
+	*ret_max_upload = torrent ? torrent->limits[1] : 0;
+	pthread_mutex_unlock(&fake.lock);
+	return torrent ? 0 : not_found(err);
+}
+
+static int move(
+	struct lsp_shim *shim, uint64_t number, const char *save_path, struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_number(number);
+	if (torrent)
+		torrent->moving = true;
+	pthread_mutex_unlock(&fake.lock);
+	return torrent ? 0 : not_found(err);
+}
+
+static int have(struct lsp_shim *shim, uint64_t number, lsp_shim_take_bytes take, void *argument,
+	uint64_t *ret_bits, uint32_t *ret_piece_length, struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_number(number);
+	*ret_bits = torrent ? torrent->source.file_count : 0;
+	pthread_mutex_unlock(&fake.lock);
+	*ret_piece_length = FILE_SIZE;
+	take(argument, "\x80", 1);
+	return torrent ? 0 : not_found(err);
+}
+
 static int save_resume(
 	struct lsp_shim *shim, uint64_t number, int if_modified, struct lsp_error *err)
 {
@@ -476,9 +570,10 @@ static int save_resume(
 		bool same = if_modified && torrent->saved; /* number 1: nothing has changed */
 		torrent->saves++;
 		torrent->saved = true;
-		needed = queue(same ? LSP_SHIM_ALERT_RESUME_FAILED : LSP_SHIM_ALERT_RESUME_DATA,
-			number, NULL, NULL, same, NULL);
-		if (!same)
+		needed = !fake.hold_saves &&
+			 queue(same ? LSP_SHIM_ALERT_RESUME_FAILED : LSP_SHIM_ALERT_RESUME_DATA,
+				 number, NULL, NULL, same, NULL);
+		if (!same && !fake.hold_saves)
 			strcpy(fake.alerts[(fake.last - 1) % ALERTS].data, torrent->source.text);
 	}
 	pthread_mutex_unlock(&fake.lock);
@@ -493,6 +588,8 @@ static int status(struct lsp_shim *shim, uint64_t number,
 	pthread_mutex_lock(&fake.lock);
 	struct torrent *torrent = by_number(number);
 	struct lsp_shim_status now = torrent ? torrent->status : (struct lsp_shim_status){0};
+	if (torrent && torrent->moving && !fake.hide_moves)
+		now.flags |= LSP_SHIM_MOVING;
 	pthread_mutex_unlock(&fake.lock);
 	if (!torrent)
 		return not_found(err);
@@ -508,6 +605,7 @@ static int source_of(struct lsp_shim *shim, uint64_t number, struct lsp_shim_sou
 	struct lsp_shim_source *source = calloc(1, sizeof *source);
 	if (torrent)
 		*source = torrent->source;
+	fake.copies++;
 	pthread_mutex_unlock(&fake.lock);
 	*ret_source = source;
 	return 0;
@@ -538,6 +636,10 @@ const struct lsp_shim_functions fake_shim = {.version = version,
 	.pause = pause_torrent,
 	.resume = resume_torrent,
 	.set_flags = set_flags,
+	.set_limits = set_limits,
+	.limits = limits,
+	.move = move,
+	.have = have,
 	.save_resume = save_resume,
 	.status = status,
 	.source = source_of};

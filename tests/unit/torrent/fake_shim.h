@@ -1,7 +1,11 @@
 /*
  * A shim without a library: torrents are entries of a table, alerts are what a test posts. A source
  * is a text: "magnet:?xt=urn:btih:" and 40 digits; or, as a .torrent and as resume data,
- * "torrent:" and 64 digits and a ':' between the names of its files, each of a mebibyte.
+ * "torrent:" and 64 digits and a ':' between the names of its files, each of a mebibyte. What
+ * begins like a real .torrent is one too, always the same.
+ *
+ * A move goes on until a test posts its end. Of one that is removed with its data DELETED or
+ * DELETE_FAILED are the test's to post.
  *
  * One session at a time. The test's thread posts, the worker's pops: a lock is around all of it.
  */
@@ -28,5 +32,12 @@ int fake_updates(void);
 int fake_saves(const char *id);
 /* What add was given. */
 uint32_t fake_add_flags(const char *id);
+/* What is to be saved is not answered any more. */
+void fake_hold_saves(int on);
+/* It does not say of a torrent that it moves. */
+void fake_hide_moves(int on);
+/* How often the metadata of a torrent was copied. */
+int fake_copies(void);
+bool fake_is_open(void);
 /* The session keeps to itself what it is told about limits. */
 void fake_ignore_limits(int on);

@@ -1,130 +1,41 @@
 /* The worker on a clock that the test owns, over a shim that is none. */
-#include "fake_shim.h"
-#include "rig.h"
+#include "world.h"
 
 #include "base/fs.h"
 #include "base/text.h"
 
 #include <errno.h>
 
-#define DOOM "d00d000000000000000000000000000000000000000000000000000000000000"
-#define QUAKE "9a4e000000000000000000000000000000000000000000000000000000000000"
-
-struct world {
-	struct lsp_fake_clock clock;
-	struct rig rig;
-};
-
-static void world_init(struct world *world, const char *folder)
-{
-	struct rig_options options = {
-		.clock = &world->clock.clock, .shim = &fake_shim, .folder = folder};
-	lsp_fake_clock_init(&world->clock);
-	fake_reset();
-	rig_init(&world->rig, &options);
-}
-
-static void world_done(struct world *world)
-{
-	rig_done(&world->rig);
-}
-
-static json_t *add(struct world *world, const char *id)
-{
-	char text[200];
-	struct lsp_torrent_call call = {.command = LSP_TORRENT_ADD,
-		.arguments = json_pack("{s:s}", "save_path", "/tmp/fake")};
-	struct rig_answer answer;
-	snprintf(text, sizeof text, "torrent:%s:a:b", id);
-	assert_ok(lsp_buffer_append(&call.metainfo, text, strlen(text), ERR));
-	rig_call_full(&world->rig, &call, &answer);
-	if (answer.result < 0)
-		fail_msg("add: %s", answer.error.message);
-	return answer.value;
-}
-
-static void advance(struct world *world, uint64_t span)
-{
-	lsp_fake_clock_advance(&world->clock, span);
-}
-
-static uint32_t health(struct world *world)
-{
-	return lsp_torrent_health(world->rig.engine);
-}
-
-/* Calls are answered before the tick of the same wake: after the second, all is done. */
-static void settle(struct world *world)
-{
-	json_decref(rig_ask(&world->rig, LSP_TORRENT_LIST, NULL));
-	json_decref(rig_ask(&world->rig, LSP_TORRENT_LIST, NULL));
-}
-
-static struct lsp_supervised_info supervised(struct world *world)
-{
-	_cleanup_free_ struct lsp_supervised_info *infos = NULL;
-	size_t count;
-	assert_ok(lsp_supervisor_snapshot(world->rig.supervisor, &infos, &count, ERR));
-	assert_int_equal(count, 1);
-	return infos[0];
-}
-
-/*
- * Until that many opens were tried. Time goes on only while the next start is waited for: a session
- * that is just being opened must not seem to have run for long, which would end the row of
- * failures.
- */
-static void await_opens(struct world *world, int count)
-{
-	for (unsigned i = 0; fake_opens() < count; i++) {
-		if (supervised(world).state == LSP_SUPERVISED_RESTARTING)
-			advance(world, 100 * LSP_MILLISECOND);
-		sched_yield();
-		if (i > 50000000)
-			fail_msg("the engine was not started again");
-	}
-}
-
-static void await_state(struct world *world, enum lsp_supervised_state state)
-{
-	for (unsigned i = 0; supervised(world).state != state; i++) {
-		sched_yield();
-		if (i > 50000000)
-			fail_msg("the engine is %s",
-				lsp_supervised_state_name(supervised(world).state));
-	}
-}
-
 static void a_session_that_breaks_is_opened_again_with_what_is_stored(void **state)
 {
 	struct world world;
 	world_init(&world, NULL);
-	json_decref(add(&world, DOOM));
+	json_decref(world_add(&world, DOOM));
 	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 1));
 	fake_post(LSP_SHIM_ALERT_SESSION_ERROR, NULL, NULL, "a bug", 0);
 	json_decref(rig_await(&world.rig, "torrent_error", "torrent", DOOM, 1));
 	json_decref(rig_await(&world.rig, "torrent_session_error", "component", "session", 1));
-	await_state(&world, LSP_SUPERVISED_RESTARTING);
-	assert_true(health(&world) & (1u << LSP_TORRENT_HEALTH_SESSION));
+	world_await_state(&world, LSP_SUPERVISED_RESTARTING);
+	assert_true(world_health(&world) & (1u << LSP_TORRENT_HEALTH_SESSION));
 	/* Meanwhile calls are refused, and say so. */
 	char message[512];
 	rig_refuse(&world.rig, LSP_TORRENT_LIST, NULL, LSP_E_CLOSED, message);
 	assert_non_null(strstr(message, "not available"));
-	await_opens(&world, 2);
+	world_await_opens(&world, 2);
 	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 2));
 	json_decref(rig_await(&world.rig, "torrent_health", NULL, NULL, 2));
-	assert_int_equal(health(&world), 0);
+	assert_int_equal(world_health(&world), 0);
 	world_done(&world);
 }
 
 /* It waits now: how long, from this moment on? Then that long passes. */
 static uint64_t sit_out(struct world *world)
 {
-	await_state(world, LSP_SUPERVISED_RESTARTING);
-	struct lsp_supervised_info info = supervised(world);
+	world_await_state(world, LSP_SUPERVISED_RESTARTING);
+	struct lsp_supervised_info info = world_supervised(world);
 	uint64_t delay = info.restart_at - lsp_now(&world->clock.clock);
-	advance(world, delay);
-	for (unsigned i = 0; supervised(world).restarts == info.restarts; i++) {
+	world_advance(world, delay);
+	for (unsigned i = 0; world_supervised(world).restarts == info.restarts; i++) {
 		sched_yield();
 		if (i > 50000000)
 			fail_msg("the engine was not started again");
@@ -136,7 +47,7 @@ static void it_backs_off_gives_up_after_five_and_comes_back_with_the_next_call(v
 {
 	struct world world;
 	world_init(&world, NULL);
-	json_decref(add(&world, DOOM));
+	json_decref(world_add(&world, DOOM));
 	fake_fail_opens(5);
 	fake_post(LSP_SHIM_ALERT_SESSION_ERROR, NULL, NULL, "a bug", 0);
 	/* The break is the first failure of the row, four opens are the others. */
@@ -144,17 +55,17 @@ static void it_backs_off_gives_up_after_five_and_comes_back_with_the_next_call(v
 		uint64_t most = LSP_SECOND << i;
 		assert_in_range(sit_out(&world), most * 7 / 10, most);
 	}
-	await_state(&world, LSP_SUPERVISED_UNHEALTHY);
+	world_await_state(&world, LSP_SUPERVISED_UNHEALTHY);
 	assert_int_equal(fake_opens(), 5);
-	assert_true(health(&world) & (1u << LSP_TORRENT_HEALTH_SESSION));
-	advance(&world, 3600 * LSP_SECOND);
+	assert_true(world_health(&world) & (1u << LSP_TORRENT_HEALTH_SESSION));
+	world_advance(&world, 3600 * LSP_SECOND);
 	assert_int_equal(fake_opens(), 5);
 	/* The next call starts it afresh: that open fails too, and the call with it. */
 	rig_refuse(&world.rig, LSP_TORRENT_LIST, NULL, LSP_E_CLOSED, NULL);
 	assert_in_range(sit_out(&world), LSP_SECOND * 7 / 10, LSP_SECOND);
 	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 2));
-	settle(&world);
-	assert_int_equal(health(&world), 0);
+	world_settle(&world);
+	assert_int_equal(world_health(&world), 0);
 	world_done(&world);
 }
 
@@ -162,11 +73,11 @@ static void an_unhealthy_engine_answers_the_call_that_started_it(void **state)
 {
 	struct world world;
 	world_init(&world, NULL);
-	json_decref(add(&world, DOOM));
+	json_decref(world_add(&world, DOOM));
 	fake_fail_opens(4);
 	fake_post(LSP_SHIM_ALERT_SESSION_ERROR, NULL, NULL, "a bug", 0);
-	await_opens(&world, 5);
-	await_state(&world, LSP_SUPERVISED_UNHEALTHY);
+	world_await_opens(&world, 5);
+	world_await_state(&world, LSP_SUPERVISED_UNHEALTHY);
 	json_t *list = rig_ask(&world.rig, LSP_TORRENT_LIST, NULL);
 	assert_int_equal(json_array_size(json_object_get(list, "torrents")), 1);
 	json_decref(list);
@@ -177,7 +88,7 @@ static void restart_gives_a_new_session_at_once(void **state)
 {
 	struct world world;
 	world_init(&world, NULL);
-	json_decref(add(&world, DOOM));
+	json_decref(world_add(&world, DOOM));
 	json_decref(rig_ask(&world.rig, LSP_TORRENT_RESTART, NULL));
 	assert_int_equal(fake_opens(), 2);
 	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 2));
@@ -188,16 +99,16 @@ static void progress_comes_ten_times_a_second_and_the_last_sample_always(void **
 {
 	struct world world;
 	world_init(&world, NULL);
-	json_decref(add(&world, DOOM));
-	settle(&world);
+	json_decref(world_add(&world, DOOM));
+	world_settle(&world);
 	size_t before = rig_count(&world.rig, "torrent_progress", NULL, NULL);
 	int64_t done = 0;
 	for (unsigned i = 0; i < 200; i++) { /* ten seconds, twenty samples each */
 		done += 1000;
 		fake_progress(DOOM, done, LSP_SHIM_STATE_DOWNLOADING, 0);
 		fake_post(LSP_SHIM_ALERT_RESUMED, DOOM, NULL, NULL, 0); /* has it looked at */
-		advance(&world, 50 * LSP_MILLISECOND);
-		settle(&world);
+		world_advance(&world, 50 * LSP_MILLISECOND);
+		world_settle(&world);
 	}
 	size_t told = rig_count(&world.rig, "torrent_progress", NULL, NULL) - before;
 	assert_in_range(told, 50, 101);
@@ -210,7 +121,7 @@ static void progress_comes_ten_times_a_second_and_the_last_sample_always(void **
 	json_decref(last);
 	/* Once per run. */
 	fake_post(LSP_SHIM_ALERT_FINISHED, DOOM, NULL, NULL, 0);
-	settle(&world);
+	world_settle(&world);
 	assert_int_equal(rig_count(&world.rig, "torrent_completed", NULL, NULL), 1);
 	world_done(&world);
 }
@@ -219,18 +130,18 @@ static void an_idle_engine_ticks_once_a_second_and_one_without_torrents_not_at_a
 {
 	struct world world;
 	world_init(&world, NULL);
-	settle(&world);
+	world_settle(&world);
 	assert_int_equal(fake_opens(), 0);
-	json_decref(add(&world, DOOM));
+	json_decref(world_add(&world, DOOM));
 	fake_progress(DOOM, 2 << 20, LSP_SHIM_STATE_SEEDING, LSP_SHIM_FINISHED | LSP_SHIM_SEEDING);
 	for (unsigned i = 0; i < 30; i++) {
-		advance(&world, 100 * LSP_MILLISECOND);
-		settle(&world);
+		world_advance(&world, 100 * LSP_MILLISECOND);
+		world_settle(&world);
 	}
 	int before = fake_updates();
 	for (unsigned i = 0; i < 100; i++) {
-		advance(&world, 100 * LSP_MILLISECOND);
-		settle(&world);
+		world_advance(&world, 100 * LSP_MILLISECOND);
+		world_settle(&world);
 	}
 	assert_in_range(fake_updates() - before, 9, 11);
 	world_done(&world);
@@ -241,12 +152,12 @@ static void it_saves_in_time_and_at_the_end(void **state)
 	struct world world;
 	char folder[128];
 	world_init(&world, NULL);
-	json_decref(add(&world, DOOM));
-	settle(&world);
+	json_decref(world_add(&world, DOOM));
+	world_settle(&world);
 	assert_int_equal(fake_saves(DOOM), 1);
 	for (unsigned i = 0; i < 120; i++) {
-		advance(&world, LSP_SECOND);
-		settle(&world);
+		world_advance(&world, LSP_SECOND);
+		world_settle(&world);
 	}
 	assert_in_range(fake_saves(DOOM), 3, 4); /* each 45 s, the first earlier by chance */
 	snprintf(folder, sizeof folder, "%s", world.rig.folder);
@@ -263,7 +174,7 @@ static void assert_saved_by(struct world *world, enum lsp_shim_alert_type type, 
 {
 	int before = fake_saves(DOOM);
 	fake_post(type, DOOM, text, NULL, 0);
-	settle(world);
+	world_settle(world);
 	assert_int_equal(fake_saves(DOOM), before + 1);
 }
 
@@ -271,18 +182,18 @@ static void it_saves_on_pause_finish_move_and_after_a_check(void **state)
 {
 	struct world world;
 	world_init(&world, NULL);
-	json_decref(add(&world, DOOM));
-	settle(&world);
+	json_decref(world_add(&world, DOOM));
+	world_settle(&world);
 	assert_saved_by(&world, LSP_SHIM_ALERT_PAUSED, NULL);
 	assert_saved_by(&world, LSP_SHIM_ALERT_MOVED, "/tmp/elsewhere");
 	fake_progress(DOOM, 2 << 20, LSP_SHIM_STATE_SEEDING, LSP_SHIM_FINISHED | LSP_SHIM_SEEDING);
 	assert_saved_by(&world, LSP_SHIM_ALERT_FINISHED, NULL);
 	int before = fake_saves(DOOM);
 	fake_post(LSP_SHIM_ALERT_CHECKED, DOOM, NULL, NULL, 0); /* no file was read */
-	settle(&world);
+	world_settle(&world);
 	assert_int_equal(fake_saves(DOOM), before);
 	fake_post(LSP_SHIM_ALERT_STATE, DOOM, NULL, NULL, LSP_SHIM_STATE_CHECKING);
-	settle(&world);
+	world_settle(&world);
 	assert_saved_by(&world, LSP_SHIM_ALERT_CHECKED, NULL);
 	world_done(&world);
 }
@@ -291,14 +202,14 @@ static void the_interval_can_be_set(void **state)
 {
 	struct world world;
 	world_init(&world, NULL);
-	json_decref(add(&world, DOOM));
-	settle(&world);
+	json_decref(world_add(&world, DOOM));
+	world_settle(&world);
 	json_decref(rig_ask(&world.rig, LSP_TORRENT_CONFIGURE,
 		json_pack("{s:{s:i}}", "configuration", "save_interval", 2)));
 	int before = fake_saves(DOOM);
 	for (unsigned i = 0; i < 20; i++) {
-		advance(&world, LSP_SECOND);
-		settle(&world);
+		world_advance(&world, LSP_SECOND);
+		world_settle(&world);
 	}
 	assert_in_range(fake_saves(DOOM) - before, 9, 10);
 	world_done(&world);
@@ -317,11 +228,11 @@ static int no_space(const struct lsp_fs_event *event, void *argument)
 static void await_room(struct world *world)
 {
 	full = false;
-	for (unsigned i = 0; i < 20 && health(world); i++) {
-		advance(world, LSP_SECOND);
-		settle(world);
+	for (unsigned i = 0; i < 20 && world_health(world); i++) {
+		world_advance(world, LSP_SECOND);
+		world_settle(world);
 	}
-	assert_int_equal(health(world), 0);
+	assert_int_equal(world_health(world), 0);
 }
 
 static void a_full_disk_degrades_the_store_until_the_next_good_write(void **state)
@@ -330,12 +241,12 @@ static void a_full_disk_degrades_the_store_until_the_next_good_write(void **stat
 	struct world world;
 	lsp_fs_set_hooks(&hooks);
 	world_init(&world, NULL);
-	json_decref(add(&world, DOOM));
-	settle(&world);
+	json_decref(world_add(&world, DOOM));
+	world_settle(&world);
 	full = true;
-	json_decref(add(&world, QUAKE)); /* works, and is said not to be stored */
+	json_decref(world_add(&world, QUAKE)); /* works, and is said not to be stored */
 	json_decref(rig_await(&world.rig, "torrent_error", "torrent", QUAKE, 1));
-	assert_int_equal(health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
+	assert_int_equal(world_health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
 	await_room(&world);
 	_cleanup_free_ char *record = lsp_text_format("%s/%s.meta.json", world.rig.resume, QUAKE);
 	_cleanup_free_ char *blob = lsp_text_format("%s/%s.fastresume", world.rig.resume, QUAKE);
@@ -344,8 +255,8 @@ static void a_full_disk_degrades_the_store_until_the_next_good_write(void **stat
 	/* What was stored before is made up for as well, though the library has nothing new. */
 	full = true;
 	fake_post(LSP_SHIM_ALERT_PAUSED, QUAKE, NULL, NULL, 0);
-	settle(&world);
-	assert_int_equal(health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
+	world_settle(&world);
+	assert_int_equal(world_health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
 	assert_int_equal(access(blob, F_OK), 0);
 	await_room(&world);
 	world_done(&world);
@@ -356,26 +267,26 @@ static void limits_that_are_not_taken_degrade_until_they_are(void **state)
 {
 	struct world world;
 	world_init(&world, NULL);
-	json_decref(add(&world, DOOM));
+	json_decref(world_add(&world, DOOM));
 	fake_ignore_limits(1);
 	rig_refuse(&world.rig, LSP_TORRENT_LIMITS, json_pack("{s:i}", "max_download", 1000),
 		LSP_E_FAILED, NULL);
-	assert_int_equal(health(&world), 1u << LSP_TORRENT_HEALTH_LIMITS);
+	assert_int_equal(world_health(&world), 1u << LSP_TORRENT_HEALTH_LIMITS);
 	fake_ignore_limits(0);
 	for (unsigned i = 0; i < 3; i++) {
-		advance(&world, LSP_SECOND);
-		settle(&world);
+		world_advance(&world, LSP_SECOND);
+		world_settle(&world);
 	}
-	assert_int_equal(health(&world), 0);
+	assert_int_equal(world_health(&world), 0);
 	/* And payload that is over the cap is seen. */
 	int64_t done = 0;
 	for (unsigned i = 0; i < 12; i++) {
 		done += 150000;
 		fake_progress(DOOM, done, LSP_SHIM_STATE_DOWNLOADING, 0);
-		advance(&world, LSP_SECOND);
-		settle(&world);
+		world_advance(&world, LSP_SECOND);
+		world_settle(&world);
 	}
-	assert_int_equal(health(&world), 1u << LSP_TORRENT_HEALTH_LIMITS);
+	assert_int_equal(world_health(&world), 1u << LSP_TORRENT_HEALTH_LIMITS);
 	world_done(&world);
 }
 
@@ -383,24 +294,24 @@ static void each_component_clears_by_its_own_success(void **state)
 {
 	struct world world;
 	world_init(&world, NULL);
-	json_decref(add(&world, DOOM));
+	json_decref(world_add(&world, DOOM));
 	fake_post(LSP_SHIM_ALERT_LISTEN_FAILED, NULL, "0.0.0.0:1", "in use", 1);
 	fake_post(LSP_SHIM_ALERT_TRACKER_ERROR, DOOM, "http://a", "no", 0);
 	fake_post(LSP_SHIM_ALERT_FILE_ERROR, DOOM, "/tmp/fake/a", "unplugged", 0);
 	json_decref(rig_await(&world.rig, "torrent_error", "torrent", DOOM, 1));
-	settle(&world);
+	world_settle(&world);
 	fake_post(LSP_SHIM_ALERT_TRACKER_REPLY, DOOM, "http://another", NULL, 3);
-	settle(&world);
-	assert_true(health(&world) & (1u << LSP_TORRENT_HEALTH_TRACKER));
-	assert_true(health(&world) & (1u << LSP_TORRENT_HEALTH_NETWORK));
+	world_settle(&world);
+	assert_true(world_health(&world) & (1u << LSP_TORRENT_HEALTH_TRACKER));
+	assert_true(world_health(&world) & (1u << LSP_TORRENT_HEALTH_NETWORK));
 	fake_post(LSP_SHIM_ALERT_TRACKER_REPLY, DOOM, "http://a", NULL, 3);
-	settle(&world);
-	assert_false(health(&world) & (1u << LSP_TORRENT_HEALTH_TRACKER));
-	assert_true(health(&world) & (1u << LSP_TORRENT_HEALTH_NETWORK));
+	world_settle(&world);
+	assert_false(world_health(&world) & (1u << LSP_TORRENT_HEALTH_TRACKER));
+	assert_true(world_health(&world) & (1u << LSP_TORRENT_HEALTH_NETWORK));
 	fake_post(LSP_SHIM_ALERT_LISTENING, NULL, "0.0.0.0:2", NULL, 1);
 	fake_post(LSP_SHIM_ALERT_CHECKED, DOOM, NULL, NULL, 0);
-	settle(&world);
-	assert_int_equal(health(&world), 0);
+	world_settle(&world);
+	assert_int_equal(world_health(&world), 0);
 	world_done(&world);
 }
 
@@ -431,13 +342,6 @@ static void calls_that_are_wrong_say_what(void **state)
 
 /* ---- Waking ------------------------------------------------------------------------------ */
 
-static struct lsp_torrent_counters counters(struct world *world)
-{
-	struct lsp_torrent_counters counters;
-	lsp_torrent_counters(world->rig.engine, &counters);
-	return counters;
-}
-
 static void a_call_that_comes_while_another_waits_for_the_library_is_answered(void **state)
 {
 	struct world world;
@@ -447,7 +351,7 @@ static void a_call_that_comes_while_another_waits_for_the_library_is_answered(vo
 	struct lsp_torrent_call inspect = {.command = LSP_TORRENT_INSPECT};
 	rig_begin(&world.rig, &inspecting, &inspect);
 	/* It knows the counts, and waits to be told where the session listens. */
-	for (unsigned i = 0; counters(&world).alerts == 0; i++) {
+	for (unsigned i = 0; world_counters(&world).alerts == 0; i++) {
 		sched_yield();
 		if (i > 50000000)
 			fail_msg("nothing is inspected");
@@ -471,8 +375,8 @@ static void a_stored_torrent_that_the_session_does_not_take_is_told(void **state
 {
 	struct world world;
 	world_init(&world, NULL);
-	json_decref(add(&world, DOOM));
-	settle(&world);
+	json_decref(world_add(&world, DOOM));
+	world_settle(&world);
 	fake_fail_adds(1);
 	json_decref(rig_ask(&world.rig, LSP_TORRENT_RESTART, NULL));
 	json_decref(rig_await(&world.rig, "torrent_error", "torrent", DOOM, 1));
@@ -482,15 +386,15 @@ static void a_stored_torrent_that_the_session_does_not_take_is_told(void **state
 	assert_non_null(strstr(message, DOOM));
 	assert_non_null(strstr(message, "no torrent today"));
 	json_decref(told);
-	settle(&world);
-	assert_int_equal(health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
-	assert_int_equal(counters(&world).restored, 0);
+	world_settle(&world);
+	assert_int_equal(world_health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
+	assert_int_equal(world_counters(&world).restored, 0);
 	/* Its files are still there. */
 	json_decref(rig_ask(&world.rig, LSP_TORRENT_RESTART, NULL));
 	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 2));
-	settle(&world);
-	assert_int_equal(health(&world), 0);
-	assert_int_equal(counters(&world).restored, 1);
+	world_settle(&world);
+	assert_int_equal(world_health(&world), 0);
+	assert_int_equal(world_counters(&world).restored, 1);
 	world_done(&world);
 }
 
@@ -503,18 +407,54 @@ static void files_that_cannot_be_removed_degrade_the_store_until_it_works_again(
 {
 	struct lsp_fs_hooks hooks = {.before = no_unlink};
 	struct world world;
+	char message[512];
 	lsp_fs_set_hooks(&hooks);
 	world_init(&world, NULL);
-	json_decref(add(&world, DOOM));
-	settle(&world);
+	json_decref(world_add(&world, DOOM));
+	world_settle(&world);
 	full = true;
-	json_decref(rig_ask(&world.rig, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", DOOM)));
-	settle(&world);
-	assert_int_equal(health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
+	rig_refuse(&world.rig, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", DOOM), LSP_E_IO,
+		message);
+	assert_non_null(strstr(message, "is removed, but not from the disk"));
+	world_settle(&world);
+	assert_int_equal(world_health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
+	/* It is not a good write of another that it waits for, nor does a new session bring it
+	 * back. */
+	json_decref(world_add(&world, QUAKE));
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_RESTART, NULL));
+	json_decref(rig_await(&world.rig, "torrent_added", "torrent", QUAKE, 2));
+	world_settle(&world);
+	assert_int_equal(rig_count(&world.rig, "torrent_added", "torrent", DOOM), 1);
+	assert_int_equal(world_health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
 	full = false;
-	json_decref(add(&world, QUAKE));
-	settle(&world);
-	assert_int_equal(health(&world), 0);
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", QUAKE)));
+	await_room(&world); /* without a torrent, too */
+	_cleanup_free_ char *record = lsp_text_format("%s/%s.meta.json", world.rig.resume, DOOM);
+	assert_int_equal(access(record, F_OK), -1);
+	world_done(&world);
+	lsp_fs_set_hooks(NULL);
+}
+
+static void one_that_is_added_again_keeps_what_could_not_be_removed(void **state)
+{
+	struct lsp_fs_hooks hooks = {.before = no_unlink};
+	struct world world;
+	lsp_fs_set_hooks(&hooks);
+	world_init(&world, NULL);
+	json_decref(world_add(&world, DOOM));
+	world_settle(&world);
+	full = true;
+	rig_refuse(&world.rig, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", DOOM), LSP_E_IO,
+		NULL);
+	full = false;
+	json_decref(world_add(&world, DOOM));
+	assert_int_equal(world_health(&world), 0);
+	for (unsigned i = 0; i < 10; i++) {
+		world_advance(&world, LSP_SECOND);
+		world_settle(&world);
+	}
+	_cleanup_free_ char *record = lsp_text_format("%s/%s.meta.json", world.rig.resume, DOOM);
+	assert_int_equal(access(record, F_OK), 0);
 	world_done(&world);
 	lsp_fs_set_hooks(NULL);
 }
@@ -573,6 +513,7 @@ int main(void)
 		cmocka_unit_test(a_stored_torrent_that_the_session_does_not_take_is_told),
 		cmocka_unit_test(
 			files_that_cannot_be_removed_degrade_the_store_until_it_works_again),
+		cmocka_unit_test(one_that_is_added_again_keeps_what_could_not_be_removed),
 		cmocka_unit_test(a_peer_that_is_no_address_is_refused_when_it_is_given),
 	};
 	return cmocka_run_group_tests_name("torrent worker", tests, NULL, NULL);
