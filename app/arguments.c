@@ -1,5 +1,8 @@
 #include "cli.h"
 
+#include "suggest.h"
+
+#include <ctype.h>
 #include <string.h>
 
 static const struct cli_option *find(
@@ -21,6 +24,25 @@ static int add_option(
 	return 0;
 }
 
+static void offer_options(struct cli_suggestion *suggestion, const struct cli_option *options)
+{
+	for (const struct cli_option *option = options; option && option->name; option++)
+		cli_suggestion_offer(suggestion, option->name);
+}
+
+static int unknown_option(
+	const struct cli_command *command, const char *word, size_t length, struct lsp_error *err)
+{
+	char name[CLI_SUGGESTION_WORD_MAX + 2], text[CLI_SUGGESTION_TEXT_MAX];
+	struct cli_suggestion suggestion;
+	snprintf(name, sizeof name, "%.*s", (int)length, word);
+	cli_suggestion_init(&suggestion, name);
+	offer_options(&suggestion, command->options);
+	offer_options(&suggestion, cli_common_options);
+	return lsp_error_set(err, "app", LSP_E_INVALID, "there is no option --%s%s", name,
+		cli_suggestion_text(&suggestion, "--", "", text));
+}
+
 /* argv[*index] starts with "--"; moves on over a value of its own. */
 static int take_option(
 	struct cli_arguments *arguments, int argc, char **argv, int *index, struct lsp_error *err)
@@ -31,8 +53,7 @@ static int take_option(
 	if (!option)
 		option = find(cli_common_options, word, length);
 	if (!option)
-		return lsp_error_set(
-			err, "app", LSP_E_INVALID, "there is no option --%.*s", (int)length, word);
+		return unknown_option(arguments->command, word, length, err);
 	if (!option->value && equals)
 		return lsp_error_set(
 			err, "app", LSP_E_INVALID, "--%s takes no value", option->name);
@@ -60,6 +81,10 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 			r = add_option(&arguments, "help", "", err);
 		} else if (options && strncmp(argv[i], "--", 2) == 0) {
 			r = take_option(&arguments, argc, argv, &i, err);
+		} else if (options && argv[i][0] == '-' && isalpha((unsigned char)argv[i][1])) {
+			r = lsp_error_set(err, "app", LSP_E_INVALID,
+				"there is no option %s (what begins with a dash comes after --)",
+				argv[i]);
 		} else if (arguments.count < CLI_MAX_ARGUMENTS) {
 			arguments.positional[arguments.count++] = argv[i];
 		} else {

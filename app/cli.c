@@ -3,6 +3,7 @@
 
 #include "commands.h"
 #include "control/path.h"
+#include "suggest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,26 @@ static const struct cli_command *find_command(const char *name)
 	return NULL;
 }
 
+static int unknown_command(struct cli *cli, const char *name)
+{
+	char text[CLI_SUGGESTION_TEXT_MAX];
+	struct cli_suggestion suggestion;
+	cli_suggestion_init(&suggestion, name);
+	for (const struct cli_command *command = cli_commands; command->name; command++)
+		cli_suggestion_offer(&suggestion, command->name);
+	return cli_usage_error(cli, "there is no command '%s'%s", name,
+		cli_suggestion_text(&suggestion, "'", "'", text));
+}
+
+/* `help`, `help COMMAND`. */
+static int run_help(struct cli *cli, const char *name)
+{
+	const struct cli_command *command = name && name[0] != '-' ? find_command(name) : NULL;
+	if (command)
+		return print_command_help(cli, command);
+	return name && name[0] != '-' ? unknown_command(cli, name) : print_help(cli);
+}
+
 /* 0, or the exit code. */
 static int connect_to_daemon(struct cli *cli)
 {
@@ -138,15 +159,13 @@ int cli_main(struct cli *cli, int argc, char **argv)
 		.name = "", .usage = "", .summary = "", .run = cli_run_bare, .local = true};
 	const struct cli_command *command = &bare;
 	if (argc > 1 && argv[1][0] != '-') {
+		if (strcmp(argv[1], "help") == 0)
+			return run_help(cli, argc > 2 ? argv[2] : NULL);
 		command = find_command(argv[1]);
-		if (!command && strcmp(argv[1], "help") != 0)
-			return cli_usage_error(cli, "there is no command '%s'", argv[1]);
+		if (!command)
+			return unknown_command(cli, argv[1]);
 		argc--;
 		argv++;
-		if (!command) {
-			command = argc > 1 ? find_command(argv[1]) : NULL;
-			return command ? print_command_help(cli, command) : print_help(cli);
-		}
 	}
 	int code = run_command(cli, command, argc - 1, argv + 1);
 	lsp_control_disconnect(cli->connection);

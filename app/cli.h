@@ -130,6 +130,12 @@ LSP_MUST_CHECK int cli_call_within(struct cli *cli, json_t *command, uint64_t pa
 /* The same, and reports a failure: CLI_DONE, or the exit code. */
 int cli_call_or_fail(struct cli *cli, json_t *command, json_t **ret_result);
 
+/*
+ * -LSP_E_NOT_FOUND, with a suggestion, if the peer's list has no such game. 0 also where the peer
+ * does not answer.
+ */
+LSP_MUST_CHECK int cli_check_game(struct cli *cli, const char *id, struct lsp_error *err);
+
 /* Runs a row with `send`: its positional arguments become `takes`, the result is printed as JSON.
  */
 int cli_run_simple(struct cli *cli, const struct cli_arguments *arguments);

@@ -78,7 +78,7 @@ int cli_run_status(struct cli *cli, const struct cli_arguments *arguments)
 	fprintf(cli->out, "%-10s %s%s%s\n", "health", cli_text(health, "state"),
 		text[0] ? ": " : "", text);
 	print_services(cli, json_object_get(status, "services"));
-	fprintf(cli->out, "%-10s %llu, games %llu\n", "peers",
+	fprintf(cli->out, "%-10s %llu connected; games of our own: %llu\n", "peers",
 		(unsigned long long)cli_number(status, "peers"),
 		(unsigned long long)cli_number(status, "games"));
 	fprintf(cli->out, "%-10s %s sent, %s received in %s\n", "traffic",

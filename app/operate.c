@@ -247,6 +247,7 @@ static int nothing_to_do(struct cli *cli, const char *id, const json_t *result)
 		cli_print_json(cli, document);
 		return CLI_DONE;
 	}
+	fprintf(cli->out, "%s: ", id);
 	cli_print_text(cli->out, message[0] ? message : "there is nothing to do");
 	fputc('\n', cli->out);
 	return CLI_DONE;
@@ -322,13 +323,17 @@ int cli_run_cancel(struct cli *cli, const struct cli_arguments *arguments)
 	int code = cli_call_or_fail(cli, command, &result);
 	if (code != CLI_DONE)
 		return code;
+	bool cancelled = json_is_true(json_object_get(result, "cancelled"));
+	struct lsp_error err = {0};
+	/* Whoever mistyped must not believe that it has stopped. */
+	if (!cancelled && cli_check_game(cli, arguments->positional[0], &err) < 0)
+		return cli_fail(cli, &err);
 	if (cli->json)
 		cli_print_json(cli, result);
 	else
 		fprintf(cli->out, "%s: %s\n", arguments->positional[0],
-			json_is_true(json_object_get(result, "cancelled"))
-				? "cancelled; what was verified is kept"
-				: "nothing was going on");
+			cancelled ? "cancelled; what was verified is kept"
+				  : "nothing was going on");
 	return CLI_DONE;
 }
 

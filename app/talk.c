@@ -1,6 +1,7 @@
 #include "cli.h"
 
 #include "base/text.h"
+#include "suggest.h"
 #include "wire/json.h"
 
 #include <ctype.h>
@@ -94,6 +95,37 @@ static void speak_as_typed(
 		lsp_error_set(err, "app", err->code, "%s%s", words, rest);
 }
 
+int cli_check_game(struct cli *cli, const char *id, struct lsp_error *err)
+{
+	_cleanup_json_ json_t *command = cli_command_new("list_games"), *result = NULL;
+	char text[CLI_SUGGESTION_TEXT_MAX];
+	struct cli_suggestion suggestion;
+	const json_t *game;
+	size_t i;
+	/* A peer that does not answer has other troubles than a mistyped word. */
+	if (lsp_control_call(cli->connection, command, CLI_PATIENCE, &result, NULL, NULL) < 0)
+		return 0;
+	cli_suggestion_init(&suggestion, id);
+	json_array_foreach (json_object_get(result, "games"), i, game) {
+		if (strcmp(cli_text(game, "id"), id) == 0)
+			return 0;
+		cli_suggestion_offer(&suggestion, cli_text(game, "id"));
+	}
+	return lsp_error_set(err, "app", LSP_E_NOT_FOUND,
+		"no game \"%s\" is known here%s; `lanspread games` lists them", id,
+		cli_suggestion_text(&suggestion, "\"", "\"", text));
+}
+
+/* Does the command speak of a game that is there already, as the person typed it? */
+static bool names_game(const struct cli *cli, const json_t *command)
+{
+	const char *game = cli_text(command, "game");
+	const char *word = cli->arguments ? cli_positional(cli->arguments, 0) : NULL;
+	const char *option = cli->arguments ? cli_option(cli->arguments, "game") : NULL;
+	return *game &&
+	       ((word && strcmp(word, game) == 0) || (option && strcmp(option, game) == 0));
+}
+
 int cli_call_within(struct cli *cli, json_t *command, uint64_t patience, json_t **ret_result,
 	json_t **ret_error, struct lsp_error *err)
 {
@@ -101,6 +133,10 @@ int cli_call_within(struct cli *cli, json_t *command, uint64_t patience, json_t 
 	int r = lsp_control_call(cli->connection, owned, patience, ret_result, &error, err);
 	if (r < 0 && error)
 		speak_as_typed(cli, owned, error, err);
+	if (r == -LSP_E_NOT_FOUND && error && names_game(cli, owned)) {
+		int known = cli_check_game(cli, cli_text(owned, "game"), err);
+		r = known < 0 ? known : r;
+	}
 	if (ret_error)
 		*ret_error = TAKE_PTR(error);
 	return r;

@@ -8,6 +8,7 @@
  */
 #include "commands.h"
 #include "progress.h"
+#include "suggest.h"
 #include "torrent_print.h"
 
 #include "base/cleanup.h"
@@ -157,7 +158,13 @@ static int find_verb(struct cli *cli, const struct cli_arguments *arguments)
 		cli_usage_error(cli, "torrent %s: too many arguments", verbs[i].name);
 		return -1;
 	}
-	cli_usage_error(cli, "torrent: there is no command '%s'", arguments->positional[0]);
+	char text[CLI_SUGGESTION_TEXT_MAX];
+	struct cli_suggestion suggestion;
+	cli_suggestion_init(&suggestion, arguments->positional[0]);
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(verbs); i++)
+		cli_suggestion_offer(&suggestion, verbs[i].name);
+	cli_usage_error(cli, "torrent: there is no command '%s'%s", arguments->positional[0],
+		cli_suggestion_text(&suggestion, "'", "'", text));
 	return -1;
 }
 

@@ -32,12 +32,6 @@ int lsp_command_list_games(struct lsp_peer *peer, struct lsp_call *call, struct 
 	return 0;
 }
 
-static int unknown_game(const char *game, struct lsp_error *err)
-{
-	return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
-		"no game \"%s\" is known here; `lanspread games` lists them", game);
-}
-
 /* The content that the call asks for, if it does. */
 static int asked_content(struct lsp_peer *peer, struct lsp_call *call, const char *game,
 	struct lsp_hash *content, const struct lsp_hash **ret_asked, struct lsp_error *err)
@@ -97,7 +91,7 @@ int lsp_command_get_game(struct lsp_peer *peer, struct lsp_call *call, struct ls
 	struct lsp_hash content;
 	const struct lsp_hash *asked;
 	if (!lsp_games_known(peer, game))
-		return unknown_game(game, err);
+		return lsp_games_unknown(game, err);
 	int r = asked_content(peer, call, game, &content, &asked, err);
 	if (r < 0)
 		return r;
@@ -239,7 +233,7 @@ int lsp_command_download(struct lsp_peer *peer, struct lsp_call *call, struct ls
 	const char *game = lsp_call_text(call, "game");
 	const struct lsp_library_game *local = lsp_local_find(peer, game);
 	if (!lsp_games_known(peer, game))
-		return unknown_game(game, err);
+		return lsp_games_unknown(game, err);
 	if (attach(peer, call, game))
 		return 0;
 	if (is_downloaded(local) && !lsp_call_text(call, "variant")) {
@@ -257,7 +251,7 @@ int lsp_command_install(struct lsp_peer *peer, struct lsp_call *call, struct lsp
 	const char *game = lsp_call_text(call, "game");
 	const struct lsp_library_game *local = lsp_local_find(peer, game);
 	if (!lsp_games_known(peer, game))
-		return unknown_game(game, err);
+		return lsp_games_unknown(game, err);
 	if (is_installed(local)) {
 		answer_operation(
 			call, "none", "it is installed already: `lanspread play` starts it");
@@ -280,7 +274,7 @@ int lsp_command_update(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
 	const char *game = lsp_call_text(call, "game");
 	const struct lsp_library_game *local = lsp_local_find(peer, game);
 	if (!lsp_games_known(peer, game))
-		return unknown_game(game, err);
+		return lsp_games_unknown(game, err);
 	if (attach(peer, call, game))
 		return 0;
 	if (is_downloaded(local) && !newer_is_there(peer, game, local) &&
@@ -439,7 +433,7 @@ int lsp_command_holders(struct lsp_peer *peer, struct lsp_call *call, struct lsp
 {
 	const char *game = lsp_call_text(call, "game");
 	if (!lsp_games_known(peer, game))
-		return unknown_game(game, err);
+		return lsp_games_unknown(game, err);
 	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
 	const struct lsp_remote_game *copy;
 	json_t *holders = json_array();

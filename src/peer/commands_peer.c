@@ -220,16 +220,21 @@ static int set_number(struct lsp_config *config, enum lsp_setting_id id,
 	return value ? lsp_config_set_json(config, id, value, err) : 0;
 }
 
-/* A rate that is not given stays. */
-static void set_game_limits(struct lsp_peer *peer, const struct lsp_call *call, const char *game)
+/* A rate that is not given stays. A game that is gone may lose the limits that it had. */
+static int set_game_limits(
+	struct lsp_peer *peer, const struct lsp_call *call, const char *game, struct lsp_error *err)
 {
 	json_t *limits = lsp_limits_json(peer->limits);
 	json_t *now = json_object_get(json_object_get(limits, "games"), game);
 	uint64_t up = (uint64_t)json_integer_value(json_object_get(now, "up"));
 	uint64_t down = (uint64_t)json_integer_value(json_object_get(now, "down"));
+	bool had = now != NULL;
 	json_decref(limits);
+	if (!had && !lsp_games_known(peer, game))
+		return lsp_games_unknown(game, err);
 	lsp_limits_set_game(peer->limits, game, lsp_call_number(call, "up", up),
 		lsp_call_number(call, "down", down));
+	return 0;
 }
 
 int lsp_command_set_limits(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
@@ -238,7 +243,7 @@ int lsp_command_set_limits(struct lsp_peer *peer, struct lsp_call *call, struct 
 	const char *game = lsp_call_text(call, "game");
 	int r = 0;
 	if (game) {
-		set_game_limits(peer, call, game);
+		r = set_game_limits(peer, call, game, err);
 	} else {
 		r = set_number(config, LSP_SETTING_LIMIT_UP, call, "up", err);
 		if (r == 0)

@@ -78,6 +78,12 @@ bool lsp_games_known(const struct lsp_peer *peer, const char *game)
 	       lsp_torrent_games_content(peer, game, &content);
 }
 
+int lsp_games_unknown(const char *game, struct lsp_error *err)
+{
+	return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
+		"no game \"%s\" is known here; `lanspread games` lists them", game);
+}
+
 static const char *availability(const struct view *view)
 {
 	if (view->local && view->local->availability != LSP_AVAILABILITY_NONE)

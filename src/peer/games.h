@@ -27,6 +27,8 @@ void lsp_games_free(struct lsp_games *games);
 json_t *lsp_games_json(struct lsp_peer *peer, const char *game);
 /* Is it in the catalogue, here, or with a peer? */
 bool lsp_games_known(const struct lsp_peer *peer, const char *game);
+/* -LSP_E_NOT_FOUND, with what to say of a game that is not known. */
+int lsp_games_unknown(const char *game, struct lsp_error *err);
 /* All of them, ordered by id. A new reference. */
 json_t *lsp_games_list_json(struct lsp_peer *peer);
 /* {"content", "files", "size"} of a manifest. */

@@ -341,11 +341,12 @@ static int read_row(sqlite3_stmt *statement, const char *name, size_t number,
 				(size_t)sqlite3_column_bytes(statement, i), err);
 	}
 	if (r < 0)
-		return lsp_error_prefix(
-			err, r, "the catalogue %s, row %zu, column %s", name, number, names[i - 1]);
+		return lsp_error_prefix(err, r, "the catalogue %s, row %zu by id, column %s", name,
+			number, names[i - 1]);
 	row->has_cover = sqlite3_column_int64(statement, LSP_CATALOG_COVER) > 0;
 	r = lsp_catalog_row_check(row, err);
-	return r < 0 ? lsp_error_prefix(err, r, "the catalogue %s, row %zu", name, number) : r;
+	return r < 0 ? lsp_error_prefix(err, r, "the catalogue %s, row %zu by id", name, number)
+		     : r;
 }
 
 static int read_rows(sqlite3 *sqlite, sqlite3_stmt *statement, const char *name,

@@ -313,7 +313,9 @@ def test_a_symlink_swapped_in_while_a_download_writes_leads_nowhere(lab, tmp_pat
 MISTAKES = {
     ("get", "nosuch"): ("nosuch", "lanspread games"), ("install", "nosuch"): ("nosuch", "lanspread games"),
     ("uninstall", "nosuch"): ("nosuch", "lanspread games"), ("remove", "nosuch"): ("nosuch", "lanspread games"),
-    ("verify", "nosuch"): ("nosuch", "lanspread get"), ("play", "nosuch"): ("nosuch", "lanspread install"),
+    ("verify", "wesnoth"): ("wesnoth", "lanspread get"), ("play", "wesnoth"): ("wesnoth", "lanspread install"),
+    ("get", "wensoth"): ("wensoth", 'did you mean "wesnoth"?'), ("cancel", "wensoth"): ("wensoth", 'did you mean "wesnoth"?'),
+    ("limits", "--game", "nosuch", "--up", "1M"): ("nosuch", "lanspread games"),
     ("update", "nosuch"): ("nosuch", "lanspread games"), ("get", "wesnoth", "--variant", "ffff"): ("ffff", "--variant"),
     ("config", "nosuch"): ("nosuch", "there are name,"), ("torrent", "list"): ("off", "lanspread config swarm"),
     ("games-dir", "/"): ("/", "make one of its own"), ("open",): ("page", "--http off"),

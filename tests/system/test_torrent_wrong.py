@@ -182,7 +182,8 @@ def test_a_link_that_nobody_answers_is_treated_as_what_it_is(ann):
 
 
 def test_sharing_says_what_is_wrong(ann):
-    assert "nosuch is not downloaded here" in refused(ann, "share", "nosuch")
+    assert '"nosuch" is known here' in refused(ann, "share", "nosuch")
+    assert "wesnoth is not downloaded here" in refused(ann, "share", "wesnoth")
     content = share_game(ann, large=1 << 16)
     assert "http" in refused(ann, "share", "quake", "--tracker", "foo")
     link = ann.run_cli("share", "quake", "--magnet").stdout

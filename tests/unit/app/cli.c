@@ -48,6 +48,46 @@ static void wrong_usage_is_exit_2_and_one_line(void **state)
 	assert_non_null(strstr(world->errors, "see 'lanspread --help'"));
 }
 
+static void a_mistyped_word_is_told_what_it_may_have_been(void **state)
+{
+	struct world *world = *state;
+	static const char *const lines[][2] = {{"gmaes", "'gmaes' (did you mean 'games'?)"},
+		{"help instal", "'instal' (did you mean 'install'?)"},
+		{"status --jsn", "--jsn (did you mean --json?)"},
+		{"get quake --varaint=x", "--varaint (did you mean --variant?)"},
+		{"torrent lst", "'lst' (did you mean 'list'?)"}, {"-v", "there is no option -v"},
+		{"get -x", "there is no option -x"}};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(lines); i++) {
+		assert_int_equal(lanspread(world, lines[i][0]), CLI_USAGE);
+		assert_non_null(strstr(world->errors, lines[i][1]));
+		assert_ptr_equal(
+			strchr(world->errors, '\n'), world->errors + world->errors_size - 1);
+	}
+	assert_int_equal(lanspread(world, "fly"), CLI_USAGE);
+	assert_null(strstr(world->errors, "did you mean"));
+}
+
+static void a_mistyped_game_is_told_what_it_may_have_been(void **state)
+{
+	struct world *world = *state;
+	json_array_append_new(world->games, json_pack("{s:s}", "id", "openttd"));
+	json_array_append_new(world->games, json_pack("{s:s}", "id", "quake"));
+	refuses(world, "download_game_files", LANSPREAD_E_NOT_FOUND, "not here", NULL);
+	assert_int_equal(lanspread(world, "get qauke"), CLI_FAILED);
+	assert_string_equal(world->errors,
+		"lanspread: no game \"qauke\" is known here (did you mean \"quake\"?); "
+		"`lanspread games` lists them\n");
+	assert_int_equal(lanspread(world, "get xonotic"), CLI_FAILED);
+	assert_null(strstr(world->errors, "did you mean"));
+	/* What else is not there is said as the peer said it. */
+	assert_int_equal(lanspread(world, "get quake"), CLI_FAILED);
+	assert_string_equal(world->errors, "lanspread: not here\n");
+	/* A cancel of what nobody knows stopped nothing. */
+	assert_int_equal(lanspread(world, "cancel qauke"), CLI_FAILED);
+	assert_non_null(strstr(world->errors, "did you mean \"quake\"?"));
+	assert_int_equal(lanspread(world, "cancel quake"), CLI_DONE);
+}
+
 static void no_peer_is_exit_3(void **state)
 {
 	struct world *world = *state;
@@ -361,7 +401,8 @@ static void an_unknown_game_is_exit_1(void **state)
 	refuses(world, "download_game_files", LANSPREAD_E_NOT_FOUND, "nobody knows a game 'quack'",
 		NULL);
 	assert_int_equal(lanspread(world, "get quack"), CLI_FAILED);
-	assert_string_equal(world->errors, "lanspread: nobody knows a game 'quack'\n");
+	assert_string_equal(world->errors,
+		"lanspread: no game \"quack\" is known here; `lanspread games` lists them\n");
 }
 
 static void several_variants_are_listed_for_a_choice(void **state)
@@ -502,6 +543,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(help_and_version_need_no_peer),
 		WORLD_TEST(wrong_usage_is_exit_2_and_one_line),
+		WORLD_TEST(a_mistyped_word_is_told_what_it_may_have_been),
+		WORLD_TEST(a_mistyped_game_is_told_what_it_may_have_been),
 		WORLD_TEST(no_peer_is_exit_3),
 		WORLD_TEST(an_error_is_one_line_on_stderr_and_a_document_in_json),
 		WORLD_TEST(what_is_wrong_with_an_argument_is_said_of_what_was_typed),

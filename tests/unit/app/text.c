@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "cli.h"
 #include "progress.h"
+#include "suggest.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -105,6 +106,31 @@ static void a_table_aligns_and_cannot_be_drawn_on(void **state)
 	free(out);
 }
 
+static const char *suggested(const char *word, const char *const *candidates)
+{
+	static struct cli_suggestion suggestion;
+	cli_suggestion_init(&suggestion, word);
+	for (; *candidates; candidates++)
+		cli_suggestion_offer(&suggestion, *candidates);
+	return suggestion.best;
+}
+
+static void what_is_near_is_suggested_and_nothing_else(void **state)
+{
+	static const char *const games[] = {"ut", "quake", "quake2", "openarena", "0ad", NULL};
+	static const char *const cases[][2] = {{"quaek", "quake"}, {"Quake", "quake"},
+		{"qake", "quake"}, {"quake22", "quake2"}, {"openarnea", "openarena"},
+		{"open arenaa", "openarena"}, {"doom", ""}, {"", ""}, {"ot", "ut"}, {"x", ""},
+		{"quarry", ""}, {"qqqqqq", ""}};
+	char longest[500];
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(cases); i++)
+		assert_string_equal(suggested(cases[i][0], games), cases[i][1]);
+	memset(longest, 'q', sizeof longest - 1);
+	longest[sizeof longest - 1] = '\0';
+	assert_string_equal(suggested(longest, games), "");
+	assert_string_equal(suggested("quake", (const char *const[]){longest, NULL}), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +140,7 @@ int main(void)
 		cmocka_unit_test(nonsense_from_the_peer_stays_within_bounds),
 		cmocka_unit_test(times_are_short),
 		cmocka_unit_test(a_table_aligns_and_cannot_be_drawn_on),
+		cmocka_unit_test(what_is_near_is_suggested_and_nothing_else),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -274,15 +274,22 @@ static void answers_are_as_documented(void **state)
 	}
 }
 
-/* A limit of a game that is not given stays as it is. */
+/* A limit of a game that is not given stays as it is; a game that nobody knows gets none. */
 static void a_limit_that_is_not_given_stays(void **state)
 {
 	struct other *other = *state;
 	other_start_peer(other);
 	json_decref(
-		result_of(other, "set_limits", ",\"game\":\"quake\",\"up\":5000,\"down\":7000"));
-	json_t *limits = result_of(other, "set_limits", ",\"game\":\"quake\",\"up\":6000");
-	json_t *game = json_object_get(json_object_get(limits, "games"), "quake");
+		result_of(other, "set_limits", ",\"game\":\"openttd\",\"up\":5000,\"down\":7000"));
+	json_t *refusal =
+		other_ask(other, "{\"command\":\"set_limits\",\"game\":\"opnettd\",\"up\":1}");
+	json_t *error = json_object_get(refusal, "error");
+	assert_string_equal(json_string_value(json_object_get(error, "code")), "not_found");
+	json_decref(refusal);
+	json_t *limits = result_of(other, "set_limits", ",\"game\":\"openttd\",\"up\":6000");
+	json_t *games = json_object_get(limits, "games");
+	json_t *game = json_object_get(games, "openttd");
+	assert_int_equal(json_object_size(games), 1);
 	assert_int_equal(json_integer_value(json_object_get(game, "up")), 6000);
 	assert_int_equal(json_integer_value(json_object_get(game, "down")), 7000);
 	json_decref(limits);
