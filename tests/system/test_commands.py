@@ -1,6 +1,7 @@
 """The command line against real daemons."""
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from lanlab import BUILD, PATIENCE, LabError, make_file, make_tree, tree
+from lanlab import BUILD, PATIENCE, LabError, make_file, make_tree, tree, wait_for
 
 
 @pytest.fixture
@@ -70,15 +71,21 @@ def test_cancel_stops_it_and_what_was_verified_is_kept(party):
     assert ben.cli("cancel", "quake")["cancelled"] is False
 
 
-def test_pause_holds_and_resume_goes_on(party):
-    _, ben = party
+def test_pause_holds_and_resume_goes_on(party, tmp_path):
+    ann, ben = party
     ben.cli("get", "quake", "--no-wait")
     half_way(ben)
     ben.cli("pause", "quake")
-    ben.wait_games(lambda games: games["quake"]["paused"])
+    done = ben.wait_games(lambda games: games["quake"]["paused"])["quake"]["progress"]["done"]
+    # Another game comes meanwhile; this one does not but for what was in flight.
+    ann.add_game("doom", make_tree(tmp_path / "doom", large=8 << 20, seed=2))
+    ben.wait_games(lambda games: games["doom"]["sources"] == 1 and games["doom"]["content"])
+    ben.cli("get", "doom")
+    assert ben.list_games()["quake"]["progress"]["done"] <= done + (4 << 20)
     mark = ben.mark()
     ben.cli("resume", "quake")
-    ben.wait_event("download_finished", since=mark)
+    ben.wait_event("download_finished", since=mark, game="quake")
+    assert tree(ben.games / "quake") == tree(ann.games / "quake")
 
 
 def test_the_last_line_of_json_is_the_result_and_the_others_are_events(party):
@@ -161,6 +168,10 @@ def test_settings_are_kept_and_take_effect(lab):
     assert ann.cli("limits")["up"] == 5_000_000
     ann.cli("limits", "--up", "0", "--down", "0")
     assert ann.cli("limits")["up"] == 0
+    # The file may be written by hand too.
+    settings = json.loads((ann.state / "config.json").read_text())
+    (ann.state / "config.json").write_text(json.dumps({**settings, "limit_up": 7_000_000}))
+    wait_for(lambda: ann.cli("limits")["up"] == 7_000_000, what="the file to be read")
 
 
 def test_what_a_flag_fixed_cannot_be_changed_at_run_time(lab):
@@ -226,6 +237,17 @@ def test_remove_deletes_the_download_and_verify_finds_damage(lab, tmp_path):
     ann.add_game("mine", make_tree(tmp_path / "mine"))
     ann.wait_games(lambda games: games["mine"]["content"])
     assert ann.cli("verify", "mine")["ok"] is True
+    # A bit that fell over on the disk, so that only the content tells.
+    path = ann.games / "mine/data/large.bin"
+    times = path.stat()
+    with open(path, "r+b") as file:
+        file.seek(5 << 20)
+        byte = file.read(1)[0]
+        file.seek(5 << 20)
+        file.write(bytes([byte ^ 1]))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    damaged = ann.run_cli("verify", "mine")
+    assert damaged.returncode == 1 and "not what they were" in damaged.stderr, damaged
     ann.cli("remove", "mine")
     assert not (ann.games / "mine/version.ini").exists()
     assert not (ann.games / "mine/data").exists()
