@@ -6,12 +6,32 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define LINKS_MAX 40 /* one after the other, as the system has it */
+
+static char *resolve(const char *path, unsigned links);
+
+/* Where a link leads whose target does not exist; NULL: it is no link. */
+static char *follow(const char *folder, const char *path, unsigned links)
+{
+	char target[PATH_MAX];
+	ssize_t size = readlink(path, target, sizeof target);
+	if (size <= 0 || size == sizeof target || links == 0)
+		return NULL;
+	target[size] = '\0';
+	_cleanup_free_ char *whole =
+		lsp_text_format("%s/%s", target[0] == '/' ? "" : folder, target);
+	return whole ? resolve(whole, links - 1) : NULL;
+}
 
 /* One name more, resolved if it exists. */
-static char *enter(const char *folder, const char *name, size_t size)
+static char *enter(const char *folder, const char *name, size_t size, unsigned links)
 {
 	char *path = lsp_text_format("%s/%.*s", folder, (int)size, name);
 	char *real = path ? realpath(path, NULL) : NULL;
+	if (path && !real)
+		real = follow(folder, path, links);
 	if (!real)
 		return path;
 	free(path);
@@ -20,7 +40,7 @@ static char *enter(const char *folder, const char *name, size_t size)
 	return real;
 }
 
-char *lsp_real_path(const char *path)
+static char *resolve(const char *path, unsigned links)
 {
 	if (strlen(path) >= PATH_MAX)
 		return NULL;
@@ -36,9 +56,14 @@ char *lsp_real_path(const char *path)
 			continue;
 		}
 		_cleanup_free_ char *folder = real;
-		real = enter(folder, path, size);
+		real = enter(folder, path, size, links);
 	}
 	return real;
+}
+
+char *lsp_real_path(const char *path)
+{
+	return resolve(path, LINKS_MAX);
 }
 
 bool lsp_real_path_is_below(const char *path, const char *folder)

@@ -121,7 +121,9 @@ void lsp_runtime_settings_changed(struct lsp_runtime *runtime, uint32_t changed)
 				LSP_SECOND);
 	if (changed & 1u << LSP_SETTING_NAME)
 		lsp_runtime_take_name(runtime);
-	if (changed & (limits | 1u << LSP_SETTING_SWARM))
+	const uint32_t torrents = 1u << LSP_SETTING_SWARM | 1u << LSP_SETTING_TORRENT_LIMIT_UP |
+				  1u << LSP_SETTING_TORRENT_LIMIT_DOWN;
+	if (changed & (limits | torrents))
 		lsp_torrents_apply(peer->torrents);
 }
 

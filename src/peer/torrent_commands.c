@@ -8,14 +8,19 @@
 #include "peer/commands.h"
 #include "peer/local.h"
 #include "peer/peer.h"
+#include "peer/runtime.h"
 #include "peer/share.h"
 #include "peer/torrent_add.h"
 #include "peer/torrent_fetch.h"
 #include "peer/torrent_games.h"
+#include "peer/torrent_late.h"
 #include "peer/torrents.h"
+#include "store/config.h"
 #include "wire/base64.h"
+#include "wire/metainfo.h"
 #include "wire/path.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +91,8 @@ struct placing {
 	struct lsp_call *call;
 	struct lsp_torrent_call through;
 	char *path, *games;
+	char *name; /* of the torrent's folder there; NULL: that of the .torrent, or not known yet
+		     */
 };
 
 static void placing_free(struct placing *placing)
@@ -94,7 +101,46 @@ static void placing_free(struct placing *placing)
 	lsp_buffer_done(&placing->through.metainfo);
 	free(placing->path);
 	free(placing->games);
+	free(placing->name);
 	free(placing);
+}
+
+/* What the .torrent calls its folder, or its one file. */
+static void read_name(struct placing *placing)
+{
+	_cleanup_metainfo_ struct lsp_metainfo *metainfo = NULL;
+	const struct lsp_buffer *bytes = &placing->through.metainfo;
+	if (!placing->name && bytes->size &&
+		lsp_metainfo_parse(bytes->data, bytes->size, &metainfo, NULL) == 0)
+		placing->name = strdup(metainfo->name);
+}
+
+/* The library leaves out of a name what it does not like: letters and digits are what counts. */
+static bool are_alike(const char *one, const char *other)
+{
+	for (;;) {
+		while (*one && !isalnum((unsigned char)*one))
+			one++;
+		while (*other && *other != '/' && !isalnum((unsigned char)*other))
+			other++;
+		if (!*one || !*other || *other == '/')
+			return !*one && (!*other || *other == '/');
+		if (tolower((unsigned char)*one++) != tolower((unsigned char)*other++))
+			return false;
+	}
+}
+
+/* A folder that a stranger named may be the games folder, or one that it lies in. */
+static bool is_games_folder(const struct placing *placing, const char *path, const char *games)
+{
+	bool holds = lsp_real_path_is_below(games, path);
+	if (!placing->name) /* of a magnet nobody knows yet */
+		return holds && placing->through.metainfo.size;
+	_cleanup_free_ char *whole = lsp_text_format("%s/%s", path, placing->name);
+	_cleanup_free_ char *real = whole ? lsp_real_path(whole) : NULL;
+	return !real || lsp_real_path_is_below(real, games) ||
+	       lsp_real_path_is_below(games, real) ||
+	       (holds && are_alike(placing->name, games + strlen(path) + 1));
 }
 
 static void look_where(struct lsp_job *job)
@@ -102,10 +148,11 @@ static void look_where(struct lsp_job *job)
 	struct placing *placing = lsp_container_of(job, struct placing, job);
 	_cleanup_free_ char *path = lsp_real_path(placing->path);
 	_cleanup_free_ char *games = lsp_real_path(placing->games);
+	read_name(placing);
 	if (!path || !games)
 		job->result = lsp_error_set(&job->error, "torrent", LSP_E_INVALID,
 			"\"%.100s...\" is too long for a path", placing->path);
-	else if (lsp_real_path_is_below(path, games))
+	else if (lsp_real_path_is_below(path, games) || is_games_folder(placing, path, games))
 		job->result = lsp_error_set(&job->error, "torrent", LSP_E_INVALID,
 			"torrents are not downloaded into the games folder: --as-game makes a game "
 			"of one, or take another folder");
@@ -129,8 +176,11 @@ static void placed(struct lsp_job *job)
 	placing_free(placing);
 }
 
-/* Calls the engine unless its save_path is in the games folder. Takes over what `through` holds. */
-static int call_outside(struct lsp_peer *peer, struct lsp_call *call,
+/*
+ * Calls the engine unless its save_path, with the torrent's folder (`name`, see above) in it, leads
+ * to the games folder. Takes over what `through` holds.
+ */
+static int call_outside(struct lsp_peer *peer, struct lsp_call *call, const char *name,
 	struct lsp_torrent_call *through, struct lsp_error *err)
 {
 	struct placing *placing = calloc(1, sizeof *placing);
@@ -145,9 +195,10 @@ static int call_outside(struct lsp_peer *peer, struct lsp_call *call,
 	placing->through = *through;
 	placing->path = path ? strdup(path) : NULL;
 	placing->games = strdup(lsp_local_games_dir(peer));
+	placing->name = name ? strdup(name) : NULL;
 	placing->job.work = look_where;
 	placing->job.done = placed;
-	int r = placing->path && placing->games
+	int r = placing->path && placing->games && (placing->name || !name)
 			? lsp_pool_submit(peer->disk, peer->core, &placing->job, err)
 			: lsp_error_no_memory(err, "peer");
 	if (r < 0)
@@ -167,17 +218,23 @@ static bool touches_files(const struct lsp_call *call)
 
 /* What would take a game's files from under it is refused. */
 static int spare_games(
-	struct lsp_peer *peer, struct lsp_call *call, const char *id, struct lsp_error *err)
+	struct lsp_peer *peer, struct lsp_call *call, const json_t *status, struct lsp_error *err)
 {
+	const char *id = json_string_value(json_object_get(status, "id"));
 	enum lsp_torrent_command command = command_of(call);
 	bool harms = command == LSP_TORRENT_MOVE ||
 		     (command == LSP_TORRENT_REMOVE && lsp_call_flag(call, "data")) ||
 		     (command == LSP_TORRENT_OPTIONS && lsp_call_flag(call, "seed_remove_data"));
 	const char *game = lsp_torrent_fetch_game(peer, id);
+	if (!game)
+		game = lsp_torrent_late_game(peer, id);
 	if (game && (harms || command == LSP_TORRENT_REMOVE || command == LSP_TORRENT_SELECT))
 		return lsp_error_set(err, "torrent", LSP_E_BUSY,
 			"it is the download of %s: `lanspread cancel %s` stops it", game, game);
+	/* Only games are not stored: one that was just forgotten still has its game's files. */
 	game = lsp_torrent_games_seeded(peer, id);
+	if (!game && json_is_true(json_object_get(status, "transient")))
+		game = json_string_value(json_object_get(status, "game"));
 	if (game && harms)
 		return lsp_error_set(err, "torrent", LSP_E_DENIED,
 			"its files are those of the game %s: `lanspread remove %s` deletes them",
@@ -191,18 +248,21 @@ struct resolving {
 	struct lsp_call *call;
 };
 
+/* status: what the engine says of the torrent that is meant. */
 static int pass_on(
-	struct lsp_peer *peer, struct lsp_call *call, const char *id, struct lsp_error *err)
+	struct lsp_peer *peer, struct lsp_call *call, const json_t *status, struct lsp_error *err)
 {
+	const char *id = json_string_value(json_object_get(status, "id"));
 	struct lsp_torrent_call through = {
 		.command = command_of(call), .done = answered, .argument = call};
-	int r = spare_games(peer, call, id, err);
+	int r = id ? spare_games(peer, call, status, err) : lsp_error_no_memory(err, "peer");
 	if (r < 0)
 		return r;
 	through.arguments = arguments_of(call);
 	json_object_set_new(through.arguments, "torrent", json_string(id));
 	if (command_of(call) == LSP_TORRENT_MOVE && *lsp_call_text(call, "save_path") == '/')
-		return call_outside(peer, call, &through, err);
+		return call_outside(peer, call,
+			json_string_value(json_object_get(status, "folder")), &through, err);
 	r = lsp_torrents_call(peer, &through, err);
 	if (r == 0 && command_of(call) == LSP_TORRENT_REMOVE)
 		(void)lsp_torrent_games_forget(peer, id);
@@ -217,13 +277,11 @@ static void resolved(void *argument, struct lsp_torrent_answer *answer)
 	if (!answer)
 		return;
 	json_t *found = json_array_get(json_object_get(answer->value, "torrents"), 0);
-	const char *id = json_string_value(json_object_get(found, "id"));
 	int r = answer->result;
 	if (r < 0)
 		err = answer->error;
 	else
-		r = id ? pass_on(resolving.peer, resolving.call, id, &err)
-		       : lsp_error_no_memory(&err, "peer");
+		r = pass_on(resolving.peer, resolving.call, found, &err);
 	if (r < 0)
 		lsp_call_fail(resolving.call, &err);
 }
@@ -245,12 +303,72 @@ static int resolve(struct lsp_peer *peer, struct lsp_call *call, struct lsp_erro
 	return r;
 }
 
+/* ---- Of all torrents together ---- */
+
+static json_t *limits_json(const struct lsp_config *config)
+{
+	return json_pack("{s:I, s:I}", "max_download",
+		(json_int_t)lsp_config_number(config, LSP_SETTING_TORRENT_LIMIT_DOWN), "max_upload",
+		(json_int_t)lsp_config_number(config, LSP_SETTING_TORRENT_LIMIT_UP));
+}
+
+/* Answered with what was asked for; in effect may be a lower one of elsewhere. */
+struct limiting {
+	struct lsp_peer *peer;
+	struct lsp_call *call;
+};
+
+static void limited(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct limiting limiting = *(struct limiting *)argument;
+	free(argument);
+	if (!answer)
+		return;
+	if (answer->result < 0)
+		lsp_call_fail(limiting.call, &answer->error);
+	else
+		lsp_call_answer(
+			limiting.call, limits_json(lsp_runtime_config(limiting.peer->runtime)));
+}
+
+/* They are settings, and so are kept. */
+static int limit_all(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
+{
+	static const struct {
+		const char *key;
+		enum lsp_setting_id id;
+	} limits[] = {{"max_download", LSP_SETTING_TORRENT_LIMIT_DOWN},
+		{"max_upload", LSP_SETTING_TORRENT_LIMIT_UP}};
+	struct lsp_config *config = lsp_runtime_config(peer->runtime);
+	struct limiting *limiting;
+	int r = 0;
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(limits); i++)
+		if (lsp_call_number(call, limits[i].key, 0) > INT32_MAX)
+			return lsp_error_set(err, "torrent", LSP_E_INVALID,
+				"%s must be a whole number from 0 to %d", limits[i].key, INT32_MAX);
+	for (size_t i = 0; r == 0 && i < LSP_ARRAY_SIZE(limits); i++) {
+		json_t *value = lsp_call_json(call, limits[i].key);
+		r = value ? lsp_config_set_json(config, limits[i].id, value, err) : 0;
+	}
+	if (r < 0)
+		return r;
+	if (!(limiting = malloc(sizeof *limiting)))
+		return lsp_error_no_memory(err, "peer");
+	*limiting = (struct limiting){.peer = peer, .call = call};
+	r = lsp_torrents_limit(peer->torrents, limited, limiting, err);
+	if (r < 0)
+		free(limiting);
+	return r;
+}
+
 int lsp_command_torrent(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
 	struct lsp_torrent_call through = {
 		.command = command_of(call), .done = answered, .argument = call};
 	if (touches_files(call))
 		return resolve(peer, call, err);
+	if (through.command == LSP_TORRENT_LIMITS && !lsp_call_text(call, "torrent"))
+		return limit_all(peer, call, err);
 	if (through.command == LSP_TORRENT_HAVE)
 		through.done = have_answered;
 	else if (through.command == LSP_TORRENT_EXPORT)
@@ -333,7 +451,7 @@ static int add_plain(struct lsp_peer *peer, struct lsp_call *call, const char *m
 		through.metainfo = *bytes;
 		*bytes = (struct lsp_buffer){0};
 	}
-	return call_outside(peer, call, &through, err);
+	return call_outside(peer, call, NULL, &through, err);
 }
 
 static int add_bytes(struct lsp_peer *peer, struct lsp_call *call, struct lsp_buffer *bytes,

@@ -33,6 +33,7 @@ struct lsp_torrent_late {
 	bool asking; /* whether it is whole */
 	bool whole;  /* it has left the session, or is about to */
 	bool ending; /* cancelled, or failed: told already */
+	bool gone;   /* its torrent was removed, and not by us */
 	struct lsp_buffer metainfo;
 
 	/* The job that makes a stage of it. */
@@ -362,6 +363,17 @@ static void ask_whole(struct lsp_torrent_late *late)
 
 /* ---- Events, and the user's cancel ---- */
 
+const char *lsp_torrent_late_game(const struct lsp_peer *peer, const char *id)
+{
+	const struct lsp_torrent_late *late;
+	DL_FOREACH(peer->torrent_lates, late)
+	{
+		if (strcmp(late->id, id) == 0)
+			return late->game;
+	}
+	return NULL;
+}
+
 static void progress(struct lsp_torrent_late *late, const json_t *event)
 {
 	json_t *rate = json_object_get(event, "download_rate");
@@ -391,6 +403,7 @@ void lsp_torrent_late_event(
 		     (strcmp(state, "seeding") == 0 || strcmp(state, "completed") == 0);
 	json_int_t total = json_integer_value(json_object_get(event, "total"));
 	bool all = total && json_integer_value(json_object_get(event, "done")) == total;
+	late->gone |= strcmp(name, "torrent_removed") == 0;
 	if (strcmp(name, "torrent_progress") == 0)
 		progress(late, event);
 	if (seeds || all || strcmp(name, "torrent_completed") == 0)
@@ -403,8 +416,15 @@ void lsp_torrent_late_tick(struct lsp_peer *peer)
 	struct lsp_error err = {0};
 	DL_FOREACH_SAFE(peer->torrent_lates, late, next)
 	{
-		if (!late->id[0] || late->moving || late->asking || late->whole || late->ending ||
-			!lsp_cancel_requested(lsp_operation_token(late->guard)))
+		if (!late->id[0] || late->moving || late->asking || late->whole || late->ending)
+			continue;
+		if (late->gone) {
+			lsp_error_set(&err, "peer", LSP_E_NOT_FOUND,
+				"the torrent that %s came by was removed", late->game);
+			finish(late, &err);
+			continue;
+		}
+		if (!lsp_cancel_requested(lsp_operation_token(late->guard)))
 			continue;
 		late->ending = true;
 		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE,

@@ -27,6 +27,8 @@ LSP_MUST_CHECK int lsp_torrent_late_start(struct lsp_peer *peer, const char *gam
  */
 LSP_MUST_CHECK int lsp_torrent_late_take(
 	struct lsp_peer *peer, const char *game, const char *id, struct lsp_error *err);
+/* The game that comes by this torrent, or NULL. Borrowed. */
+const char *lsp_torrent_late_game(const struct lsp_peer *peer, const char *id);
 /* From torrent_add.c: every event of the engine. */
 void lsp_torrent_late_event(
 	struct lsp_peer *peer, const char *name, const char *id, const json_t *event);

@@ -28,6 +28,7 @@
 struct box {
 	struct box *prev, *next; /* of the open ones */
 	struct lsp_torrents *owner;
+	enum lsp_torrent_command command;
 	struct lsp_torrent_answer answer;
 	void (*done)(void *argument, struct lsp_torrent_answer *answer);
 	void *argument;
@@ -43,10 +44,11 @@ struct lsp_torrents {
 	char mode[16];         /* that the engine was told of */
 	uint64_t limit_up, limit_down;
 	bool pause_uploads, asked_port;
-	json_t *listen;             /* where the engine listens: ["ADDRESS:PORT"], or NULL */
-	uint16_t port;              /* of it, that is shown */
-	uint64_t sessions, listens; /* as they were when `listen` was asked for */
-	uint64_t seeded_session;    /* that our games were given to; 0: they are to be given */
+	bool mode_unheard, limits_unheard; /* the engine was just failing: they are told again */
+	json_t *listen;                    /* where the engine listens: ["ADDRESS:PORT"], or NULL */
+	uint16_t port;                     /* of it, that is shown */
+	uint64_t sessions, listens;        /* as they were when `listen` was asked for */
+	uint64_t seeded_session; /* that our games were given to; 0: they are to be given */
 	lsp_time next_offer;
 };
 
@@ -186,6 +188,13 @@ const json_t *lsp_torrents_known(const struct lsp_torrents *torrents, const char
 
 /* ---- Calls ---- */
 
+/* A setting does not get lost because the engine begins anew just then. */
+static void note_unheard(struct lsp_torrents *torrents, enum lsp_torrent_command command)
+{
+	torrents->mode_unheard |= command == LSP_TORRENT_CONFIGURE;
+	torrents->limits_unheard |= command == LSP_TORRENT_LIMITS;
+}
+
 static void deliver(void *argument)
 {
 	struct box *box = argument;
@@ -193,6 +202,8 @@ static void deliver(void *argument)
 	if (torrents->peer->stopping)
 		return; /* lsp_torrents_free ends it */
 	DL_DELETE(torrents->open, box);
+	if (box->answer.result == -LSP_E_CLOSED)
+		note_unheard(torrents, box->command);
 	if (box->done)
 		box->done(box->argument, &box->answer);
 	else if (box->answer.result < 0 && box->answer.result != -LSP_E_NOT_FOUND)
@@ -282,6 +293,7 @@ int lsp_torrents_call(struct lsp_peer *peer, struct lsp_torrent_call *call, stru
 		return r;
 	}
 	box->owner = torrents;
+	box->command = call->command;
 	box->done = call->done;
 	box->argument = call->argument;
 	call->done = answered;
@@ -290,6 +302,7 @@ int lsp_torrents_call(struct lsp_peer *peer, struct lsp_torrent_call *call, stru
 	DL_APPEND(torrents->open, box);
 	r = lsp_torrent_call(torrents->engine, call, err);
 	if (r < 0) {
+		note_unheard(torrents, box->command);
 		DL_DELETE(torrents->open, box);
 		free(box);
 	}
@@ -347,6 +360,7 @@ uint16_t lsp_torrents_port(const struct lsp_torrents *torrents, const struct soc
 
 static void tell_configuration(struct lsp_torrents *torrents)
 {
+	torrents->mode_unheard = false;
 	snprintf(torrents->mode, sizeof torrents->mode, "%s", mode_of(torrents));
 	lsp_torrents_tell(torrents->peer, LSP_TORRENT_CONFIGURE,
 		json_pack("{s:o}", "configuration",
@@ -354,24 +368,58 @@ static void tell_configuration(struct lsp_torrents *torrents)
 	torrents->sessions = 0; /* it may listen elsewhere now */
 }
 
-/* The limits of this peer hold for each engine by itself. */
-static void tell_limits(struct lsp_torrents *torrents)
+/*
+ * The limits of this peer hold for each engine by itself, those of torrents for this one alone: the
+ * lower one counts.
+ */
+static uint64_t limit_of(
+	const struct lsp_torrents *torrents, enum lsp_setting_id peer, enum lsp_setting_id torrent)
 {
-	struct lsp_config *config = config_of(torrents);
-	uint64_t up = lsp_config_number(config, LSP_SETTING_LIMIT_UP);
-	uint64_t down = lsp_config_number(config, LSP_SETTING_LIMIT_DOWN);
-	bool pause = lsp_config_switch(config, LSP_SETTING_PAUSE_UPLOADS);
-	if (up == torrents->limit_up && down == torrents->limit_down &&
-		pause == torrents->pause_uploads)
-		return;
+	uint64_t one = lsp_config_number(config_of(torrents), peer);
+	uint64_t other = lsp_config_number(config_of(torrents), torrent);
+	uint64_t limit = one && other ? LSP_MIN(one, other) : one + other;
+	return LSP_MIN(limit, (uint64_t)INT32_MAX);
+}
+
+/* True if the engine knows others. */
+static bool read_limits(struct lsp_torrents *torrents)
+{
+	uint64_t up = limit_of(torrents, LSP_SETTING_LIMIT_UP, LSP_SETTING_TORRENT_LIMIT_UP);
+	uint64_t down = limit_of(torrents, LSP_SETTING_LIMIT_DOWN, LSP_SETTING_TORRENT_LIMIT_DOWN);
+	bool pause = lsp_config_switch(config_of(torrents), LSP_SETTING_PAUSE_UPLOADS);
+	bool changed = torrents->limits_unheard || up != torrents->limit_up ||
+		       down != torrents->limit_down || pause != torrents->pause_uploads;
+	torrents->limits_unheard = false;
 	torrents->limit_up = up;
 	torrents->limit_down = down;
 	torrents->pause_uploads = pause;
+	return changed;
+}
+
+static json_t *limit_arguments(const struct lsp_torrents *torrents)
+{
 	/* Nothing at all cannot be said: one byte a second is as near as it gets. */
-	lsp_torrents_tell(torrents->peer, LSP_TORRENT_LIMITS,
-		json_pack("{s:I, s:I}", "max_upload",
-			(json_int_t)(pause ? 1 : LSP_MIN(up, (uint64_t)INT32_MAX)), "max_download",
-			(json_int_t)LSP_MIN(down, (uint64_t)INT32_MAX)));
+	uint64_t up = torrents->pause_uploads ? 1 : torrents->limit_up;
+	return json_pack("{s:I, s:I}", "max_upload", (json_int_t)up, "max_download",
+		(json_int_t)torrents->limit_down);
+}
+
+static void tell_limits(struct lsp_torrents *torrents)
+{
+	if (read_limits(torrents))
+		lsp_torrents_tell(torrents->peer, LSP_TORRENT_LIMITS, limit_arguments(torrents));
+}
+
+int lsp_torrents_limit(struct lsp_torrents *torrents,
+	void (*done)(void *argument, struct lsp_torrent_answer *answer), void *argument,
+	struct lsp_error *err)
+{
+	(void)read_limits(torrents);
+	struct lsp_torrent_call call = {.command = LSP_TORRENT_LIMITS,
+		.arguments = limit_arguments(torrents),
+		.done = done,
+		.argument = argument};
+	return lsp_torrents_call(torrents->peer, &call, err);
 }
 
 static void ask_port(struct lsp_torrents *torrents);
@@ -389,7 +437,7 @@ void lsp_torrents_apply(struct lsp_torrents *torrents)
 		return;
 	if (fresh)
 		ask_port(torrents); /* which has the session come up: it is to be found */
-	if (strcmp(torrents->mode, mode_of(torrents)) != 0)
+	if (torrents->mode_unheard || strcmp(torrents->mode, mode_of(torrents)) != 0)
 		tell_configuration(torrents);
 	tell_limits(torrents);
 	lsp_torrent_games_mode_changed(torrents->peer);
@@ -517,6 +565,10 @@ void lsp_torrents_tick(struct lsp_torrents *torrents)
 		torrents->listens = counters.listens;
 		ask_port(torrents);
 	}
+	if (counters.session_open && torrents->mode_unheard)
+		tell_configuration(torrents);
+	if (counters.session_open && torrents->limits_unheard)
+		tell_limits(torrents);
 	/* A session begins with what is stored, and our games are not. */
 	if (counters.session_open && torrents->seeded_session != counters.sessions) {
 		torrents->seeded_session = counters.sessions;

@@ -9,7 +9,8 @@
  * The setting gives its configuration: off and lan keep to this LAN (DHT, UPnP and NAT-PMP off; lan
  * turns local service discovery on), internet turns them all on. Over that lies what the user
  * configured by `torrent configure`, which is kept in torrent.json of the state folder. A change of
- * either is in effect within two seconds.
+ * either is in effect within two seconds; one that the engine does not hear, because it has just
+ * failed, is told again once it is back.
  *
  * Where the engine listens, the other peers learn from Hello and TorrentPort; who has such a port
  * is offered to it as a peer, so that a swarm in the hall needs no tracker.
@@ -91,6 +92,16 @@ LSP_MUST_CHECK int lsp_torrents_configure(struct lsp_torrents *torrents, json_t 
 	struct lsp_error *err);
 /* The configuration that the engine gets: the mode's with the user's above. A new reference. */
 json_t *lsp_torrents_effective(const char *mode, json_t *user);
+
+/* ---- Limits ---- */
+
+/*
+ * Tells the engine, starting it if need be, the limits for all torrents together as the settings
+ * have them now. 0: `done` comes as of a call, once they are in effect.
+ */
+LSP_MUST_CHECK int lsp_torrents_limit(struct lsp_torrents *torrents,
+	void (*done)(void *argument, struct lsp_torrent_answer *answer), void *argument,
+	struct lsp_error *err);
 
 /* ---- For status, health and the list of games ---- */
 

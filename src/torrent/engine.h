@@ -143,7 +143,8 @@ enum lsp_torrent_command {
 	 * "fetching_metadata", "checking", "downloading", "seeding", "completed", "paused",
 	 * "failed"), "error", "done", "total" (bytes, of what is selected), "size",
 	 * "download_rate", "upload_rate", "downloaded", "uploaded" (all time), "ratio", "eta_s",
-	 * "peers", "seeds", "paused", "sequential", "save_path", "category", "tags", "game",
+	 * "peers", "seeds", "paused", "sequential", "save_path", "folder" (its name there,
+	 * or null), "category", "tags", "game",
 	 * "added", "completed" (seconds since 1970), "max_download", "max_upload", "private",
 	 * "transient".
 	 */

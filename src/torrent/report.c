@@ -19,6 +19,14 @@ static const char *name_of(const struct lsp_torrent *torrent)
 	return torrent->title && *torrent->title ? torrent->title : torrent->record.id;
 }
 
+/* Its name below save_path; NULL: the metadata tell. */
+static const char *folder_of(const struct lsp_torrent *torrent)
+{
+	if (torrent->record.root)
+		return torrent->record.root;
+	return torrent->has_metadata ? torrent->title : NULL;
+}
+
 static json_t *time_or_null(uint64_t seconds)
 {
 	return seconds ? json_integer((json_int_t)seconds) : json_null();
@@ -45,14 +53,15 @@ json_t *lsp_report_status(struct lsp_torrent_engine *engine, struct lsp_torrent 
 		"seeds", (int)status->seeds, "queue_position",
 		torrent->status_at ? (int)status->queue_position : -1);
 	json_t *kept = json_pack(
-		"{s:b, s:b, s:s, s:o, s:O, s:o, s:o, s:o, s:I, s:I, s:b, s:b, s:b}", "paused",
+		"{s:b, s:b, s:s, s:o, s:o, s:O, s:o, s:o, s:o, s:I, s:I, s:b, s:b, s:b}", "paused",
 		record->paused, "sequential", record->sequential, "save_path", record->save_path,
-		"category", text_or_null(record->category), "tags",
-		record->tags ? record->tags : json_null(), "game", text_or_null(record->game),
-		"added", time_or_null(record->added), "completed", time_or_null(record->completed),
-		"max_download", (json_int_t)record->max_download, "max_upload",
-		(json_int_t)record->max_upload, "private", torrent->is_private, "transient",
-		torrent->transient, "has_metadata", torrent->has_metadata);
+		"folder", text_or_null(folder_of(torrent)), "category",
+		text_or_null(record->category), "tags", record->tags ? record->tags : json_null(),
+		"game", text_or_null(record->game), "added", time_or_null(record->added),
+		"completed", time_or_null(record->completed), "max_download",
+		(json_int_t)record->max_download, "max_upload", (json_int_t)record->max_upload,
+		"private", torrent->is_private, "transient", torrent->transient, "has_metadata",
+		torrent->has_metadata);
 	if (json && numbers && kept) {
 		json_object_update(json, numbers);
 		json_object_update(json, kept);

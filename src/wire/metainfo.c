@@ -258,9 +258,11 @@ static int read_name(struct reading *reading, struct lsp_error *err)
 	int r = next(reading, LSP_BENCODE_STRING, "name is no string", &token, err);
 	if (r == 0 && !is_good_name(&token))
 		r = broken(err, "a name that no disk should have");
-	if (r == 0 && !(reading->metainfo->name = strndup((const char *)token.string, token.size)))
-		r = lsp_error_no_memory(err, "wire");
-	return r;
+	if (r < 0)
+		return r;
+	free(reading->metainfo->name);
+	reading->metainfo->name = strndup((const char *)token.string, token.size);
+	return reading->metainfo->name ? 0 : lsp_error_no_memory(err, "wire");
 }
 
 static int read_member(
@@ -277,7 +279,8 @@ static int read_member(
 		reading->list = true;
 		return read_list(reading, err);
 	}
-	if (LSP_BENCODE_IS(key, "name"))
+	/* The second comes after the first, and stands in its place where both are. */
+	if (LSP_BENCODE_IS(key, "name") || LSP_BENCODE_IS(key, "name.utf-8"))
 		return read_name(reading, err);
 	if (LSP_BENCODE_IS(key, "length")) {
 		reading->has_length = true;

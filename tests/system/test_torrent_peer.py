@@ -3,9 +3,10 @@
 import pytest
 
 from lanlab import Lab, make_tree, tree
+from outside import bencode
 from test_torrent import (hear, needs_stranger, pytestmark, share_game, start_stranger, tell,  # noqa: F401
                           torrent_address, torrent_peer, torrents_of, wait_listening, wait_torrent)
-from test_torrent_wrong import MAGNET, refused
+from test_torrent_wrong import MAGNET, refused, torrent
 
 
 @pytest.fixture
@@ -43,6 +44,18 @@ def test_what_was_removed_by_its_v1_hash_is_not_seeded_again(ann):
     assert "quake" in ann.list_games()
 
 
+def test_the_torrent_that_a_game_comes_by_is_spared(ann, tmp_path):
+    (tmp_path / "doom.torrent").write_bytes(torrent(name=b"doom", files=[[b"maps.pak"]]))
+    ann.cli("torrent", "add", tmp_path / "doom.torrent", "--as-game")
+    ann.wait_until(lambda: torrents_of(ann), what="its torrent")
+    one = next(iter(torrents_of(ann)))
+    for words in (("remove", one), ("remove", one[:8], "--data"), ("move", one, tmp_path / "into"),
+                  ("select", one, "--set", "exclude=*")):
+        assert "it is the download of doom" in refused(ann, "torrent", *words), words
+    ann.cli("cancel", "doom")
+    ann.wait_until(lambda: not torrents_of(ann), what="it to be let go")
+
+
 # ---- Places -------------------------------------------------------------------------------------------
 
 def test_no_torrent_gets_into_the_games_folder(ann, tmp_path):
@@ -64,6 +77,22 @@ def test_no_torrent_gets_into_the_games_folder(ann, tmp_path):
     assert sorted(ann.games.rglob("*")) == before
     # Elsewhere is elsewhere, a folder beside with a name like it too.
     beside = games.with_name(games.name + "-2")
+    # A link to what is not there yet, and a stranger's torrent that is called as the games folder is.
+    (tmp_path / "later").symlink_to(games / "later")
+    assert "into the games folder" in refused(ann, "torrent", "move", one, tmp_path / "later")
+    named, trap = make_tree(tmp_path / "trap" / games.name, large=1 << 16, small=2), tmp_path / "trap.torrent"
+    ann.cli("torrent", "create", named, "--output", trap)
+    assert "into the games folder" in refused(ann, "torrent", "add", trap, "--set", f"save_path={games.parent}")
+    for name in (f"/{games.name}", f"{games.name}\u202e", games.name[:2] + "\u202d" + games.name[2:], games.name.upper()):
+        for key in ("name", "name.utf-8"):
+            info = {"name": "harmless", "piece length": 16384, "pieces": bytes(20), "length": 5, key: name}
+            (tmp_path / "named.torrent").write_bytes(bencode({"info": info}))
+            assert "into the games folder" in refused(ann, "torrent", "add", tmp_path / "named.torrent",
+                                                      "--set", f"save_path={games.parent}"), name
+    two = ann.cli("torrent", "add", trap, "--set", f"save_path={named.parent}", "--set", "have=all")["id"]
+    wait_torrent(ann, two, lambda torrent: torrent["state"] == "seeding")
+    assert "into the games folder" in refused(ann, "torrent", "move", two, games.parent)
+    assert sorted(ann.games.rglob("*")) == before
     ann.cli("torrent", "move", one, beside)
     assert tree(beside / "things") and not things.exists()
 
@@ -98,6 +127,17 @@ def test_limits_outlast_what_is_configured(free):
     assert upload_limit(ann) == 4096
     ann.cli("torrent", "configure", "--set", "max_upload=0")
     assert upload_limit(ann) == limit
+    # Those of all torrents are one more place, the lowest holds, and a restart keeps them.
+    assert ann.cli("torrent", "limits", "--set", "max_upload=3000") == {"max_upload": 3000, "max_download": 0}
+    assert upload_limit(ann) == 3000
+    ann.cli("limits", "--up", "1M")
+    ann.cli("torrent", "configure", "--set", "max_connections=78")
+    assert upload_limit(ann) == 3000
+    ann.restart()
+    assert upload_limit(ann) == 3000 == ann.cli("torrent", "limits")["max_upload"]
+    assert "2147483647" in refused(ann, "torrent", "limits", "--set", "max_upload=3G")
+    assert ann.cli("torrent", "limits", "--set", "max_upload=0")["max_upload"] == 0
+    assert upload_limit(ann) == ann.status()["limits"]["up"] > 3000
 
 
 # ---- Sessions -----------------------------------------------------------------------------------------

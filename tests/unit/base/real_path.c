@@ -1,5 +1,6 @@
 #include "base/real_path.h"
 
+#include "base/cleanup.h"
 #include "base/text.h"
 
 #include <setjmp.h>
@@ -44,6 +45,42 @@ static void a_path_leads_where_the_disk_says(void **state)
 	free(link);
 }
 
+static void a_link_leads_where_nothing_is_yet(void **state)
+{
+	static const char *const links[][2] = {{"relative", "games/new"},
+		{"twice", "relative/deep"}, {"here", "there"}, {"there", "here"},
+		{"self", "./self"}};
+	char made[] = "/tmp/lanspread-real-XXXXXX";
+	assert_non_null(mkdtemp(made));
+	char *folder = realpath(made, NULL), *target = lsp_text_format("%s/games/new", folder);
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(links); i++) {
+		char *link = lsp_text_format("%s/%s", folder, links[i][0]);
+		assert_int_equal(symlink(links[i][1], link), 0);
+		free(link);
+	}
+	char *absolute = lsp_text_format("%s/absolute", folder);
+	assert_int_equal(symlink(target, absolute), 0);
+	expect(folder, "relative", "/games/new");
+	expect(folder, "absolute/one", "/games/new/one");
+	expect(folder, "twice/er", "/games/new/deep/er");
+	/* What turns in circles leads nowhere, and that ends. */
+	expect(folder, "self/one", "/self/one");
+	char *circle = lsp_text_format("%s/here/one", folder), *real = lsp_real_path(circle);
+	assert_true(lsp_real_path_is_below(real, folder));
+	free(circle);
+	free(real);
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(links); i++) {
+		char *link = lsp_text_format("%s/%s", folder, links[i][0]);
+		unlink(link);
+		free(link);
+	}
+	unlink(absolute);
+	rmdir(folder);
+	free(absolute);
+	free(target);
+	free(folder);
+}
+
 static void the_root_has_nothing_above(void **state)
 {
 	char *real = lsp_real_path("/../..//");
@@ -71,6 +108,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_path_leads_where_the_disk_says),
+		cmocka_unit_test(a_link_leads_where_nothing_is_yet),
 		cmocka_unit_test(the_root_has_nothing_above),
 		cmocka_unit_test(what_no_system_takes_is_no_path),
 		cmocka_unit_test(a_folder_beside_is_not_below),

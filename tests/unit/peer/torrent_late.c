@@ -156,6 +156,25 @@ static void one_that_is_cancelled_while_it_cannot_be_moved_fails_once(void **sta
 	assert_null(peer->torrent_lates);
 }
 
+static void one_whose_torrent_is_removed_by_somebody_ends(void **state)
+{
+	struct lsp_peer *peer = *state;
+	struct lsp_error err = {0};
+	struct lsp_torrent_answer moved = {0};
+	assert_int_equal(lsp_torrent_late_take(peer, GAME, ID, &err), 0);
+	assert_string_equal(lsp_torrent_late_game(peer, ID), GAME);
+	assert_null(lsp_torrent_late_game(peer, "76543210"));
+	lsp_torrent_late_event(peer, "torrent_removed", ID, NULL);
+	lsp_torrent_late_tick(peer); /* it is not over before the answer to its move */
+	assert_int_equal(failed, 0);
+	asked.done(asked.argument, &moved);
+	lsp_torrent_late_tick(peer);
+	assert_int_equal(failed, 1);
+	assert_null(peer->torrent_lates);
+	assert_null(lsp_torrent_late_game(peer, ID));
+	assert_int_equal(lsp_operations_of(peer->operations, GAME), LSP_OPERATION_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +182,8 @@ int main(void)
 			one_that_is_cancelled_while_it_moves_ends_once_it_has_moved, start, end),
 		cmocka_unit_test_setup_teardown(
 			one_that_is_cancelled_while_it_cannot_be_moved_fails_once, start, end),
+		cmocka_unit_test_setup_teardown(
+			one_whose_torrent_is_removed_by_somebody_ends, start, end),
 	};
 	return cmocka_run_group_tests_name("torrent late", tests, NULL, NULL);
 }

@@ -160,6 +160,17 @@ static void one_file_is_a_torrent_too(void **state)
 	assert_int_equal(metainfo->total_size, 5);
 }
 
+static void a_name_in_utf8_stands_for_the_other(void **state)
+{
+	static const char text[] =
+		"d4:infod6:lengthi5e4:name5:a.iso10:name.utf-85:b.iso12:piece lengthi16384e"
+		"6:pieces20:aaaaaaaaaaaaaaaaaaaaee";
+	_cleanup_metainfo_ struct lsp_metainfo *metainfo = NULL;
+	struct lsp_error err = {0};
+	assert_int_equal(lsp_metainfo_parse(text, strlen(text), &metainfo, &err), 0);
+	assert_string_equal(metainfo->name, "b.iso");
+}
+
 int main(int argc, char **argv)
 {
 	corpus = argc > 1 ? argv[1] : "fuzz/corpus/wire_metainfo";
@@ -170,6 +181,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(forms_and_files_are_told),
 		cmocka_unit_test(wrong_layers_are_refused),
 		cmocka_unit_test(what_is_no_torrent_is_refused),
+		cmocka_unit_test(a_name_in_utf8_stands_for_the_other),
 		cmocka_unit_test(one_file_is_a_torrent_too),
 	};
 	return cmocka_run_group_tests_name("wire/metainfo", tests, NULL, NULL);
