@@ -249,12 +249,14 @@ static void print_made(struct cli *cli, const json_t *result)
 static void print_game(struct cli *cli, const json_t *result)
 {
 	const char *game = cli_text(result, "game"), *message = cli_text(result, "message");
+	const char *operation = cli_text(result, "operation");
+	if (strcmp(operation, "fetching_metadata") == 0)
+		operation = "fetching metadata";
+	else if (strcmp(operation, "none") == 0) /* the message says why */
+		operation = "";
 	_cleanup_free_ char *text =
-		lsp_text_format("%s: %s%s%s", *game ? game : cli_text(result, "torrent"),
-			strcmp(cli_text(result, "operation"), "fetching_metadata") == 0
-				? "fetching metadata"
-				: cli_text(result, "operation"),
-			*message ? "; " : "", message);
+		lsp_text_format("%s: %s%s%s", *game ? game : cli_text(result, "torrent"), operation,
+			*operation && *message ? "; " : "", message);
 	if (text)
 		line(cli, text);
 }

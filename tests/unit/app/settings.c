@@ -158,6 +158,10 @@ static void torrent_answers_are_for_people(void **state)
 		json_pack("{s:s, s:s, s:s}", "operation", "downloading", "game", "quake", "message",
 			"it was on its way already"),
 		"quake: downloading; it was on its way already\n");
+	prints(world, "torrent add magnet:?xt=1 --as-game", "torrent_add",
+		json_pack("{s:s, s:s, s:s}", "operation", "none", "game", "quake", "message",
+			"it is here already, and is seeded now"),
+		"quake: it is here already, and is seeded now\n");
 }
 
 static void a_file_that_is_none_is_said_and_the_help_has_all_commands(void **state)
