@@ -591,6 +591,14 @@ def make_tree(folder, large=8 << 20, small=50, seed=1):
     return folder
 
 
+def share(daemon, game, folder, version="1.0"):
+    """Lays a folder into a daemon's games as a user would, without copying it in by `add`; its tree()."""
+    target = daemon.games / game
+    folder.rename(target)
+    (target / "version.ini").write_text(version + "\n")
+    return tree(target)
+
+
 def tree(folder, without=(".lanspread", "local", "version.ini")):
     """{path: hash} of every file below, for comparing."""
     found = {}

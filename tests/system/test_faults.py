@@ -1,7 +1,6 @@
 """What a machine and its user do to a peer: stopped, starved, its files taken away, its clock wrong."""
 
 import os
-import pathlib
 import resource
 import shutil
 import signal
@@ -11,13 +10,7 @@ import subprocess
 import pytest
 
 import lanlab
-from lanlab import BUILD, make_file, make_tree, run, tree
-
-
-def share(daemon, game, folder, version="1.0"):
-    folder.rename(daemon.games / game)
-    (daemon.games / game / "version.ini").write_text(version + "\n")
-    return tree(daemon.games / game)
+from lanlab import BUILD, make_tree, run, share, tree
 
 
 def offers(daemon, count=1):

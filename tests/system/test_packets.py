@@ -7,16 +7,10 @@ import pytest
 
 import lanlab
 from hostile import Spoofer
-from lanlab import BUILD, Lab, make_tree, tree
+from lanlab import BUILD, Lab, make_tree, share, tree
 
 
 ETHERNET = 14  # bytes of its header
-
-
-def share(daemon, game, folder):
-    folder.rename(daemon.games / game)
-    (daemon.games / game / "version.ini").write_text("1.0\n")
-    return tree(daemon.games / game)
 
 
 def offered(daemon):

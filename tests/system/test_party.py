@@ -8,15 +8,7 @@ import time
 
 import pytest
 
-from lanlab import Lab, LabError, make_file, make_tree, run, tree
-
-
-def share(daemon, game, folder, version="1.0"):
-    """A game of that daemon's, without copying it in by `add`: the folder a user would lay there."""
-    target = daemon.games / game
-    folder.rename(target)
-    (target / "version.ini").write_text(version + "\n")
-    return tree(target)
+from lanlab import Lab, LabError, make_file, make_tree, run, share, tree
 
 
 def test_two_hosts_list_each_others_games_within_three_seconds(lab, tmp_path):

@@ -5,20 +5,12 @@ import time
 import pytest
 
 from hostile import Hostile
-from lanlab import Lab, make_file, make_tree, tree
+from lanlab import Lab, make_file, make_tree, share, tree
 from room import GAME, MIB, Room, processor_times
 
 FRAMING = 1.066  # bytes on the wire for one of the game's, MTU 1500
 BUSY = 0.9       # of the processors: a figure that was measured so says nothing
 KINDS = ("poison", "missing", "stall", "trickle", "reset")
-
-
-def share(daemon, game, folder, version="1.0"):
-    """A game of that daemon's, laid there as a user would."""
-    target = daemon.games / game
-    folder.rename(target)
-    (target / "version.ini").write_text(version + "\n")
-    return tree(target)
 
 
 def test_five_of_six_sources_are_hostile_and_it_arrives_byte_for_byte(lab, tmp_path):

@@ -11,15 +11,8 @@ import time
 
 import pytest
 
-import lanlab
 from hostile import Crowd, Hostile, break_rule
-from lanlab import Lab, make_tree, tree
-
-
-def share(daemon, game, folder, version="1.0"):
-    folder.rename(daemon.games / game)
-    (daemon.games / game / "version.ini").write_text(version + "\n")
-    return tree(daemon.games / game)
+from lanlab import Lab, make_tree, share, tree
 
 
 # One daemon for all cases: each must leave it as it was for the next.
