@@ -99,6 +99,17 @@ static void health_lines(struct page *page, json_t *health)
 	}
 }
 
+/* What goes up and down; all the others of the torrent engine's numbers only grow. */
+static bool is_gauge(const char *key)
+{
+	static const char *const gauges[] = {"port", "torrents", "downloading", "seeding", "failed",
+		"peers", "upload_rate", "download_rate"};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(gauges); i++)
+		if (strcmp(key, gauges[i]) == 0)
+			return true;
+	return false;
+}
+
 /* Every number that the torrent engine tells of itself, under its own name. */
 static void torrent_lines(struct page *page, json_t *torrent)
 {
@@ -108,8 +119,8 @@ static void torrent_lines(struct page *page, json_t *torrent)
 		if (!json_is_number(value) ||
 			strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(key))
 			continue;
-		line(page, "# TYPE lanspread_torrent_%s gauge\nlanspread_torrent_%s %.0f\n", key,
-			key, json_number_value(value));
+		line(page, "# TYPE lanspread_torrent_%s %s\nlanspread_torrent_%s %.0f\n", key,
+			is_gauge(key) ? "gauge" : "counter", key, json_number_value(value));
 	}
 	json_t *health = json_object_get(torrent, "health");
 	const char *state = json_is_string(health)

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "peer/events.h"
+#include "peer/peer.h"
 #include "wire/json.h"
 #include "wire/path.h"
 
@@ -87,6 +88,45 @@ void lsp_call_fail_with(struct lsp_call *call, const struct lsp_error *err, json
 	}
 	send_answer(call, false, "error", detail);
 	call_free(call);
+}
+
+/* An answer that waits behind the saves. */
+struct waiting {
+	struct lsp_job job;
+	struct lsp_peer *peer;
+	struct lsp_call *call;
+	json_t *result;
+};
+
+static void do_nothing(struct lsp_job *job)
+{
+}
+
+static void all_saved(struct lsp_job *job)
+{
+	struct waiting *waiting = lsp_container_of(job, struct waiting, job);
+	if (waiting->peer->stopping)
+		json_decref(waiting->result);
+	else
+		lsp_call_answer(waiting->call, waiting->result);
+	free(waiting);
+}
+
+void lsp_call_answer_saved(struct lsp_call *call, json_t *result)
+{
+	struct lsp_peer *peer = call->owner->peer;
+	struct waiting *waiting = calloc(1, sizeof *waiting);
+	if (waiting) {
+		*waiting = (struct waiting){.job = {.work = do_nothing, .done = all_saved},
+			.peer = peer,
+			.call = call,
+			.result = result};
+		/* Saves are written in turn, by one thread. */
+		if (lsp_pool_submit(peer->state_pool, peer->core, &waiting->job, NULL) == 0)
+			return;
+	}
+	free(waiting);
+	lsp_call_answer(call, result);
 }
 
 void lsp_call_fail(struct lsp_call *call, const struct lsp_error *err)

@@ -86,6 +86,8 @@ json_t *lsp_call_document(const struct lsp_call *call);
  * lsp_call_fail takes the detail from err.
  */
 void lsp_call_answer(struct lsp_call *call, json_t *result);
+/* The same once everything that was to be saved until now (lsp_peer_save_json) is on the disk. */
+void lsp_call_answer_saved(struct lsp_call *call, json_t *result);
 void lsp_call_fail(struct lsp_call *call, const struct lsp_error *err);
 /* A failure with more beside it ("variants", say): members of `more` join the error object. */
 void lsp_call_fail_with(struct lsp_call *call, const struct lsp_error *err, json_t *more);

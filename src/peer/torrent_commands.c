@@ -57,6 +57,16 @@ static void answered(void *argument, struct lsp_torrent_answer *answer)
 		pass_answer(argument, answer, NULL);
 }
 
+/* For what changed something that we keep ourselves. */
+static void answered_and_kept(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct lsp_call *call = argument;
+	if (answer && answer->result < 0)
+		pass_answer(call, answer, NULL);
+	else if (answer)
+		lsp_call_answer_saved(call, TAKE_PTR(answer->value));
+}
+
 static void have_answered(void *argument, struct lsp_torrent_answer *answer)
 {
 	if (answer)
@@ -253,8 +263,9 @@ static int pass_on(
 	struct lsp_peer *peer, struct lsp_call *call, const json_t *status, struct lsp_error *err)
 {
 	const char *id = json_string_value(json_object_get(status, "id"));
-	struct lsp_torrent_call through = {
-		.command = command_of(call), .done = answered, .argument = call};
+	struct lsp_torrent_call through = {.command = command_of(call),
+		.done = command_of(call) == LSP_TORRENT_REMOVE ? answered_and_kept : answered,
+		.argument = call};
 	int r = id ? spare_games(peer, call, status, err) : lsp_error_no_memory(err, "peer");
 	if (r < 0)
 		return r;
@@ -590,5 +601,5 @@ int lsp_command_torrent_configure(
 	if (!json_is_object(configuration))
 		return lsp_error_set(
 			err, "torrent", LSP_E_INVALID, "\"configuration\" must be an object");
-	return lsp_torrents_configure(peer->torrents, configuration, answered, call, err);
+	return lsp_torrents_configure(peer->torrents, configuration, answered_and_kept, call, err);
 }

@@ -532,6 +532,18 @@ void lsp_torrent_games_mode_changed(struct lsp_peer *peer)
 	}
 }
 
+bool lsp_torrent_games_any(const struct lsp_peer *peer)
+{
+	const char *game;
+	json_t *record;
+	json_object_foreach (peer->torrent_games->records, game, record) {
+		if (json_is_true(json_object_get(record, "shared")) ||
+			json_array_size(json_object_get(record, "aliases")))
+			return true;
+	}
+	return false;
+}
+
 const char *lsp_torrent_games_seeded(const struct lsp_peer *peer, const char *id)
 {
 	return json_string_value(json_object_get(peer->torrent_games->seeds, id));

@@ -46,6 +46,9 @@ void lsp_torrent_games_mode_changed(struct lsp_peer *peer);
 void lsp_torrent_games_event(
 	struct lsp_peer *peer, const char *name, const char *id, const json_t *event);
 
+/* Whether any game is shared, or came by a torrent: that is seeded whatever the setting is. */
+bool lsp_torrent_games_any(const struct lsp_peer *peer);
+
 /* The game that is seeded by this torrent, or NULL. Borrowed. */
 const char *lsp_torrent_games_seeded(const struct lsp_peer *peer, const char *id);
 

@@ -87,7 +87,8 @@ static void answer(struct sharing *sharing)
 {
 	char content[LSP_SHA256_HEX_SIZE];
 	lsp_hash_to_hex(&sharing->manifest->content_id, content);
-	lsp_call_answer(sharing->call,
+	/* It is shared after every restart: after a kill at once, too. */
+	lsp_call_answer_saved(sharing->call,
 		json_pack("{s:s, s:s, s:s, s:s, s:s}", "game", sharing->game, "content", content,
 			"id", sharing->id, "magnet", sharing->magnet, "torrent", sharing->path));
 }

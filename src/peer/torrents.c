@@ -15,6 +15,7 @@
 #include "store/config.h"
 #include "wire/message.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,12 +46,27 @@ struct lsp_torrents {
 	uint64_t limit_up, limit_down;
 	bool pause_uploads, asked_port;
 	bool mode_unheard, limits_unheard; /* the engine was just failing: they are told again */
+	bool has_stored;                   /* torrents, as it was at the start */
 	json_t *listen;                    /* where the engine listens: ["ADDRESS:PORT"], or NULL */
 	uint16_t port;                     /* of it, that is shown */
 	uint64_t sessions, listens;        /* as they were when `listen` was asked for */
 	uint64_t seeded_session; /* that our games were given to; 0: they are to be given */
 	lsp_time next_offer;
 };
+
+/* Whether an engine that starts has torrents of before. What cannot be read the engine tells of. */
+static bool has_stored(const char *state_dir)
+{
+	_cleanup_free_ char *path = lsp_text_format("%s/" RESUME_FOLDER, state_dir);
+	DIR *folder = path ? opendir(path) : NULL;
+	bool found = false;
+	for (struct dirent *entry; folder && !found && (entry = readdir(folder));)
+		found = lsp_text_ends_with(entry->d_name, ".meta.json") ||
+			lsp_text_ends_with(entry->d_name, ".fastresume");
+	if (folder)
+		closedir(folder);
+	return found;
+}
 
 int lsp_torrents_new(
 	struct lsp_peer *peer, struct lsp_torrents **ret_torrents, struct lsp_error *err)
@@ -62,6 +78,7 @@ int lsp_torrents_new(
 	}
 	torrents->peer = peer;
 	torrents->configuration = lsp_peer_load_json(peer, CONFIGURATION_FILE);
+	torrents->has_stored = has_stored(peer->state_dir);
 	*ret_torrents = torrents;
 	return 0;
 }
@@ -427,7 +444,9 @@ static void ask_port(struct lsp_torrents *torrents);
 void lsp_torrents_apply(struct lsp_torrents *torrents)
 {
 	struct lsp_error err = {0};
-	bool wanted = strcmp(mode_of(torrents), "off") != 0;
+	/* Who shared or added something asked for it, at every start. */
+	bool wanted = strcmp(mode_of(torrents), "off") != 0 || torrents->has_stored ||
+		      lsp_torrent_games_any(torrents->peer);
 	bool fresh = wanted && !torrents->engine;
 	if (fresh && start(torrents, &err) < 0) {
 		lsp_peer_warn(torrents->peer, "the torrent engine does not start: %s", err.message);

@@ -113,7 +113,7 @@ LSP_COMMAND(export)
 static void add_peer(void *argument, const struct lsp_shim_peer *peer)
 {
 	json_array_append_new(argument,
-		json_pack("{s:s, s:o, s:f, s:i, s:i, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:s}",
+		json_pack("{s:s, s:o, s:f, s:i, s:i, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:b, s:s}",
 			"address", peer->address, "client", lsp_translate_text(peer->client),
 			"progress", peer->progress_ppm / 1e6, "download_rate",
 			(int)peer->download_rate, "upload_rate", (int)peer->upload_rate,
@@ -123,7 +123,8 @@ static void add_peer(void *argument, const struct lsp_shim_peer *peer)
 			(peer->flags & LSP_SHIM_PEER_UTP) != 0, "incoming",
 			(peer->flags & LSP_SHIM_PEER_INCOMING) != 0, "seed",
 			(peer->flags & LSP_SHIM_PEER_SEED) != 0, "choked",
-			(peer->flags & LSP_SHIM_PEER_CHOKED) != 0, "source", peer->source));
+			(peer->flags & LSP_SHIM_PEER_CHOKED) != 0, "unchoked",
+			(peer->flags & LSP_SHIM_PEER_UNCHOKED) != 0, "source", peer->source));
 }
 
 LSP_COMMAND(peers)

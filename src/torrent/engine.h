@@ -127,7 +127,8 @@ enum lsp_torrent_command {
 	LSP_TORRENT_DEADLINE, /* "torrent"*, "piece"*, "milliseconds" (absent: no deadline) */
 	/* "torrent"*. Value:
 	 * {"peers":[{"address","client","progress","download_rate","upload_rate",
-	 * "downloaded","uploaded","encrypted","utp","source"}]} */
+	 * "downloaded","uploaded","encrypted","utp","incoming","seed","choked" (by it),
+	 * "unchoked" (by us: it is given what it asks for),"source"}]} */
 	LSP_TORRENT_PEERS,
 	LSP_TORRENT_ADD_PEERS, /* "torrent" (absent: for every torrent), "peers"*: LAN peers */
 	/* Value: {"settings":{name: value}} of the session, "configuration" (as set), "listen"

@@ -86,6 +86,9 @@ void lsp_torrent_limits_apply(struct lsp_torrent_engine *engine, bool again)
 	engine->effective_upload = upload;
 	if (engine->shim_functions->apply(engine->shim, settings, 2, &err) < 0)
 		lsp_log_warning(DOMAIN, "%s", err.message);
+	/* What goes to the LAN may be over them then, and is counted with the rest. */
+	if (!engine->configuration.limit_lan)
+		download = upload = 0;
 	watch(engine, &engine->download_watchdog, download, "download");
 	watch(engine, &engine->upload_watchdog, upload, "upload");
 	read_back(engine);

@@ -201,17 +201,16 @@ int limit_everybody(lsp_shim *shim, int on, lsp_error *err)
 		auto add = [&](char const *first, char const *last, std::uint32_t classes) {
 			filter.add_rule(address_of(first), address_of(last), classes);
 		};
-		add("0.0.0.0", "255.255.255.255", on ? global | local : global);
-		add("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", on ? global | local : global);
-		if (!on) {
-			add("10.0.0.0", "10.255.255.255", local);
-			add("172.16.0.0", "172.31.255.255", local);
-			add("192.168.0.0", "192.168.255.255", local);
-			add("169.254.0.0", "169.254.255.255", local);
-			add("127.0.0.0", "127.255.255.255", local);
-			add("fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", local);
-			add("::1", "::1", local);
-		}
+		/* Who is local is always unchoked; so is nobody else, or there were no slots. */
+		static char const *const lan[][2] = {{"10.0.0.0", "10.255.255.255"},
+			{"172.16.0.0", "172.31.255.255"}, {"192.168.0.0", "192.168.255.255"},
+			{"169.254.0.0", "169.254.255.255"}, {"127.0.0.0", "127.255.255.255"},
+			{"fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
+			{"fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}, {"::1", "::1"}};
+		add("0.0.0.0", "255.255.255.255", global);
+		add("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", global);
+		for (auto const &range : lan)
+			add(range[0], range[1], on ? global | local : local);
 		shim->session->set_peer_class_filter(filter);
 	});
 }

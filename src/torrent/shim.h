@@ -200,6 +200,7 @@ LSP_SHIM_PIN(lsp_shim_tracker, 40);
 #define LSP_SHIM_PEER_INCOMING 8u
 #define LSP_SHIM_PEER_CHOKED 16u /* by it */
 #define LSP_SHIM_PEER_INTERESTED 32u
+#define LSP_SHIM_PEER_UNCHOKED 64u /* by us: it is given what it asks for */
 
 struct lsp_shim_peer {
 	const char *address; /* "address:port" */
@@ -321,8 +322,8 @@ struct lsp_shim_functions {
 	/* Ranges of addresses that are blocked ("first" to "last"), in place of those before. */
 	int (*set_ip_filter)(struct lsp_shim *shim, const char *const (*ranges)[2], size_t count,
 		struct lsp_error *err);
-	/* Every address counts as local and under the global limits, or (0) as the library has it.
-	 */
+	/* Peers of the LAN are under the global limits too, or (0) not, as the library has it.
+	 * Either way they need no slot to be given something. */
 	int (*limit_everybody)(struct lsp_shim *shim, int on, struct lsp_error *err);
 	int (*add_dht_node)(
 		struct lsp_shim *shim, const char *host, uint32_t port, struct lsp_error *err);

@@ -200,6 +200,7 @@ std::uint32_t peer_flags(lt::peer_info const &peer)
 	       (has(lt::peer_info::seed) ? LSP_SHIM_PEER_SEED : 0) |
 	       (has(lt::peer_info::outgoing_connection) ? 0 : LSP_SHIM_PEER_INCOMING) |
 	       (has(lt::peer_info::remote_choked) ? LSP_SHIM_PEER_CHOKED : 0) |
+	       (has(lt::peer_info::choked) ? 0 : LSP_SHIM_PEER_UNCHOKED) |
 	       (has(lt::peer_info::interesting) ? LSP_SHIM_PEER_INTERESTED : 0);
 }
 

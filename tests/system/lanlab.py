@@ -118,6 +118,20 @@ def memory_of(pid, line="VmRSS"):
     return int(re.search(rf"{line}:\s+(\d+) kB", text)[1]) * 1024
 
 
+def in_memory(path):
+    """Bytes of a file that the kernel has in memory."""
+    size, page = os.path.getsize(path), os.sysconf("SC_PAGESIZE")
+    count = -(-size // page)
+    LIBC.mmap.restype = ctypes.c_void_p
+    with open(path, "rb") as file:
+        address = LIBC.mmap(None, ctypes.c_size_t(size), 1, 1, file.fileno(), ctypes.c_long(0))  # PROT_READ, MAP_SHARED
+    pages = (ctypes.c_ubyte * count)()
+    failed = LIBC.mincore(ctypes.c_void_p(address), ctypes.c_size_t(size), pages)
+    LIBC.munmap(ctypes.c_void_p(address), ctypes.c_size_t(size))
+    assert not failed
+    return page * sum(one & 1 for one in pages)
+
+
 # ---- The LAN ------------------------------------------------------------------------------------------
 
 def pass_without_filters(namespace):

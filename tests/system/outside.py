@@ -7,9 +7,11 @@ an ear at a network card. Each tells in JSON lines what it sees.
 
     web    PORT FOLDER                        {"path", "range"} of each request
     socks  PORT [USER PASSWORD]               {"connect": "ADDR:PORT"}, {"refused": …}
+    http   PORT [USER PASSWORD]               the same, of a proxy that speaks HTTP
     ear                                       {"udp": "ADDR:PORT", "from": PORT, "data": hex} of each packet that leaves
 """
 
+import base64
 import http.server
 import json
 import os
@@ -179,6 +181,49 @@ def pump(source, sink):
             pass
 
 
+def join(one, other):
+    """Each is sent what the other one says, until both have ended."""
+    other.settimeout(None)
+    threading.Thread(target=pump, args=(other, one), daemon=True).start()
+    pump(one, other)
+
+
+class Proxy(socketserver.ThreadingTCPServer):
+    daemon_threads = allow_reuse_address = True
+
+
+def http_proxy(port, user=None, password=None):
+    """CONNECT, and requests for a whole URL (RFC 9110 and 9112)."""
+    secret = base64.b64encode(f"{user}:{password}".encode()).decode()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            head = [line.decode("latin-1").rstrip() for line in iter(self.rfile.readline, b"\r\n") if line]
+            method, target, _ = head[0].split()
+            fields = dict(line.lower().split(": ", 1) for line in head[1:])
+            if user and fields.get("proxy-authorization", "").removeprefix("basic ") != secret.lower():
+                say(refused="password")
+                self.request.sendall(b"HTTP/1.0 407 Proxy Authentication Required\r\n\r\n")
+                return
+            parts = urllib.parse.urlsplit(f"//{target}" if method == "CONNECT" else target)
+            say(connect=f"{parts.hostname}:{parts.port or 80}")
+            try:
+                other = socket.create_connection((parts.hostname, parts.port or 80), 10)
+            except OSError:
+                return
+            if method == "CONNECT":
+                self.request.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+            else:
+                kept = [line for line in head[1:] if not line.lower().startswith("proxy-")]
+                lines = [f"{method} {parts.path}?{parts.query} HTTP/1.0", *kept, "", ""]
+                other.sendall("\r\n".join(lines).encode("latin-1"))
+            join(self.request, other)
+
+    server = Proxy(("0.0.0.0", int(port)), Handler)
+    say(ready=True)
+    server.serve_forever()
+
+
 def socks(port, user=None, password=None):
     """RFC 1928 and 1929: CONNECT to IPv4 addresses, and names of this host alone."""
     class Handler(socketserver.BaseRequestHandler):
@@ -226,15 +271,10 @@ def socks(port, user=None, password=None):
                     return
                 say(connect=f"{target[0]}:{target[1]}")
                 other = socket.create_connection(target, 10)
-                other.settimeout(None)
             except OSError:
                 return
             self.request.sendall(b"\x05\x00\x00\x01" + bytes(6))
-            threading.Thread(target=pump, args=(other, self.request), daemon=True).start()
-            pump(self.request, other)
-
-    class Proxy(socketserver.ThreadingTCPServer):
-        daemon_threads = allow_reuse_address = True
+            join(self.request, other)
 
     server = Proxy(("0.0.0.0", int(port)), Handler)
     say(ready=True)
@@ -263,4 +303,4 @@ def ear():
 
 if __name__ == "__main__":
     sys.stdin = os.fdopen(0, "r", buffering=1)
-    {"tracker": tracker, "web": web, "socks": socks, "ear": ear}[sys.argv[1]](*sys.argv[2:])
+    {"tracker": tracker, "web": web, "socks": socks, "http": http_proxy, "ear": ear}[sys.argv[1]](*sys.argv[2:])

@@ -99,6 +99,13 @@ def hear(process, key):
         timer.cancel()
 
 
+def sent_blocks(process):
+    """{the first 40 digits of the id: [piece, block]} that a stranger sent since the last time, in turn."""
+    process.stdin.write('{"sent": true}\n')
+    process.stdin.flush()
+    return hear(process, "sent")["sent"]
+
+
 def dial_until(daemon, identity, peer, condition, what):
     """Has a torrent dial a peer, again and again, as trackers and DHT would, until the condition is true."""
     for attempt in range(10):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lanlab import Lab, make_tree, tree
+from lanlab import Lab, make_tree, tree, wait_for
 from outside import bencode
 from test_torrent import (hear, needs_stranger, pytestmark, share_game, start_stranger, tell,  # noqa: F401
                           torrent_address, torrent_peer, torrents_of, wait_listening, wait_torrent)
@@ -138,6 +138,18 @@ def test_limits_outlast_what_is_configured(free):
     assert "2147483647" in refused(ann, "torrent", "limits", "--set", "max_upload=3G")
     assert ann.cli("torrent", "limits", "--set", "max_upload=0")["max_upload"] == 0
     assert upload_limit(ann) == ann.status()["limits"]["up"] > 3000
+
+
+# ---- Starts -------------------------------------------------------------------------------------------
+
+def test_what_was_added_goes_on_at_the_next_start_though_the_setting_is_off(free):
+    identity = free.cli("torrent", "add", MAGNET, "--set", f"save_path={free.folder}")["id"]
+    free.restart()
+    wait_for(lambda: (free.status()["torrent"] or {}).get("torrents") == 1, what="it to be there without being asked for")
+    assert free.status()["torrent"]["mode"] == "off"
+    free.cli("torrent", "remove", identity)
+    free.restart()
+    assert free.status()["torrent"] is None
 
 
 # ---- Sessions -----------------------------------------------------------------------------------------

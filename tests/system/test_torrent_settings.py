@@ -9,7 +9,7 @@ from outside import Outside
 from test_torrent import (make_game, pytestmark, torrent_address, torrent_peer, wait_listening,  # noqa: F401
                           wait_torrent)
 
-TRACKER, WEB, SOCKS = 6969, 8080, 1080
+TRACKER, WEB, PROXY = 6969, 8080, 1080
 ALONE = "--no-discovery"  # nothing of this party tells the two of each other
 MDNS, LSD, SSDP, NATPMP = 5353, 6771, 1900, 5351
 
@@ -111,15 +111,16 @@ def test_a_web_server_is_a_seed(lab, tmp_path):
 
 # ---- A proxy ----------------------------------------------------------------------------------------------
 
+@pytest.mark.parametrize("kind, name", [("socks", "socks5"), ("http", "http")])
 @pytest.mark.parametrize("secret", [(), ("ben", "s3cret")], ids=["open", "password"])
-def test_with_a_proxy_nothing_is_connected_but_the_proxy(lab, tmp_path, secret):
+def test_with_a_proxy_nothing_is_connected_but_the_proxy(lab, tmp_path, kind, name, secret):
     between, tracker_host = lab.host("between"), lab.host("tracker")
-    proxy, tracker = Outside(between, "socks", SOCKS, *secret), Outside(tracker_host, "tracker", TRACKER)
+    proxy, tracker = Outside(between, kind, PROXY, *secret), Outside(tracker_host, "tracker", TRACKER)
     ann, ben = (torrent_peer(lab.host(name), ALONE) for name in ("ann", "ben"))
-    settings = {"type": "socks5_password", "user": secret[0], "password": secret[1]} if secret else {"type": "socks5"}
+    settings = {"type": f"{name}_password", "user": secret[0], "password": secret[1]} if secret else {"type": name}
     for daemon in (ann, ben):
         configure(daemon, lsd=False)
-    configure(ben, proxy={**settings, "host": between.address, "port": SOCKS})
+    configure(ben, proxy={**settings, "host": between.address, "port": PROXY})
     if secret:  # it is kept, and other settings may change beside it
         configure(ben, max_connections=77)
         assert ben.cli("torrent", "inspect")["configuration"]["proxy"]["password"] == "(set)"

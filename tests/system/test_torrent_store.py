@@ -12,7 +12,7 @@ import pytest
 
 import bencode
 from lanlab import PATIENCE, make_file, wait_for
-from test_torrent import (dial_until, hear, make_game, make_torrent, needs_stranger, pytestmark,  # noqa: F401
+from test_torrent import (dial_until, make_game, make_torrent, needs_stranger, pytestmark, sent_blocks,  # noqa: F401
                           share_game, start_stranger, tell, torrent_address, torrent_peer, torrents_of, wait_listening,
                           wait_torrent)
 
@@ -80,13 +80,6 @@ class Kept:
 
     def has(self, block):
         return block[0] in self.pieces or tuple(block) in self.blocks
-
-
-def sent_blocks(process):
-    """{the first 40 digits of the id: [piece, block]} that a stranger sent since the last time."""
-    process.stdin.write('{"sent": true}\n')
-    process.stdin.flush()
-    return hear(process, "sent")["sent"]
 
 
 class Kills:

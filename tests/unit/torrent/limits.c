@@ -101,6 +101,40 @@ static void limits_that_no_session_can_have_are_refused(void **state)
 	rig_done(&rig);
 }
 
+/* Eight times as fast: the watchdog's windows are long. */
+static lsp_time fast_monotonic(const struct lsp_clock *clock)
+{
+	return 8 * lsp_now(lsp_clock_system);
+}
+
+static uint64_t real_wall(const struct lsp_clock *clock)
+{
+	return lsp_wall(lsp_clock_system);
+}
+
+static void peers_of_the_lan_are_under_no_limit_where_that_is_set_and_no_fault_is_told(void **state)
+{
+	const struct lsp_clock clock = {.monotonic = fast_monotonic, .wall = real_wall};
+	struct pair pair;
+	char id[65];
+	rig_init(&pair.seed, &(struct rig_options){0});
+	rig_init(&pair.leech, &(struct rig_options){.clock = &clock});
+	pair_folders(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 16 << 20, 1);
+	struct lsp_buffer metainfo = seed_doom(&pair, false, id);
+	/* Under the limit it takes 256 seconds; the other side gives it in four, windows enough. */
+	json_decref(rig_ask(&pair.seed, LSP_TORRENT_LIMITS,
+		json_pack("{s:s, s:i}", "torrent", id, "max_upload", 4 << 20)));
+	rig_configure(
+		&pair.leech, json_pack("{s:b, s:i}", "limit_lan", false, "max_download", 65536));
+	expect_limits(&pair.leech, 65536, 0);
+	json_decref(leech(&pair, metainfo, json_object()));
+	json_decref(rig_await(&pair.leech, "torrent_completed", NULL, NULL, 1));
+	assert_int_equal(rig_count(&pair.leech, "torrent_session_error", NULL, NULL), 0);
+	assert_int_equal(lsp_torrent_health(pair.leech.engine), 0);
+	pair_done(&pair);
+}
+
 static void a_sequential_download_comes_in_order(void **state)
 {
 	struct pair pair;
@@ -147,6 +181,8 @@ int main(void)
 		cmocka_unit_test(a_limit_holds_within_two_seconds_on_loopback_too),
 		cmocka_unit_test(a_limit_outlasts_every_configuration),
 		cmocka_unit_test(limits_that_no_session_can_have_are_refused),
+		cmocka_unit_test(
+			peers_of_the_lan_are_under_no_limit_where_that_is_set_and_no_fault_is_told),
 		cmocka_unit_test(a_sequential_download_comes_in_order),
 	};
 	return cmocka_run_group_tests_name("torrent limits", tests, NULL, NULL);

@@ -86,6 +86,87 @@ static void the_place_in_the_queue_decides_who_runs(void **state)
 	rig_done(&rig);
 }
 
+/* How many of its torrents are in that state. */
+static size_t count_in_state(struct rig *rig, const char *state)
+{
+	json_t *list = rig_ask(rig, LSP_TORRENT_LIST, NULL), *status;
+	size_t i, count = 0;
+	json_array_foreach (json_object_get(list, "torrents"), i, status)
+		count += strcmp(json_string_value(json_object_get(status, "state")), state) == 0;
+	json_decref(list);
+	return count;
+}
+
+static void await_in_state(struct rig *rig, const char *state, size_t wanted)
+{
+	for (;;) {
+		size_t seen = rig_count(rig, "torrent_state", NULL, NULL);
+		if (count_in_state(rig, state) == wanted)
+			return;
+		json_decref(rig_await(rig, "torrent_state", NULL, NULL, seen + 1));
+	}
+}
+
+static void as_many_are_seeded_at_once_as_may_be(void **state)
+{
+	struct rig rig;
+	rig_init(&rig, &(struct rig_options){0});
+	rig_configure(&rig, json_pack("{s:i}", "active_seeds", 1));
+	for (unsigned i = 0; i < QUEUED; i++) {
+		char name[16];
+		struct rig_answer answer;
+		snprintf(name, sizeof name, "game%u", i);
+		rig_file(rig.folder, name, 100000, i);
+		_cleanup_free_ char *path = lsp_text_format("%s/%s", rig.folder, name);
+		struct lsp_torrent_call create = {.command = LSP_TORRENT_CREATE,
+			.arguments = json_pack("{s:s}", "path", path)};
+		rig_call_full(&rig, &create, &answer);
+		assert_int_equal(answer.result, 0);
+		json_decref(answer.value);
+		struct lsp_torrent_call add = {.command = LSP_TORRENT_ADD,
+			.arguments =
+				json_pack("{s:s, s:s}", "save_path", rig.folder, "have", "all"),
+			.metainfo = answer.bytes};
+		rig_call_full(&rig, &add, &answer);
+		assert_int_equal(answer.result, 0);
+		rig_answer_done(&answer);
+	}
+	await_in_state(&rig, "queued", QUEUED - 1);
+	assert_int_equal(count_in_state(&rig, "seeding"), 1);
+	rig_configure(&rig, json_pack("{s:i}", "active_seeds", -1));
+	await_in_state(&rig, "seeding", QUEUED);
+	rig_done(&rig);
+}
+
+/* The library chooses by them over minutes: what is asked is that the session has them. */
+static void what_is_configured_is_what_the_session_has(void **state)
+{
+	static const struct {
+		const char *key, *word, *setting;
+		int number;
+	} wanted[] = {{"choking", "fixed", "choking_algorithm", 0},
+		{"choking", "rate_based", "choking_algorithm", 2},
+		{"seed_choking", "round_robin", "seed_choking_algorithm", 0},
+		{"seed_choking", "fastest_upload", "seed_choking_algorithm", 1},
+		{"seed_choking", "anti_leech", "seed_choking_algorithm", 2},
+		{"active_checking", NULL, "active_checking", 7},
+		{"active_limit", NULL, "active_limit", 77},
+		{"unchoke_slots", NULL, "unchoke_slots_limit", 5}};
+	struct rig rig;
+	rig_init(&rig, &(struct rig_options){0});
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(wanted); i++) {
+		rig_configure(&rig, wanted[i].word
+					    ? json_pack("{s:s}", wanted[i].key, wanted[i].word)
+					    : json_pack("{s:i}", wanted[i].key, wanted[i].number));
+		json_t *now = rig_ask(&rig, LSP_TORRENT_INSPECT, NULL);
+		json_t *settings = json_object_get(now, "settings");
+		assert_int_equal(json_integer_value(json_object_get(settings, wanted[i].setting)),
+			wanted[i].number);
+		json_decref(now);
+	}
+	rig_done(&rig);
+}
+
 /* ---- Samples ----------------------------------------------------------------------------- */
 
 #define SAMPLED (3 << 20) /* bytes: 24 pieces of 128 KiB, or more of shorter ones */
@@ -373,6 +454,8 @@ int main(void)
 	}
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_place_in_the_queue_decides_who_runs),
+		cmocka_unit_test(as_many_are_seeded_at_once_as_may_be),
+		cmocka_unit_test(what_is_configured_is_what_the_session_has),
 		cmocka_unit_test(a_sample_finds_what_is_not_the_torrents),
 		cmocka_unit_test(a_sample_finds_one_wrong_piece_with_its_documented_chance),
 		cmocka_unit_test(a_create_that_is_cancelled_ends_at_once),

@@ -230,7 +230,6 @@ static void seeding_ends_by_itself_at_its_ratio(void **state)
 	json_decref(rig_ask(&pair.seed, LSP_TORRENT_OPTIONS,
 		json_pack("{s:s, s:f}", "torrent", id, "seed_ratio", 0.9)));
 	json_decref(leech(&pair, metainfo, json_object()));
-	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
 	json_decref(rig_await(&pair.seed, "torrent_state", "state", "completed", 1));
 	/* Who resumes it wants it to go on. */
 	json_t *status = rig_ask(&pair.seed, LSP_TORRENT_RESUME, json_pack("{s:s}", "torrent", id));
@@ -243,6 +242,30 @@ static void seeding_ends_by_itself_at_its_ratio(void **state)
 	json_decref(rig_await(&pair.seed, "torrent_removed", "torrent", id, 1));
 	assert_true(there(pair.content, "doom/base/maps.pak"));
 	pair_done(&pair);
+}
+
+static void what_has_reached_its_ratio_goes_with_its_data_where_asked(void **state)
+{
+	for (int data = 0; data < 2; data++) {
+		struct pair pair;
+		char id[65];
+		pair_init(&pair);
+		rig_file(pair.content, "doom/base/maps.pak", 3000000, 1);
+		struct lsp_buffer metainfo = seed_doom(&pair, false, id);
+		json_decref(rig_ask(&pair.seed, LSP_TORRENT_OPTIONS,
+			json_pack("{s:s, s:f, s:b, s:b}", "torrent", id, "seed_ratio", 0.9,
+				"seed_remove", true, "seed_remove_data", data)));
+		json_decref(leech(&pair, metainfo, json_object()));
+		json_t *removed = rig_await(&pair.seed, "torrent_removed", "torrent", id, 1);
+		assert_int_equal(json_is_true(json_object_get(removed, "data")), data);
+		assert_int_equal(there(pair.content, "doom/base/maps.pak"), !data);
+		json_decref(removed);
+		/* Not before: what had come is at least nine tenths. */
+		struct lsp_torrent_counters counters;
+		lsp_torrent_counters(pair.seed.engine, &counters);
+		assert_true(counters.sent >= 2700000);
+		pair_done(&pair);
+	}
 }
 
 static void trackers_web_seeds_and_peers_can_be_asked_and_changed(void **state)
@@ -386,6 +409,7 @@ int main(void)
 		cmocka_unit_test(remove_waits_until_the_files_are_gone),
 		cmocka_unit_test(pause_resume_and_move_end_when_they_are_done),
 		cmocka_unit_test(seeding_ends_by_itself_at_its_ratio),
+		cmocka_unit_test(what_has_reached_its_ratio_goes_with_its_data_where_asked),
 		cmocka_unit_test(trackers_web_seeds_and_peers_can_be_asked_and_changed),
 		cmocka_unit_test(what_is_told_of_a_removed_torrent_is_passed_over),
 	};
