@@ -25,6 +25,7 @@
 #include "peer/swarm_driver.h"
 #include "peer/torrent_fetch.h"
 #include "peer/torrent_games.h"
+#include "peer/torrent_kept.h"
 #include "peer/torrent_late.h"
 #include "peer/torrents.h"
 #include "task/answer.h"
@@ -216,6 +217,7 @@ static int start_services(void *argument, struct lsp_error *err)
 	lsp_local_take_snapshot(peer->local);
 	lsp_torrents_apply(peer->torrents);
 	lsp_download_restore(peer);
+	lsp_torrent_kept_restore(peer);
 	beat(runtime);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/torrent_games.h"
+#include "peer/torrent_kept.h"
 #include "peer/torrent_late.h"
 #include "peer/torrents.h"
 #include "wire/metainfo.h"
@@ -18,7 +19,6 @@
 
 /* How the engine's store remembers a magnet that is to become a game. */
 #define CATEGORY "as-game"
-#define MAGNETS "torrents/magnets"
 
 /* ---- A torrent file ---- */
 
@@ -30,6 +30,7 @@ struct adding {
 	char game[LSP_GAME_ID_MAX + 1]; /* "" until the torrent's name is known */
 	char id[LSP_SHA256_HEX_SIZE];   /* v2 info-hash; "" for v1 */
 	struct lsp_buffer bytes;
+	char *kept; /* of a magnet, until the download is on the disk; NULL: of none */
 	const struct lsp_manifest *manifest; /* NULL: it is known only once all is here */
 };
 
@@ -37,7 +38,16 @@ static void adding_free(struct adding *adding)
 {
 	lsp_buffer_done(&adding->bytes);
 	lsp_manifest_unref(adding->manifest);
+	free(adding->kept);
 	free(adding);
+}
+
+/* It is a download, or will never be one. */
+static void over(struct adding *adding)
+{
+	if (adding->kept)
+		lsp_torrent_kept_drop(adding->peer, adding->kept);
+	adding_free(adding);
 }
 
 static void adding_failed(struct adding *adding, const struct lsp_error *error)
@@ -198,20 +208,27 @@ static void kept(struct lsp_job *job)
 {
 	struct adding *adding = lsp_container_of(job, struct adding, job);
 	int r = job->result;
-	if (!adding->peer->stopping && r == 0)
+	if (adding->peer->stopping) {
+		adding_free(adding);
+		return;
+	}
+	if (r == 0)
 		r = begin(adding, &job->error);
-	if (!adding->peer->stopping && r < 0)
+	if (r < 0)
 		adding_failed(adding, &job->error);
-	adding_free(adding);
+	over(adding);
 }
 
 /* Its content is not known yet: a torrent that becomes a game when all of it is here. */
 static int begin_late(struct adding *adding, struct lsp_error *err)
 {
-	int r = lsp_torrent_late_start(adding->peer, adding->game, &adding->bytes, err);
-	if (r == 0)
-		adding_done(adding, "downloading", "its content is known once all of it is here");
-	return r;
+	int r = lsp_torrent_late_start(
+		adding->peer, adding->game, &adding->bytes, adding->kept, err);
+	if (r < 0)
+		return r;
+	free(TAKE_PTR(adding->kept)); /* the engine's store has it soon */
+	adding_done(adding, "downloading", "its content is known once all of it is here");
+	return 0;
 }
 
 static void parsed(struct lsp_job *job)
@@ -236,15 +253,17 @@ static void parsed(struct lsp_job *job)
 	}
 	if (r < 0)
 		adding_failed(adding, &job->error);
-	adding_free(adding);
+	over(adding);
 }
 
-int lsp_torrent_add_game(struct lsp_peer *peer, struct lsp_call *call, const char *game,
-	struct lsp_buffer *metainfo, struct lsp_error *err)
+static int add_game(struct lsp_peer *peer, struct lsp_call *call, const char *game,
+	const char *kept_as, struct lsp_buffer *metainfo, struct lsp_error *err)
 {
 	struct adding *adding = calloc(1, sizeof *adding);
-	if (!adding)
+	if (!adding || (kept_as && !(adding->kept = strdup(kept_as)))) {
+		free(adding);
 		return lsp_error_no_memory(err, "peer");
+	}
 	adding->peer = peer;
 	adding->call = call;
 	adding->bytes = *metainfo;
@@ -259,20 +278,51 @@ int lsp_torrent_add_game(struct lsp_peer *peer, struct lsp_call *call, const cha
 	return r;
 }
 
+int lsp_torrent_add_game(struct lsp_peer *peer, struct lsp_call *call, const char *game,
+	struct lsp_buffer *metainfo, struct lsp_error *err)
+{
+	return add_game(peer, call, game, NULL, metainfo, err);
+}
+
+/* Its content is what its id says; the manifest comes from who has it. */
+static int begin_content(
+	struct lsp_peer *peer, const char *game, const char *kept_as, struct lsp_error *err)
+{
+	struct lsp_hash content;
+	char id[LSP_SHA256_HEX_SIZE];
+	snprintf(id, sizeof id, "%.64s", kept_as);
+	struct lsp_download_options options = {.content = &content, .engine = LSP_ENGINE_SWARM};
+	int r = lsp_hash_from_hex(id, &content, err);
+	if (r == 0 && !lsp_download_find(peer, game))
+		r = lsp_download_start(peer, game, &options, NULL, err);
+	lsp_torrent_kept_drop(peer, kept_as);
+	return r;
+}
+
+int lsp_torrent_add_kept(struct lsp_peer *peer, const char *game, const char *kept_as,
+	struct lsp_buffer *metainfo, struct lsp_error *err)
+{
+	return metainfo->size ? add_game(peer, NULL, game, kept_as, metainfo, err)
+			      : begin_content(peer, game, kept_as, err);
+}
+
 /* ---- A magnet link ---- */
 
 /* One whose metadata is fetched, on one of its steps. */
 struct magnet {
+	struct lsp_job job;
 	struct lsp_peer *peer;
 	struct lsp_call *call;
 	char game[LSP_GAME_ID_MAX + 1];
 	char id[LSP_SHA256_HEX_SIZE];
 	struct lsp_buffer bytes;
+	char *kept; /* as what they are kept */
 };
 
 static void magnet_free(struct magnet *magnet)
 {
 	lsp_buffer_done(&magnet->bytes);
+	free(magnet->kept);
 	free(magnet);
 }
 
@@ -311,7 +361,7 @@ int lsp_torrent_add_magnet(struct lsp_peer *peer, struct lsp_call *call, const c
 	const char *link, struct lsp_error *err)
 {
 	struct magnet *magnet = magnet_new(peer, game, NULL);
-	_cleanup_free_ char *folder = lsp_text_format("%s/" MAGNETS, peer->state_dir);
+	_cleanup_free_ char *folder = lsp_torrent_kept_folder(peer);
 	if (!magnet || !folder) {
 		free(magnet);
 		return lsp_error_no_memory(err, "peer");
@@ -346,8 +396,8 @@ static void magnet_removed(void *argument, struct lsp_torrent_answer *answer)
 	struct lsp_error err = {0};
 	if (answer) {
 		json_object_del(magnet->peer->torrent_adds, magnet->id);
-		if (lsp_torrent_add_game(magnet->peer, NULL, *magnet->game ? magnet->game : NULL,
-			    &magnet->bytes, &err) < 0)
+		if (lsp_torrent_add_kept(
+			    magnet->peer, magnet->game, magnet->kept, &magnet->bytes, &err) < 0)
 			lsp_peer_warn(magnet->peer, "the torrent %s does not become a game: %s",
 				magnet->id, err.message);
 	}
@@ -377,19 +427,51 @@ static bool has_version(json_t *files)
 	return false;
 }
 
-/* Somebody here has the very content: the manifest comes from there. */
-static int begin_known(struct magnet *magnet, struct lsp_error *err)
+static void write_kept(struct lsp_job *job)
+{
+	struct magnet *magnet = lsp_container_of(job, struct magnet, job);
+	job->result =
+		lsp_torrent_kept_write(magnet->peer, magnet->kept, &magnet->bytes, &job->error);
+}
+
+/* Now it may leave the session, and with it the engine's store. */
+static void kept_written(struct lsp_job *job)
+{
+	struct magnet *magnet = lsp_container_of(job, struct magnet, job);
+	struct lsp_peer *peer = magnet->peer;
+	if (peer->stopping) {
+		magnet_free(magnet);
+	} else if (job->result < 0) {
+		magnet_over(magnet, &job->error);
+	} else if (!json_object_get(peer->torrent_adds, magnet->id)) {
+		lsp_torrent_kept_drop(peer, magnet->kept); /* it was removed meanwhile */
+		magnet_free(magnet);
+	} else {
+		ask_magnet(magnet, LSP_TORRENT_REMOVE, magnet_removed);
+	}
+}
+
+static void keep_magnet(struct magnet *magnet)
+{
+	struct lsp_error err = {0};
+	magnet->kept = lsp_torrent_kept_name(magnet->id, magnet->game);
+	magnet->job.work = write_kept;
+	magnet->job.done = kept_written;
+	int r = magnet->kept ? lsp_pool_submit(magnet->peer->state_pool, magnet->peer->core,
+				       &magnet->job, &err)
+			     : lsp_error_no_memory(&err, "peer");
+	if (r < 0)
+		magnet_over(magnet, &err);
+}
+
+/* Has somebody here the very content? Then the manifest comes from there. */
+static bool is_known(const struct magnet *magnet)
 {
 	struct lsp_hash content, chosen;
-	int r = lsp_hash_from_hex(magnet->id, &content, err);
-	if (r == 0)
-		r = lsp_choice_make(magnet->peer, magnet->game, &content, NULL, &chosen, NULL, err);
-	if (r < 0)
-		return -LSP_E_NOT_FOUND;
-	struct lsp_download_options options = {.content = &content, .engine = LSP_ENGINE_SWARM};
-	lsp_torrents_tell(
-		magnet->peer, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", magnet->id));
-	return lsp_download_start(magnet->peer, magnet->game, &options, NULL, err);
+	struct lsp_error err = {0};
+	return lsp_hash_from_hex(magnet->id, &content, NULL) == 0 &&
+	       lsp_choice_make(magnet->peer, magnet->game, &content, NULL, &chosen, NULL, &err) ==
+		       0;
 }
 
 static void files_came(void *argument, struct lsp_torrent_answer *answer)
@@ -416,9 +498,11 @@ static void files_came(void *argument, struct lsp_torrent_answer *answer)
 			"its name is no game id: give one with --set game=ID");
 	else if (!has_version(json_object_get(answer->value, "files")))
 		r = lsp_error_set(&err, "torrent", LSP_E_INVALID, "it carries no version.ini");
+	if (r == 0 && is_known(magnet)) {
+		keep_magnet(magnet); /* its id says all */
+		return;
+	}
 	if (r == 0)
-		r = begin_known(magnet, &err);
-	if (r == -LSP_E_NOT_FOUND)
 		r = lsp_torrent_late_take(magnet->peer, magnet->game, magnet->id, &err);
 	magnet_over(magnet, r < 0 ? &err : NULL);
 }
@@ -438,18 +522,23 @@ static void exported(void *argument, struct lsp_torrent_answer *answer)
 	}
 	magnet->bytes = answer->bytes;
 	answer->bytes = (struct lsp_buffer){0};
-	ask_magnet(magnet, LSP_TORRENT_REMOVE, magnet_removed);
+	keep_magnet(magnet);
+}
+
+bool lsp_torrent_add_is_magnet(const struct lsp_peer *peer, const json_t *status)
+{
+	const char *category = json_string_value(json_object_get(status, "category"));
+	const char *path = json_string_value(json_object_get(status, "save_path"));
+	_cleanup_free_ char *folder = lsp_torrent_kept_folder(peer);
+	return category && path && folder && strcmp(category, CATEGORY) == 0 &&
+	       strcmp(path, folder) == 0;
 }
 
 /* Also after a restart: what waits for its metadata is in the engine's store, and nowhere else. */
 static void recognise(struct lsp_peer *peer, const char *id, const json_t *status)
 {
-	const char *category = json_string_value(json_object_get(status, "category"));
-	const char *path = json_string_value(json_object_get(status, "save_path"));
 	const char *game = json_string_value(json_object_get(status, "game"));
-	_cleanup_free_ char *folder = lsp_text_format("%s/" MAGNETS, peer->state_dir);
-	if (category && path && folder && strcmp(category, CATEGORY) == 0 &&
-		strcmp(path, folder) == 0)
+	if (lsp_torrent_add_is_magnet(peer, status))
 		json_object_set_new(peer->torrent_adds, id, json_string(game ? game : ""));
 }
 

@@ -25,6 +25,15 @@ LSP_MUST_CHECK int lsp_torrent_add_game(struct lsp_peer *peer, struct lsp_call *
 LSP_MUST_CHECK int lsp_torrent_add_magnet(struct lsp_peer *peer, struct lsp_call *call,
 	const char *game, const char *magnet, struct lsp_error *err);
 
+/*
+ * The same of what a magnet brought, which is kept as `kept` (torrent_kept.h) until the download is
+ * on the disk. game "": as NULL above. No bytes: a peer here has the content that its id names.
+ */
+LSP_MUST_CHECK int lsp_torrent_add_kept(struct lsp_peer *peer, const char *game, const char *kept,
+	struct lsp_buffer *metainfo, struct lsp_error *err);
+/* Is that status one of a magnet that is to become a game? */
+bool lsp_torrent_add_is_magnet(const struct lsp_peer *peer, const json_t *status);
+
 /* From torrents.c: every event of the engine. */
 void lsp_torrent_add_event(
 	struct lsp_peer *peer, const char *name, const char *id, const json_t *event);

@@ -12,6 +12,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/torrent_games.h"
+#include "peer/torrent_kept.h"
 #include "peer/torrents.h"
 #include "task/operation.h"
 #include "wire/path.h"
@@ -35,6 +36,7 @@ struct lsp_torrent_late {
 	bool ending; /* cancelled, or failed: told already */
 	bool gone;   /* its torrent was removed, and not by us */
 	struct lsp_buffer metainfo;
+	char *kept; /* NULL: it is not, or is in the engine's store by now */
 
 	/* The job that makes a stage of it. */
 	struct lsp_job job;
@@ -48,6 +50,7 @@ static void late_free(struct lsp_torrent_late *late)
 	lsp_buffer_done(&late->metainfo);
 	lsp_manifest_unref(late->manifest);
 	free(late->games_dir);
+	free(late->kept);
 	free(late);
 }
 
@@ -131,19 +134,23 @@ static void added(void *argument, struct lsp_torrent_answer *answer)
 	if (!answer)
 		return;
 	const char *id = json_string_value(json_object_get(answer->value, "id"));
+	if (late->kept)
+		lsp_torrent_kept_drop(late->peer, late->kept);
+	free(TAKE_PTR(late->kept));
 	if (answer->result == 0 && id)
 		snprintf(late->id, sizeof late->id, "%s", id);
 	else
 		finish(late, &answer->error);
 }
 
-int lsp_torrent_late_start(
-	struct lsp_peer *peer, const char *game, struct lsp_buffer *metainfo, struct lsp_error *err)
+int lsp_torrent_late_start(struct lsp_peer *peer, const char *game, struct lsp_buffer *metainfo,
+	const char *kept, struct lsp_error *err)
 {
 	struct lsp_torrent_late *late;
 	int r = late_new(peer, game, &late, err);
 	if (r < 0)
 		return r;
+	late->kept = kept ? strdup(kept) : NULL; /* without memory the next start sees to it */
 	_cleanup_free_ char *folder = folder_of(late);
 	struct lsp_torrent_call call = {
 		.command = LSP_TORRENT_ADD,

@@ -18,9 +18,12 @@
 
 struct lsp_peer;
 
-/* The bytes of the .torrent are taken over. */
+/*
+ * The bytes of the .torrent are taken over. kept: as what it is kept (torrent_kept.h) until the
+ * engine has stored it, or NULL.
+ */
 LSP_MUST_CHECK int lsp_torrent_late_start(struct lsp_peer *peer, const char *game,
-	struct lsp_buffer *metainfo, struct lsp_error *err);
+	struct lsp_buffer *metainfo, const char *kept, struct lsp_error *err);
 /*
  * The same for a torrent that the engine has already, by a magnet link that has its metadata and
  * downloads nothing yet ("root" must be "files"): it moves into the game's folder and goes on.

@@ -18,7 +18,8 @@
  * The files: torrents.c starts it and talks to it; torrent_port.c says where to find it;
  * torrent_commands.c is what a client may ask; torrent_games.c seeds our games and knows which
  * torrents are which game; torrent_fetch.c gets the chunks of a game's download; torrent_add.c
- * makes a game of somebody's torrent; torrent_share.c makes a torrent of a game.
+ * makes a game of somebody's torrent, of which torrent_kept.c survives a kill; torrent_share.c
+ * makes a torrent of a game.
  */
 #pragma once
 

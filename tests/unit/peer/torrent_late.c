@@ -10,6 +10,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/torrent_games.h"
+#include "peer/torrent_kept.h"
 #include "peer/torrents.h"
 #include "task/operation.h"
 
@@ -27,7 +28,7 @@
 
 /* The last call that somebody waits for, and what was told beside it. */
 static struct lsp_torrent_call asked;
-static unsigned told[LSP_TORRENT_COMMAND_COUNT], failed;
+static unsigned told[LSP_TORRENT_COMMAND_COUNT], failed, dropped;
 
 int lsp_torrents_call(struct lsp_peer *peer, struct lsp_torrent_call *call, struct lsp_error *err)
 {
@@ -95,6 +96,11 @@ int lsp_torrent_games_keep(const struct lsp_peer *peer, const char *id,
 	return 0;
 }
 
+void lsp_torrent_kept_drop(struct lsp_peer *peer, const char *name)
+{
+	dropped++;
+}
+
 int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
 	const struct lsp_hash *content, const char *id, struct lsp_error *err)
 {
@@ -108,7 +114,7 @@ static int start(void **state)
 	static struct lsp_peer peer;
 	struct lsp_error err = {0};
 	memset(told, 0, sizeof told);
-	failed = 0;
+	failed = dropped = 0;
 	peer = (struct lsp_peer){0};
 	*state = &peer;
 	return lsp_operations_new(NULL, NULL, &peer.operations, &err);
@@ -156,6 +162,21 @@ static void one_that_is_cancelled_while_it_cannot_be_moved_fails_once(void **sta
 	assert_null(peer->torrent_lates);
 }
 
+static void what_a_magnet_brought_is_kept_until_the_engine_has_stored_it(void **state)
+{
+	struct lsp_peer *peer = *state;
+	struct lsp_error err = {0};
+	struct lsp_buffer metainfo = {0};
+	struct lsp_torrent_answer added = {.value = json_pack("{s:s}", "id", ID)};
+	assert_int_equal(lsp_torrent_late_start(peer, GAME, &metainfo, "kept", &err), 0);
+	assert_int_equal(asked.command, LSP_TORRENT_ADD);
+	assert_int_equal(dropped, 0);
+	asked.done(asked.argument, &added);
+	assert_int_equal(dropped, 1);
+	assert_string_equal(lsp_torrent_late_game(peer, ID), GAME);
+	json_decref(added.value);
+}
+
 static void one_whose_torrent_is_removed_by_somebody_ends(void **state)
 {
 	struct lsp_peer *peer = *state;
@@ -182,6 +203,8 @@ int main(void)
 			one_that_is_cancelled_while_it_moves_ends_once_it_has_moved, start, end),
 		cmocka_unit_test_setup_teardown(
 			one_that_is_cancelled_while_it_cannot_be_moved_fails_once, start, end),
+		cmocka_unit_test_setup_teardown(
+			what_a_magnet_brought_is_kept_until_the_engine_has_stored_it, start, end),
 		cmocka_unit_test_setup_teardown(
 			one_whose_torrent_is_removed_by_somebody_ends, start, end),
 	};
