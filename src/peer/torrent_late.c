@@ -163,6 +163,13 @@ int lsp_torrent_late_start(struct lsp_peer *peer, const char *game, struct lsp_b
 	return begin(late, &call, err);
 }
 
+/* A magnet's own is nothing at first. */
+static void want_all(const struct lsp_torrent_late *late)
+{
+	lsp_torrents_tell(late->peer, LSP_TORRENT_SELECT,
+		json_pack("{s:s, s:n}", "torrent", late->id, "exclude"));
+}
+
 static void moved(void *argument, struct lsp_torrent_answer *answer)
 {
 	struct lsp_torrent_late *late = argument;
@@ -173,8 +180,7 @@ static void moved(void *argument, struct lsp_torrent_answer *answer)
 		finish(late, &answer->error);
 		return;
 	}
-	lsp_torrents_tell(late->peer, LSP_TORRENT_SELECT,
-		json_pack("{s:s, s:n}", "torrent", late->id, "exclude"));
+	want_all(late);
 	lsp_torrents_tell(late->peer, LSP_TORRENT_ADD_PEERS,
 		json_pack("{s:s, s:o}", "torrent", late->id, "peers",
 			lsp_torrents_lan_peers(late->peer)));
@@ -217,6 +223,13 @@ static bool game_of(const struct lsp_peer *peer, const char *path, char ret_game
 	return lsp_game_id_check(ret_game, length, NULL) == 0;
 }
 
+/* The program was killed when all was done but for the engine's store. */
+static bool is_taken_over(const struct lsp_peer *peer, const char *game)
+{
+	const struct lsp_library_game *local = lsp_local_find(peer, game);
+	return lsp_download_find(peer, game) || (local && local->state == LSP_LIBRARY_READY);
+}
+
 /* A stored torrent that the engine brought back, if it is one of these. */
 static void adopt(struct lsp_peer *peer, const char *id, const json_t *status)
 {
@@ -231,10 +244,14 @@ static void adopt(struct lsp_peer *peer, const char *id, const json_t *status)
 		if (strcmp(late->game, game) == 0)
 			return;
 	}
-	if (late_new(peer, game, &late, &err) < 0)
+	if (is_taken_over(peer, game)) {
+		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", id));
+	} else if (late_new(peer, game, &late, &err) < 0) {
 		lsp_log_warning("torrent", "%s: %s", game, err.message);
-	else
+	} else {
 		snprintf(late->id, sizeof late->id, "%s", id);
+		want_all(late); /* it may have been killed once it had moved */
+	}
 }
 
 /* ---- All of it is here ---- */
@@ -285,6 +302,50 @@ static void share_own(struct lsp_torrent_late *late)
 		lsp_torrent_games_share(late->peer, late->game, &late->manifest->content_id, NULL);
 }
 
+/*
+ * The engine's store forgets the torrent once what takes its place is saved: a kill before that
+ * brings it back, whole as it is. If that is over, the engine hears nothing, and the next start has
+ * a game where it has a torrent (see adopt).
+ */
+struct forgetting {
+	struct lsp_job job;
+	struct lsp_peer *peer;
+	char id[LSP_SHA256_HEX_SIZE];
+};
+
+static void pass(struct lsp_job *job)
+{
+}
+
+static void saved(struct lsp_job *job)
+{
+	struct forgetting *forgetting = lsp_container_of(job, struct forgetting, job);
+	if (!forgetting->peer->stopping)
+		lsp_torrents_tell(forgetting->peer, LSP_TORRENT_FORGET,
+			json_pack("{s:s}", "torrent", forgetting->id));
+	free(forgetting);
+}
+
+static void forget(struct lsp_torrent_late *late)
+{
+	struct forgetting *forgetting = calloc(1, sizeof *forgetting);
+	if (!forgetting)
+		return;
+	forgetting->peer = late->peer;
+	snprintf(forgetting->id, sizeof forgetting->id, "%s", late->id);
+	forgetting->job = (struct lsp_job){.work = pass, .done = saved};
+	/* One thread, in order: behind the saves. */
+	if (lsp_pool_submit(late->peer->state_pool, late->peer->core, &forgetting->job, NULL) < 0)
+		free(forgetting);
+}
+
+/* It is a game, or (error) will be none. */
+static void over(struct lsp_torrent_late *late, const struct lsp_error *error)
+{
+	forget(late);
+	finish(late, error);
+}
+
 /* The download that commits what is there. */
 static void stage_made(struct lsp_job *job)
 {
@@ -301,7 +362,7 @@ static void stage_made(struct lsp_job *job)
 		share_own(late);
 	if (r < 0) {
 		lsp_log_warning("torrent", "%s: %s", late->game, err.message);
-		finish(late, &err);
+		over(late, &err);
 		return;
 	}
 	struct lsp_download_options options = {
@@ -312,7 +373,7 @@ static void stage_made(struct lsp_job *job)
 	};
 	lsp_operation_end(late->guard);
 	r = lsp_download_start(peer, late->game, &options, NULL, &err);
-	finish(late, r < 0 ? &err : NULL);
+	over(late, r < 0 ? &err : NULL);
 }
 
 static void removed(void *argument, struct lsp_torrent_answer *answer)
@@ -324,7 +385,7 @@ static void removed(void *argument, struct lsp_torrent_answer *answer)
 	late->job = (struct lsp_job){
 		.work = make_stage, .done = stage_made, .token = lsp_operation_token(late->guard)};
 	if (lsp_pool_submit(late->peer->disk, late->peer->core, &late->job, &err) < 0)
-		finish(late, &err);
+		over(late, &err);
 }
 
 static void exported(void *argument, struct lsp_torrent_answer *answer)
@@ -336,7 +397,11 @@ static void exported(void *argument, struct lsp_torrent_answer *answer)
 	/* What came by a magnet may not be able to tell its layers: then there is no alias. */
 	late->metainfo = answer->bytes;
 	answer->bytes = (struct lsp_buffer){0};
-	if (lsp_torrents_ask(late->peer, LSP_TORRENT_REMOVE, late->id, removed, late, &err) < 0)
+	struct lsp_torrent_call call = {.command = LSP_TORRENT_REMOVE,
+		.arguments = json_pack("{s:s, s:b}", "torrent", late->id, "keep", 1),
+		.done = removed,
+		.argument = late};
+	if (lsp_torrents_call(late->peer, &call, &err) < 0)
 		finish(late, &err);
 }
 

@@ -164,8 +164,10 @@ static void on_gone(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 	if (alert->type == LSP_SHIM_ALERT_REMOVED) {
 		struct lsp_error err = {0};
 		torrent->was_removed = true;
-		if (!torrent->transient && engine->store &&
-			lsp_session_forget(engine, torrent->record.id, &err) < 0)
+		if (torrent->keep_stored)
+			json_object_set_new(engine->kept, torrent->record.id, json_true());
+		else if (!torrent->transient && engine->store &&
+			 lsp_session_forget(engine, torrent->record.id, &err) < 0)
 			snprintf(torrent->store_error, sizeof torrent->store_error, "%.255s",
 				err.message);
 	}

@@ -41,6 +41,7 @@ static const struct {
 	[LSP_TORRENT_HAVE] = {lsp_torrent_command_have, false},
 	[LSP_TORRENT_EXPORT] = {lsp_torrent_command_export, false},
 	[LSP_TORRENT_RESTART] = {lsp_torrent_command_restart, false},
+	[LSP_TORRENT_FORGET] = {lsp_torrent_command_forget, false},
 };
 
 void lsp_torrent_call_begin(struct lsp_torrent_engine *engine, struct lsp_call *call)

@@ -93,16 +93,31 @@ int lsp_remove_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 LSP_COMMAND(remove)
 {
 	struct lsp_torrent *torrent = NULL;
-	bool data = false;
+	bool data = false, keep = false;
 	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
 		r = lsp_torrent_call_switch(call, "data", &data, err);
 	if (r == 0)
+		r = lsp_torrent_call_switch(call, "keep", &keep, err);
+	if (r == 0)
 		r = lsp_remove_begin(engine, torrent, data, err);
 	if (r < 0)
 		return r;
+	torrent->keep_stored = keep;
 	return lsp_torrent_call_wait_for(engine, call, torrent,
 		data ? ALERT(DELETED) | ALERT(DELETE_FAILED) : ALERT(REMOVED));
+}
+
+LSP_COMMAND(forget)
+{
+	const char *id = NULL;
+	int r = lsp_torrent_call_text(call, "torrent", true, &id, err);
+	if (r < 0)
+		return r;
+	/* One that was added again is not meant. */
+	if (json_object_del(engine->kept, id) == 0 && engine->store)
+		r = lsp_session_forget(engine, id, err);
+	return r;
 }
 
 LSP_COMMAND(sequential)

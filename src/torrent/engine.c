@@ -277,7 +277,8 @@ static int build(struct lsp_torrent_engine *engine, const struct lsp_torrent_opt
 	engine->listening = json_object();
 	engine->lan_peers = json_array();
 	engine->leftovers = json_object();
-	if (!engine->listening || !engine->lan_peers || !engine->leftovers)
+	engine->kept = json_object();
+	if (!engine->listening || !engine->lan_peers || !engine->leftovers || !engine->kept)
 		return lsp_error_no_memory(err, DOMAIN);
 	int r = lsp_faults_init(&engine->faults, err);
 	if (r == 0)
@@ -347,6 +348,7 @@ void lsp_torrent_engine_free(struct lsp_torrent_engine *engine)
 	json_decref(engine->listening);
 	json_decref(engine->lan_peers);
 	json_decref(engine->leftovers);
+	json_decref(engine->kept);
 	if (engine->wake_fd >= 0)
 		close(engine->wake_fd);
 	pthread_mutex_destroy(&engine->lock);

@@ -101,7 +101,8 @@ enum lsp_torrent_command {
 	 */
 	LSP_TORRENT_CANCEL,
 	/* "torrent"*, "data": its files too. -LSP_E_IO: it is removed, but its files are not, or
-	 * the store still has it; the message says which. */
+	 * the store still has it; the message says which. "keep": the store keeps it until
+	 * LSP_TORRENT_FORGET, so that a kill before that brings it back at the next start. */
 	LSP_TORRENT_REMOVE,
 	LSP_TORRENT_PAUSE,      /* "torrent"*; once it stands still */
 	LSP_TORRENT_RESUME,     /* "torrent"* */
@@ -159,6 +160,7 @@ enum lsp_torrent_command {
 	 * missing. */
 	LSP_TORRENT_EXPORT,
 	LSP_TORRENT_RESTART, /* a new session, now; answered once it is up */
+	LSP_TORRENT_FORGET,  /* "torrent"*: the whole id of one that was removed and kept */
 	LSP_TORRENT_COMMAND_COUNT
 };
 

@@ -49,6 +49,7 @@ struct lsp_torrent {
 	bool stored;    /* as that, with resume data or without */
 	bool added;     /* the session has it */
 	bool removing, remove_data;
+	bool keep_stored;       /* the store keeps it when it is removed */
 	bool was_removed;       /* REMOVED came, DELETED has not */
 	char store_error[256];  /* why the store still has it, once it was removed */
 	bool was_checked;       /* its files were hashed, which is not saved yet */
@@ -157,6 +158,7 @@ struct lsp_torrent_engine {
 	size_t saves_outstanding;
 	lsp_time save_deadline; /* while it closes: after it nothing is written; 0: it does not */
 	size_t unsaved;         /* torrents whose data came after it */
+	json_t *kept;           /* id → true: removed, and kept in the store until it is told */
 	json_t *leftovers;      /* id → true: removed, and still in the store */
 	lsp_time next_leftover; /* when they are tried again */
 	int64_t counted_read_back;         /* of this session, in the sum */
@@ -367,3 +369,4 @@ LSP_COMMAND(files);
 LSP_COMMAND(have);
 LSP_COMMAND(export);
 LSP_COMMAND(restart);
+LSP_COMMAND(forget);

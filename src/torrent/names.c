@@ -28,6 +28,7 @@ static const char *const command_names[LSP_TORRENT_COMMAND_COUNT] = {
 	[LSP_TORRENT_HAVE] = "have",
 	[LSP_TORRENT_EXPORT] = "export",
 	[LSP_TORRENT_RESTART] = "restart",
+	[LSP_TORRENT_FORGET] = "forget",
 };
 
 const char *lsp_torrent_command_name(enum lsp_torrent_command command)

@@ -300,8 +300,9 @@ static void restore_all(struct lsp_torrent_engine *engine)
 		lsp_session_tell_folder(engine, r < 0 ? err.message : NULL);
 	}
 	for (size_t i = 0; i < count; i++) {
-		/* What was removed does not come back, though its files are still there. */
-		bool gone = json_object_get(engine->leftovers, ids[i]);
+		/* What was removed is, though its files are still there. */
+		bool gone = json_object_get(engine->leftovers, ids[i]) ||
+			    json_object_get(engine->kept, ids[i]);
 		if (!gone)
 			restore_one(engine, ids[i]);
 		free(ids[i]);
@@ -469,6 +470,7 @@ int lsp_session_forget(struct lsp_torrent_engine *engine, const char *id, struct
 void lsp_session_remember(struct lsp_torrent_engine *engine, const char *id)
 {
 	char key[LSP_FAULT_KEY_MAX];
+	json_object_del(engine->kept, id);
 	leftover_key(id, key); /* the id may be the list's own, and go with it */
 	if (json_object_del(engine->leftovers, id) == 0)
 		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_RESUME_STORE, key);
@@ -578,7 +580,7 @@ static void write_blob(struct lsp_torrent_engine *engine, struct lsp_torrent *to
 	const struct lsp_shim_alert *alert)
 {
 	struct lsp_error err = {0};
-	if (torrent->removing)
+	if (torrent->removing && !torrent->keep_stored)
 		return; /* its files go */
 	if (is_too_late(engine)) {
 		engine->unsaved++;
@@ -676,7 +678,9 @@ void lsp_session_close(struct lsp_torrent_engine *engine, lsp_time deadline)
 	for (torrent = engine->by_number; torrent; torrent = next) {
 		next = torrent->by_number.next;
 		/* One that was on its way out does not come back. */
-		if (torrent->removing && !torrent->transient && engine->store)
+		if (torrent->removing && torrent->keep_stored)
+			json_object_set_new(engine->kept, torrent->record.id, json_true());
+		else if (torrent->removing && !torrent->transient && engine->store)
 			(void)!lsp_session_forget(engine, torrent->record.id, NULL);
 		if (torrent->transient)
 			lsp_engine_emit(

@@ -29,6 +29,7 @@
 /* The last call that somebody waits for, and what was told beside it. */
 static struct lsp_torrent_call asked;
 static unsigned told[LSP_TORRENT_COMMAND_COUNT], failed, dropped;
+static bool running; /* a download of it */
 
 int lsp_torrents_call(struct lsp_peer *peer, struct lsp_torrent_call *call, struct lsp_error *err)
 {
@@ -78,6 +79,16 @@ const char *lsp_local_games_dir(const struct lsp_peer *peer)
 	return "/games";
 }
 
+struct lsp_download *lsp_download_find(const struct lsp_peer *peer, const char *game)
+{
+	return running ? (struct lsp_download *)&running : NULL;
+}
+
+const struct lsp_library_game *lsp_local_find(const struct lsp_peer *peer, const char *game)
+{
+	return NULL;
+}
+
 int lsp_download_start(struct lsp_peer *peer, const char *game,
 	const struct lsp_download_options *options, json_t **ret_variants, struct lsp_error *err)
 {
@@ -115,6 +126,7 @@ static int start(void **state)
 	struct lsp_error err = {0};
 	memset(told, 0, sizeof told);
 	failed = dropped = 0;
+	running = false;
 	peer = (struct lsp_peer){0};
 	*state = &peer;
 	return lsp_operations_new(NULL, NULL, &peer.operations, &err);
@@ -177,6 +189,32 @@ static void what_a_magnet_brought_is_kept_until_the_engine_has_stored_it(void **
 	json_decref(added.value);
 }
 
+/* From the engine's store, in the game's folder. */
+static void bring_back(struct lsp_peer *peer)
+{
+	json_t *event =
+		json_pack("{s:{s:s}}", "status", "save_path", "/games/" GAME "/.lanspread/torrent");
+	lsp_torrent_late_event(peer, "torrent_added", ID, event);
+	json_decref(event);
+}
+
+static void one_that_was_killed_goes_on_with_all_of_its_files(void **state)
+{
+	struct lsp_peer *peer = *state;
+	bring_back(peer);
+	assert_string_equal(lsp_torrent_late_game(peer, ID), GAME);
+	assert_int_equal(told[LSP_TORRENT_SELECT], 1);
+}
+
+static void one_whose_files_are_a_download_already_is_let_go(void **state)
+{
+	struct lsp_peer *peer = *state;
+	running = true;
+	bring_back(peer);
+	assert_null(peer->torrent_lates);
+	assert_int_equal(told[LSP_TORRENT_REMOVE], 1);
+}
+
 static void one_whose_torrent_is_removed_by_somebody_ends(void **state)
 {
 	struct lsp_peer *peer = *state;
@@ -205,6 +243,10 @@ int main(void)
 			one_that_is_cancelled_while_it_cannot_be_moved_fails_once, start, end),
 		cmocka_unit_test_setup_teardown(
 			what_a_magnet_brought_is_kept_until_the_engine_has_stored_it, start, end),
+		cmocka_unit_test_setup_teardown(
+			one_that_was_killed_goes_on_with_all_of_its_files, start, end),
+		cmocka_unit_test_setup_teardown(
+			one_whose_files_are_a_download_already_is_let_go, start, end),
 		cmocka_unit_test_setup_teardown(
 			one_whose_torrent_is_removed_by_somebody_ends, start, end),
 	};

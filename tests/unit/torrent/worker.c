@@ -435,6 +435,42 @@ static void files_that_cannot_be_removed_degrade_the_store_until_it_works_again(
 	lsp_fs_set_hooks(NULL);
 }
 
+static void one_that_is_removed_and_kept_comes_back_until_it_is_forgotten(void **state)
+{
+	struct world world;
+	char folder[128];
+	world_init(&world, NULL);
+	for (int forgotten = 0; forgotten < 2; forgotten++) {
+		json_decref(world_add(&world, DOOM));
+		world_settle(&world);
+		json_decref(rig_ask(&world.rig, LSP_TORRENT_REMOVE,
+			json_pack("{s:s, s:b}", "torrent", DOOM, "keep", 1)));
+		/* For this program it is gone. */
+		json_decref(rig_ask(&world.rig, LSP_TORRENT_RESTART, NULL));
+		assert_int_equal(world_counters(&world).restored, (unsigned)forgotten);
+		if (forgotten)
+			json_decref(rig_ask(&world.rig, LSP_TORRENT_FORGET,
+				json_pack("{s:s}", "torrent", DOOM)));
+		snprintf(folder, sizeof folder, "%s", world.rig.folder);
+		rig_stop(&world.rig);
+		world_init(&world, folder);
+		world_settle(&world);
+		assert_int_equal(world_counters(&world).restored, (unsigned)!forgotten);
+		if (!forgotten)
+			json_decref(rig_ask(&world.rig, LSP_TORRENT_REMOVE,
+				json_pack("{s:s}", "torrent", DOOM)));
+	}
+	/* What was added again is not forgotten. */
+	json_decref(world_add(&world, DOOM));
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_REMOVE,
+		json_pack("{s:s, s:b}", "torrent", DOOM, "keep", 1)));
+	json_decref(world_add(&world, DOOM));
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_FORGET, json_pack("{s:s}", "torrent", DOOM)));
+	_cleanup_free_ char *record = lsp_text_format("%s/%s.meta.json", world.rig.resume, DOOM);
+	assert_int_equal(access(record, F_OK), 0);
+	world_done(&world);
+}
+
 static void one_that_is_added_again_keeps_what_could_not_be_removed(void **state)
 {
 	struct lsp_fs_hooks hooks = {.before = no_unlink};
@@ -513,6 +549,7 @@ int main(void)
 		cmocka_unit_test(a_stored_torrent_that_the_session_does_not_take_is_told),
 		cmocka_unit_test(
 			files_that_cannot_be_removed_degrade_the_store_until_it_works_again),
+		cmocka_unit_test(one_that_is_removed_and_kept_comes_back_until_it_is_forgotten),
 		cmocka_unit_test(one_that_is_added_again_keeps_what_could_not_be_removed),
 		cmocka_unit_test(a_peer_that_is_no_address_is_refused_when_it_is_given),
 	};
