@@ -197,7 +197,7 @@ LSP_COMMAND(select)
 		r = lsp_torrent_apply_selection(engine, torrent, err);
 		if (r == 0) {
 			json_decref(files);
-			files = lsp_report_files(engine, torrent, true, err);
+			files = lsp_report_files(engine, torrent, LSP_REPORT_CHOSEN, err);
 			r = files ? 0 : -LSP_E_FAILED;
 		}
 		lsp_torrent_refresh(engine, torrent);

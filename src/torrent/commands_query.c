@@ -53,8 +53,9 @@ LSP_COMMAND(files)
 	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r < 0)
 		return r;
-	json_t *files =
-		torrent->has_metadata ? lsp_report_files(engine, torrent, true, err) : json_array();
+	json_t *files = torrent->has_metadata
+				? lsp_report_files(engine, torrent, LSP_REPORT_STATE, err)
+				: json_array();
 	if (!files)
 		return err && err->code ? -err->code : -LSP_E_FAILED;
 	call->answer.value = json_pack("{s:o}", "files", files);

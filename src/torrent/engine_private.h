@@ -265,9 +265,13 @@ uint32_t lsp_torrent_flags(
 
 /* report.c */
 json_t *lsp_report_status(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
-/* sizes alone, or with what is here and wanted */
+enum lsp_report_detail {
+	LSP_REPORT_NAMES, /* and sizes */
+	LSP_REPORT_STATE, /* and what is here, and wanted */
+	LSP_REPORT_CHOSEN /* the same just after a choice, which libtorrent has yet to take over */
+};
 json_t *lsp_report_files(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
-	bool with_state, struct lsp_error *err);
+	enum lsp_report_detail detail, struct lsp_error *err);
 void lsp_report_metadata(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 void lsp_report_state(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 void lsp_report_progress(

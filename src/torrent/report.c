@@ -112,16 +112,20 @@ static json_t *file_entry(const struct lsp_shim_file *file, uint32_t index, bool
 }
 
 json_t *lsp_report_files(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
-	bool with_state, struct lsp_error *err)
+	enum lsp_report_detail detail, struct lsp_error *err)
 {
+	bool with_state = detail != LSP_REPORT_NAMES;
 	const struct lsp_shim_functions *shim = engine->shim_functions;
 	struct lsp_shim_source *source = NULL;
 	struct bytes progress = {0}, priorities = {0};
 	int r = shim->source(engine->shim, torrent->number, &source, err);
 	if (r == 0 && with_state)
 		r = shim->file_progress(engine->shim, torrent->number, keep_bytes, &progress, err);
-	if (r == 0 && with_state)
+	if (r == 0 && detail == LSP_REPORT_STATE)
 		r = shim->priorities(engine->shim, torrent->number, keep_bytes, &priorities, err);
+	if (r == 0 && detail == LSP_REPORT_CHOSEN)
+		r = lsp_torrent_priorities(
+			engine, torrent, source, &priorities.data, &priorities.size, err);
 	json_t *files = r == 0 ? json_array() : NULL;
 	struct lsp_shim_info info = {0};
 	if (files)
@@ -145,7 +149,7 @@ json_t *lsp_report_files(struct lsp_torrent_engine *engine, struct lsp_torrent *
 
 void lsp_report_metadata(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
 {
-	json_t *files = lsp_report_files(engine, torrent, false, NULL);
+	json_t *files = lsp_report_files(engine, torrent, LSP_REPORT_NAMES, NULL);
 	lsp_engine_emit(engine,
 		json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "event", "torrent_metadata", "torrent",
 			torrent->record.id, "name", lsp_translate_text(name_of(torrent)),

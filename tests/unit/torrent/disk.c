@@ -409,6 +409,23 @@ static void without_a_folder_for_the_store_the_engine_works_and_says_so(void **s
 	world_done(&world);
 }
 
+static void a_selection_is_answered_as_it_was_chosen(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	json_decref(world_add(&world, DOOM));
+	json_t *answer = rig_ask(&world.rig, LSP_TORRENT_SELECT,
+		json_pack("{s:s, s:[s]}", "torrent", DOOM, "exclude", "b"));
+	json_t *files = json_object_get(answer, "files");
+	assert_int_equal(json_array_size(files), 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(
+			json_string_value(json_object_get(json_array_get(files, i), "priority")),
+			i == 0 ? "normal" : "skip");
+	json_decref(answer);
+	world_done(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -424,6 +441,7 @@ int main(void)
 		cmocka_unit_test(a_creation_that_ends_while_the_engine_is_given_up_is_answered),
 		cmocka_unit_test(a_save_that_is_never_answered_is_given_up_at_the_deadline),
 		cmocka_unit_test(a_slow_disk_does_not_hold_up_the_end),
+		cmocka_unit_test(a_selection_is_answered_as_it_was_chosen),
 		cmocka_unit_test(without_a_folder_for_the_store_the_engine_works_and_says_so),
 	};
 	return cmocka_run_group_tests_name("torrent disk", tests, NULL, NULL);

@@ -611,6 +611,20 @@ static int source_of(struct lsp_shim *shim, uint64_t number, struct lsp_shim_sou
 	return 0;
 }
 
+/* Its disk never gets to a selection: all files stay as they were. */
+static int set_priorities(struct lsp_shim *shim, uint64_t number, const uint8_t *priorities,
+	size_t count, struct lsp_error *err)
+{
+	return 0;
+}
+
+static int take_nothing(struct lsp_shim *shim, uint64_t number, lsp_shim_take_bytes take,
+	void *argument, struct lsp_error *err)
+{
+	take(argument, "", 0);
+	return 0;
+}
+
 const struct lsp_shim_functions fake_shim = {.version = version,
 	.parse = parse,
 	.source_free = source_free,
@@ -636,6 +650,9 @@ const struct lsp_shim_functions fake_shim = {.version = version,
 	.pause = pause_torrent,
 	.resume = resume_torrent,
 	.set_flags = set_flags,
+	.set_priorities = set_priorities,
+	.priorities = take_nothing,
+	.file_progress = take_nothing,
 	.set_limits = set_limits,
 	.limits = limits,
 	.move = move,
