@@ -119,13 +119,20 @@ static void add_game(struct cli_table *table, const json_t *game)
 	cli_table_add(table, cells);
 }
 
-/* A party looks for what can be had: what is only in the catalogue comes after it. */
-static void add_games(struct cli_table *table, const json_t *games, bool unavailable)
+/* In the catalogue, and nobody has it or waits for it. */
+static bool is_only_known(const json_t *game)
+{
+	return strcmp(cli_text(game, "availability"), "unavailable") == 0 &&
+	       strcmp(cli_text(game, "operation"), "none") == 0;
+}
+
+/* A party looks for what can be had, and for what is going on: all else comes after it. */
+static void add_games(struct cli_table *table, const json_t *games, bool only_known)
 {
 	const json_t *game;
 	size_t i;
 	json_array_foreach (games, i, game) {
-		if ((strcmp(cli_text(game, "availability"), "unavailable") == 0) == unavailable)
+		if (is_only_known(game) == only_known)
 			add_game(table, game);
 	}
 }

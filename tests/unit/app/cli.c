@@ -164,13 +164,15 @@ static void games_are_a_table_or_the_peers_own_document(void **state)
 	json_decref(document);
 }
 
-static void games_that_nobody_has_come_last(void **state)
+static void games_that_nobody_has_come_last_but_those_that_are_waited_for(void **state)
 {
 	struct world *world = *state;
 	add_game(world, "absent", "unavailable", "none");
 	add_game(world, "quake", "remote", "none");
+	add_game(world, "wanted", "unavailable", "downloading");
 	assert_int_equal(lanspread(world, "games"), CLI_DONE);
-	assert_true(strstr(world->out, "quake") < strstr(world->out, "absent"));
+	assert_true(strstr(world->out, "quake") < strstr(world->out, "wanted"));
+	assert_true(strstr(world->out, "wanted") < strstr(world->out, "absent"));
 }
 
 static void status_peers_and_tasks_show_what_the_peer_says(void **state)
@@ -549,7 +551,7 @@ int main(void)
 		WORLD_TEST(an_error_is_one_line_on_stderr_and_a_document_in_json),
 		WORLD_TEST(what_is_wrong_with_an_argument_is_said_of_what_was_typed),
 		WORLD_TEST(games_are_a_table_or_the_peers_own_document),
-		WORLD_TEST(games_that_nobody_has_come_last),
+		WORLD_TEST(games_that_nobody_has_come_last_but_those_that_are_waited_for),
 		WORLD_TEST(status_peers_and_tasks_show_what_the_peer_says),
 		WORLD_TEST(watch_prints_one_event_a_line_until_the_peer_stops),
 		WORLD_TEST(get_returns_when_the_guard_is_released),
