@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <netinet/udp.h>
+#include <unistd.h>
 
 /* One end of a stream as a test sees it. */
 struct end {
@@ -125,6 +126,8 @@ static void transfer(struct pair *pair, struct end *asker, struct end *answerer,
 	end_drained(answerer->stream, answerer);
 }
 
+static struct lsp_endpoint_stats sender, receiver; /* of the last one */
+
 static void transfer_is_exact(struct lsp_endpoint_options options, uint64_t size)
 {
 	struct pair pair;
@@ -137,6 +140,8 @@ static void transfer_is_exact(struct lsp_endpoint_options options, uint64_t size
 	assert_false(asker.bad);
 	assert_int_equal(asker.code, LSP_STREAM_DONE);
 	assert_int_equal(answerer.code, LSP_STREAM_DONE);
+	lsp_endpoint_get_stats(pair.a.endpoint, &receiver);
+	lsp_endpoint_get_stats(pair.b.endpoint, &sender);
 	pair_close(&pair);
 }
 
@@ -145,9 +150,34 @@ static void sixty_four_mebibytes_come_byte_for_byte(void **state)
 	transfer_is_exact((struct lsp_endpoint_options){0}, 64 << 20);
 }
 
+static bool kernel_takes(int option)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), value = option == UDP_GRO;
+	bool takes = setsockopt(fd, SOL_UDP, option, &value, sizeof value) == 0;
+	close(fd);
+	return takes;
+}
+
+/* Seven packets a call on loopback, where the kernel can. */
+static void many_packets_leave_and_come_by_one_call(void **state)
+{
+	transfer_is_exact((struct lsp_endpoint_options){0}, 16 << 20);
+	assert_int_equal(sender.gso, kernel_takes(UDP_SEGMENT));
+	assert_int_equal(receiver.gro, kernel_takes(UDP_GRO));
+#if !defined(__SANITIZE_ADDRESS__) &&                                                              \
+	!defined(__SANITIZE_THREAD__) /* slow: there is less to send */
+	if (sender.gso)
+		assert_true(sender.sent_packets > 2 * sender.send_calls);
+	if (receiver.gro)
+		assert_true(receiver.received_packets > 2 * receiver.received_messages);
+#endif
+}
+
 static void without_offloads_it_works_too(void **state)
 {
 	transfer_is_exact((struct lsp_endpoint_options){.no_gso = true, .no_gro = true}, 4 << 20);
+	assert_true(sender.sent_packets <= sender.send_calls);
+	assert_int_equal(receiver.received_packets, receiver.received_messages);
 }
 
 static void at_the_smallest_mtu_it_works_too(void **state)
@@ -480,6 +510,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_and_its_answer_pass),
 		cmocka_unit_test(sixty_four_mebibytes_come_byte_for_byte),
+		cmocka_unit_test(many_packets_leave_and_come_by_one_call),
 		cmocka_unit_test(without_offloads_it_works_too),
 		cmocka_unit_test(at_the_smallest_mtu_it_works_too),
 		cmocka_unit_test(a_driver_that_refuses_gso_is_sent_packet_by_packet),
