@@ -43,19 +43,21 @@ int lsp_stage_remove(int game_dir_fd, struct lsp_error *err)
 
 /* ---- Open ---- */
 
-/* For serving: a verified chunk lies in the stage or where it is kept. */
+/* For serving: a verified chunk lies in the stage, where it is kept, or where it was moved to. */
 static int open_reader(void *argument, uint32_t file, int *ret_fd, struct lsp_error *err)
 {
 	struct lsp_stage *stage = argument;
 	const char *path = stage->manifest->files[file].path;
 	pthread_mutex_lock(&stage->lock);
-	bool kept = lsp_bitmap_get(&stage->kept, file);
+	bool kept = lsp_bitmap_get(&stage->kept, file), moving = stage->moving;
 	struct lsp_file_stamp expected =
 		kept ? stage->kept_stamps[file] : (struct lsp_file_stamp){0};
 	pthread_mutex_unlock(&stage->lock);
 	_cleanup_close_ int fd = -1;
 	int r = lsp_fs_open_below(
 		kept ? stage->game_fd : stage->files_fd, path, O_RDONLY, 0, &fd, err);
+	if (r == -LSP_E_NOT_FOUND && moving)
+		r = lsp_fs_open_below(stage->game_fd, path, O_RDONLY, 0, &fd, err);
 	if (r < 0)
 		return r;
 	struct stat st;

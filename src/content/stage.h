@@ -184,10 +184,10 @@ LSP_MUST_CHECK int lsp_stage_sync(struct lsp_stage *stage, struct lsp_error *err
  * The end, in one call. -LSP_E_INVALID while chunks are missing. `old` is the content that the
  * folder held (files of it that the new one does not have are removed), or NULL. Somebody's own
  * file in the way moves to `local.kept-<date>/`. Afterwards the stage folder is gone and the stage
- * object good for nothing but unref. A crash in the midst is rolled forward by lsp_redo_recover at
- * the next start. Readers of old files keep what they have open. On failure the old state is there
- * and the commit may be tried again, unless the stage is broken (see above): then recovery will
- * complete it.
+ * object good for nothing but to read on (from where the files are now) and unref. A crash in the
+ * midst is rolled forward by lsp_redo_recover at the next start. Readers of old files keep what
+ * they have open. On failure the old state is there and the commit may be tried again, unless the
+ * stage is broken (see above): then recovery will complete it.
  */
 LSP_MUST_CHECK int lsp_stage_commit(
 	struct lsp_stage *stage, const struct lsp_manifest *old, struct lsp_error *err);

@@ -396,7 +396,12 @@ int lsp_stage_add_steps(struct lsp_stage *stage, const struct lsp_manifest *old,
 		r = drop_old_folders(&commit, err);
 	if (r == 0)
 		r = place_new(&commit, err);
-	return r < 0 ? r : place_version(&commit, err);
+	if (r == 0)
+		r = place_version(&commit, err);
+	pthread_mutex_lock(&stage->lock);
+	stage->moving = r == 0;
+	pthread_mutex_unlock(&stage->lock);
+	return r;
 }
 
 void lsp_stage_committed(struct lsp_stage *stage)

@@ -65,6 +65,7 @@ struct lsp_stage {
 	struct lsp_stage_claim *claims;
 	struct lsp_stage_local locals[LSP_STAGE_LOCALS_MAX];
 	unsigned local_count;
+	bool moving;             /* a commit moves the files to their places */
 	struct lsp_error broken; /* code 0: it is not */
 };
 

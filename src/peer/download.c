@@ -169,6 +169,8 @@ static void finish(struct lsp_download *download)
 	enum lsp_download_purpose purpose = download->purpose;
 	bool done = !download->failed && !download->cancelled && !download->handed_over;
 	snprintf(game, sizeof game, "%s", download->game);
+	if (download->held)
+		lsp_local_release(peer, game, NULL, NULL, NULL);
 	DL_DELETE(peer->downloads, download);
 	save_records(peer);
 	lsp_operation_unref(TAKE_PTR(download->operation));
@@ -191,13 +193,20 @@ static void finish(struct lsp_download *download)
 		follow_up(peer, game, purpose);
 }
 
+/* Nothing is fetched any more: what proves damaged from now on is not this download's to mend. */
+static void stop_wanting(struct lsp_download *download)
+{
+	download->lan_wants = false;
+	if (download->share && lsp_share_swarm_game(download->share))
+		lsp_swarm_game_want(
+			download->peer->swarm, lsp_share_swarm_game(download->share), false);
+}
+
 static void end(struct lsp_download *download)
 {
 	download->phase = PHASE_ENDING;
 	lsp_manifest_query_free(TAKE_PTR(download->query));
-	if (download->share && lsp_share_swarm_game(download->share))
-		lsp_swarm_game_want(
-			download->peer->swarm, lsp_share_swarm_game(download->share), false);
+	stop_wanting(download);
 	lsp_peer_kick(download->peer);
 	if (download->torrent) {
 		lsp_torrent_fetch_stop(download->torrent);
@@ -470,8 +479,6 @@ void lsp_download_job_done(struct lsp_download *download, struct lsp_download_re
 		return;
 	}
 	if (result->code < 0) {
-		if (result->kind == LSP_DOWNLOAD_JOB_COMMIT)
-			lsp_local_release(download->peer, download->game, NULL, NULL, NULL);
 		if (result->code == -LSP_E_CANCELLED && lsp_cancel_requested(download->peer->root))
 			return; /* the peer stops; the record stays */
 		fail(download, &result->error);
@@ -486,6 +493,7 @@ void lsp_download_job_done(struct lsp_download *download, struct lsp_download_re
 		break;
 	case LSP_DOWNLOAD_JOB_COMMIT:
 		download->phase = PHASE_SETTLING;
+		download->held = false;
 		lsp_local_release(
 			download->peer, download->game, download->manifest, settled, download);
 		break;
@@ -496,7 +504,7 @@ void lsp_download_job_done(struct lsp_download *download, struct lsp_download_re
 	}
 }
 
-/* The update's transaction does not use the stage any more. */
+/* The update's transaction does not use the stage any more, nor do the others who fetch from us. */
 static void update_staged(void *argument, bool committed)
 {
 	struct lsp_download *download = argument;
@@ -545,6 +553,7 @@ static void commit_when_free(struct lsp_download *download)
 {
 	struct lsp_error err = {0};
 	download->phase = PHASE_FLUSHING;
+	stop_wanting(download);
 	if (download->torrent) {
 		lsp_torrent_fetch_stop(download->torrent);
 		return; /* called again when it has let go */
@@ -554,12 +563,14 @@ static void commit_when_free(struct lsp_download *download)
 	if (!torrents_have_left(download))
 		return; /* called again when they have */
 	publish(download, "progress", lsp_download_progress_json(download));
-	if (download->purpose == LSP_DOWNLOAD_THEN_UPDATE)
+	if (download->purpose == LSP_DOWNLOAD_THEN_UPDATE) {
 		hand_over(download);
-	else if (lsp_local_hold(download->peer, download->game, &err) < 0)
+	} else if (lsp_local_hold(download->peer, download->game, &err) < 0) {
 		fail(download, &err);
-	else
+	} else {
+		download->held = true;
 		start_job(download, PHASE_COMMITTING, LSP_DOWNLOAD_JOB_COMMIT);
+	}
 }
 
 static void advance(struct lsp_download *download)

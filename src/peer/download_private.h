@@ -47,6 +47,7 @@ struct lsp_download {
 	bool lan_wants; /* the swarm was told to fetch */
 	struct lsp_torrent_fetch *torrent;
 	lsp_time leave_by; /* 0: the game's torrents were not sent away yet */
+	bool held;         /* the library keeps its eyes off the game, for the commit */
 	bool sending_away; /* they are just being told, and may be gone before that returns */
 
 	/* Progress. */

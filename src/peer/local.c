@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
 #define SOURCE_FILES_MAX 8 /* descriptors that a served game keeps open */
 
 struct lsp_local {
@@ -23,6 +25,7 @@ struct lsp_local {
 	struct lsp_catalog *catalog;
 	const struct lsp_library_snapshot *snapshot;
 	const struct lsp_catalog_snapshot *catalog_snapshot;
+	struct opening *openings;
 	atomic_bool posted;
 	struct lsp_post post; /* used while `posted` */
 };
@@ -52,11 +55,33 @@ void lsp_local_free(struct lsp_local *local)
 
 /* ---- Sources: what a hashed game is served from ---- */
 
+/* From the library's thread back to the loop. */
+struct crossing {
+	struct crossing *next; /* that waits for the same */
+	struct lsp_peer *peer;
+	struct lsp_post post;
+	char game[LSP_GAME_ID_MAX + 1];
+	void (*done)(void *argument);
+	void *argument;
+};
+
+static void arrive(struct crossing *crossing)
+{
+	while (crossing) {
+		struct crossing copy = *crossing;
+		free(crossing);
+		copy.done(copy.argument);
+		crossing = copy.next;
+	}
+}
+
 struct opening {
+	struct opening *prev, *next;
 	struct lsp_job job;
 	struct lsp_peer *peer;
 	char game[LSP_GAME_ID_MAX + 1];
 	struct lsp_source *source;
+	struct crossing *waiting; /* for its end */
 };
 
 static void open_source(struct lsp_job *job)
@@ -71,7 +96,8 @@ static void source_opened(struct lsp_job *job)
 	struct opening *opening = lsp_container_of(job, struct opening, job);
 	struct lsp_peer *peer = opening->peer;
 	const struct lsp_library_game *game = lsp_local_find(peer, opening->game);
-	struct lsp_share *share;
+	struct lsp_share *share,
+		*before = game ? lsp_shares_find(peer->shares, &game->content) : NULL;
 	if (job->result < 0) {
 		lsp_log_debug("peer", "%s is not served: %s", opening->game, job->error.message);
 	} else if (game && game->state == LSP_LIBRARY_READY &&
@@ -82,14 +108,18 @@ static void source_opened(struct lsp_job *job)
 			lsp_log_warning(
 				"peer", "%s is not served: %s", opening->game, job->error.message);
 		} else {
-			lsp_sessions_offer_share(peer, share);
+			if (share != before) /* else its sources are known */
+				lsp_sessions_offer_share(peer, share);
 			lsp_announce_game(peer->announce, opening->game);
 			lsp_torrent_games_ready(peer, opening->game);
 			lsp_peer_kick(peer);
 		}
 	}
 	lsp_source_unref(opening->source);
+	DL_DELETE(peer->local->openings, opening);
+	struct crossing *waiting = opening->waiting;
 	free(opening);
+	arrive(waiting);
 }
 
 static void begin_opening(struct lsp_local *local, const char *game)
@@ -105,7 +135,9 @@ static void begin_opening(struct lsp_local *local, const char *game)
 	if (lsp_pool_submit(local->peer->state_pool, local->peer->core, &opening->job, &err) < 0) {
 		lsp_log_warning("peer", "%s is not served: %s", game, err.message);
 		free(opening);
+		return;
 	}
+	DL_APPEND(local->openings, opening);
 }
 
 static bool is_ready(const struct lsp_library_game *game)
@@ -223,21 +255,25 @@ int lsp_local_hold(struct lsp_peer *peer, const char *game, struct lsp_error *er
 	return lsp_library_hold(peer->local->library, game, err);
 }
 
-/* From the library's thread back to the loop. */
-struct crossing {
-	struct lsp_peer *peer;
-	struct lsp_post post;
-	void (*done)(void *argument);
-	void *argument;
-};
-
+/* What was found is shared before it is told of: who has it from us is not told in between that it
+ * is gone. */
 static void cross_on_loop(void *argument)
 {
 	struct crossing *crossing = argument;
-	struct crossing copy = *crossing;
-	free(crossing);
-	lsp_local_take_snapshot(copy.peer->local);
-	copy.done(copy.argument);
+	struct lsp_local *local = crossing->peer->local;
+	struct opening *opening, *last = NULL;
+	lsp_local_take_snapshot(local);
+	DL_FOREACH(local->openings, opening)
+	{
+		if (strcmp(opening->game, crossing->game) == 0)
+			last = opening;
+	}
+	if (last) {
+		crossing->next = last->waiting;
+		last->waiting = crossing;
+	} else {
+		arrive(crossing);
+	}
 }
 
 static void cross(void *argument)
@@ -248,7 +284,7 @@ static void cross(void *argument)
 
 /* NULL: nobody is to be told, the loop is closing, or there is no memory. */
 static struct crossing *crossing_new(
-	struct lsp_peer *peer, void (*done)(void *argument), void *argument)
+	struct lsp_peer *peer, const char *game, void (*done)(void *argument), void *argument)
 {
 	struct crossing *crossing = done ? calloc(1, sizeof *crossing) : NULL;
 	if (!crossing)
@@ -258,13 +294,14 @@ static struct crossing *crossing_new(
 		return NULL;
 	}
 	*crossing = (struct crossing){.peer = peer, .done = done, .argument = argument};
+	snprintf(crossing->game, sizeof crossing->game, "%s", game);
 	return crossing;
 }
 
 void lsp_local_release(struct lsp_peer *peer, const char *game, const struct lsp_manifest *manifest,
 	void (*done)(void *argument), void *argument)
 {
-	struct crossing *crossing = crossing_new(peer, done, argument);
+	struct crossing *crossing = crossing_new(peer, game, done, argument);
 	lsp_library_release(
 		peer->local->library, game, manifest, crossing ? cross : NULL, crossing);
 	if (!crossing && done)
@@ -274,7 +311,7 @@ void lsp_local_release(struct lsp_peer *peer, const char *game, const struct lsp
 void lsp_local_recheck(
 	struct lsp_peer *peer, const char *game, void (*done)(void *argument), void *argument)
 {
-	struct crossing *crossing = crossing_new(peer, done, argument);
+	struct crossing *crossing = crossing_new(peer, game, done, argument);
 	lsp_library_recheck(peer->local->library, game, crossing ? cross : NULL, crossing);
 	if (!crossing && done)
 		done(argument);

@@ -49,8 +49,8 @@ bool lsp_local_pinned_content(
 LSP_MUST_CHECK int lsp_local_hold(struct lsp_peer *peer, const char *game, struct lsp_error *err);
 /*
  * … it ends: that game alone is looked at, and `done` is called on the loop when the list shows
- * what was found. manifest: what the operation has put there and verified, or NULL; then nothing is
- * hashed again.
+ * what was found, and what was found is shared. manifest: what the operation has put there and
+ * verified, or NULL; then nothing is hashed again.
  */
 void lsp_local_release(struct lsp_peer *peer, const char *game, const struct lsp_manifest *manifest,
 	void (*done)(void *argument), void *argument);

@@ -257,18 +257,18 @@ static void conclude(struct run *run)
 
 static void settled(void *argument)
 {
-	conclude(argument);
-	run_free(argument);
+	struct run *run = argument;
+	if (run->staged)
+		run->staged(run->staged_argument, run->committed);
+	conclude(run);
+	run_free(run);
 }
 
 static void ended(void *argument)
 {
 	struct run *run = argument;
-	struct lsp_peer *peer = run->peer;
-	if (run->staged)
-		run->staged(run->staged_argument, run->committed);
-	lsp_local_release(peer, run->game, run->committed ? lsp_stage_manifest(run->stage) : NULL,
-		settled, run);
+	lsp_local_release(run->peer, run->game,
+		run->committed ? lsp_stage_manifest(run->stage) : NULL, settled, run);
 }
 
 static int task(struct lsp_cancel *token, void *argument, struct lsp_error *err)

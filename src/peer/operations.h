@@ -43,7 +43,8 @@ LSP_MUST_CHECK int lsp_operations_add(struct lsp_peer *peer,
 /*
  * The second half of an update: the stage holds the new content, whole; archives and `local/`
  * change in one transaction. Takes the guard of the download over, on success and on failure.
- * `staged`, with `argument`, is called when the stage is not used any more.
+ * `staged`, with `argument`, is called when the stage is not used any more and what it held is
+ * shared from the game's folder.
  */
 LSP_MUST_CHECK int lsp_operations_update(struct lsp_peer *peer, struct lsp_operation *guard,
 	struct lsp_stage *stage, const struct lsp_manifest *old,
