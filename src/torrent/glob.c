@@ -101,10 +101,13 @@ int lsp_glob_check(const char *pattern, struct lsp_error *err)
 	return compile(pattern, &glob, err);
 }
 
-/* Marks a place, and those that runs of nothing lead to from it. */
+/*
+ * Marks a place, and those that runs of nothing lead to from it: whatever is marked has them marked
+ * too, so that one byte of a path costs no more than the pattern is long.
+ */
 static void reach(const struct glob *glob, bool *places, size_t place)
 {
-	for (;; place++) {
+	for (; !places[place]; place++) {
 		places[place] = true;
 		if (place == glob->count)
 			return;
@@ -142,7 +145,7 @@ static void step(const struct glob *glob, const bool *from, bool *to, uint8_t by
 		if (!from[i])
 			continue;
 		if (continues && i > 0 && glob->tokens[i - 1].kind == ONE)
-			to[i] = true;
+			reach(glob, to, i);
 		if (i == glob->count || !takes(&glob->tokens[i], byte))
 			continue;
 		bool stays = glob->tokens[i].kind == RUN || glob->tokens[i].kind == ANY;

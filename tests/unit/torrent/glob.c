@@ -2,6 +2,8 @@
 
 #include "../task/fixture.h"
 
+#include <time.h>
+
 static void patterns_name_what_a_person_means(void **state)
 {
 	static const struct {
@@ -59,12 +61,44 @@ static void no_pattern_is_slow(void **state)
 	assert_false(lsp_glob_matches(pattern, path)); /* and it ends */
 }
 
+/* Nanoseconds of the processor that a path of full length takes with a pattern of so many bytes. */
+static uint64_t cost(const char *part, size_t size)
+{
+	char pattern[LSP_GLOB_MAX + 1], path[LSP_GLOB_PATH_MAX + 1];
+	uint64_t least = UINT64_MAX;
+	for (size_t i = 0; i < size; i++)
+		pattern[i] = part[i % strlen(part)];
+	pattern[size] = '\0';
+	memset(path, 'a', sizeof path - 1);
+	path[sizeof path - 1] = '\0';
+	for (int i = 0; i < 5; i++) {
+		struct timespec before, after;
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+		(void)lsp_glob_matches(pattern, path);
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+		least = LSP_MIN(least, (uint64_t)((after.tv_sec - before.tv_sec) * 1000000000 +
+						  after.tv_nsec - before.tv_nsec));
+	}
+	return least;
+}
+
+static void time_grows_with_the_pattern_and_not_with_its_square(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	skip();
+#endif
+	/* Four times as long: 4, and not 16. */
+	assert_in_range(cost("**/", 252) / cost("**/", 63), 0, 9);
+	assert_in_range(cost("**", 252) / cost("**", 63), 0, 9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(patterns_name_what_a_person_means),
 		cmocka_unit_test(what_is_no_pattern_is_refused),
 		cmocka_unit_test(no_pattern_is_slow),
+		cmocka_unit_test(time_grows_with_the_pattern_and_not_with_its_square),
 	};
 	return cmocka_run_group_tests_name("torrent glob", tests, NULL, NULL);
 }
