@@ -51,6 +51,29 @@ def start_again(daemon):
     return mark
 
 
+class Asking:
+    """One connection for many commands."""
+
+    def __init__(self, daemon):
+        self.connection = socket.socket(socket.AF_UNIX)
+        self.connection.connect(str(daemon.control))
+        self.frames = self.connection.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+    def ask(self, command, **members):
+        text = json.dumps({"command": command, **members}).encode()
+        self.connection.sendall(len(text).to_bytes(4, "big") + text)
+        while (event := json.loads(self.frames.read(int.from_bytes(self.frames.read(4), "big"))))["event"] != "answer":
+            assert event["event"] != "refused", event
+        assert event["ok"], event
+        return event["result"]
+
+
 # ---- Kills ---------------------------------------------------------------------------------------------------
 
 def check_store(daemon):
@@ -350,9 +373,11 @@ def test_a_full_disk_under_the_content_stops_one_torrent_and_says_so(lab, tmp_pa
                 f'peers=["{peer}"]')
         error = ann.wait_event("torrent_error", torrent=full)
         assert error["code"] == "no_space" and error["message"]
+        wait_torrent(ann, full, lambda torrent: torrent["state"] == "failed")
         ann.wait_event("torrent_health", where=lambda event: "storage" in event["degraded"])
         add_many(ann, tmp_path, [fine], peer)
         ann.wait_event("torrent_completed", torrent=other)
+        assert torrents_of(ann)[full]["state"] == "failed" and not ann.count_events("torrent_error", torrent=other)
         ann.cli("torrent", "remove", full, "--data")
 
 
@@ -363,10 +388,14 @@ def test_progress_is_told_ten_times_a_second_and_the_last_sample_always(lab, tmp
     (identity, name), = torrents.items()
     begun, mark = time.monotonic(), ann.mark()
     add_many(ann, tmp_path, [name], peer)
+    with Asking(ann) as asking:  # each time it is looked at anew, and would be told again
+        while asking.ask("torrent_list", torrent=identity)["torrents"][0]["state"] == "downloading":
+            pass
     ann.wait_event("torrent_completed", torrent=identity)
     seconds = time.monotonic() - begun
     samples = ann.count_events("torrent_progress", since=mark, torrent=identity)
     assert 3 <= samples <= 10 * seconds + 3
+    assert ann.status()["torrent"]["samples_coalesced"] > samples
     last = ann.wait_event("torrent_progress", since=mark, torrent=identity,
                           where=lambda event: event["done"] == event["total"])
     assert last["total"] == (12 << 20) + len(name)
@@ -433,20 +462,14 @@ def test_limits_are_in_effect_on_the_wire_within_two_seconds(lab, tmp_path):
 # ---- Rest ----------------------------------------------------------------------------------------------------
 
 def add_whole(daemon, folder, count):
-    """Adds so many torrents of one small file each, which are here, over one connection."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(daemon.control))
-        frames = connection.makefile("rb")
+    """Adds so many torrents of one small file each, which are here."""
+    with Asking(daemon) as asking:
         for number in range(count):
             data = f"thing {number}".encode() * 1000
             (folder / f"thing{number:03}").write_bytes(data)
             metainfo = (f"d4:infod6:lengthi{len(data)}e4:name8:thing{number:03}12:piece lengthi16384e6:pieces20:".encode()
                         + hashlib.sha1(data).digest() + b"ee")
-            command = json.dumps({"command": "torrent_add", "metainfo": base64.b64encode(metainfo).decode(),
-                                  "save_path": str(folder), "have": "all"}).encode()
-            connection.sendall(len(command).to_bytes(4, "big") + command)
-            while (event := json.loads(frames.read(int.from_bytes(frames.read(4), "big"))))["event"] != "answer":
-                assert event["event"] != "refused", event
+            asking.ask("torrent_add", metainfo=base64.b64encode(metainfo).decode(), save_path=str(folder), have="all")
 
 
 def await_seeds(daemon, count):
