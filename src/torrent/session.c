@@ -327,7 +327,7 @@ static int configure_rest(struct lsp_torrent_engine *engine, struct lsp_error *e
 	int r = shim->set_ip_filter(engine->shim, (const char *const(*)[2])configuration->ranges,
 		configuration->range_count, err);
 	if (r == 0)
-		r = shim->limit_everybody(engine->shim, configuration->limit_lan, err);
+		r = shim->limit_lan(engine->shim, configuration->limit_lan, err);
 	for (size_t i = 0; r == 0 && i < json_array_size(configuration->dht_nodes); i++) {
 		char host[256];
 		const char *node = json_string_value(json_array_get(configuration->dht_nodes, i));

@@ -192,7 +192,7 @@ int set_ip_filter(lsp_shim *shim, char const *const (*ranges)[2], std::size_t co
  * Peers of the classes that the filter gives an address: both are bits of a mask. In the library's
  * own filter an address of a local network is only local, and escapes the global limits.
  */
-int limit_everybody(lsp_shim *shim, int on, lsp_error *err)
+int limit_lan(lsp_shim *shim, int on, lsp_error *err)
 {
 	return guard(err, "the classes of peers cannot be set", [&] {
 		lt::ip_filter filter;
@@ -254,7 +254,7 @@ lsp_shim_functions const *lsp_shim_libtorrent(void)
 		t.setting = shim::setting;
 		t.setting_name = shim::setting_name;
 		t.set_ip_filter = shim::set_ip_filter;
-		t.limit_everybody = shim::limit_everybody;
+		t.limit_lan = shim::limit_lan;
 		t.add_dht_node = shim::add_dht_node;
 		t.pop = shim::pop;
 		t.halt = shim::halt;

@@ -324,7 +324,7 @@ struct lsp_shim_functions {
 		struct lsp_error *err);
 	/* Peers of the LAN are under the global limits too, or (0) not, as the library has it.
 	 * Either way they need no slot to be given something. */
-	int (*limit_everybody)(struct lsp_shim *shim, int on, struct lsp_error *err);
+	int (*limit_lan)(struct lsp_shim *shim, int on, struct lsp_error *err);
 	int (*add_dht_node)(
 		struct lsp_shim *shim, const char *host, uint32_t port, struct lsp_error *err);
 

@@ -9,7 +9,7 @@ import re
 import pytest
 
 import bencode
-from lanlab import in_memory, make_file, wait_for
+from lanlab import PATIENCE, in_memory, make_file, wait_for
 from test_torrent import (hear, make_torrent, needs_stranger, pytestmark, sent_blocks, share_game,  # noqa: F401
                           start_stranger, tell, torrent_address, torrent_peer, torrents_of, wait_listening,
                           wait_torrent)
@@ -65,7 +65,7 @@ class Seeder:
     def fetch(self, identity):
         """[piece, block] in the turn in which they were sent, until all that is wanted is there."""
         self.dial(identity)
-        self.ann.wait_event("torrent_completed", torrent=identity)
+        self.ann.wait_event("torrent_completed", torrent=identity, timeout=2 * PATIENCE)
         return sent_blocks(self.process)[identity[:40]]
 
 
@@ -226,7 +226,7 @@ def test_there_are_so_many_slots_for_peers_from_outside_and_the_lan_needs_none(l
         most = max(most, given(outside))
         return len(outside) == 3 and given(lan) == 2 and sum(peer["uploaded"] for peer in outside) > 4 * BLOCK
 
-    ann.wait_until(is_going_on, what="something to be given to all who may have it")
+    ann.wait_until(is_going_on, 2 * PATIENCE, "something to be given to all who may have it")
     assert most == 1
     ann.cli("torrent", "configure", "--set", "unchoke_slots=16")
     ann.cli("torrent", "options", identity, "--set", "max_uploads=0")

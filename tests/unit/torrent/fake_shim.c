@@ -364,7 +364,7 @@ static int set_ip_filter(
 	return 0;
 }
 
-static int limit_everybody(struct lsp_shim *shim, int on, struct lsp_error *err)
+static int limit_lan(struct lsp_shim *shim, int on, struct lsp_error *err)
 {
 	return 0;
 }
@@ -639,7 +639,7 @@ const struct lsp_shim_functions fake_shim = {.version = version,
 	.setting = setting,
 	.setting_name = setting_name,
 	.set_ip_filter = set_ip_filter,
-	.limit_everybody = limit_everybody,
+	.limit_lan = limit_lan,
 	.halt = halt,
 	.pop = pop,
 	.post_updates = post_updates,

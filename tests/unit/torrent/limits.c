@@ -42,7 +42,8 @@ static void a_limit_holds_within_two_seconds_on_loopback_too(void **state)
 	/* The same for one torrent, by the seed's side. */
 	json_decref(rig_ask(&pair.seed, LSP_TORRENT_LIMITS,
 		json_pack("{s:s, s:i}", "torrent", id, "max_upload", 512 << 10)));
-	json_decref(rig_ask(&pair.leech, LSP_TORRENT_LIMITS, json_pack("{s:i}", "max_download", 0)));
+	json_decref(
+		rig_ask(&pair.leech, LSP_TORRENT_LIMITS, json_pack("{s:i}", "max_download", 0)));
 	received_in(&pair.leech, 2 * LSP_SECOND);
 	rate = received_in(&pair.leech, 6 * LSP_SECOND);
 	assert_in_range(rate, 1, (512 << 10) * 15 / 10);
