@@ -13,8 +13,9 @@
 #define STEADY_LEAST 8
 #define STEADY_LINGER (5 * LSP_SECOND)
 #define STALE LSP_SECOND
-#define CREDIT_KEPT 99 /* of a hundred, from look to look, and one less where it is little */
-#define LISTENERS 4    /* programs that get each multicast packet, at the most */
+#define CREDIT_KEPT 99 /* of a hundred, in the time of a look, and one less where it is little */
+#define AWAKE LSP_SECOND
+#define LISTENERS 4 /* programs that get each multicast packet, at the most */
 
 /* ---- The kernel's counters ------------------------------------------------------------------- */
 
@@ -158,11 +159,13 @@ static uint64_t rest(uint64_t all, uint64_t calls, uint64_t packets)
  * and as a datagram when a program reads it, which may be some looks later on a busy machine: what
  * is not used up waits, and is forgotten by and by.
  */
-static uint64_t charge(uint64_t datagrams, uint64_t *credit, uint64_t multicast)
+static uint64_t charge(uint64_t datagrams, uint64_t *credit, uint64_t multicast, uint64_t passed)
 {
 	*credit += multicast;
 	uint64_t used = LSP_MIN(datagrams, *credit);
-	*credit = (*credit - used) * CREDIT_KEPT / 100;
+	*credit -= used;
+	for (uint64_t looks = passed / LSP_OTHERS_LOOK; looks && *credit; looks--)
+		*credit = *credit * CREDIT_KEPT / 100;
 	return datagrams - used;
 }
 
@@ -192,16 +195,22 @@ bool lsp_others_look(struct lsp_others *others, const struct lsp_datagrams *kern
 		others->credit_in = others->credit_out = 0;
 	}
 	if (others->count) {
-		others->seen.in += charge(
+		uint64_t passed = now - others->looks[last].at;
+		uint64_t in = charge(
 			rest(kernel->in - others->kernel.in, calls.in - others->calls.in,
 				packets.in - others->packets.in),
 			&others->credit_in,
-			LISTENERS * beyond(kernel->multicast_in, others->kernel.multicast_in));
-		others->seen.out +=
-			charge(rest(kernel->out - others->kernel.out, calls.out - others->calls.out,
-				       packets.out - others->packets.out),
-				&others->credit_out,
-				beyond(kernel->multicast_out, others->kernel.multicast_out));
+			LISTENERS * beyond(kernel->multicast_in, others->kernel.multicast_in),
+			passed);
+		uint64_t out = charge(
+			rest(kernel->out - others->kernel.out, calls.out - others->calls.out,
+				packets.out - others->packets.out),
+			&others->credit_out,
+			beyond(kernel->multicast_out, others->kernel.multicast_out), passed);
+		others->seen.in += in;
+		others->seen.out += out;
+		if (in || out)
+			others->heard = now;
 		if (seen_since(others, QUICK, now) >= QUICK_LEAST)
 			others->until = LSP_MAX(others->until, now + QUICK_LINGER);
 		if (seen_since(others, STEADY, now) >= STEADY_LEAST)
@@ -214,4 +223,14 @@ bool lsp_others_look(struct lsp_others *others, const struct lsp_datagrams *kern
 	others->calls = calls;
 	others->packets = packets;
 	return now < others->until;
+}
+
+/*
+ * Five datagrams of a game take 78 ms: with looks in between, the fifth is found a look later; when
+ * the first look finds some of them, the looks that follow are quick ones.
+ */
+lsp_time lsp_others_next_look(const struct lsp_others *others, lsp_time now)
+{
+	bool awake = now < others->until || (others->heard && now < others->heard + AWAKE);
+	return now + (awake ? LSP_OTHERS_LOOK : LSP_OTHERS_CALM_LOOK);
 }

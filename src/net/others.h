@@ -18,8 +18,10 @@
 
 #include "net/endpoint.h"
 
-#define LSP_OTHERS_LOOK (25 * LSP_MILLISECOND) /* how often to look, at most */
-#define LSP_OTHERS_LOOKS 20u                   /* that are remembered: half a second */
+#define LSP_OTHERS_LOOK (25 * LSP_MILLISECOND)       /* how often to look, at most */
+#define LSP_OTHERS_CALM_LOOK (100 * LSP_MILLISECOND) /* the same while nobody was heard of lately  \
+						      */
+#define LSP_OTHERS_LOOKS 20u /* that are remembered: half a second at least */
 
 struct lsp_datagrams {
 	uint64_t in, out;
@@ -44,6 +46,7 @@ struct lsp_others {
 		struct lsp_datagrams seen;
 	} looks[LSP_OTHERS_LOOKS]; /* a ring */
 	unsigned count;            /* looks ever */
+	lsp_time heard;            /* the last datagram of others'; 0: none yet */
 	lsp_time until;
 };
 
@@ -61,3 +64,5 @@ LSP_MUST_CHECK int lsp_counters_read(
 /* Are others there, as these counters say? Asked sooner than LSP_OTHERS_LOOK it says as before. */
 bool lsp_others_look(struct lsp_others *others, const struct lsp_datagrams *kernel,
 	const struct lsp_endpoint_stats *ours, lsp_time now);
+/* When to look again. Who begins to play is found out as soon with a calm look as with many. */
+lsp_time lsp_others_next_look(const struct lsp_others *others, lsp_time now);

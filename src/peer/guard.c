@@ -213,7 +213,7 @@ static void watch(void *argument)
 		return;
 	look_for_others(guards, now);
 	engage_all(guards, now);
-	lsp_timer_start(&guards->watch, now + LSP_OTHERS_LOOK);
+	lsp_timer_start(&guards->watch, lsp_others_next_look(&guards->others, now));
 	if (!lsp_timer_is_on(&guards->timer)) {
 		guards->due = now;
 		look(guards);

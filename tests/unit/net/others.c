@@ -72,26 +72,44 @@ struct machine {
 	struct lsp_endpoint_stats ours;
 	lsp_time now;
 	bool by_packets; /* how this kernel counts ours */
+	unsigned looks;
 };
 
 static bool pass(struct machine *m, lsp_time time, double game_hz, unsigned batches_a_look)
 {
 	static double owed;
 	bool seen = false;
-	for (lsp_time end = m->now + time; m->now < end; m->now += LSP_OTHERS_LOOK) {
+	lsp_time next;
+	for (lsp_time end = m->now + time; m->now < end; m->now = next) {
 		uint64_t calls = batches_a_look, packets = batches_a_look * UINT64_C(40);
-		owed += game_hz * (double)LSP_OTHERS_LOOK / (double)LSP_SECOND;
-		uint64_t game = (uint64_t)owed;
-		owed -= (double)game;
 		m->ours.send_calls += calls;
 		m->ours.sent_packets += packets;
 		m->ours.received_messages += calls;
 		m->ours.received_packets += packets;
-		m->kernel.out += (m->by_packets ? packets : calls) + game;
+		m->kernel.out += m->by_packets ? packets : calls;
 		m->kernel.in += calls;
 		seen = lsp_others_look(&m->others, &m->kernel, &m->ours, m->now);
+		m->looks++;
+		next = lsp_others_next_look(&m->others, m->now);
+		owed += game_hz * (double)(next - m->now) / (double)LSP_SECOND;
+		m->kernel.out += (uint64_t)owed;
+		owed -= (double)(uint64_t)owed;
 	}
 	return seen;
+}
+
+static void who_is_alone_looks_seldom_and_sees_a_game_as_soon(void **state)
+{
+	for (unsigned phase = 0; phase < 100; phase += 5) {
+		struct machine m = {.now = LSP_SECOND};
+		assert_false(pass(&m, 10 * LSP_SECOND, 0, 50));
+		m.looks = 0;
+		assert_false(pass(&m, 10 * LSP_SECOND, 0, 50));
+		assert_true(m.looks <= 101);
+		/* 64 a second, from that part of the time between two looks on. */
+		m.kernel.out += (100 - phase) * 64 / 1000;
+		assert_true(pass(&m, 130 * LSP_MILLISECOND, 64, 50));
+	}
 }
 
 static void a_game_is_seen_within_a_tenth_of_a_second_and_bulk_of_ours_never(void **state)
@@ -154,6 +172,7 @@ int main(void)
 		cmocka_unit_test(texts_without_the_counters_are_refused),
 		cmocka_unit_test(this_machine_has_them_and_they_go_on),
 		cmocka_unit_test(a_game_is_seen_within_a_tenth_of_a_second_and_bulk_of_ours_never),
+		cmocka_unit_test(who_is_alone_looks_seldom_and_sees_a_game_as_soon),
 		cmocka_unit_test(a_few_packets_now_and_then_are_nobody),
 		cmocka_unit_test(discovery_is_nobody_however_much_of_it),
 		cmocka_unit_test(discovery_that_is_read_late_is_nobody_either),
