@@ -188,22 +188,20 @@ static const struct lsp_stream_callbacks exchange_callbacks = {
 	.closed = exchange_closed,
 };
 
-int lsp_exchange_start(struct lsp_connection *connection, const struct lsp_request *request,
+static int start(struct lsp_connection *connection, const struct lsp_buffer *frame,
 	const struct lsp_exchange_callbacks *callbacks, void *argument,
 	struct lsp_exchange **ret_exchange, struct lsp_error *err)
 {
-	_cleanup_buffer_ struct lsp_buffer frame = {0};
-	int r = lsp_request_append(request, &frame, err);
-	struct lsp_exchange *exchange = r == 0 ? calloc(1, sizeof *exchange) : NULL;
+	struct lsp_exchange *exchange = calloc(1, sizeof *exchange);
 	if (!exchange)
-		return r < 0 ? r : lsp_error_no_memory(err, "peer");
+		return lsp_error_no_memory(err, "peer");
 	exchange->callbacks = callbacks;
 	exchange->argument = argument;
 	lsp_frame_decoder_init(&exchange->decoder, LSP_FRAME_MAX);
-	r = lsp_connection_open_stream(
+	int r = lsp_connection_open_stream(
 		connection, &exchange_callbacks, exchange, &exchange->stream, err);
 	if (r == 0) {
-		r = lsp_stream_write(exchange->stream, frame.data, frame.size, err);
+		r = lsp_stream_write(exchange->stream, frame->data, frame->size, err);
 		if (r < 0)
 			detach(exchange);
 	}
@@ -216,18 +214,37 @@ int lsp_exchange_start(struct lsp_connection *connection, const struct lsp_reque
 	return 0;
 }
 
+int lsp_exchange_start(struct lsp_connection *connection, const struct lsp_request *request,
+	const struct lsp_exchange_callbacks *callbacks, void *argument,
+	struct lsp_exchange **ret_exchange, struct lsp_error *err)
+{
+	_cleanup_buffer_ struct lsp_buffer frame = {0};
+	int r = lsp_request_append(request, &frame, err);
+	return r < 0 ? r : start(connection, &frame, callbacks, argument, ret_exchange, err);
+}
+
 static void told(struct lsp_exchange *exchange, const struct lsp_error *error)
 {
 }
 
-void lsp_exchange_tell(struct lsp_connection *connection, const struct lsp_request *request)
+void lsp_exchange_tell_frame(struct lsp_connection *connection, const struct lsp_buffer *frame)
 {
 	static const struct lsp_exchange_callbacks callbacks = {.done = told};
 	struct lsp_exchange *exchange;
 	struct lsp_error err = {0};
-	if (lsp_exchange_start(connection, request, &callbacks, NULL, &exchange, &err) < 0)
-		lsp_log_debug(
-			"peer", "cannot tell %s: %s", lsp_request_name(request->type), err.message);
+	if (start(connection, frame, &callbacks, NULL, &exchange, &err) < 0)
+		lsp_log_debug("peer", "cannot tell: %s", err.message);
+}
+
+void lsp_exchange_tell(struct lsp_connection *connection, const struct lsp_request *request)
+{
+	_cleanup_buffer_ struct lsp_buffer frame = {0};
+	struct lsp_error err = {0};
+	if (lsp_request_append(request, &frame, &err) < 0)
+		lsp_log_debug("peer", "cannot tell of %s: %s", lsp_request_name(request->type),
+			err.message);
+	else
+		lsp_exchange_tell_frame(connection, &frame);
 }
 
 /* ---- Answering ---- */

@@ -60,6 +60,8 @@ const struct lsp_error_response *lsp_exchange_refusal(const struct lsp_exchange 
 
 /* Asks for something that is answered by Ok, or by an Error that nobody needs to hear of. */
 void lsp_exchange_tell(struct lsp_connection *connection, const struct lsp_request *request);
+/* The same with what lsp_request_append gave: who tells many encodes once. */
+void lsp_exchange_tell_frame(struct lsp_connection *connection, const struct lsp_buffer *frame);
 
 /* ---- Answering ---- */
 

@@ -86,7 +86,6 @@ static void beat(void *argument)
 	lsp_timer_start(&peer->tick, now + TICK);
 	lsp_download_tick(peer);
 	lsp_covers_tick(peer);
-	lsp_sessions_flush_haves(peer);
 	lsp_announce_flush(peer->announce);
 	lsp_games_flush(peer);
 	lsp_limits_tick(peer->limits);

@@ -49,7 +49,7 @@ struct lsp_session *lsp_session_find(const struct lsp_peer *peer, const struct l
 
 /* Once a second: pings, deadlines, round trips to the swarm. */
 void lsp_sessions_tick(struct lsp_peer *peer);
-/* Ten times a second: haves that gathered go out. */
+/* What was announced since goes out. */
 void lsp_sessions_flush_haves(struct lsp_peer *peer);
 /* A share came to be: who announces its content becomes a source. */
 void lsp_sessions_offer_share(struct lsp_peer *peer, struct lsp_share *share);

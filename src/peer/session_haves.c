@@ -246,26 +246,61 @@ static bool add_pending(struct lsp_follow *f, uint64_t first, uint64_t count)
 	return true;
 }
 
-static void flush_follow(struct lsp_session *session, struct lsp_follow *f)
+/* What was told last: mostly everybody is told the same. */
+struct news {
+	struct lsp_buffer frame; /* empty: nothing yet */
+	struct lsp_hash content;
+	struct lsp_ranges chunks; /* a follow's */
+};
+
+static bool is_same(const struct news *news, const struct lsp_follow *f)
+{
+	const struct lsp_ranges *ours = &news->chunks, *theirs = &f->pending;
+	return news->frame.size && ours->count == theirs->count &&
+	       lsp_hash_equal(&news->content, &f->content) &&
+	       memcmp(ours->items, theirs->items, ours->count * sizeof *ours->items) == 0;
+}
+
+static void encode_news(struct news *news, const struct lsp_follow *f)
+{
+	struct lsp_request request = {.type = LSP_REQUEST_HAVE_UPDATE};
+	struct lsp_error err = {0};
+	request.chunk_set.content = news->content = f->content;
+	request.chunk_set.chunks = news->chunks = f->pending;
+	news->frame.size = 0;
+	if (lsp_request_append(&request, &news->frame, &err) < 0)
+		lsp_log_debug("peer", "cannot tell of chunks: %s", err.message);
+}
+
+static void tell_news(struct lsp_session *session, struct lsp_follow *f, struct news *news)
 {
 	if (!f->pending.count)
 		return;
-	struct lsp_request request = {.type = LSP_REQUEST_HAVE_UPDATE};
-	request.chunk_set.content = f->content;
-	request.chunk_set.chunks = f->pending;
-	lsp_exchange_tell(session->connection, &request);
-	f->pending.count = 0;
+	if (!is_same(news, f))
+		encode_news(news, f);
+	if (news->frame.size)
+		lsp_exchange_tell_frame(session->connection, &news->frame);
+	f->pending.count = 0; /* the ranges themselves stay there for `news` */
+}
+
+static void flush_follow(struct lsp_session *session, struct lsp_follow *f)
+{
+	struct news news = {0};
+	tell_news(session, f, &news);
+	lsp_buffer_done(&news.frame);
 }
 
 void lsp_sessions_flush_haves(struct lsp_peer *peer)
 {
 	struct lsp_session *session;
+	struct news news = {0};
 	DL_FOREACH(peer->sessions, session)
 	{
 		struct lsp_follow *f;
 		DL_FOREACH(session->follows, f)
-		flush_follow(session, f);
+		tell_news(session, f, &news);
 	}
+	lsp_buffer_done(&news.frame);
 }
 
 void lsp_sessions_announce_chunks(

@@ -51,9 +51,14 @@ static void think(void *argument)
 	if (peer->stopping)
 		return;
 	struct lsp_swarm_action action;
+	bool news = false;
 	lsp_swarm_run(peer->swarm, lsp_peer_now(peer));
-	while (lsp_swarm_next_action(peer->swarm, &action))
+	while (lsp_swarm_next_action(peer->swarm, &action)) {
+		news |= action.kind == LSP_SWARM_ANNOUNCE;
 		act(peer, &action);
+	}
+	if (news)
+		lsp_sessions_flush_haves(peer);
 	lsp_timer_start(&peer->swarm_timer, lsp_swarm_deadline(peer->swarm));
 }
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #define NEWS_LEAST (25 * LSP_MILLISECOND)
-#define NEWS_PER_SOURCE (5 * LSP_MILLISECOND)
+#define NEWS_PER_SOURCE (8 * LSP_MILLISECOND)
 #define NEWS_PER_CHUNK (2 * LSP_MILLISECOND) /* the first ones are news to all: at once */
-#define NEWS_MOST (150 * LSP_MILLISECOND)
+#define NEWS_MOST (200 * LSP_MILLISECOND)
 #define STALLED (10 * LSP_SECOND)
 
 static void game_free(struct game *game)
