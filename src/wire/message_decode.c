@@ -401,6 +401,12 @@ int lsp_request_decode(
 	_cleanup_json_ json_t *json = NULL;
 	const char *tag = NULL;
 	const json_t *body = NULL;
+	struct lsp_chunk_set haves;
+	if (lsp_message_read_haves(text, size, &haves)) {
+		*ret_request =
+			(struct lsp_request){.type = LSP_REQUEST_HAVE_UPDATE, .chunk_set = haves};
+		return 0;
+	}
 	int r = lsp_json_parse(text, size, &lsp_json_limits_peer, &json, err);
 	if (r == 0)
 		r = split_tag(json, &tag, &body, err);

@@ -340,6 +340,51 @@ static void ranges_come_from_bitmaps_and_know_their_end(void **state)
 	assert_false(lsp_ranges_fit(&(struct lsp_ranges){twice, 2}, 20));
 }
 
+/* A HaveUpdate is read without a tree, and as JSON when a blank precedes it: both must agree. */
+static void both_ways_agree(const char *text, size_t size)
+{
+	_cleanup_request_ struct lsp_request quick = {0}, slow = {0};
+	char spaced[512] = " ";
+	memcpy(spaced + 1, text, size);
+	int a = lsp_request_decode(text, size, &quick, NULL);
+	int b = lsp_request_decode(spaced, size + 1, &slow, NULL);
+	assert_int_equal(a, b);
+	if (a < 0)
+		return;
+	_cleanup_buffer_ struct lsp_buffer one = {0}, two = {0};
+	assert_int_equal(quick.type, slow.type);
+	assert_int_equal(lsp_request_append(&quick, &one, NULL), 0);
+	assert_int_equal(lsp_request_append(&slow, &two, NULL), 0);
+	assert_int_equal(one.size, two.size);
+	assert_memory_equal(one.data, two.data, one.size);
+}
+
+static void what_is_told_of_chunks_means_the_same_however_it_is_read(void **state)
+{
+	static const char *const ranges[] = {"", "[]", "[0,1]", "[0,0]", "[00,1]", "[0,01]",
+		"[4194304,1]", "[4194305,1]", "[0,4194304]", "[0,4194305]", "[0,4194304],[0,1]",
+		"[18446744073709551617,1]", "[0,1],", "[0,1],[7,12],[30,2]", "[-1,1]", "[1.0,1]",
+		"[1,1,1]", "[ 1,1]", "[1e0,1]", "[,1]", "[1,]", "[1,1]]"};
+	static const char others[] = "\0 \\\"{}[],:019afF~";
+	char text[256];
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(ranges); i++) {
+		int size = snprintf(
+			text, sizeof text, "{\"HaveUpdate\":{" C ",\"chunks\":[%s]}}", ranges[i]);
+		both_ways_agree(text, (size_t)size);
+	}
+	int size = snprintf(
+		text, sizeof text, "{\"HaveUpdate\":{" C ",\"chunks\":[[0,3],[7,1],[1024,11]]}}");
+	for (int at = 0; at < size; at++) {
+		char was = text[at];
+		both_ways_agree(text, (size_t)at);
+		for (size_t i = 0; i < sizeof others; i++) {
+			text[at] = others[i];
+			both_ways_agree(text, (size_t)size);
+		}
+		text[at] = was;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -354,6 +399,7 @@ int main(void)
 		cmocka_unit_test(labels_are_cleaned_on_their_way_in_and_out),
 		cmocka_unit_test(failures_become_error_frames_with_a_stable_code),
 		cmocka_unit_test(ranges_come_from_bitmaps_and_know_their_end),
+		cmocka_unit_test(what_is_told_of_chunks_means_the_same_however_it_is_read),
 	};
 	return cmocka_run_group_tests_name("message", tests, NULL, NULL);
 }
