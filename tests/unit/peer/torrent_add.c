@@ -52,6 +52,19 @@ static void run_job(void)
 	job->done(job);
 }
 
+/* All that was to come does not. */
+static void be_killed(struct lsp_peer *peer)
+{
+	peer->stopping = true;
+	for (size_t i = 0; i < job_count; i++)
+		jobs[i]->done(jobs[i]);
+	job_count = 0;
+	if (asked.done)
+		asked.done(asked.argument, NULL);
+	asked = (struct lsp_torrent_call){0};
+	peer->stopping = false;
+}
+
 int lsp_torrents_ask(struct lsp_peer *peer, enum lsp_torrent_command command, const char *id,
 	void (*done)(void *argument, struct lsp_torrent_answer *answer), void *argument,
 	struct lsp_error *err)
@@ -294,8 +307,7 @@ static void one_that_was_killed_between_the_two_becomes_a_game_at_the_next_start
 	run_job();
 	answer(LSP_TORRENT_REMOVE, &fine);
 	run_job();
-	/* Here it is killed: what was to come does not. */
-	job_count = 0;
+	be_killed(&world->peer);
 	assert_int_equal(started, 0);
 	json_object_clear(world->peer.torrent_adds);
 	lsp_torrent_kept_restore(&world->peer);
@@ -332,7 +344,7 @@ static void one_that_a_peer_here_has_is_not_lost_either(void **state)
 		assert_true(is_kept(world));
 		answer(LSP_TORRENT_REMOVE, &fine);
 		if (killed) { /* before the download was saved */
-			job_count = 0;
+			be_killed(&world->peer);
 			lsp_torrent_kept_restore(&world->peer);
 			answer(LSP_TORRENT_LIST, &unknown);
 			run_job();
@@ -354,7 +366,7 @@ static void one_that_is_still_in_the_engine_is_left_to_it(void **state)
 		.value = json_pack("{s:[o]}", "torrents", magnet_status(world))};
 	export(world);
 	run_job();
-	asked = (struct lsp_torrent_call){0}; /* killed before it was removed */
+	be_killed(&world->peer); /* before it was removed */
 	lsp_torrent_kept_restore(&world->peer);
 	answer(LSP_TORRENT_LIST, &there);
 	assert_int_equal(job_count, 0);

@@ -255,7 +255,7 @@ static void what_a_torrent_has_is_told_without_copying_what_it_is(void **state)
 
 /* A clock at which the thread of a creation stands still until it may go on. */
 static struct gate arrived, go_on;
-static lsp_time (*machine_time)(const struct lsp_clock *clock);
+static lsp_time (*own_time)(const struct lsp_clock *clock);
 
 static lsp_time time_that_holds(const struct lsp_clock *clock)
 {
@@ -264,18 +264,20 @@ static lsp_time time_that_holds(const struct lsp_clock *clock)
 		gate_open(&arrived);
 		(void)gate_pass(&go_on);
 	}
-	return machine_time(clock);
+	return own_time(clock);
 }
 
 static void a_creation_that_ends_while_the_engine_is_given_up_is_answered(void **state)
 {
 	struct world world;
 	struct rig_call create;
-	world_init(&world, NULL);
 	gate_init(&arrived);
 	gate_init(&go_on);
-	machine_time = world.clock.clock.monotonic;
-	world.clock.clock.monotonic = time_that_holds;
+	lsp_fake_clock_init(&world.clock);
+	own_time = world.clock.clock.monotonic;
+	world_time = time_that_holds;
+	world_init(&world, NULL);
+	world_time = NULL;
 	rig_file(world.rig.folder, "things/one", 3000000, 1);
 	_cleanup_free_ char *path = lsp_text_format("%s/things", world.rig.folder);
 	json_decref(world_add(&world, DOOM));

@@ -1,10 +1,14 @@
 #include "world.h"
 
+lsp_time (*world_time)(const struct lsp_clock *clock);
+
 void world_init(struct world *world, const char *folder)
 {
 	struct rig_options options = {
 		.clock = &world->clock.clock, .shim = &fake_shim, .folder = folder};
 	lsp_fake_clock_init(&world->clock);
+	if (world_time)
+		world->clock.clock.monotonic = world_time;
 	fake_reset();
 	rig_init(&world->rig, &options);
 }

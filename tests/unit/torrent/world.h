@@ -15,6 +15,8 @@ struct world {
 	struct rig rig;
 };
 
+/* What the clock says from the next world_init on, in place of its own; NULL: its own. */
+extern lsp_time (*world_time)(const struct lsp_clock *clock);
 /* folder NULL: a new one. */
 void world_init(struct world *world, const char *folder);
 void world_done(struct world *world);
