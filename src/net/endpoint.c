@@ -9,6 +9,7 @@
 
 #define CID_BUCKETS 4096
 #define STRAY_ANSWERS 1000 /* a second */
+#define RETRIES 20000      /* a second: some tenth of a core */
 #define PORT_TRIES 20
 
 /* ---- What the loop does ---- */
@@ -379,6 +380,8 @@ int lsp_endpoint_new(const struct lsp_endpoint_options *options, struct lsp_endp
 	make_secrets(endpoint);
 	lsp_rate_limit_set(
 		&endpoint->stray_answers, STRAY_ANSWERS, LSP_SECOND, lsp_endpoint_now(endpoint));
+	lsp_rate_limit_set(
+		&endpoint->retry_answers, RETRIES, LSP_SECOND, lsp_endpoint_now(endpoint));
 	int r = lsp_cid_table_init(&endpoint->cids, CID_BUCKETS, err);
 	if (r == 0)
 		r = lsp_udp_receiver_new(&endpoint->receiver, err);

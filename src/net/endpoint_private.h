@@ -173,7 +173,8 @@ struct lsp_endpoint {
 	struct lsp_error broken_error;
 
 	struct lsp_rate_limit limit;
-	struct lsp_rate_limit stray_answers; /* resets, version negotiation, refusals, Retry */
+	struct lsp_rate_limit stray_answers; /* resets, version negotiation, refusals */
+	struct lsp_rate_limit retry_answers;
 	struct lsp_endpoint_stats stats;
 	bool lower_effort;
 

@@ -15,12 +15,17 @@
 #define RESET_SIZE 41
 
 /* May we answer a stranger? */
+static bool may_spend(struct lsp_rate_limit *limit, lsp_time now)
+{
+	if (!lsp_rate_limit_allows(limit, now))
+		return false;
+	lsp_rate_limit_spend(limit, 1, now);
+	return true;
+}
+
 static bool may_answer(struct lsp_endpoint *endpoint, lsp_time now)
 {
-	if (!lsp_rate_limit_allows(&endpoint->stray_answers, now))
-		return false;
-	lsp_rate_limit_spend(&endpoint->stray_answers, 1, now);
-	return true;
+	return may_spend(&endpoint->stray_answers, now);
 }
 
 static void send_version_negotiation(struct lsp_endpoint *endpoint,
@@ -64,7 +69,8 @@ static void send_retry(struct lsp_endpoint *endpoint, const struct lsp_arrival *
 {
 	uint8_t packet[INITIAL_MIN], token[NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2];
 	ngtcp2_cid cid;
-	if (!may_answer(endpoint, now))
+	/* A limit of its own: in a flood of whatever, who comes in earnest depends on it. */
+	if (!may_spend(&endpoint->retry_answers, now))
 		return;
 	lsp_connection_new_cid(&cid);
 	ngtcp2_ssize size = ngtcp2_crypto_generate_retry_token2(token, endpoint->token_secret,

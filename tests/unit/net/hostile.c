@@ -335,6 +335,40 @@ static void a_spoofed_initial_gets_at_most_three_times_its_size(void **state)
 	pair_close(&pair);
 }
 
+static lsp_time stopped_time(const struct lsp_clock *clock)
+{
+	return 1000 * LSP_SECOND;
+}
+
+/* No time passes there, so what is used up of a limit stays used up. */
+static void a_flood_of_strays_leaves_retry_to_who_comes_in_earnest(void **state)
+{
+	static const struct lsp_clock stopped = {.monotonic = stopped_time};
+	struct pair pair;
+	struct relay relay;
+	struct lsp_endpoint_stats stats = {0};
+	uint8_t stray[100] = {0x40};
+	int stranger = udp_socket();
+	pair_open_with(&pair, (struct lsp_endpoint_options){0},
+		(struct lsp_endpoint_options){.always_retry = true, .clock = &stopped});
+	relay_open(&relay, &pair, 1);
+	relay.cut = true; /* a's Initial is only looked at */
+	(void)dial(&pair.a, port_of(relay.front), AF_INET, NULL);
+	RUN_UNTIL(&pair.loop, relay.first_size);
+	for (unsigned sent = 0; sent < 1100; sent++) {
+		pass(stranger, stray, sizeof stray, &relay.b);
+		RUN_UNTIL(&pair.loop,
+			(lsp_endpoint_get_stats(pair.b.endpoint, &stats), stats.dropped > sent));
+	}
+	assert_in_range(stats.resets, 1, 1050); /* the rest got no answer */
+	pass(stranger, relay.first, relay.first_size, &relay.b);
+	RUN_UNTIL(
+		&pair.loop, (lsp_endpoint_get_stats(pair.b.endpoint, &stats), stats.retries == 1));
+	close(stranger);
+	relay_close(&relay, &pair);
+	pair_close(&pair);
+}
+
 static void a_flood_of_handshakes_is_met_with_retry_and_limits(void **state)
 {
 	struct pair pair;
@@ -480,6 +514,7 @@ int main(void)
 		cmocka_unit_test(a_pulled_cable_is_noticed_within_five_seconds),
 		cmocka_unit_test(garbage_and_empty_datagrams_change_nothing),
 		cmocka_unit_test(a_spoofed_initial_gets_at_most_three_times_its_size),
+		cmocka_unit_test(a_flood_of_strays_leaves_retry_to_who_comes_in_earnest),
 		cmocka_unit_test(a_flood_of_handshakes_is_met_with_retry_and_limits),
 		cmocka_unit_test(a_full_table_makes_room_for_who_takes_up_less_of_it),
 		cmocka_unit_test(half_a_handshake_gives_way_to_a_whole_one_from_elsewhere),
