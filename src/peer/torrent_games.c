@@ -549,7 +549,10 @@ const char *lsp_torrent_games_seeded(const struct lsp_peer *peer, const char *id
 	return json_string_value(json_object_get(peer->torrent_games->seeds, id));
 }
 
-/* What left without our saying so is not seeded any more; a new session gets it again. */
+/*
+ * What left without our saying so is not seeded any more: a new session gets it again, what had
+ * seeded enough was to go.
+ */
 void lsp_torrent_games_event(
 	struct lsp_peer *peer, const char *name, const char *id, const json_t *event)
 {
@@ -558,8 +561,12 @@ void lsp_torrent_games_event(
 		return;
 	if (strcmp(name, "torrent_state") == 0 && has_text(event, "state", "failed"))
 		lsp_log_warning("torrent", "%s is not seeded any more (%s)", game, id);
+	if (strcmp(name, "torrent_removed") != 0)
+		return;
 	if (json_is_true(json_object_get(event, "session_closed")))
 		json_object_del(peer->torrent_games->seeds, id);
+	else
+		(void)lsp_torrent_games_forget(peer, id);
 }
 
 /* ---- The list of games ---- */

@@ -223,6 +223,24 @@ static void what_comes_back_while_it_leaves_is_seeded_afterwards(void **state)
 	assert_int_equal(left, 2);
 }
 
+static void one_that_has_seeded_enough_and_went_can_be_shared_again(void **state)
+{
+	struct lsp_peer *peer = *state;
+	char id[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(&manifest.content_id, id);
+	lsp_torrent_games_share(peer, GAME, &manifest.content_id, NULL);
+	engine_answers(LSP_TORRENT_ADD, 0);
+	assert_string_equal(lsp_torrent_games_seeded(peer, id), GAME);
+	json_t *event = json_pack("{s:b}", "data", 0);
+	lsp_torrent_games_event(peer, "torrent_removed", id, event);
+	json_decref(event);
+	assert_null(lsp_torrent_games_seeded(peer, id));
+	lsp_torrent_games_share(peer, GAME, &manifest.content_id, NULL);
+	engine_answers(LSP_TORRENT_ADD, 0);
+	assert_string_equal(lsp_torrent_games_seeded(peer, id), GAME);
+	assert_int_equal(answered, call_count);
+}
+
 static void one_that_waits_to_leave_is_let_go_at_the_end(void **state)
 {
 	struct lsp_peer *peer = *state;
@@ -243,6 +261,8 @@ int main(void)
 			what_is_still_being_added_leaves_once_it_is_there, start, end),
 		cmocka_unit_test_setup_teardown(
 			what_comes_back_while_it_leaves_is_seeded_afterwards, start, end),
+		cmocka_unit_test_setup_teardown(
+			one_that_has_seeded_enough_and_went_can_be_shared_again, start, end),
 		cmocka_unit_test_setup_teardown(
 			one_that_waits_to_leave_is_let_go_at_the_end, start, end),
 	};
