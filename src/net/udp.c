@@ -1,6 +1,7 @@
 #include "net/udp.h"
 
 #include "base/cleanup.h"
+#include "base/huge.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -308,7 +309,7 @@ struct lsp_udp_receiver {
 
 int lsp_udp_receiver_new(struct lsp_udp_receiver **ret_receiver, struct lsp_error *err)
 {
-	struct lsp_udp_receiver *receiver = malloc(sizeof *receiver);
+	struct lsp_udp_receiver *receiver = lsp_huge_alloc(sizeof *receiver);
 	if (!receiver)
 		return lsp_error_no_memory(err, "net");
 	for (size_t i = 0; i < LSP_UDP_MESSAGES; i++)

@@ -1,13 +1,25 @@
 #include "peer/block.h"
 
+#include "base/huge.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
 #include <utlist.h>
 
+/* What fits a huge page: seven. */
+#define SLAB_BLOCKS ((LSP_HUGE_PAGE - 64) / sizeof(struct lsp_block))
+
+struct slab {
+	struct slab *next;
+	_Alignas(64) struct lsp_block blocks[SLAB_BLOCKS];
+};
+_Static_assert(sizeof(struct slab) <= LSP_HUGE_PAGE, "a slab fits its huge page");
+
 struct lsp_blocks {
-	size_t limit, in_use, idle;
+	size_t limit, in_use;
 	struct lsp_block *free;
+	struct slab *slabs;
 	struct lsp_block_waiter *waiters;
 	bool waking; /* inside a waiter's ready: it may take although others wait */
 };
@@ -22,36 +34,38 @@ int lsp_blocks_new(size_t limit, struct lsp_blocks **ret_blocks, struct lsp_erro
 	return 0;
 }
 
-void lsp_blocks_trim(struct lsp_blocks *blocks, size_t keep)
-{
-	while (blocks->idle > keep) {
-		struct lsp_block *block = blocks->free;
-		blocks->free = block->next;
-		blocks->idle--;
-		free(block);
-	}
-}
-
 void lsp_blocks_free(struct lsp_blocks *blocks)
 {
+	struct slab *slab, *next;
 	if (!blocks)
 		return;
 	assert(blocks->in_use == 0);
-	lsp_blocks_trim(blocks, 0);
+	LL_FOREACH_SAFE(blocks->slabs, slab, next)
+	{
+		free(slab);
+	}
 	free(blocks);
+}
+
+static void add_slab(struct lsp_blocks *blocks)
+{
+	struct slab *slab = lsp_huge_alloc(sizeof *slab);
+	if (!slab)
+		return;
+	LL_PREPEND(blocks->slabs, slab);
+	for (size_t i = 0; i < SLAB_BLOCKS; i++) {
+		slab->blocks[i].pool = blocks;
+		LL_PREPEND(blocks->free, &slab->blocks[i]);
+	}
 }
 
 static struct lsp_block *take_free_or_new(struct lsp_blocks *blocks)
 {
+	if (!blocks->free)
+		add_slab(blocks);
 	struct lsp_block *block = blocks->free;
-	if (block) {
-		blocks->free = block->next;
-		blocks->idle--;
-		return block;
-	}
-	block = aligned_alloc(64, (sizeof *block + 63) / 64 * 64);
 	if (block)
-		block->pool = blocks;
+		LL_DELETE(blocks->free, block);
 	return block;
 }
 
@@ -119,9 +133,7 @@ void lsp_block_give(struct lsp_block *block)
 	if (!block || --block->holders)
 		return;
 	struct lsp_blocks *blocks = block->pool;
-	block->next = blocks->free;
-	blocks->free = block;
-	blocks->idle++;
+	LL_PREPEND(blocks->free, block);
 	blocks->in_use--;
 	wake_waiters(blocks);
 }

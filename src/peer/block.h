@@ -61,5 +61,3 @@ void lsp_block_give(struct lsp_block *block);
 void lsp_blocks_cancel_wait(struct lsp_blocks *blocks, struct lsp_block_waiter *waiter);
 
 size_t lsp_blocks_in_use(const struct lsp_blocks *blocks);
-/* Frees idle blocks but for `keep` of them. */
-void lsp_blocks_trim(struct lsp_blocks *blocks, size_t keep);
