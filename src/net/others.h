@@ -19,8 +19,7 @@
 #include "net/endpoint.h"
 
 #define LSP_OTHERS_LOOK (25 * LSP_MILLISECOND)       /* how often to look, at most */
-#define LSP_OTHERS_CALM_LOOK (100 * LSP_MILLISECOND) /* the same while nobody was heard of lately  \
-						      */
+#define LSP_OTHERS_CALM_LOOK (100 * LSP_MILLISECOND) /* while nobody was seen for a second */
 #define LSP_OTHERS_LOOKS 20u /* that are remembered: half a second at least */
 
 struct lsp_datagrams {
