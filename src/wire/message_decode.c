@@ -402,12 +402,13 @@ int lsp_request_decode(
 	const char *tag = NULL;
 	const json_t *body = NULL;
 	struct lsp_chunk_set haves;
-	if (lsp_message_read_haves(text, size, &haves)) {
+	int r = lsp_message_read_haves(text, size, &haves, err);
+	if (r > 0)
 		*ret_request =
 			(struct lsp_request){.type = LSP_REQUEST_HAVE_UPDATE, .chunk_set = haves};
-		return 0;
-	}
-	int r = lsp_json_parse(text, size, &lsp_json_limits_peer, &json, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = lsp_json_parse(text, size, &lsp_json_limits_peer, &json, err);
 	if (r == 0)
 		r = split_tag(json, &tag, &body, err);
 	if (r == 0)

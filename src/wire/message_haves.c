@@ -64,21 +64,23 @@ static bool take_ranges(struct text *text, struct lsp_ranges *ranges, size_t roo
 	return true;
 }
 
-bool lsp_message_read_haves(const char *data, size_t size, struct lsp_chunk_set *ret_set)
+int lsp_message_read_haves(
+	const char *data, size_t size, struct lsp_chunk_set *ret_set, struct lsp_error *err)
 {
 	struct text text = {data, data + size};
 	struct lsp_chunk_set set = {0};
 	if (!take(&text, "{\"HaveUpdate\":{\"content\":\"") || !take_hash(&text, &set.content) ||
 		!take(&text, "\",\"chunks\":["))
-		return false;
+		return 0;
 	size_t room = LSP_MIN((size_t)(text.end - text.at) / strlen("[0,1],") + 1,
 		(size_t)LSP_MESSAGE_RANGES_MAX);
 	set.chunks.items = malloc(room * sizeof *set.chunks.items);
-	if (set.chunks.items && take_ranges(&text, &set.chunks, room) && take(&text, "]}}") &&
-		text.at == text.end) {
+	if (!set.chunks.items)
+		return lsp_error_no_memory(err, "wire");
+	if (take_ranges(&text, &set.chunks, room) && take(&text, "]}}") && text.at == text.end) {
 		*ret_set = set;
-		return true;
+		return 1;
 	}
 	lsp_ranges_done(&set.chunks);
-	return false;
+	return 0;
 }

@@ -59,5 +59,7 @@ LSP_MUST_CHECK int lsp_field_check_text(enum lsp_field_kind kind, const char *ke
 /* Frees what the fields of a body own and zeroes them. */
 void lsp_fields_done(const struct lsp_message_type *type, void *body);
 
-/* The most frequent request, if that is what the text is, to the letter. False: anything else. */
-bool lsp_message_read_haves(const char *data, size_t size, struct lsp_chunk_set *ret_set);
+/* The most frequent request: 1 if that is what the text is, to the letter; 0: it is anything else;
+ * -LSP_E_NO_MEMORY. */
+LSP_MUST_CHECK int lsp_message_read_haves(
+	const char *data, size_t size, struct lsp_chunk_set *ret_set, struct lsp_error *err);
