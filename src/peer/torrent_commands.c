@@ -144,8 +144,8 @@ static bool are_alike(const char *one, const char *other)
 static bool is_games_folder(const struct placing *placing, const char *path, const char *games)
 {
 	bool holds = lsp_real_path_is_below(games, path);
-	if (!placing->name) /* of a magnet nobody knows yet */
-		return holds && placing->through.metainfo.size;
+	if (!placing->name) /* of a magnet nobody knows yet: it may be any */
+		return holds;
 	_cleanup_free_ char *whole = lsp_text_format("%s/%s", path, placing->name);
 	_cleanup_free_ char *real = whole ? lsp_real_path(whole) : NULL;
 	return !real || lsp_real_path_is_below(real, games) ||
@@ -164,8 +164,9 @@ static void look_where(struct lsp_job *job)
 			"\"%.100s...\" is too long for a path", placing->path);
 	else if (lsp_real_path_is_below(path, games) || is_games_folder(placing, path, games))
 		job->result = lsp_error_set(&job->error, "torrent", LSP_E_INVALID,
-			"torrents are not downloaded into the games folder: --as-game makes a game "
-			"of one, or take another folder");
+			"torrents are not downloaded into the games folder, nor may a magnet link "
+			"name a folder beside it: --as-game makes a game of one, or take another "
+			"folder");
 }
 
 static void placed(struct lsp_job *job)
@@ -223,7 +224,8 @@ static bool touches_files(const struct lsp_call *call)
 {
 	enum lsp_torrent_command command = command_of(call);
 	return command == LSP_TORRENT_REMOVE || command == LSP_TORRENT_MOVE ||
-	       command == LSP_TORRENT_SELECT || command == LSP_TORRENT_OPTIONS;
+	       command == LSP_TORRENT_SELECT || command == LSP_TORRENT_OPTIONS ||
+	       command == LSP_TORRENT_RECHECK;
 }
 
 /* What would take a game's files from under it is refused. */
@@ -245,6 +247,11 @@ static int spare_games(
 	game = lsp_torrent_games_seeded(peer, id);
 	if (!game && json_is_true(json_object_get(status, "transient")))
 		game = json_string_value(json_object_get(status, "game"));
+	/* What is found wrong would be fetched, into the library. */
+	if (game && command == LSP_TORRENT_RECHECK)
+		return lsp_error_set(err, "torrent", LSP_E_DENIED,
+			"its files are those of the game %s: `lanspread verify %s` checks them",
+			game, game);
 	if (game && harms)
 		return lsp_error_set(err, "torrent", LSP_E_DENIED,
 			"its files are those of the game %s: `lanspread remove %s` deletes them",
@@ -456,7 +463,7 @@ static int add_plain(struct lsp_peer *peer, struct lsp_call *call, const char *m
 	if (magnet)
 		json_object_set_new(arguments, "magnet", json_string(magnet));
 	if (!json_object_get(arguments, "peers"))
-		json_object_set_new(arguments, "peers", lsp_torrents_lan_peers(peer));
+		json_object_set_new(arguments, "lan_peers", lsp_torrents_lan_peers(peer));
 	through.arguments = arguments;
 	if (bytes) {
 		through.metainfo = *bytes;

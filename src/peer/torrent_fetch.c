@@ -126,10 +126,10 @@ static json_t *add_arguments(struct lsp_torrent_fetch *fetch, struct lsp_error *
 	_cleanup_free_ char *folder =
 		lsp_text_format("%s/%s/" LSP_STAGE_FOLDER, lsp_local_games_dir(peer), game);
 	json_t *trackers = lsp_torrent_games_trackers(peer, game);
-	json_t *arguments =
-		json_pack("{s:s, s:s, s:s, s:b, s:s, s:o, s:o}", "save_path", folder ? folder : "",
-			"root", "files", "have", "bitmap", "transient", 1, "game", game, "peers",
-			lsp_torrents_lan_peers(peer), "priorities", skipped_files(fetch, err));
+	json_t *arguments = json_pack("{s:s, s:s, s:s, s:b, s:s, s:o, s:o}", "save_path",
+		folder ? folder : "", "root", "files", "have", "bitmap", "transient", 1, "game",
+		game, "lan_peers", lsp_torrents_lan_peers(peer), "priorities",
+		skipped_files(fetch, err));
 	if (arguments && json_array_size(trackers))
 		json_object_set(arguments, "trackers", trackers);
 	return arguments;

@@ -155,7 +155,7 @@ int lsp_torrent_late_start(struct lsp_peer *peer, const char *game, struct lsp_b
 	struct lsp_torrent_call call = {
 		.command = LSP_TORRENT_ADD,
 		.arguments = json_pack("{s:s, s:s, s:s, s:o}", "save_path", folder ? folder : "",
-			"root", "files", "game", game, "peers", lsp_torrents_lan_peers(peer)),
+			"root", "files", "game", game, "lan_peers", lsp_torrents_lan_peers(peer)),
 		.metainfo = *metainfo,
 		.done = added,
 	};
@@ -182,7 +182,7 @@ static void moved(void *argument, struct lsp_torrent_answer *answer)
 	}
 	want_all(late);
 	lsp_torrents_tell(late->peer, LSP_TORRENT_ADD_PEERS,
-		json_pack("{s:s, s:o}", "torrent", late->id, "peers",
+		json_pack("{s:s, s:o}", "torrent", late->id, "lan_peers",
 			lsp_torrents_lan_peers(late->peer)));
 }
 

@@ -564,7 +564,7 @@ static void offer_again(struct lsp_torrents *torrents)
 			peers = lsp_torrents_lan_peers(torrents->peer);
 		if (json_array_size(peers))
 			lsp_torrents_tell(torrents->peer, LSP_TORRENT_ADD_PEERS,
-				json_pack("{s:s, s:O}", "torrent", id, "peers", peers));
+				json_pack("{s:s, s:O}", "torrent", id, "lan_peers", peers));
 	}
 	json_decref(peers);
 }
@@ -626,7 +626,7 @@ void lsp_torrents_peer_came(struct lsp_torrents *torrents, struct lsp_session *s
 	json_object_foreach (torrents->known, id, known) {
 		if (wants_peers(known))
 			lsp_torrents_tell(torrents->peer, LSP_TORRENT_ADD_PEERS,
-				json_pack("{s:s, s:[s]}", "torrent", id, "peers", address));
+				json_pack("{s:s, s:[s]}", "torrent", id, "lan_peers", address));
 	}
 }
 

@@ -324,22 +324,27 @@ static int offer_peers(struct lsp_torrent_engine *engine, const struct lsp_torre
 LSP_COMMAND(add_peers)
 {
 	json_t *peers = json_object_get(call->call.arguments, "peers");
+	bool of_lan = !peers;
 	struct lsp_torrent *torrent = NULL;
+	if (of_lan)
+		peers = json_object_get(call->call.arguments, "lan_peers");
 	if (!json_is_array(peers))
 		return lsp_error_set(
 			err, DOMAIN, LSP_E_INVALID, "peers must be a list of \"address:port\"");
-	int r = lsp_torrent_call_peers(call, "peers", err);
+	int r = lsp_torrent_call_peers(call, of_lan ? "lan_peers" : "peers", err);
 	if (r < 0)
 		return r;
 	if (json_object_get(call->call.arguments, "torrent")) {
 		r = lsp_torrent_call_torrent(engine, call, &torrent, err);
-		return r < 0 ? r : offer_peers(engine, torrent, peers, err);
+		if (r < 0 || (of_lan && torrent->is_private))
+			return r;
+		return offer_peers(engine, torrent, peers, err);
 	}
 	json_decref(engine->lan_peers);
 	engine->lan_peers = json_incref(peers);
 	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next) {
 		struct lsp_error why = {0};
-		if (!torrent->added || torrent->removing)
+		if (!torrent->added || torrent->removing || torrent->is_private)
 			continue;
 		int offered = offer_peers(engine, torrent, peers, &why);
 		if (offered < 0 && r == 0) { /* the others get them all the same */

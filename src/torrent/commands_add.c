@@ -83,10 +83,15 @@ static int check_have(const struct lsp_call *call, enum have have, const struct 
 /* ---- Into the session -------------------------------------------------------------------- */
 
 /* Its texts live as long as the arguments do. */
-static int peers_of(const struct lsp_call *call, const char ***ret_peers, uint64_t *ret_count,
+static int peers_of(const struct lsp_torrent_engine *engine, const struct lsp_call *call,
+	const struct lsp_shim_source *source, const char ***ret_peers, uint64_t *ret_count,
 	struct lsp_error *err)
 {
+	struct lsp_shim_info info;
 	const json_t *peers = json_object_get(call->call.arguments, "peers");
+	engine->shim_functions->source_info(source, &info);
+	if (!peers && !(info.flags & LSP_SHIM_PRIVATE))
+		peers = json_object_get(call->call.arguments, "lan_peers");
 	size_t count = json_array_size(peers);
 	const char **texts = calloc(count + 1, sizeof *texts);
 	if (!texts)
@@ -166,7 +171,7 @@ static int add_now(struct lsp_torrent_engine *engine, struct lsp_call *call, str
 	struct lsp_torrent *torrent = NULL;
 	_cleanup_free_ const char **peers = NULL;
 	struct lsp_shim_add add = {0};
-	int r = peers_of(call, &peers, &add.peers.count, err);
+	int r = peers_of(engine, call, adding->source, &peers, &add.peers.count, err);
 	if (r == 0)
 		r = new_torrent(engine, call, adding, &torrent, err);
 	if (r < 0)
@@ -249,6 +254,8 @@ LSP_COMMAND(add)
 		r = lsp_torrent_call_urls(call, "web_seeds", false, err);
 	if (r == 0)
 		r = lsp_torrent_call_peers(call, "peers", err);
+	if (r == 0)
+		r = lsp_torrent_call_peers(call, "lan_peers", err);
 	if (r == 0)
 		r = read_have(call, &adding->have, err);
 	if (r == 0)

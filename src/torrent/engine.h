@@ -131,7 +131,10 @@ enum lsp_torrent_command {
 	 * "downloaded","uploaded","encrypted","utp","incoming","seed","choked" (by it),
 	 * "unchoked" (by us: it is given what it asks for),"source"}]} */
 	LSP_TORRENT_PEERS,
-	LSP_TORRENT_ADD_PEERS, /* "torrent" (absent: for every torrent), "peers"*: LAN peers */
+	/* "torrent" (absent: for every torrent but private ones), "peers"*: dialled; or
+	 * "lan_peers"*: those that happen to be near, of whom a private torrent is told nothing
+	 * (BEP 27). LSP_TORRENT_ADD takes either too. */
+	LSP_TORRENT_ADD_PEERS,
 	/* Value: {"settings":{name: value}} of the session, "configuration" (as set), "listen"
 	 * ["address:port"], "version" of the library, "read_back" (bytes that were read from the
 	 * disk to be hashed, up to now), "max_download", "max_upload". */

@@ -84,7 +84,8 @@ int lsp_session_add(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 		add.flags |= LSP_SHIM_SKIP_BY_DEFAULT;
 	seeds = texts_of(record->web_seeds, &add.web_seeds.count);
 	add.web_seeds.text = seeds;
-	if (add.peers.count == 0) {
+	/* A private torrent's peers come from its tracker alone (BEP 27). */
+	if (add.peers.count == 0 && !torrent->is_private) {
 		peers = texts_of(engine->lan_peers, &add.peers.count);
 		add.peers.text = peers;
 	}

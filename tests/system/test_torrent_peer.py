@@ -24,7 +24,7 @@ def test_a_game_is_spared_by_every_name_of_its_torrent(ann, tmp_path):
     v1, v2, before = one["info_hash_v1"], one["info_hash_v2"], tree(ann.games / "quake")
     for name in (one["id"], v1, v1.upper(), v1[:10], v2, v2.upper(), v2[:40], v2[:40].upper()):
         for words in (("remove", name, "--data"), ("move", name, tmp_path / "into"),
-                      ("options", name, "--set", "seed_remove_data=true")):
+                      ("options", name, "--set", "seed_remove_data=true"), ("recheck", name)):
             assert "its files are those of the game quake" in refused(ann, "torrent", *words), words
     assert tree(ann.games / "quake") == before and not (tmp_path / "into").exists()
     assert wait_torrent(ann, one["id"], lambda torrent: torrent["state"] == "seeding")
@@ -83,6 +83,9 @@ def test_no_torrent_gets_into_the_games_folder(ann, tmp_path):
     named, trap = make_tree(tmp_path / "trap" / games.name, large=1 << 16, small=2), tmp_path / "trap.torrent"
     ann.cli("torrent", "create", named, "--output", trap)
     assert "into the games folder" in refused(ann, "torrent", "add", trap, "--set", f"save_path={games.parent}")
+    # A magnet says what it is called when it is too late.
+    for above in (games.parent, games.parent.parent, "/"):
+        assert "into the games folder" in refused(ann, "torrent", "add", MAGNET, "--set", f"save_path={above}")
     for name in (f"/{games.name}", f"{games.name}\u202e", games.name[:2] + "\u202d" + games.name[2:], games.name.upper()):
         for key in ("name", "name.utf-8"):
             info = {"name": "harmless", "piece length": 16384, "pieces": bytes(20), "length": 5, key: name}

@@ -25,7 +25,7 @@ struct torrent {
 	struct lsp_shim_status status;
 	uint32_t add_flags;
 	int32_t limits[2];
-	int saves;
+	int saves, peers;
 	bool used, changed, saved, deleting, moving;
 };
 
@@ -186,6 +186,15 @@ uint32_t fake_add_flags(const char *id)
 	return flags;
 }
 
+int fake_peers(const char *id)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_id(id);
+	int peers = torrent ? torrent->peers : -1;
+	pthread_mutex_unlock(&fake.lock);
+	return peers;
+}
+
 int fake_copies(void)
 {
 	return read_locked(&fake.copies);
@@ -271,6 +280,8 @@ static void source_info(const struct lsp_shim_source *source, struct lsp_shim_in
 	if (strlen(source->id) == 64) {
 		lsp_text_from_hex(source->id, ret_info->v2, 32);
 		ret_info->flags = LSP_SHIM_HAS_V2 | LSP_SHIM_HAS_METADATA;
+		if (source->file_count && strcmp(source->files[0], "private") == 0)
+			ret_info->flags |= LSP_SHIM_PRIVATE;
 		ret_info->files = source->file_count;
 		ret_info->pieces = source->file_count;
 		ret_info->piece_length = FILE_SIZE;
@@ -442,6 +453,7 @@ static int add(struct lsp_shim *shim, struct lsp_shim_source *source,
 		torrent++;
 	*torrent = (struct torrent){.number = add->torrent, .source = *source, .used = true};
 	torrent->add_flags = add->flags;
+	torrent->peers = (int)add->peers.count;
 	torrent->limits[0] = fake.ignore_limits ? 0 : add->max_download;
 	torrent->limits[1] = fake.ignore_limits ? 0 : add->max_upload;
 	torrent->status = (struct lsp_shim_status){.torrent = add->torrent,
@@ -611,6 +623,17 @@ static int source_of(struct lsp_shim *shim, uint64_t number, struct lsp_shim_sou
 	return 0;
 }
 
+static int connect_peer(
+	struct lsp_shim *shim, uint64_t number, const char *address, struct lsp_error *err)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_number(number);
+	if (torrent)
+		torrent->peers++;
+	pthread_mutex_unlock(&fake.lock);
+	return torrent ? 0 : not_found(err);
+}
+
 /* Its disk never gets to a selection: all files stay as they were. */
 static int set_priorities(struct lsp_shim *shim, uint64_t number, const uint8_t *priorities,
 	size_t count, struct lsp_error *err)
@@ -653,6 +676,7 @@ const struct lsp_shim_functions fake_shim = {.version = version,
 	.set_priorities = set_priorities,
 	.priorities = take_nothing,
 	.file_progress = take_nothing,
+	.connect_peer = connect_peer,
 	.set_limits = set_limits,
 	.limits = limits,
 	.move = move,

@@ -1,8 +1,8 @@
 /*
  * A shim without a library: torrents are entries of a table, alerts are what a test posts. A source
  * is a text: "magnet:?xt=urn:btih:" and 40 digits; or, as a .torrent and as resume data,
- * "torrent:" and 64 digits and a ':' between the names of its files, each of a mebibyte. What
- * begins like a real .torrent is one too, always the same.
+ * "torrent:" and 64 digits and a ':' between the names of its files, each of a mebibyte; one whose
+ * first file is called "private" is. What begins like a real .torrent is one too, always the same.
  *
  * A move goes on until a test posts its end. Of one that is removed with its data DELETED or
  * DELETE_FAILED are the test's to post.
@@ -32,6 +32,8 @@ int fake_updates(void);
 int fake_saves(const char *id);
 /* What add was given. */
 uint32_t fake_add_flags(const char *id);
+/* How many peers it was told of. */
+int fake_peers(const char *id);
 /* What is to be saved is not answered any more. */
 void fake_hold_saves(int on);
 /* It does not say of a torrent that it moves. */

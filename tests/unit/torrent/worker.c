@@ -534,6 +534,41 @@ static void a_peer_that_is_no_address_is_refused_when_it_is_given(void **state)
 	world_done(&world);
 }
 
+static void add_with(struct world *world, const char *id, const char *file, const char *peers)
+{
+	char text[256];
+	struct lsp_torrent_call call = {.command = LSP_TORRENT_ADD,
+		.arguments = json_pack(
+			"{s:s, s:[s]}", "save_path", "/tmp/fake", peers, "10.0.0.2:6881")};
+	struct rig_answer answer;
+	snprintf(text, sizeof text, "torrent:%s:%s", id, file);
+	assert_ok(lsp_buffer_append(&call.metainfo, text, strlen(text), ERR));
+	rig_call_full(&world->rig, &call, &answer);
+	assert_int_equal(answer.result, 0);
+	rig_answer_done(&answer);
+}
+
+static void a_private_torrent_is_told_of_no_peers_that_happen_to_be_near(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	add_with(&world, DOOM, "private", "lan_peers");
+	add_with(&world, QUAKE, "a", "lan_peers");
+	assert_int_equal(fake_peers(DOOM), 0);
+	assert_int_equal(fake_peers(QUAKE), 1);
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_ADD_PEERS,
+		json_pack("{s:s, s:[s]}", "torrent", DOOM, "lan_peers", "10.0.0.3:6881")));
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_ADD_PEERS,
+		json_pack("{s:[s]}", "lan_peers", "10.0.0.3:6881")));
+	assert_int_equal(fake_peers(DOOM), 0);
+	assert_int_equal(fake_peers(QUAKE), 2);
+	/* Whom the user names is another matter. */
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_ADD_PEERS,
+		json_pack("{s:s, s:[s]}", "torrent", DOOM, "peers", "10.0.0.4:6881")));
+	assert_int_equal(fake_peers(DOOM), 1);
+	world_done(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -559,6 +594,7 @@ int main(void)
 		cmocka_unit_test(one_that_is_removed_and_kept_comes_back_until_it_is_forgotten),
 		cmocka_unit_test(one_that_is_added_again_keeps_what_could_not_be_removed),
 		cmocka_unit_test(a_peer_that_is_no_address_is_refused_when_it_is_given),
+		cmocka_unit_test(a_private_torrent_is_told_of_no_peers_that_happen_to_be_near),
 	};
 	return cmocka_run_group_tests_name("torrent worker", tests, NULL, NULL);
 }
