@@ -146,7 +146,7 @@ def test_limits_outlast_what_is_configured(free):
 # ---- Starts -------------------------------------------------------------------------------------------
 
 def test_what_was_added_goes_on_at_the_next_start_though_the_setting_is_off(free):
-    identity = free.cli("torrent", "add", MAGNET, "--set", f"save_path={free.folder}")["id"]
+    identity = free.cli("torrent", "add", MAGNET, "--set", f"save_path={free.folder / 'downloads'}")["id"]
     free.restart()
     wait_for(lambda: (free.status()["torrent"] or {}).get("torrents") == 1, what="it to be there without being asked for")
     assert free.status()["torrent"]["mode"] == "off"

@@ -72,9 +72,9 @@ def test_a_tracker_introduces_two_who_know_nothing_of_each_other(lab, tmp_path):
     assert seen["left"] == 0 and seen["info_hash"] == identity[:40] and seen["agent"].startswith("lanspread/")
     assert seen["port"] == ann.status()["torrent"]["port"]
     # The other one has a link, and nothing but it.
-    added = ben.cli("torrent", "add", made["magnet"], "--set", f"save_path={ben.folder}")
+    added = ben.cli("torrent", "add", made["magnet"], "--set", f"save_path={ben.folder / 'downloads'}")
     ben.wait_event("torrent_completed", torrent=added["id"])
-    assert tree(ben.folder / "things") == tree(tmp_path / "things")
+    assert tree(ben.folder / "downloads/things") == tree(tmp_path / "things")
     tracker.wait(lambda one: one.get("event") == "completed" and one["address"] == ben.host.address)
     (row,) = ben.cli("torrent", "trackers", identity)["trackers"]
     assert (row["status"], row["message"]) == ("working", None)
@@ -191,7 +191,7 @@ def test_two_find_each_other_by_nothing_but(lab, tmp_path, way):
         configure(daemon, lsd=way == "lsd", dht=way == "dht", dht_nodes=[torrent_address(other)])
     torrent, made = create(ann, make_things(tmp_path))
     identity = seed(ann, torrent, tmp_path)
-    ben.cli("torrent", "add", made["magnet"], "--set", f"save_path={ben.folder}")
+    ben.cli("torrent", "add", made["magnet"], "--set", f"save_path={ben.folder / 'downloads'}")
 
     def completed():
         ann.run_cli("torrent", "reannounce", identity)
@@ -199,4 +199,4 @@ def test_two_find_each_other_by_nothing_but(lab, tmp_path, way):
         return ben.count_events("torrent_completed", torrent=identity)
 
     wait_for(completed, what="it to be here")
-    assert tree(ben.folder / "things") == tree(tmp_path / "things")
+    assert tree(ben.folder / "downloads/things") == tree(tmp_path / "things")

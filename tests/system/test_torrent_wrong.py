@@ -164,7 +164,7 @@ def test_wrong_words_are_answered_in_one_line_that_helps(ann, words, fragment):
 
 
 def test_a_link_that_nobody_answers_is_treated_as_what_it_is(ann):
-    added = ann.cli("torrent", "add", MAGNET, "--set", f"save_path={ann.folder}")
+    added = ann.cli("torrent", "add", MAGNET, "--set", f"save_path={ann.folder / 'downloads'}")
     assert added["id"] == NOBODY and added["state"] in ("fetching_metadata", "queued")
     assert "is here already" in refused(ann, "torrent", "add", MAGNET)
     assert "nothing to check" in refused(ann, "torrent", "recheck", NOBODY)
