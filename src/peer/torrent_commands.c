@@ -3,7 +3,6 @@
  * from the disk, a game is not harmed through its torrent, the configuration is kept.
  */
 #include "base/fs.h"
-#include "base/real_path.h"
 #include "base/text.h"
 #include "peer/commands.h"
 #include "peer/local.h"
@@ -14,13 +13,13 @@
 #include "peer/torrent_fetch.h"
 #include "peer/torrent_games.h"
 #include "peer/torrent_late.h"
+#include "peer/torrent_place.h"
 #include "peer/torrents.h"
 #include "store/config.h"
 #include "wire/base64.h"
 #include "wire/metainfo.h"
 #include "wire/path.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,128 +93,66 @@ static enum lsp_torrent_command command_of(const struct lsp_call *call)
 
 /* ---- Where to ---- */
 
-/* A call that says where files go, while a thread looks where that is. */
+/* A call of which somebody looks where its torrent's files are, or would be. */
 struct placing {
-	struct lsp_job job;
 	struct lsp_peer *peer;
 	struct lsp_call *call;
 	struct lsp_torrent_call through;
-	char *path, *games;
-	char *name; /* of the torrent's folder there; NULL: that of the .torrent, or not known yet
-		     */
+	const char *refusal; /* if that is in the games folder */
 };
 
 static void placing_free(struct placing *placing)
 {
 	json_decref(placing->through.arguments);
 	lsp_buffer_done(&placing->through.metainfo);
-	free(placing->path);
-	free(placing->games);
-	free(placing->name);
 	free(placing);
 }
 
-/* What the .torrent calls its folder, or its one file. */
-static void read_name(struct placing *placing)
+static void placed(void *argument, int result, struct lsp_error *error)
 {
-	_cleanup_metainfo_ struct lsp_metainfo *metainfo = NULL;
-	const struct lsp_buffer *bytes = &placing->through.metainfo;
-	if (!placing->name && bytes->size &&
-		lsp_metainfo_parse(bytes->data, bytes->size, &metainfo, NULL) == 0)
-		placing->name = strdup(metainfo->name);
-}
-
-/* The library leaves out of a name what it does not like: letters and digits are what counts. */
-static bool are_alike(const char *one, const char *other)
-{
-	for (;;) {
-		while (*one && !isalnum((unsigned char)*one))
-			one++;
-		while (*other && *other != '/' && !isalnum((unsigned char)*other))
-			other++;
-		if (!*one || !*other || *other == '/')
-			return !*one && (!*other || *other == '/');
-		if (tolower((unsigned char)*one++) != tolower((unsigned char)*other++))
-			return false;
-	}
-}
-
-/* A folder that a stranger named may be the games folder, or one that it lies in. */
-static bool is_games_folder(const struct placing *placing, const char *path, const char *games)
-{
-	bool holds = lsp_real_path_is_below(games, path);
-	if (!placing->name) /* of a magnet nobody knows yet: it may be any */
-		return holds;
-	_cleanup_free_ char *whole = lsp_text_format("%s/%s", path, placing->name);
-	_cleanup_free_ char *real = whole ? lsp_real_path(whole) : NULL;
-	return !real || lsp_real_path_is_below(real, games) ||
-	       lsp_real_path_is_below(games, real) ||
-	       (holds && are_alike(placing->name, games + strlen(path) + 1));
-}
-
-static void look_where(struct lsp_job *job)
-{
-	struct placing *placing = lsp_container_of(job, struct placing, job);
-	_cleanup_free_ char *path = lsp_real_path(placing->path);
-	_cleanup_free_ char *games = lsp_real_path(placing->games);
-	read_name(placing);
-	if (!path || !games)
-		job->result = lsp_error_set(&job->error, "torrent", LSP_E_INVALID,
-			"\"%.100s...\" is too long for a path", placing->path);
-	else if (lsp_real_path_is_below(path, games) || is_games_folder(placing, path, games))
-		job->result = lsp_error_set(&job->error, "torrent", LSP_E_INVALID,
-			"torrents are not downloaded into the games folder, nor may a magnet link "
-			"name a folder beside it: --as-game makes a game of one, or take another "
-			"folder");
-}
-
-static void placed(struct lsp_job *job)
-{
-	struct placing *placing = lsp_container_of(job, struct placing, job);
-	int r = job->result;
-	if (placing->peer->stopping) {
+	struct placing *placing = argument;
+	struct lsp_error err = *error;
+	if (result == -LSP_E_CANCELLED) {
 		placing_free(placing);
 		return;
 	}
-	if (r == 0) {
+	if (result == 1)
+		result = lsp_error_set(&err, "torrent", LSP_E_INVALID, "%s", placing->refusal);
+	if (result == 0) {
 		struct lsp_torrent_call through = placing->through;
 		placing->through = (struct lsp_torrent_call){0};
-		r = lsp_torrents_call(placing->peer, &through, &job->error);
+		result = lsp_torrents_call(placing->peer, &through, &err);
 	}
-	if (r < 0)
-		lsp_call_fail(placing->call, &job->error);
+	if (result < 0)
+		lsp_call_fail(placing->call, &err);
 	placing_free(placing);
 }
 
-/*
- * Calls the engine unless its save_path, with the torrent's folder (`name`, see above) in it, leads
- * to the games folder. Takes over what `through` holds.
- */
-static int call_outside(struct lsp_peer *peer, struct lsp_call *call, const char *name,
-	struct lsp_torrent_call *through, struct lsp_error *err)
+/* Calls the engine unless that place is in the games folder. Takes over what `through` holds. */
+static int call_outside(struct lsp_peer *peer, struct lsp_call *call,
+	struct lsp_torrent_place *place, const char *refusal, struct lsp_torrent_call *through,
+	struct lsp_error *err)
 {
 	struct placing *placing = calloc(1, sizeof *placing);
-	const char *path = json_string_value(json_object_get(through->arguments, "save_path"));
 	if (!placing) {
 		json_decref(through->arguments);
 		lsp_buffer_done(&through->metainfo);
 		return lsp_error_no_memory(err, "peer");
 	}
-	placing->peer = peer;
-	placing->call = call;
-	placing->through = *through;
-	placing->path = path ? strdup(path) : NULL;
-	placing->games = strdup(lsp_local_games_dir(peer));
-	placing->name = name ? strdup(name) : NULL;
-	placing->job.work = look_where;
-	placing->job.done = placed;
-	int r = placing->path && placing->games && (placing->name || !name)
-			? lsp_pool_submit(peer->disk, peer->core, &placing->job, err)
-			: lsp_error_no_memory(err, "peer");
+	*placing = (struct placing){peer, call, *through, refusal};
+	place->metainfo = &placing->through.metainfo;
+	int r = lsp_torrent_place_look(peer, place, placed, placing, err);
 	if (r < 0)
 		placing_free(placing);
 	return r;
 }
+
+static const char into_games[] =
+	"torrents are not downloaded into the games folder, nor may a magnet link name a folder "
+	"beside it: --as-game makes a game of one, or take another folder";
+static const char among_games[] = "its files are in the games folder by now: `lanspread remove` "
+				  "deletes a game, and `lanspread "
+				  "torrent remove` without --data ends the torrent";
 
 /* ---- Of one torrent ---- */
 
@@ -225,7 +162,24 @@ static bool touches_files(const struct lsp_call *call)
 	enum lsp_torrent_command command = command_of(call);
 	return command == LSP_TORRENT_REMOVE || command == LSP_TORRENT_MOVE ||
 	       command == LSP_TORRENT_SELECT || command == LSP_TORRENT_OPTIONS ||
-	       command == LSP_TORRENT_RECHECK;
+	       command == LSP_TORRENT_RECHECK || command == LSP_TORRENT_RESUME;
+}
+
+/* Does libtorrent write into the torrent's files thereafter, or delete them? */
+static bool writes_or_deletes(const struct lsp_call *call)
+{
+	enum lsp_torrent_command command = command_of(call);
+	return command == LSP_TORRENT_RESUME || command == LSP_TORRENT_RECHECK ||
+	       (command == LSP_TORRENT_REMOVE && lsp_call_flag(call, "data")) ||
+	       (command == LSP_TORRENT_OPTIONS && lsp_call_flag(call, "seed_remove_data"));
+}
+
+/* Such a one has its files where the game's download put them. */
+static bool is_of_a_game(const struct lsp_peer *peer, const char *id, const json_t *status)
+{
+	return json_is_string(json_object_get(status, "game")) ||
+	       lsp_torrent_games_seeded(peer, id) || lsp_torrent_fetch_game(peer, id) ||
+	       lsp_torrent_late_game(peer, id);
 }
 
 /* What would take a game's files from under it is refused. */
@@ -278,9 +232,15 @@ static int pass_on(
 		return r;
 	through.arguments = arguments_of(call);
 	json_object_set_new(through.arguments, "torrent", json_string(id));
-	if (command_of(call) == LSP_TORRENT_MOVE && *lsp_call_text(call, "save_path") == '/')
-		return call_outside(peer, call,
-			json_string_value(json_object_get(status, "folder")), &through, err);
+	struct lsp_torrent_place place = {
+		.path = json_string_value(json_object_get(status, "save_path")),
+		.name = json_string_value(json_object_get(status, "folder"))};
+	if (command_of(call) == LSP_TORRENT_MOVE && *lsp_call_text(call, "save_path") == '/') {
+		place.path = lsp_call_text(call, "save_path");
+		return call_outside(peer, call, &place, into_games, &through, err);
+	}
+	if (place.path && writes_or_deletes(call) && !is_of_a_game(peer, id, status))
+		return call_outside(peer, call, &place, among_games, &through, err);
 	r = lsp_torrents_call(peer, &through, err);
 	if (r == 0 && command_of(call) == LSP_TORRENT_REMOVE)
 		(void)lsp_torrent_games_forget(peer, id);
@@ -469,7 +429,9 @@ static int add_plain(struct lsp_peer *peer, struct lsp_call *call, const char *m
 		through.metainfo = *bytes;
 		*bytes = (struct lsp_buffer){0};
 	}
-	return call_outside(peer, call, NULL, &through, err);
+	struct lsp_torrent_place place = {
+		.path = json_string_value(json_object_get(arguments, "save_path"))};
+	return call_outside(peer, call, &place, into_games, &through, err);
 }
 
 static int add_bytes(struct lsp_peer *peer, struct lsp_call *call, struct lsp_buffer *bytes,

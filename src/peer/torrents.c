@@ -11,6 +11,7 @@
 #include "peer/torrent_fetch.h"
 #include "peer/torrent_games.h"
 #include "peer/torrent_late.h"
+#include "peer/torrent_place.h"
 #include "peer/torrent_port.h"
 #include "store/config.h"
 #include "wire/message.h"
@@ -166,9 +167,10 @@ static void take_event(void *argument)
 	const char *name = text_of(event, "event"), *id = text_of(event, "torrent");
 	if (*id && strcmp(name, "torrent_removed") == 0)
 		json_object_del(torrents->known, id);
-	else if (*id && strcmp(name, "torrent_added") == 0)
+	else if (*id && strcmp(name, "torrent_added") == 0) {
 		remember(torrents, id, json_object_get(event, "status"));
-	else if (*id)
+		lsp_torrent_place_added(peer, json_object_get(event, "status"));
+	} else if (*id)
 		remember(torrents, id, event);
 	if (json_is_true(json_object_get(event, "session_closed")))
 		torrents->seeded_session = 0;

@@ -4,7 +4,7 @@ import pytest
 
 from lanlab import Lab, make_tree, tree, wait_for
 from outside import bencode
-from test_torrent import (hear, needs_stranger, pytestmark, share_game, start_stranger, tell,  # noqa: F401
+from test_torrent import (hear, make_game, needs_stranger, pytestmark, share_game, start_stranger, tell,  # noqa: F401
                           torrent_address, torrent_peer, torrents_of, wait_listening, wait_torrent)
 from test_torrent_wrong import MAGNET, refused, torrent
 
@@ -98,6 +98,26 @@ def test_no_torrent_gets_into_the_games_folder(ann, tmp_path):
     assert sorted(ann.games.rglob("*")) == before
     ann.cli("torrent", "move", one, beside)
     assert tree(beside / "things") and not things.exists()
+
+
+def test_a_torrent_whose_place_becomes_the_games_folder_is_held(lab, tmp_path):
+    ann, library, made = torrent_peer(lab.host("ann"), "--no-discovery"), tmp_path / "library", tmp_path / "doom.torrent"
+    identity = ann.cli("torrent", "create", make_game(library / "doom", large=1 << 18), "--output", made)["info_hash_v2"]
+    ann.cli("torrent", "add", made, "--set", f"save_path={library}", "--set", "have=sample")
+    wait_torrent(ann, identity, lambda torrent: torrent["state"] == "seeding")
+    ann.stop()
+    ann.games = library
+    # As an update leaves it: what the torrent would undo.
+    (library / "doom/version.ini").write_text("2.0\n")
+    ann.start()
+    wait_listening(ann)
+    ann.wait_games(lambda games: games["doom"]["content"])
+    wait_torrent(ann, identity, lambda torrent: torrent["state"] == "paused")
+    before = tree(library)
+    for words in (["resume"], ["recheck"], ["remove", "--data"], ["options", "--set", "seed_remove_data=true"]):
+        assert "in the games folder by now" in refused(ann, "torrent", words[0], identity, *words[1:]), words
+    ann.cli("torrent", "remove", identity)
+    assert tree(library) == before
 
 
 # ---- Limits -------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@
 #include "peer/torrent_fetch.h"
 #include "peer/torrent_games.h"
 #include "peer/torrent_late.h"
+#include "peer/torrent_place.h"
 #include "peer/torrent_port.h"
 #include "store/config.h"
 
@@ -194,6 +195,10 @@ void lsp_torrent_games_event(
 }
 
 void lsp_torrent_games_mode_changed(struct lsp_peer *peer)
+{
+}
+
+void lsp_torrent_place_added(struct lsp_peer *peer, const json_t *status)
 {
 }
 

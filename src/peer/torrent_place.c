@@ -1,0 +1,154 @@
+#include "peer/torrent_place.h"
+
+#include "base/log.h"
+#include "base/real_path.h"
+#include "base/text.h"
+#include "peer/local.h"
+#include "peer/torrents.h"
+#include "wire/metainfo.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct looking {
+	struct lsp_job job;
+	struct lsp_peer *peer;
+	char *path, *name, *games;
+	const struct lsp_buffer *metainfo;
+	bool inside;
+	lsp_torrent_place_callback done;
+	void *argument;
+};
+
+static void looking_free(struct looking *looking)
+{
+	free(looking->path);
+	free(looking->name);
+	free(looking->games);
+	free(looking);
+}
+
+/* What the .torrent calls its folder, or its one file. */
+static void read_name(struct looking *looking)
+{
+	_cleanup_metainfo_ struct lsp_metainfo *metainfo = NULL;
+	const struct lsp_buffer *bytes = looking->metainfo;
+	if (!looking->name && bytes && bytes->size &&
+		lsp_metainfo_parse(bytes->data, bytes->size, &metainfo, NULL) == 0)
+		looking->name = strdup(metainfo->name);
+}
+
+/* The library leaves out of a name what it does not like: letters and digits are what counts. */
+static bool are_alike(const char *one, const char *other)
+{
+	for (;;) {
+		while (*one && !isalnum((unsigned char)*one))
+			one++;
+		while (*other && *other != '/' && !isalnum((unsigned char)*other))
+			other++;
+		if (!*one || !*other || *other == '/')
+			return !*one && (!*other || *other == '/');
+		if (tolower((unsigned char)*one++) != tolower((unsigned char)*other++))
+			return false;
+	}
+}
+
+/* A folder that a stranger named may be the games folder, or one that it lies in. */
+static bool is_games_folder(const struct looking *looking, const char *path, const char *games)
+{
+	bool holds = lsp_real_path_is_below(games, path);
+	if (!looking->name) /* of a magnet nobody knows yet: it may be any */
+		return holds;
+	_cleanup_free_ char *whole = lsp_text_format("%s/%s", path, looking->name);
+	_cleanup_free_ char *real = whole ? lsp_real_path(whole) : NULL;
+	return !real || lsp_real_path_is_below(real, games) ||
+	       lsp_real_path_is_below(games, real) ||
+	       (holds && are_alike(looking->name, games + strlen(path) + 1));
+}
+
+static void look(struct lsp_job *job)
+{
+	struct looking *looking = lsp_container_of(job, struct looking, job);
+	_cleanup_free_ char *path = lsp_real_path(looking->path);
+	_cleanup_free_ char *games = lsp_real_path(looking->games);
+	read_name(looking);
+	if (!path || !games)
+		job->result = lsp_error_set(&job->error, "torrent", LSP_E_INVALID,
+			"\"%.100s...\" is too long for a path", looking->path);
+	else
+		looking->inside = lsp_real_path_is_below(path, games) ||
+				  is_games_folder(looking, path, games);
+}
+
+static void looked(struct lsp_job *job)
+{
+	struct looking *looking = lsp_container_of(job, struct looking, job);
+	int r = looking->peer->stopping ? -LSP_E_CANCELLED
+		: job->result < 0       ? job->result
+					: looking->inside;
+	looking->done(looking->argument, r, &job->error);
+	looking_free(looking);
+}
+
+int lsp_torrent_place_look(struct lsp_peer *peer, const struct lsp_torrent_place *place,
+	lsp_torrent_place_callback done, void *argument, struct lsp_error *err)
+{
+	struct looking *looking = calloc(1, sizeof *looking);
+	if (!looking)
+		return lsp_error_no_memory(err, "peer");
+	*looking = (struct looking){.peer = peer,
+		.metainfo = place->metainfo,
+		.done = done,
+		.argument = argument,
+		.path = place->path ? strdup(place->path) : NULL,
+		.name = place->name ? strdup(place->name) : NULL,
+		.games = strdup(lsp_local_games_dir(peer)),
+		.job = {.work = look, .done = looked}};
+	int r = looking->path && looking->games && (looking->name || !place->name)
+			? lsp_pool_submit(peer->disk, peer->core, &looking->job, err)
+			: lsp_error_no_memory(err, "peer");
+	if (r < 0)
+		looking_free(looking);
+	return r;
+}
+
+/* ---- Of what is restored ---- */
+
+struct arrival {
+	struct lsp_peer *peer;
+	char id[LSP_SHA256_HEX_SIZE];
+};
+
+static void arrived(void *argument, int result, struct lsp_error *error)
+{
+	struct arrival *arrival = argument;
+	if (result == 1) {
+		lsp_log_warning("torrent",
+			"torrent %s is held: its files are in the games folder now, where it would "
+			"undo what becomes of the game; `lanspread torrent remove` ends it",
+			arrival->id);
+		lsp_torrents_tell(arrival->peer, LSP_TORRENT_PAUSE,
+			json_pack("{s:s}", "torrent", arrival->id));
+	}
+	free(arrival);
+}
+
+void lsp_torrent_place_added(struct lsp_peer *peer, const json_t *status)
+{
+	const char *id = json_string_value(json_object_get(status, "id"));
+	struct lsp_torrent_place place = {
+		.path = json_string_value(json_object_get(status, "save_path")),
+		.name = json_string_value(json_object_get(status, "folder")),
+	};
+	/* A game's own is where its download put it. */
+	if (!id || !place.path || json_is_string(json_object_get(status, "game")))
+		return;
+	struct arrival *arrival = malloc(sizeof *arrival);
+	if (!arrival)
+		return;
+	arrival->peer = peer;
+	snprintf(arrival->id, sizeof arrival->id, "%s", id);
+	if (lsp_torrent_place_look(peer, &place, arrived, arrival, NULL) < 0)
+		free(arrival);
+}

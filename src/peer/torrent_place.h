@@ -1,0 +1,37 @@
+/*
+ * Where torrents have their files: anywhere but in the games folder.
+ *
+ * What libtorrent writes it writes past every rule of the library, and what it deletes is gone. So
+ * a torrent that is not a game's own has no place that is the games folder, is in it, or would be
+ * it under the torrent's name. That is looked at when one is added or moved; and, since the games
+ * folder may move too, when it is restored, resumed, checked, or deleted with its files.
+ *
+ * Paths are compared as the system resolves them, by whatever links and "..", which may wait for a
+ * disk: a thread of the disk pool looks, the answer comes on the core loop.
+ */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "peer/peer.h"
+
+struct lsp_torrent_place {
+	const char *path; /* absolute: in which the torrent's folder is */
+	const char *name; /* of that folder, or one file; NULL: the metainfo has it */
+	/* Parsed for the name; until the answer it is the caller's to keep. NULL or empty: of a
+	 * magnet nobody knows the name yet, so it may be any. */
+	const struct lsp_buffer *metainfo;
+};
+
+/*
+ * 0: it is outside. 1: it is not. -LSP_E_CANCELLED: the peer ends; only what is the argument's own
+ * is to be freed. Else it could not be told, and error says why.
+ */
+typedef void (*lsp_torrent_place_callback)(void *argument, int result, struct lsp_error *error);
+
+/* Copies the texts. After a failure there is no callback. */
+int lsp_torrent_place_look(struct lsp_peer *peer, const struct lsp_torrent_place *place,
+	lsp_torrent_place_callback done, void *argument, struct lsp_error *err);
+
+/* A torrent is in the session: one that has come to lie in the games folder is held, and said. */
+void lsp_torrent_place_added(struct lsp_peer *peer, const json_t *status);
