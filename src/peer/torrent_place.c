@@ -8,6 +8,7 @@
 #include "wire/metainfo.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,8 +63,11 @@ static bool is_games_folder(const struct looking *looking, const char *path, con
 		return holds;
 	_cleanup_free_ char *whole = lsp_text_format("%s/%s", path, looking->name);
 	_cleanup_free_ char *real = whole ? lsp_real_path(whole) : NULL;
-	return !real || lsp_real_path_is_below(real, games) ||
-	       lsp_real_path_is_below(games, real) ||
+	if (!whole || (!real && strlen(whole) < PATH_MAX))
+		return true; /* memory is short */
+	if (!real)           /* too long for anything to be there */
+		return holds;
+	return lsp_real_path_is_below(real, games) || lsp_real_path_is_below(games, real) ||
 	       (holds && are_alike(looking->name, games + strlen(path) + 1));
 }
 
