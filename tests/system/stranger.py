@@ -86,7 +86,11 @@ class Client:
         lt = self.lt
         for alert in self.session.pop_alerts():
             if isinstance(alert, lt.torrent_finished_alert):
-                say(finished=name_of(alert.handle), name=alert.handle.status().name)
+                alert.handle.flush_cache()  # the last blocks may still wait to be written
+            elif isinstance(alert, lt.cache_flushed_alert):
+                status = alert.handle.status()
+                if status.is_finished:
+                    say(finished=name_of(alert.handle), name=status.name)
             elif isinstance(alert, lt.hash_failed_alert):
                 name = name_of(alert.handle)
                 self.wrong[name] = self.wrong.get(name, 0) + 1
@@ -117,7 +121,8 @@ class Client:
 
 
 def usual_alerts(lt):
-    return lt.alert.category_t.status_notification | lt.alert.category_t.error_notification
+    return lt.alert.category_t.status_notification | lt.alert.category_t.error_notification | \
+        lt.alert.category_t.storage_notification
 
 
 def hush(woken):
