@@ -4,7 +4,7 @@
  * All transfers of a peer, in and out, share one pool of fixed-size blocks. The pool has a ceiling,
  * so memory stays bounded however many peers ask; what finds the pool empty waits in line and is
  * told when a block is free. Blocks are kept for the next use: nothing is allocated per packet or
- * per request once the pool is warm. Idle blocks are given back to the system by lsp_blocks_trim.
+ * per request once the pool is warm. The memory is given back with the pool.
  *
  * The pool and its waiters belong to the core loop. A block that was taken belongs to its taker,
  * who may hand it to a disk worker, and gives it back on the core loop.

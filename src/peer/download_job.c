@@ -13,8 +13,6 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
-
 /* Another game of this machine. */
 struct other {
 	char game[LSP_GAME_ID_MAX + 1];
@@ -75,7 +73,7 @@ static void find_in_torrent(struct lsp_download_job *job)
 	_cleanup_buffer_ struct lsp_buffer bytes = {0};
 	_cleanup_metainfo_ struct lsp_metainfo *metainfo = NULL;
 	_cleanup_manifest_ const struct lsp_manifest *manifest = NULL;
-	if (job->torrent && lsp_fs_read_file(job->torrent, TORRENT_MAX, &bytes, NULL) == 0 &&
+	if (job->torrent && lsp_fs_read_file(job->torrent, LSP_METAINFO_MAX, &bytes, NULL) == 0 &&
 		lsp_metainfo_parse(bytes.data, bytes.size, &metainfo, NULL) == 0 &&
 		lsp_metainfo_manifest(metainfo, job->game, &manifest, NULL) == 0 &&
 		lsp_hash_equal(&manifest->content_id, &job->content))

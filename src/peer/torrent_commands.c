@@ -23,8 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
-
 /* ---- Through ---- */
 
 static void set_base64(json_t *object, const char *key, const struct lsp_buffer *bytes)
@@ -165,21 +163,33 @@ static bool touches_files(const struct lsp_call *call)
 	       command == LSP_TORRENT_RECHECK || command == LSP_TORRENT_RESUME;
 }
 
+/* Are the torrent's files deleted, now or once it has seeded enough? */
+static bool deletes(const struct lsp_call *call)
+{
+	enum lsp_torrent_command command = command_of(call);
+	return (command == LSP_TORRENT_REMOVE && lsp_call_flag(call, "data")) ||
+	       (command == LSP_TORRENT_OPTIONS && lsp_call_flag(call, "seed_remove_data"));
+}
+
 /* Does libtorrent write into the torrent's files thereafter, or delete them? */
 static bool writes_or_deletes(const struct lsp_call *call)
 {
 	enum lsp_torrent_command command = command_of(call);
-	return command == LSP_TORRENT_RESUME || command == LSP_TORRENT_RECHECK ||
-	       (command == LSP_TORRENT_REMOVE && lsp_call_flag(call, "data")) ||
-	       (command == LSP_TORRENT_OPTIONS && lsp_call_flag(call, "seed_remove_data"));
+	return command == LSP_TORRENT_RESUME || command == LSP_TORRENT_RECHECK || deletes(call);
+}
+
+/* The game that is downloaded by it, or NULL. */
+static const char *download_by(const struct lsp_peer *peer, const char *id)
+{
+	const char *game = lsp_torrent_fetch_game(peer, id);
+	return game ? game : lsp_torrent_late_game(peer, id);
 }
 
 /* Such a one has its files where the game's download put them. */
 static bool is_of_a_game(const struct lsp_peer *peer, const char *id, const json_t *status)
 {
 	return json_is_string(json_object_get(status, "game")) ||
-	       lsp_torrent_games_seeded(peer, id) || lsp_torrent_fetch_game(peer, id) ||
-	       lsp_torrent_late_game(peer, id);
+	       lsp_torrent_games_seeded(peer, id) || download_by(peer, id);
 }
 
 /* What would take a game's files from under it is refused. */
@@ -188,12 +198,8 @@ static int spare_games(
 {
 	const char *id = json_string_value(json_object_get(status, "id"));
 	enum lsp_torrent_command command = command_of(call);
-	bool harms = command == LSP_TORRENT_MOVE ||
-		     (command == LSP_TORRENT_REMOVE && lsp_call_flag(call, "data")) ||
-		     (command == LSP_TORRENT_OPTIONS && lsp_call_flag(call, "seed_remove_data"));
-	const char *game = lsp_torrent_fetch_game(peer, id);
-	if (!game)
-		game = lsp_torrent_late_game(peer, id);
+	bool harms = command == LSP_TORRENT_MOVE || deletes(call);
+	const char *game = download_by(peer, id);
 	if (game && (harms || command == LSP_TORRENT_REMOVE || command == LSP_TORRENT_SELECT))
 		return lsp_error_set(err, "torrent", LSP_E_BUSY,
 			"it is the download of %s: `lanspread cancel %s` stops it", game, game);
@@ -448,7 +454,8 @@ static int add_bytes(struct lsp_peer *peer, struct lsp_call *call, struct lsp_bu
 static void read_file(struct lsp_job *job)
 {
 	struct reading *reading = lsp_container_of(job, struct reading, job);
-	job->result = lsp_fs_read_file(reading->path, TORRENT_MAX, &reading->bytes, &job->error);
+	job->result =
+		lsp_fs_read_file(reading->path, LSP_METAINFO_MAX, &reading->bytes, &job->error);
 }
 
 static void file_read(struct lsp_job *job)

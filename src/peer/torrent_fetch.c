@@ -16,7 +16,6 @@
 
 #include <utlist.h>
 
-#define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
 #define TAKE_AT_MOST 512 /* chunks that one job hashes */
 #define PAUSE_AT_MOST (3 * LSP_SECOND)
 #define ALONE_AFTER (3 * LSP_SECOND) /* a dial, or an answer of a tracker, takes less */
@@ -209,8 +208,8 @@ static void read_alias(struct lsp_job *job)
 {
 	struct lsp_torrent_fetch *fetch = lsp_container_of(job, struct lsp_torrent_fetch, job);
 	_cleanup_metainfo_ struct lsp_metainfo *metainfo = NULL;
-	job->result =
-		lsp_fs_read_file(fetch->alias_path, TORRENT_MAX, &fetch->metainfo, &job->error);
+	job->result = lsp_fs_read_file(
+		fetch->alias_path, LSP_METAINFO_MAX, &fetch->metainfo, &job->error);
 	if (job->result == 0)
 		job->result = lsp_metainfo_parse(
 			fetch->metainfo.data, fetch->metainfo.size, &metainfo, &job->error);

@@ -6,7 +6,7 @@
 #include "peer/peer.h"
 #include "peer/torrent_add.h"
 #include "peer/torrents.h"
-#include "wire/manifest.h"
+#include "wire/metainfo.h"
 #include "wire/path.h"
 
 #include <dirent.h>
@@ -16,7 +16,6 @@
 
 #define FOLDER "torrents/magnets"
 #define SUFFIX ".torrent"
-#define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
 
 char *lsp_torrent_kept_folder(const struct lsp_peer *peer)
 {
@@ -129,7 +128,7 @@ static void read_it(struct lsp_job *job)
 {
 	struct finding *finding = lsp_container_of(job, struct finding, job);
 	_cleanup_free_ char *path = path_of(finding->peer, finding->name);
-	job->result = path ? lsp_fs_read_file(path, TORRENT_MAX, &finding->bytes, &job->error)
+	job->result = path ? lsp_fs_read_file(path, LSP_METAINFO_MAX, &finding->bytes, &job->error)
 			   : lsp_error_no_memory(&job->error, "peer");
 }
 

@@ -19,7 +19,7 @@
  * torrent_commands.c is what a client may ask; torrent_games.c seeds our games and knows which
  * torrents are which game; torrent_fetch.c gets the chunks of a game's download; torrent_add.c
  * makes a game of somebody's torrent, of which torrent_kept.c survives a kill; torrent_share.c
- * makes a torrent of a game.
+ * makes a torrent of a game; torrent_place.c keeps all others out of the games folder.
  */
 #pragma once
 

@@ -21,6 +21,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Bytes of the largest .torrent that is read. */
+#define LSP_METAINFO_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
+
 struct lsp_metainfo_file {
 	const char *path; /* below the torrent's top folder, '/' between; not checked */
 	uint64_t size;
