@@ -40,6 +40,15 @@ void lsp_fs_succeeded(const struct lsp_fs_event *event)
 		h->after(event, h->argument);
 }
 
+bool lsp_fs_read_refused(const char *path)
+{
+	const struct lsp_fs_hooks *h = atomic_load(&hooks);
+	int sys_errno = h && h->before_read ? h->before_read(path, h->argument) : 0;
+	if (sys_errno)
+		errno = sys_errno;
+	return sys_errno != 0;
+}
+
 static int not_regular(struct lsp_error *err, const char *path)
 {
 	return lsp_error_set(
@@ -48,7 +57,7 @@ static int not_regular(struct lsp_error *err, const char *path)
 
 int lsp_fs_open_dir(const char *path, int *ret_fd, struct lsp_error *err)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = lsp_fs_read_refused(path) ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return lsp_error_errno(err, "base", errno, "cannot open folder \"%s\"", path);
 	*ret_fd = fd;
@@ -57,7 +66,9 @@ int lsp_fs_open_dir(const char *path, int *ret_fd, struct lsp_error *err)
 
 int lsp_fs_open_dir_below(int dir_fd, const char *path, int *ret_fd, struct lsp_error *err)
 {
-	int fd = lsp_fs_open_beneath(dir_fd, path, O_RDONLY | O_DIRECTORY, 0);
+	int fd = lsp_fs_read_refused(path)
+			 ? -1
+			 : lsp_fs_open_beneath(dir_fd, path, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0)
 		return lsp_fs_fail_below(err, errno, "cannot open folder", path);
 	*ret_fd = fd;

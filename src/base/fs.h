@@ -63,6 +63,11 @@ struct lsp_fs_hooks {
 	int (*before)(const struct lsp_fs_event *event, void *argument);
 	/* After a call that succeeded. */
 	void (*after)(const struct lsp_fs_event *event, void *argument);
+	/*
+	 * Before a folder is opened or a whole small file is read; not 0: that fails with this
+	 * errno. path is as the caller gave it, relative to its folder or not.
+	 */
+	int (*before_read)(const char *path, void *argument);
 	void *argument;
 	/* One read(2) or write(2) moves at most so many bytes: short ones. 0: no limit. */
 	size_t at_most;

@@ -10,6 +10,8 @@
 /* Whether a test's hook wants this call to fail; errno is set then. */
 bool lsp_fs_refused(const struct lsp_fs_event *event);
 void lsp_fs_succeeded(const struct lsp_fs_event *event);
+/* Whether a test's hook wants this reading to fail; errno is set then. */
+bool lsp_fs_read_refused(const char *path);
 
 /*
  * One mutating call between the two hooks; `expression` gives −1 and errno on failure. EINTR is

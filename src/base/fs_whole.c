@@ -35,7 +35,9 @@ static int read_whole(int fd, const char *path, size_t limit, struct lsp_buffer 
 int lsp_fs_read_file(
 	const char *path, size_t limit, struct lsp_buffer *ret_content, struct lsp_error *err)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	_cleanup_close_ int fd = -1;
+	if (!lsp_fs_read_refused(path))
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return lsp_error_errno(err, "base", errno, "cannot open \"%s\"", path);
 	return read_whole(fd, path, limit, ret_content, err);
@@ -45,6 +47,8 @@ int lsp_fs_read_file_below(int dir_fd, const char *path, size_t limit,
 	struct lsp_buffer *ret_content, struct lsp_error *err)
 {
 	_cleanup_close_ int fd = -1;
+	if (lsp_fs_read_refused(path))
+		return lsp_fs_fail_below(err, errno, "cannot open", path);
 	int r = lsp_fs_open_below(dir_fd, path, O_RDONLY, 0, &fd, err);
 	return r < 0 ? r : read_whole(fd, path, limit, ret_content, err);
 }

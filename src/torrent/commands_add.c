@@ -114,6 +114,17 @@ static int place_in_queue(
 	return r;
 }
 
+/* One that is stored and was not read yet must not be written over: it is read now, or not added.
+ */
+static int read_before(struct lsp_torrent_engine *engine, const char *id, struct lsp_error *err)
+{
+	struct lsp_torrent *ignored;
+	if (engine->unlisted || json_object_get(engine->unread, id))
+		lsp_restore_all(engine);
+	return json_object_get(engine->unread, id) ? lsp_torrent_find(engine, id, &ignored, err)
+						   : 0;
+}
+
 static int new_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
 	struct adding *adding, struct lsp_torrent **ret_torrent, struct lsp_error *err)
 {
@@ -124,6 +135,11 @@ static int new_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
 	bool transient = false;
 	engine->shim_functions->source_info(adding->source, &info);
 	lsp_torrent_id_of(&info, id);
+	int r = lsp_torrent_call_switch(call, "transient", &transient, err);
+	if (r == 0 && !transient)
+		r = read_before(engine, id, err);
+	if (r < 0)
+		return r;
 	struct lsp_torrent *same = lsp_torrent_same(engine, &info);
 	if (same && same->removing)
 		return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
@@ -133,9 +149,7 @@ static int new_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
 		return lsp_error_set(
 			err, DOMAIN, LSP_E_EXISTS, "the torrent %s is here already", id);
 	}
-	int r = lsp_torrent_call_text(call, "magnet", false, &magnet, err);
-	if (r == 0)
-		r = lsp_torrent_call_switch(call, "transient", &transient, err);
+	r = lsp_torrent_call_text(call, "magnet", false, &magnet, err);
 	uint64_t now = lsp_wall(engine->clock) / LSP_SECOND;
 	if (r == 0)
 		r = lsp_torrent_record_new(id, magnet, call->call.arguments, now, &record, err);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -277,8 +278,11 @@ static int build(struct lsp_torrent_engine *engine, const struct lsp_torrent_opt
 	engine->listening = json_object();
 	engine->lan_peers = json_array();
 	engine->leftovers = json_object();
+	engine->unread = json_object();
+	engine->resume_dir = strdup(options->resume_dir);
 	engine->kept = json_object();
-	if (!engine->listening || !engine->lan_peers || !engine->leftovers || !engine->kept)
+	if (!engine->listening || !engine->lan_peers || !engine->leftovers || !engine->kept ||
+		!engine->unread || !engine->resume_dir)
 		return lsp_error_no_memory(err, DOMAIN);
 	int r = lsp_faults_init(&engine->faults, err);
 	if (r == 0)
@@ -311,7 +315,9 @@ int lsp_torrent_engine_start(const struct lsp_torrent_options *options,
 		.factor = 2,
 		.ceiling = 30 * LSP_SECOND,
 		.jitter = 0.3,
-		.give_up = 5};
+		/* The first failure and five tries after it. Their waits are 1, 2, 4, 8 and 16 s:
+		 * the ceiling is for who would try more often. */
+		.give_up = 1 + 5};
 	int r = build(engine, options, err);
 	if (r == 0) {
 		engine->accepting = true; /* the first run begins as soon as its thread does */
@@ -349,6 +355,8 @@ void lsp_torrent_engine_free(struct lsp_torrent_engine *engine)
 	json_decref(engine->lan_peers);
 	json_decref(engine->leftovers);
 	json_decref(engine->kept);
+	json_decref(engine->unread);
+	free(engine->resume_dir);
 	if (engine->wake_fd >= 0)
 		close(engine->wake_fd);
 	pthread_mutex_destroy(&engine->lock);

@@ -19,9 +19,9 @@
  *
  * Failure: when the session cannot be opened or breaks, pending calls end with -LSP_E_CLOSED, the
  * health has `session`, every torrent gets a torrent_error, and the supervisor runs the worker
- * again after 1 s doubling to 30 s with jitter; after 5 failures in a row the engine is unhealthy.
- * While it waits, calls are refused; once it is unhealthy the next call, or LSP_TORRENT_RESTART,
- * starts it afresh and is answered by the new session.
+ * again: five times, after 1, 2, 4, 8 and 16 s, each up to three tenths shorter. When the fifth
+ * try fails too the engine is unhealthy. While it waits, calls are refused; once it is unhealthy
+ * the next call, or LSP_TORRENT_RESTART, starts it afresh and is answered by the new session.
  *
  * Threads: lsp_torrent_call, the health and the counters may be called from every thread and do not
  * block. Completions and events come on the engine's thread, one at a time, without a lock held;

@@ -2,7 +2,8 @@
  * The inside of the engine: what its files share.
  *
  * engine.c is the face: the queue of calls and what other threads may read. worker.c is the task:
- * it waits, and hands what came to the others. session.c opens, restores, saves and closes;
+ * it waits, and hands what came to the others. session.c opens, saves and closes, restore.c brings
+ * in what is stored;
  * alerts.c takes what the library says; torrents.c is the table of torrents; report.c makes JSON of
  * them; limits.c keeps caps and goals; commands*.c are the commands, create.c those that take long
  * and have a task of their own.
@@ -34,6 +35,8 @@
  * move a large game, to delete it) is waited for as long as the library says that it is at it.
  */
 #define LSP_CALL_PATIENCE (60 * LSP_SECOND)
+/* Between two tries of what the store could not do: write, remove, read. */
+#define LSP_STORE_PATIENCE (5 * LSP_SECOND)
 
 /* ---- Torrents ---------------------------------------------------------------------------- */
 
@@ -123,6 +126,7 @@ struct lsp_torrent_engine {
 	void *event_argument;
 	uint64_t save_interval; /* where none is configured */
 	uint64_t shutdown_deadline;
+	char *resume_dir;
 	int wake_fd; /* an eventfd: alerts, calls or jobs are there */
 
 	pthread_mutex_t lock; /* guards the next six */
@@ -161,6 +165,9 @@ struct lsp_torrent_engine {
 	json_t *kept;           /* id → true: removed, and kept in the store until it is told */
 	json_t *leftovers;      /* id → true: removed, and still in the store */
 	lsp_time next_leftover; /* when they are tried again */
+	json_t *unread;         /* id → why: stored, and could not be read yet */
+	bool unlisted;          /* nor could the store's folder */
+	lsp_time next_read;     /* when they are tried again */
 	int64_t counted_read_back;         /* of this session, in the sum */
 	bool counts_told;                  /* since somebody asked */
 	struct lsp_torrent_counters tally; /* copied to `counters` */
@@ -235,12 +242,23 @@ void lsp_session_look_if_due(struct lsp_torrent_engine *engine, lsp_time now);
 bool lsp_session_await(struct lsp_torrent_engine *engine, lsp_time deadline);
 int lsp_session_configure(struct lsp_torrent_engine *engine, struct lsp_error *err);
 
+/* restore.c */
+/* What is stored and not here yet. What cannot be read is said and tried again. */
+void lsp_restore_all(struct lsp_torrent_engine *engine);
+/* Opens the session if anything is stored: an empty store does not want one. */
+int lsp_restore_open(struct lsp_torrent_engine *engine, struct lsp_error *err);
+/* When what could not be read is tried again; LSP_TIME_NEVER: all of it was. */
+lsp_time lsp_restore_next(const struct lsp_torrent_engine *engine);
+int lsp_restore_due(struct lsp_torrent_engine *engine, lsp_time now, struct lsp_error *err);
+
 /* torrents.c */
 /* Takes over the record. The hashes, the name and the size are the source's. */
 int lsp_torrent_new(struct lsp_torrent_engine *engine, struct lsp_record *record,
 	struct lsp_shim_source *source, struct lsp_torrent **ret_torrent, struct lsp_error *err);
 void lsp_torrent_drop(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 struct lsp_torrent *lsp_torrent_by_number(struct lsp_torrent_engine *engine, uint64_t number);
+/* By the whole id. */
+struct lsp_torrent *lsp_torrent_by_id(struct lsp_torrent_engine *engine, const char *id);
 /* Is that its id or info-hash, or a beginning of one? */
 bool lsp_torrent_is_called(const struct lsp_torrent *torrent, const char *name);
 /* By id, info-hash or prefix. -LSP_E_NOT_FOUND, -LSP_E_INVALID (more than one). */

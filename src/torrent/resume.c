@@ -101,19 +101,20 @@ static int compare_order(const void *a, const void *b)
 static int list_folder(struct lsp_resume_store *store, struct listed **ret_all, size_t *ret_count,
 	struct lsp_error *err)
 {
-	int fd = openat(store->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	int fd = -1;
+	int r = lsp_fs_open_dir_below(store->dir_fd, ".", &fd, err);
+	if (r < 0)
+		return lsp_error_prefix(err, r, "cannot list %s", store->path);
+	DIR *dir = fdopendir(fd);
 	if (!dir) {
-		int r = lsp_error_errno(err, DOMAIN, errno, "cannot list %s", store->path);
-		if (fd >= 0)
-			close(fd);
+		r = lsp_error_errno(err, DOMAIN, errno, "cannot list %s", store->path);
+		close(fd);
 		return r;
 	}
 	struct listed *all = NULL;
 	size_t count = 0, room = 0;
 	const struct dirent *entry;
-	int r = 0;
-	while (r == 0 && (entry = readdir(dir))) {
+	while (r == 0 && (errno = 0, entry = readdir(dir))) {
 		char id[LSP_TORRENT_ID_MAX + 1];
 		if (!id_of(entry->d_name, id))
 			continue;
@@ -129,6 +130,8 @@ static int list_folder(struct lsp_resume_store *store, struct listed **ret_all, 
 		memset(&all[count], 0, sizeof all[count]);
 		strcpy(all[count++].id, id);
 	}
+	if (r == 0 && errno)
+		r = lsp_error_errno(err, DOMAIN, errno, "cannot list %s", store->path);
 	closedir(dir);
 	if (r < 0) {
 		free(all);
@@ -216,47 +219,68 @@ void lsp_resume_store_quarantine(struct lsp_resume_store *store, const char *id,
 		lsp_log_warning(DOMAIN, "%s cannot be read and is now %s: %s", name, aside, reason);
 }
 
-/* 1: it is there, 0: not. Damaged is not there. */
-static int load_part(struct lsp_resume_store *store, const char *id, enum lsp_resume_part part,
-	size_t limit, struct lsp_buffer *buffer, bool *ret_damaged, struct lsp_error *err)
+/* A part as it is read: its content, or what is wrong with that. */
+struct part {
+	struct lsp_buffer content;
+	bool found;
+	struct lsp_error damage; /* code 0: none */
+};
+
+/*
+ * Absent is no error and no content. What is too large, or no file at all, is not ours; all else
+ * that goes wrong may be right the next time.
+ */
+static int read_part(struct lsp_resume_store *store, const char *id, enum lsp_resume_part which,
+	struct part *part, struct lsp_error *err)
 {
 	char name[NAME_MAX_HERE];
 	struct lsp_error why = {0};
-	name_of(name, id, part);
-	int r = lsp_fs_read_file_below(store->dir_fd, name, limit, buffer, &why);
-	if (r == 0)
-		return 1;
-	if (r == -LSP_E_NOT_FOUND)
+	size_t limit = which == LSP_RESUME_RECORD ? LSP_RECORD_SIZE_MAX : LSP_RESUME_BLOB_MAX;
+	name_of(name, id, which);
+	int r = lsp_fs_read_file_below(store->dir_fd, name, limit, &part->content, &why);
+	part->found = r == 0;
+	if (r == 0 && part->content.size == 0)
+		lsp_error_set(&part->damage, DOMAIN, LSP_E_PROTOCOL, "it is empty");
+	if (r == 0 || r == -LSP_E_NOT_FOUND)
 		return 0;
-	if (r == -LSP_E_NO_MEMORY) {
-		if (err)
-			*err = why;
-		return r;
+	if (r == -LSP_E_TOO_LARGE || (r == -LSP_E_DENIED && why.sys_errno == 0)) {
+		part->damage = why;
+		return 0;
 	}
-	*ret_damaged = true;
-	lsp_resume_store_quarantine(store, id, part, why.message);
-	return 0;
+	if (err)
+		*err = why;
+	return r;
 }
 
-static int load_record(
-	struct lsp_resume_store *store, struct lsp_resume_entry *entry, struct lsp_error *err)
+static int decode_record(
+	const struct part *part, struct lsp_resume_entry *entry, struct lsp_error *ret_damage)
 {
-	_cleanup_buffer_ struct lsp_buffer text = {0};
+	if (!part->found || part->damage.code)
+		return 0;
+	int r = lsp_torrent_record_decode(
+		part->content.data, part->content.size, entry->id, &entry->record, ret_damage);
+	return r == -LSP_E_NO_MEMORY ? r : 0;
+}
+
+/* Nothing is set aside before all was read: who comes again must find it as it was. */
+static int read_entry(struct lsp_resume_store *store, struct lsp_resume_entry *entry,
+	struct part parts[LSP_RESUME_PARTS], struct lsp_error *err)
+{
 	struct lsp_error why = {0};
-	int r = load_part(store, entry->id, LSP_RESUME_RECORD, LSP_RECORD_SIZE_MAX, &text,
-		&entry->record_damaged, err);
-	if (r <= 0)
-		return r;
-	r = lsp_torrent_record_decode(text.data, text.size, entry->id, &entry->record, &why);
-	if (r == -LSP_E_NO_MEMORY) {
-		if (err)
+	int r = read_part(store, entry->id, LSP_RESUME_RECORD, &parts[LSP_RESUME_RECORD], err);
+	if (r == 0)
+		r = read_part(store, entry->id, LSP_RESUME_BLOB, &parts[LSP_RESUME_BLOB], err);
+	if (r == 0)
+		r = decode_record(&parts[LSP_RESUME_RECORD], entry, &why);
+	if (r < 0) {
+		if (err && why.code)
 			*err = why;
 		return r;
 	}
-	if (r < 0) {
-		entry->record_damaged = true;
-		lsp_resume_store_quarantine(store, entry->id, LSP_RESUME_RECORD, why.message);
-	}
+	if (why.code)
+		parts[LSP_RESUME_RECORD].damage = why;
+	(void)!read_part(store, entry->id, LSP_RESUME_METAINFO, &parts[LSP_RESUME_METAINFO],
+		&entry->metainfo_error);
 	return 0;
 }
 
@@ -264,15 +288,17 @@ int lsp_resume_store_load(struct lsp_resume_store *store, const char *id,
 	struct lsp_resume_entry *ret_entry, struct lsp_error *err)
 {
 	struct lsp_resume_entry entry = {0};
-	bool ignored = false;
+	struct part parts[LSP_RESUME_PARTS] = {0};
 	snprintf(entry.id, sizeof entry.id, "%s", id);
-	int r = load_record(store, &entry, err);
-	if (r >= 0)
-		r = load_part(store, id, LSP_RESUME_BLOB, LSP_RESUME_BLOB_MAX, &entry.blob,
-			&entry.blob_damaged, err);
-	if (r >= 0)
-		r = load_part(store, id, LSP_RESUME_METAINFO, LSP_RESUME_BLOB_MAX, &entry.metainfo,
-			&ignored, err);
+	int r = read_entry(store, &entry, parts, err);
+	for (unsigned i = 0; r == 0 && i < LSP_RESUME_PARTS; i++)
+		if (parts[i].damage.code)
+			lsp_resume_store_quarantine(store, id, i, parts[i].damage.message);
+	entry.record_damaged = parts[LSP_RESUME_RECORD].damage.code;
+	entry.blob_damaged = parts[LSP_RESUME_BLOB].damage.code;
+	entry.blob = parts[LSP_RESUME_BLOB].content;
+	entry.metainfo = parts[LSP_RESUME_METAINFO].content;
+	lsp_buffer_done(&parts[LSP_RESUME_RECORD].content);
 	if (r < 0) {
 		lsp_resume_entry_done(&entry);
 		return r;

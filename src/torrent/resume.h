@@ -4,8 +4,9 @@
  * For each torrent the folder has `<id>.fastresume` (the library's own resume data, with the
  * metadata in it), `<id>.meta.json` (our record, torrent/record.h) and, for one that came as a
  * .torrent, `<id>.torrent`. Each is replaced atomically: a temporary file, fsync, rename, fsync of
- * the folder. A file that cannot be read is set aside as `<name>.damaged`, alone; the rest of its
- * torrent and all others go on.
+ * the folder. A file whose content is wrong is set aside as `<name>.damaged`, alone; the rest of
+ * its torrent and all others go on. One that cannot be read just now (no descriptor is left, no
+ * memory, no permission, the disk fails) is no damage, and nothing is done to it.
  *
  * The store knows nothing of sessions: what to do about a missing half its owner decides. Functions
  * block on the disk. One owner, one thread.
@@ -23,7 +24,7 @@ struct lsp_resume_store;
 
 #define LSP_RESUME_BLOB_MAX ((size_t)192 << 20) /* bytes of a file */
 
-enum lsp_resume_part { LSP_RESUME_BLOB, LSP_RESUME_RECORD, LSP_RESUME_METAINFO };
+enum lsp_resume_part { LSP_RESUME_BLOB, LSP_RESUME_RECORD, LSP_RESUME_METAINFO, LSP_RESUME_PARTS };
 
 struct lsp_resume_entry {
 	char id[LSP_TORRENT_ID_MAX + 1];
@@ -31,7 +32,10 @@ struct lsp_resume_entry {
 	struct lsp_buffer blob;     /* empty: there is none */
 	struct lsp_buffer metainfo; /* the same */
 	bool record_damaged;        /* it was there, and was set aside */
-	bool blob_damaged;          /* it could not be read */
+	bool blob_damaged;          /* the same */
+	/* Code 0, or why the .torrent cannot be read now; it is wanted where the blob is not there
+	 * alone. */
+	struct lsp_error metainfo_error;
 };
 
 /* Makes the folder (mode 0700) where it is missing. */
@@ -46,7 +50,10 @@ LSP_DEFINE_CLEANUP(struct lsp_resume_store *, lsp_resume_store_free);
  */
 LSP_MUST_CHECK int lsp_resume_store_list(
 	struct lsp_resume_store *store, char ***ret_ids, size_t *ret_count, struct lsp_error *err);
-/* Reads one. What is damaged is set aside and said in the log; an error is of memory alone. */
+/*
+ * Reads one. What is damaged is set aside and said in the log; an error is that record or blob
+ * cannot be read now: then nothing was set aside, and it may be tried again.
+ */
 LSP_MUST_CHECK int lsp_resume_store_load(struct lsp_resume_store *store, const char *id,
 	struct lsp_resume_entry *ret_entry, struct lsp_error *err);
 void lsp_resume_entry_done(struct lsp_resume_entry *entry);

@@ -1,9 +1,6 @@
 /*
- * The session's life: open with everything that is stored, save while it runs, save all and close.
- *
- * What a torrent is restored from: its resume data where they are whole; else its .torrent or
- * magnet link, and then its files are checked. Where the record is missing the selection is the
- * default one. Each of these is said.
+ * The session's life: open with everything that is stored (restore.c), save while it runs, save all
+ * and close.
  */
 #include "torrent/engine_private.h"
 
@@ -101,218 +98,6 @@ int lsp_session_add(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 	return shim->add(engine->shim, source, &add, err);
 }
 
-/* ---- Restoring --------------------------------------------------------------------------- */
-
-static struct lsp_shim_bytes bytes_of(const struct lsp_buffer *buffer)
-{
-	return (struct lsp_shim_bytes){buffer->data, buffer->size};
-}
-
-/* Whose resume data these are. */
-static bool is_source_of(
-	struct lsp_torrent_engine *engine, struct lsp_shim_source *source, const char *id)
-{
-	struct lsp_shim_info info;
-	char v1[41] = "", v2[65] = "";
-	engine->shim_functions->source_info(source, &info);
-	if (info.flags & LSP_SHIM_HAS_V1)
-		lsp_text_to_hex(info.v1, sizeof info.v1, v1);
-	if (info.flags & LSP_SHIM_HAS_V2)
-		lsp_text_to_hex(info.v2, sizeof info.v2, v2);
-	return strcmp(v1, id) == 0 || strcmp(v2, id) == 0;
-}
-
-/* 1: from its resume data, which are whole. */
-static int source_from_blob(struct lsp_torrent_engine *engine, struct lsp_resume_entry *entry,
-	struct lsp_shim_source **ret_source)
-{
-	struct lsp_error why = {0};
-	struct lsp_shim_bytes blob = bytes_of(&entry->blob);
-	if (blob.size == 0)
-		return 0;
-	if (engine->shim_functions->parse(NULL, NULL, &blob, ret_source, &why) == 0) {
-		if (is_source_of(engine, *ret_source, entry->id))
-			return 1;
-		engine->shim_functions->source_free(*ret_source);
-		lsp_error_set(&why, DOMAIN, LSP_E_PROTOCOL, "it belongs to another torrent");
-	}
-	entry->blob_damaged = true;
-	lsp_resume_store_quarantine(engine->store, entry->id, LSP_RESUME_BLOB, why.message);
-	return 0;
-}
-
-/* Without resume data: the .torrent, the magnet link, or at least the info-hash. */
-static int source_from_rest(struct lsp_torrent_engine *engine, struct lsp_resume_entry *entry,
-	struct lsp_shim_source **ret_source, struct lsp_error *err)
-{
-	const struct lsp_shim_functions *shim = engine->shim_functions;
-	struct lsp_shim_bytes metainfo = bytes_of(&entry->metainfo);
-	char link[128];
-	if (metainfo.size > 0 && shim->parse(NULL, &metainfo, NULL, ret_source, err) == 0) {
-		if (is_source_of(engine, *ret_source, entry->id))
-			return 0;
-		shim->source_free(*ret_source);
-	}
-	if (metainfo.size > 0)
-		lsp_resume_store_quarantine(
-			engine->store, entry->id, LSP_RESUME_METAINFO, "it is not this torrent's");
-	if (entry->record.magnet)
-		return shim->parse(entry->record.magnet, NULL, NULL, ret_source, err);
-	snprintf(link, sizeof link, "magnet:?xt=urn:%s%s",
-		strlen(entry->id) == 64 ? "btmh:1220" : "btih:", entry->id);
-	return shim->parse(link, NULL, NULL, ret_source, err);
-}
-
-struct compared {
-	const struct lsp_shim_functions *shim;
-	struct lsp_shim_source *source;
-	const uint8_t *wanted;
-	size_t count;
-	bool differs;
-};
-
-static void compare_priorities(void *argument, const void *data, size_t size)
-{
-	struct compared *compared = argument;
-	const uint8_t *stored = data;
-	for (size_t i = 0; i < compared->count; i++) {
-		uint8_t there = i < size ? stored[i] : LSP_TORRENT_NORMAL;
-		struct lsp_shim_file file;
-		if (there == compared->wanted[i])
-			continue;
-		/* Of padding, which nobody wants, the first resume data of a torrent say nothing.
-		 */
-		compared->shim->source_file(compared->source, (uint32_t)i, &file);
-		compared->differs |= !(file.flags & LSP_SHIM_FILE_PAD);
-	}
-}
-
-/* Does the session's own memory of the selection agree with ours? Ours wins. */
-static int reconcile(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
-	struct lsp_shim_source *source, bool had_record, uint8_t **ret_priorities,
-	size_t *ret_count, struct lsp_error *err)
-{
-	if (!torrent->has_metadata)
-		return 0;
-	int r = lsp_torrent_priorities(engine, torrent, source, ret_priorities, ret_count, err);
-	if (r < 0)
-		return r;
-	struct compared compared = {.shim = engine->shim_functions,
-		.source = source,
-		.wanted = *ret_priorities,
-		.count = *ret_count};
-	r = engine->shim_functions->source_priorities(source, compare_priorities, &compared, err);
-	if (r == 0 && had_record && compared.differs)
-		torrent->reconciled = "the stored selection differed from the resume data: the "
-				      "stored one is in effect";
-	if (!compared.differs) { /* the resume data say the same */
-		free(*ret_priorities);
-		*ret_priorities = NULL;
-		*ret_count = 0;
-	}
-	return r;
-}
-
-/* A record for resume data that have none: everything is selected. */
-static int default_record(struct lsp_torrent_engine *engine, struct lsp_resume_entry *entry,
-	struct lsp_shim_source *source, struct lsp_error *err)
-{
-	struct lsp_shim_info info;
-	engine->shim_functions->source_info(source, &info);
-	json_t *arguments = json_pack("{s:s}", "save_path", info.save_path);
-	int r = lsp_torrent_record_new(entry->id, NULL, arguments,
-		lsp_wall(engine->clock) / LSP_SECOND, &entry->record, err);
-	json_decref(arguments);
-	return r;
-}
-
-static int restore_entry(
-	struct lsp_torrent_engine *engine, struct lsp_resume_entry *entry, struct lsp_error *err)
-{
-	struct lsp_shim_source *source = NULL;
-	struct lsp_torrent *torrent = NULL;
-	bool had_record = entry->record.json, from_blob = source_from_blob(engine, entry, &source);
-	int r = 0;
-	if (!from_blob && !had_record)
-		return lsp_error_set(err, DOMAIN, LSP_E_PROTOCOL,
-			"neither its resume data nor its record can be read");
-	if (!from_blob)
-		r = source_from_rest(engine, entry, &source, err);
-	if (r == 0 && !had_record)
-		r = default_record(engine, entry, source, err);
-	if (r == 0)
-		r = lsp_torrent_new(engine, &entry->record, source, &torrent, err);
-	if (r < 0) {
-		engine->shim_functions->source_free(source);
-		return r;
-	}
-	torrent->stored = true;
-	torrent->restored = from_blob;
-	torrent->record_dirty = !had_record;
-	torrent->blob_dirty = !from_blob;
-	if (!had_record)
-		torrent->reconciled = "the stored selection is missing: everything is selected";
-	struct lsp_shim_add add = {.flags = from_blob ? 0 : LSP_SHIM_CHECK};
-	_cleanup_free_ uint8_t *priorities = NULL;
-	size_t count = 0;
-	if (from_blob)
-		r = reconcile(engine, torrent, source, had_record, &priorities, &count, err);
-	add.priorities = priorities;
-	add.priority_count = count;
-	if (r == 0)
-		r = lsp_session_add(engine, torrent, source, &add, err);
-	else
-		engine->shim_functions->source_free(source);
-	if (!from_blob)
-		lsp_engine_fail(engine, LSP_TORRENT_HEALTH_RESUME_STORE, torrent->record.id,
-			"a torrent has no resume data, its files are checked");
-	if (r < 0)
-		lsp_torrent_drop(engine, torrent);
-	else
-		engine->tally.restored++;
-	return r;
-}
-
-static void restore_one(struct lsp_torrent_engine *engine, const char *id)
-{
-	struct lsp_resume_entry entry = {0};
-	struct lsp_error err = {0};
-	int r = lsp_resume_store_load(engine->store, id, &entry, &err);
-	if (r == 0)
-		r = restore_entry(engine, &entry, &err);
-	bool damaged = entry.record_damaged || entry.blob_damaged;
-	lsp_resume_entry_done(&entry);
-	if (r < 0) {
-		lsp_log_warning(DOMAIN, "torrent %s is not restored: %s", id, err.message);
-		lsp_engine_emit(engine, lsp_event_error(id, lsp_code_name(-r), err.message));
-	}
-	if (r < 0 || damaged)
-		lsp_engine_fail(engine, LSP_TORRENT_HEALTH_RESUME_STORE, id,
-			"a file of the store is damaged and was set aside");
-}
-
-static void restore_all(struct lsp_torrent_engine *engine)
-{
-	char **ids = NULL;
-	size_t count = 0;
-	struct lsp_error err = {0};
-	if (engine->store) {
-		int r = lsp_resume_store_list(engine->store, &ids, &count, &err);
-		lsp_session_tell_folder(engine, r < 0 ? err.message : NULL);
-	}
-	for (size_t i = 0; i < count; i++) {
-		/* What was removed is, though its files are still there. */
-		bool gone = json_object_get(engine->leftovers, ids[i]) ||
-			    json_object_get(engine->kept, ids[i]);
-		if (!gone)
-			restore_one(engine, ids[i]);
-		free(ids[i]);
-	}
-	free(ids);
-	if (engine->store)
-		engine->tally.quarantined = lsp_resume_store_quarantined(engine->store);
-}
-
 /* ---- Opening ----------------------------------------------------------------------------- */
 
 static void on_notify(void *argument)
@@ -403,7 +188,7 @@ int lsp_session_open(struct lsp_torrent_engine *engine, struct lsp_error *err)
 	engine->next_tick = engine->next_second = lsp_now(engine->clock);
 	lsp_torrent_limits_apply(engine, true);
 	lsp_engine_clear(engine, LSP_TORRENT_HEALTH_SESSION, "session");
-	restore_all(engine);
+	lsp_restore_all(engine);
 	lsp_engine_publish(engine);
 	return 0;
 }
@@ -425,7 +210,7 @@ void lsp_session_tell_folder(struct lsp_torrent_engine *engine, const char *fail
 {
 	if (failure)
 		lsp_engine_fail(engine, LSP_TORRENT_HEALTH_RESUME_STORE, "folder", failure);
-	else
+	else if (!engine->unlisted)
 		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_RESUME_STORE, "folder");
 }
 
@@ -433,7 +218,7 @@ void lsp_session_store_failed(struct lsp_torrent_engine *engine, struct lsp_torr
 	const struct lsp_error *error)
 {
 	engine->tally.resume_failed++;
-	torrent->next_save = lsp_time_add(lsp_now(engine->clock), 5 * LSP_SECOND);
+	torrent->next_save = lsp_time_add(lsp_now(engine->clock), LSP_STORE_PATIENCE);
 	if (!lsp_faults_has(&engine->faults, LSP_TORRENT_HEALTH_RESUME_STORE, torrent->record.id))
 		lsp_engine_emit(engine, lsp_event_error(torrent->record.id,
 						lsp_code_name(error->code), error->message));
@@ -457,7 +242,7 @@ int lsp_session_forget(struct lsp_torrent_engine *engine, const char *id, struct
 		return 0;
 	}
 	engine->tally.resume_failed++;
-	engine->next_leftover = lsp_time_add(lsp_now(engine->clock), 5 * LSP_SECOND);
+	engine->next_leftover = lsp_time_add(lsp_now(engine->clock), LSP_STORE_PATIENCE);
 	json_object_set_new(engine->leftovers, id, json_true());
 	leftover_key(id, key);
 	snprintf(message, sizeof message, "torrent %s is removed, but not from the disk: %.300s",

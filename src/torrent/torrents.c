@@ -73,6 +73,28 @@ struct lsp_torrent *lsp_torrent_by_number(struct lsp_torrent_engine *engine, uin
 	return torrent;
 }
 
+struct lsp_torrent *lsp_torrent_by_id(struct lsp_torrent_engine *engine, const char *id)
+{
+	struct lsp_torrent *torrent;
+	HASH_FIND(by_id, engine->by_id, id, strlen(id), torrent);
+	return torrent;
+}
+
+/* One of that name is stored and could not be read yet, or none is. */
+static int not_here(struct lsp_torrent_engine *engine, const char *name, struct lsp_error *err)
+{
+	const char *id;
+	json_t *why;
+	json_object_foreach (engine->unread, id, why)
+		if (strlen(name) >= 6 && strncasecmp(id, name, strlen(name)) == 0)
+			return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
+				"the torrent %s is stored and cannot be read, which is tried again "
+				"every 5 s: %.300s",
+				id, json_string_value(why));
+	return lsp_error_set(err, DOMAIN, LSP_E_NOT_FOUND,
+		"there is no torrent %.64s here; `lanspread torrent list` lists them", name);
+}
+
 bool lsp_torrent_is_called(const struct lsp_torrent *torrent, const char *name)
 {
 	size_t size = strlen(name);
@@ -84,9 +106,7 @@ bool lsp_torrent_is_called(const struct lsp_torrent *torrent, const char *name)
 int lsp_torrent_find(struct lsp_torrent_engine *engine, const char *name,
 	struct lsp_torrent **ret_torrent, struct lsp_error *err)
 {
-	struct lsp_torrent *found = NULL, *torrent;
-	size_t size = strlen(name);
-	HASH_FIND(by_id, engine->by_id, name, size, found);
+	struct lsp_torrent *found = lsp_torrent_by_id(engine, name), *torrent;
 	bool exact = found;
 	for (torrent = engine->by_number; !exact && torrent; torrent = torrent->by_number.next) {
 		if (torrent->removing || !lsp_torrent_is_called(torrent, name))
@@ -97,9 +117,7 @@ int lsp_torrent_find(struct lsp_torrent_engine *engine, const char *name,
 		found = torrent;
 	}
 	if (!found || found->removing)
-		return lsp_error_set(err, DOMAIN, LSP_E_NOT_FOUND,
-			"there is no torrent %.64s here; `lanspread torrent list` lists them",
-			name);
+		return not_here(engine, name, err);
 	*ret_torrent = found;
 	return 0;
 }

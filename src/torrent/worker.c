@@ -43,9 +43,12 @@ static bool is_active(const struct lsp_torrent_engine *engine)
 	return false;
 }
 
-static void tick(struct lsp_torrent_engine *engine, lsp_time now)
+static int tick(struct lsp_torrent_engine *engine, lsp_time now, struct lsp_error *err)
 {
 	struct lsp_torrent *torrent;
+	int r = lsp_restore_due(engine, now, err);
+	if (r < 0 || !engine->shim || now < engine->next_tick)
+		return r;
 	engine->shim_functions->post_updates(engine->shim);
 	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next)
 		lsp_report_progress(engine, torrent, now);
@@ -62,6 +65,7 @@ static void tick(struct lsp_torrent_engine *engine, lsp_time now)
 	}
 	engine->next_tick = lsp_time_add(now, is_active(engine) ? LSP_TICK_ACTIVE : LSP_TICK_IDLE);
 	lsp_engine_publish(engine);
+	return 0;
 }
 
 static lsp_time next_wake(const struct lsp_torrent_engine *engine)
@@ -70,7 +74,8 @@ static lsp_time next_wake(const struct lsp_torrent_engine *engine)
 	bool doubtful = lsp_faults_degraded(&engine->faults) & (1u << LSP_TORRENT_HEALTH_LIMITS);
 	bool needed = engine->shim && (engine->by_number || engine->waiting || doubtful ||
 					      json_object_size(engine->leftovers));
-	return needed ? engine->next_tick : LSP_TIME_NEVER;
+	lsp_time read = lsp_restore_next(engine);
+	return needed ? LSP_MIN(engine->next_tick, read) : read;
 }
 
 static void drain_wake(struct lsp_torrent_engine *engine)
@@ -94,34 +99,24 @@ static int serve(struct lsp_torrent_engine *engine, struct lsp_cancel *token, st
 			return -err->code;
 		}
 		lsp_time now = lsp_now(engine->clock);
-		if (now >= next_wake(engine))
-			tick(engine, now);
+		int r = now >= next_wake(engine) ? tick(engine, now, err) : 0;
+		if (r < 0)
+			return r;
 		/* A call that waited took the wake of what was queued meanwhile. */
 		if (engine->wake_taken)
 			lsp_engine_wake(engine);
 		engine->wake_taken = false;
-		int r = lsp_wait_poll(&fd, 1, token, engine->clock, next_wake(engine), err);
+		r = lsp_wait_poll(&fd, 1, token, engine->clock, next_wake(engine), err);
 		if (r < 0 && r != -LSP_E_TIMEOUT)
 			return r;
 		drain_wake(engine);
 	}
 }
 
-/* What is stored wants a session; an empty store does not. */
 static int open_if_needed(struct lsp_torrent_engine *engine, struct lsp_error *err)
 {
-	char **ids = NULL;
-	size_t count = 0;
-	struct lsp_error why = {0};
-	if (engine->store) {
-		int r = lsp_resume_store_list(engine->store, &ids, &count, &why);
-		lsp_session_tell_folder(engine, r < 0 ? why.message : NULL);
-	}
-	for (size_t i = 0; i < count; i++)
-		free(ids[i]);
-	free(ids);
 	bool was_broken = lsp_faults_has(&engine->faults, LSP_TORRENT_HEALTH_SESSION, "session");
-	return count > 0 || was_broken ? lsp_session_open(engine, err) : 0;
+	return was_broken ? lsp_session_open(engine, err) : lsp_restore_open(engine, err);
 }
 
 /* The engine is degraded at once, and everybody is told. */

@@ -283,9 +283,9 @@ static void a_creation_that_ends_while_the_engine_is_given_up_is_answered(void *
 	json_decref(world_add(&world, DOOM));
 	begin(&world, &create, LSP_TORRENT_CREATE, json_pack("{s:s}", "path", path));
 	gate_await(&arrived);
-	fake_fail_opens(4);
+	fake_fail_opens(5);
 	fake_post(LSP_SHIM_ALERT_SESSION_ERROR, NULL, NULL, "a bug", 0);
-	world_await_opens(&world, 5);
+	world_await_opens(&world, 6);
 	world_await_state(&world, LSP_SUPERVISED_UNHEALTHY);
 	assert_false(is_answered(&create));
 	gate_open(&go_on);
