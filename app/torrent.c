@@ -4,7 +4,7 @@
  * others come as --set KEY=VALUE.
  *
  * What reads or moves many bytes (create, share --hybrid, move) is waited for as long as it takes,
- * with its progress; Ctrl-C ends a create.
+ * with its progress; Ctrl-C ends a create, and the pass of a hybrid.
  */
 #include "commands.h"
 #include "progress.h"
@@ -229,7 +229,18 @@ static void watch(void *argument, const json_t *event)
 	}
 }
 
-/* Sends, and waits as long as it takes. The command is dropped. */
+/* Ctrl-C: nobody waits for it any more. */
+static void cancel_job(struct cli *cli, const char *job)
+{
+	json_t *command = cli_command_new("torrent_cancel");
+	_cleanup_json_ json_t *result = NULL;
+	cli_set(command, "job", job);
+	lsp_control_interrupted_by(cli->connection, -1);
+	(void)!cli_call(cli, command, &result, NULL, NULL);
+}
+
+/* Sends, and waits as long as it takes: for a job with its name, which ends with us. The command is
+ * dropped. */
 static int call_slowly(struct cli *cli, json_t *command, const char *job, json_t **ret_result)
 {
 	struct watching watching = {.cli = cli, .job = job};
@@ -239,6 +250,8 @@ static int call_slowly(struct cli *cli, json_t *command, const char *job, json_t
 	lsp_control_on_event(cli->connection, NULL, NULL);
 	if (watching.drawn)
 		fputs("\r\033[K", cli->out);
+	if (r == -LSP_E_CANCELLED && *job)
+		cancel_job(cli, job);
 	return r < 0 ? cli_fail(cli, &err) : CLI_DONE;
 }
 
@@ -342,15 +355,8 @@ int cli_run_torrent(struct cli *cli, const struct cli_arguments *arguments)
 	bool creates = strcmp(verbs[verb].name, "create") == 0;
 	if (creates)
 		cli_set(command, "job", job);
-	code = verbs[verb].slow ? call_slowly(cli, command, job, &result)
+	code = verbs[verb].slow ? call_slowly(cli, command, creates ? job : "", &result)
 				: cli_call_or_fail(cli, command, &result);
-	if (code != CLI_DONE && creates) {
-		/* Ctrl-C: nobody waits for it any more. */
-		json_t *cancel = cli_command_new("torrent_cancel");
-		_cleanup_json_ json_t *cancelled = NULL;
-		cli_set(cancel, "job", job);
-		(void)!cli_call(cli, cancel, &cancelled, NULL, NULL);
-	}
 	if (code == CLI_DONE)
 		code = save_metainfo(cli, arguments, result);
 	if (code == CLI_DONE)

@@ -92,7 +92,7 @@ int lsp_hasher_file(int fd, uint64_t size, uint32_t piece_length, struct lsp_has
 			return r;
 		add_bytes(&hash, buffer, want);
 		at += want;
-		r = step ? step(argument, want, err) : 0;
+		r = step ? step(argument, buffer, want, err) : 0;
 		if (r < 0)
 			return r;
 	}
@@ -163,11 +163,11 @@ static void report(struct run *run, bool last)
 	run->options->progress(run->options->progress_argument, run->done, run->listing.total_size);
 }
 
-static int step(void *argument, uint64_t bytes, struct lsp_error *err)
+static int step(void *argument, const uint8_t *data, size_t size, struct lsp_error *err)
 {
 	struct run *run = argument;
-	run->done += bytes;
-	run->bytes_read += bytes;
+	run->done += size;
+	run->bytes_read += size;
 	report(run, false);
 	return lsp_cancel_check(run->token, err);
 }

@@ -106,10 +106,11 @@ void lsp_hashed_done(struct lsp_hashed *hashed);
 
 /*
  * One open file of `size` bytes: its root and, if it is longer than a piece, its piece layer
- * (room for ⌈size / piece_length⌉ hashes). step is called after each run of bytes, may be NULL, and
- * stops the work with a negative code. -LSP_E_BUSY when the file is not that long.
+ * (room for ⌈size / piece_length⌉ hashes). step is called with each run of bytes in turn, may be
+ * NULL, and stops the work with a negative code. -LSP_E_BUSY when the file is not that long.
  */
-typedef int (*lsp_hasher_step)(void *argument, uint64_t bytes, struct lsp_error *err);
+typedef int (*lsp_hasher_step)(
+	void *argument, const uint8_t *data, size_t size, struct lsp_error *err);
 LSP_MUST_CHECK int lsp_hasher_file(int fd, uint64_t size, uint32_t piece_length,
 	struct lsp_hash *ret_root, struct lsp_hash *ret_layer, lsp_hasher_step step, void *argument,
 	struct lsp_error *err);

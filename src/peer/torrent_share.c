@@ -93,6 +93,18 @@ static void answer(struct sharing *sharing)
 			"id", sharing->id, "magnet", sharing->magnet, "torrent", sharing->path));
 }
 
+/* What was made is of the content that the game had then: it may have another by now, or be gone.
+ */
+static int check_content(const struct sharing *sharing, struct lsp_error *err)
+{
+	struct lsp_share *share = lsp_shares_find_game(sharing->peer->shares, sharing->game);
+	if (share && lsp_hash_equal(&lsp_share_manifest(share)->content_id,
+			     &sharing->manifest->content_id))
+		return 0;
+	return lsp_error_set(err, "torrent", LSP_E_BUSY,
+		"%s changed meanwhile: share it again when it is hashed", sharing->game);
+}
+
 /* ---- v2
  * --------------------------------------------------------------------------------------------------
  */
@@ -138,7 +150,10 @@ static void torrent_written(struct lsp_job *job)
 {
 	struct sharing *sharing = lsp_container_of(job, struct sharing, job);
 	struct lsp_peer *peer = sharing->peer;
-	if (!peer->stopping && job->result < 0) {
+	int r = job->result;
+	if (!peer->stopping && r == 0)
+		r = check_content(sharing, &job->error);
+	if (!peer->stopping && r < 0) {
 		lsp_call_fail(sharing->call, &job->error);
 	} else if (!peer->stopping) {
 		lsp_torrent_games_share(
@@ -165,6 +180,8 @@ static void hybrid_kept(struct lsp_job *job)
 	struct lsp_peer *peer = sharing->peer;
 	const struct lsp_hash *content = &sharing->manifest->content_id;
 	int r = job->result;
+	if (!peer->stopping && r == 0)
+		r = check_content(sharing, &job->error);
 	if (!peer->stopping && r == 0)
 		r = lsp_torrent_games_add_alias(
 			peer, sharing->game, content, sharing->id, &job->error);

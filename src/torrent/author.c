@@ -19,7 +19,6 @@
 
 #define DOMAIN "torrent"
 #define DEPTH_MAX 64
-#define READ_SIZE (1u << 20)
 
 struct file {
 	char *path;
@@ -38,6 +37,8 @@ struct work {
 	bool single, is_game;
 	uint32_t piece_length;
 	uint64_t done, total;
+	struct lsp_sha1 *sha1; /* NULL: there is no v1 half */
+	uint32_t in_piece;     /* bytes of the piece that it is in */
 	uint8_t *sha1s;
 	size_t sha1_count;
 };
@@ -50,6 +51,7 @@ static void work_done(struct work *work)
 	}
 	free(work->files);
 	free(work->sha1s);
+	lsp_sha1_free(work->sha1);
 	if (work->dir_fd >= 0)
 		close(work->dir_fd);
 }
@@ -185,94 +187,138 @@ static int find_files(struct work *work, struct lsp_error *err)
 
 /* ---- Hashing ----------------------------------------------------------------------------- */
 
-static int step(void *argument, uint64_t bytes, struct lsp_error *err)
+static void end_piece(struct work *work)
+{
+	lsp_sha1_take(work->sha1, work->sha1s + LSP_SHA1_SIZE * work->sha1_count++);
+	work->in_piece = 0;
+}
+
+/* The v1 half: its pieces are of the length of the trees'. */
+static void add_bytes(struct work *work, const uint8_t *data, size_t size)
+{
+	for (size_t part; size > 0; data += part, size -= part) {
+		part = LSP_MIN(size, (size_t)(work->piece_length - work->in_piece));
+		lsp_sha1_update(work->sha1, data, part);
+		work->in_piece += (uint32_t)part;
+		if (work->in_piece == work->piece_length)
+			end_piece(work);
+	}
+}
+
+/* Padding reaches from the end of each file but the last to a full piece. */
+static void end_file(struct work *work, bool last)
+{
+	if (!work->sha1 || work->in_piece == 0)
+		return;
+	if (!last)
+		lsp_sha1_zeros(work->sha1, work->piece_length - work->in_piece);
+	end_piece(work);
+}
+
+static int step(void *argument, const uint8_t *data, size_t size, struct lsp_error *err)
 {
 	struct work *work = argument;
-	work->done += bytes;
+	if (work->sha1)
+		add_bytes(work, data, size);
+	work->done += size;
 	if (work->author->progress)
 		work->author->progress(work->author->argument, work->done, work->total);
 	return lsp_cancel_check(work->token, err);
 }
 
-static int hash_tree(struct work *work, struct file *file, struct lsp_error *err)
+static int read_stamp(
+	int fd, const struct file *file, struct lsp_file_stamp *ret_stamp, struct lsp_error *err)
 {
-	_cleanup_close_ int fd = -1;
-	if (file->size == 0)
-		return 0;
-	if (file->size > work->piece_length) {
-		uint64_t pieces = (file->size + work->piece_length - 1) / work->piece_length;
-		file->layer = calloc((size_t)pieces, sizeof *file->layer);
-		if (!file->layer)
-			return lsp_error_no_memory(err, DOMAIN);
-	}
-	int r = lsp_fs_open_below(work->dir_fd, file->path, O_RDONLY, 0, &fd, err);
-	if (r == 0)
-		r = lsp_hasher_file(fd, file->size, work->piece_length, &file->root, file->layer,
-			step, work, err);
-	return r < 0 && r != -LSP_E_CANCELLED ? lsp_error_prefix(err, r, "%.200s", file->path) : r;
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return lsp_error_errno(err, DOMAIN, errno, "cannot look at %.300s", file->path);
+	lsp_file_stamp_from(&st, ret_stamp);
+	return 0;
 }
 
-static int hash_pieces(struct work *work, const struct file *file, bool last, struct lsp_sha1 *sha1,
-	uint8_t *block, struct lsp_error *err)
+/* Its tree, and what it adds to the v1 half. A change while it is read is none of a torrent. */
+static int read_file(struct work *work, const struct file *file, struct lsp_hash *ret_root,
+	struct lsp_error *err)
 {
 	_cleanup_close_ int fd = -1;
-	size_t part = LSP_MIN(work->piece_length, READ_SIZE), got = 0;
-	uint64_t in_piece = 0;
+	struct lsp_file_stamp before, after;
 	int r = lsp_fs_open_below(work->dir_fd, file->path, O_RDONLY, 0, &fd, err);
-	for (uint64_t at = 0; r == 0 && at < file->size; at += got) {
-		size_t wanted = (size_t)LSP_MIN((uint64_t)part, file->size - at);
-		r = lsp_fs_read_at(fd, block, wanted, at, &got, err);
-		if (r == 0 && got < wanted)
-			r = lsp_error_set(err, DOMAIN, LSP_E_BUSY,
-				"%.300s changed while it was read", file->path);
-		if (r < 0)
-			break;
-		lsp_sha1_update(sha1, block, got);
-		in_piece += got;
-		bool at_end = at + got == file->size;
-		if (at_end && !last && in_piece < work->piece_length)
-			lsp_sha1_zeros(sha1, work->piece_length - in_piece);
-		if (at_end || in_piece == work->piece_length) {
-			lsp_sha1_take(sha1, work->sha1s + LSP_SHA1_SIZE * work->sha1_count++);
-			in_piece = 0;
-		}
-		r = step(work, got, err);
-	}
+	if (r == 0)
+		r = read_stamp(fd, file, &before, err);
+	if (r < 0)
+		return r;
+	r = lsp_hasher_file(
+		fd, file->size, work->piece_length, ret_root, file->layer, step, work, err);
+	if (r < 0)
+		return r == -LSP_E_CANCELLED ? r : lsp_error_prefix(err, r, "%.200s", file->path);
+	r = read_stamp(fd, file, &after, err);
+	if (r == 0 && (before.size != file->size || !lsp_file_stamp_equal(&before, &after)))
+		return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
+			"%.300s changed while it was read: try again when nobody writes to it",
+			file->path);
 	return r;
 }
 
-/* The v1 half: its padding reaches from each file but the last that has bytes to a full piece. */
-static int hash_hybrid(struct work *work, struct lsp_error *err)
+static int hash_file(struct work *work, struct file *file, struct lsp_error *err)
 {
-	_cleanup_(lsp_sha1_free_pointer) struct lsp_sha1 *sha1 = NULL;
+	struct lsp_hash root;
+	int r = file->size > 0 ? read_file(work, file, &root, err) : 0;
+	if (r < 0 || file->size == 0)
+		return r;
+	/* Of a game the tree is known. One that is another now would make a torrent of two halves,
+	 * which nobody can have both of. */
+	if (work->author->manifest && !lsp_hash_equal(&root, &file->root))
+		return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
+			"%.300s is not what it was when the game was hashed: try again once it is "
+			"hashed anew (`lanspread verify` does that)",
+			file->path);
+	file->root = root;
+	return 0;
+}
+
+static int begin_v1(struct work *work, struct lsp_error *err)
+{
 	uint64_t pieces = 0;
 	for (size_t i = 0; i < work->count; i++)
 		pieces += (work->files[i].size + work->piece_length - 1) / work->piece_length;
 	work->sha1s = malloc((size_t)pieces * LSP_SHA1_SIZE + 1);
-	_cleanup_free_ uint8_t *block = malloc(READ_SIZE);
-	if (!work->sha1s || !block)
-		return lsp_error_no_memory(err, DOMAIN);
-	int r = lsp_sha1_new(&sha1, err);
-	for (size_t i = 0; r == 0 && i < work->count; i++)
-		r = hash_pieces(work, &work->files[i], i + 1 == work->count, sha1, block, err);
+	return work->sha1s ? lsp_sha1_new(&work->sha1, err) : lsp_error_no_memory(err, DOMAIN);
+}
+
+/* In one pass. */
+static int hash_files(struct work *work, struct lsp_error *err)
+{
+	int r = work->author->hybrid ? begin_v1(work, err) : 0;
+	for (size_t i = 0; r == 0 && i < work->count; i++) {
+		r = hash_file(work, &work->files[i], err);
+		if (r == 0)
+			end_file(work, i + 1 == work->count);
+	}
 	return r;
+}
+
+static int make_layers(struct work *work, struct lsp_error *err)
+{
+	for (size_t i = 0; i < work->count; i++) {
+		struct file *file = &work->files[i];
+		uint64_t pieces = (file->size + work->piece_length - 1) / work->piece_length;
+		if (pieces > 1 && !(file->layer = calloc((size_t)pieces, sizeof *file->layer)))
+			return lsp_error_no_memory(err, DOMAIN);
+	}
+	return 0;
 }
 
 static int hash_all(struct work *work, struct lsp_error *err)
 {
-	uint64_t size = 0;
 	for (size_t i = 0; i < work->count; i++)
-		size += work->files[i].size;
-	if (size == 0)
+		work->total += work->files[i].size;
+	if (work->total == 0)
 		return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
 			"there is not a byte in %.300s: a torrent needs some", work->author->path);
 	work->piece_length = work->author->piece_length ? work->author->piece_length
-							: lsp_manifest_piece_length(size);
-	work->total = work->author->hybrid ? 2 * size : size;
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < work->count; i++)
-		r = hash_tree(work, &work->files[i], err);
-	return r == 0 && work->author->hybrid ? hash_hybrid(work, err) : r;
+							: lsp_manifest_piece_length(work->total);
+	int r = make_layers(work, err);
+	return r < 0 ? r : hash_files(work, err);
 }
 
 /* A library game: its files are known, and so are their trees. */
@@ -305,7 +351,7 @@ static int take_manifest(struct work *work, struct lsp_error *err)
 		return lsp_error_set(
 			err, DOMAIN, LSP_E_INVALID, "path is missing: a hybrid reads the files");
 	int r = lsp_fs_open_dir(work->author->path, &work->dir_fd, err);
-	return r < 0 ? r : hash_hybrid(work, err);
+	return r < 0 ? r : hash_files(work, err);
 }
 
 /* ---- Writing ----------------------------------------------------------------------------- */

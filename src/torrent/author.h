@@ -1,11 +1,11 @@
 /*
  * Making a .torrent of what lies on the disk.
  *
- * A folder or a file is walked and hashed: its trees (v2), and for a hybrid in a second pass the
- * SHA-1 of its pieces. For a library game the manifest has the trees already, and only the second
- * pass reads. Links and names that are no UTF-8 are errors that name the file; in a game's folder
- * what is never shared (`local/`, `.lanspread/`, …) is left out. A file that changes meanwhile is
- * -LSP_E_BUSY.
+ * A folder or a file is walked and hashed in one pass: its trees (v2), and for a hybrid the SHA-1
+ * of its pieces too. For a library game the manifest has the trees, and only a hybrid reads; what
+ * it reads must have those trees. Links and names that are no UTF-8 are errors that name the file;
+ * in a game's folder what is never shared (`local/`, `.lanspread/`, …) is left out. A file that
+ * changes meanwhile, or is not the manifest's, is -LSP_E_BUSY.
  *
  * Blocks on disk and processor: for a task of its own. Ends within a MiB of reading after the token
  * was cancelled (-LSP_E_CANCELLED). `progress` is called on the same thread, about once a MiB.

@@ -462,6 +462,20 @@ static void ctrl_c_detaches_and_says_how_to_look_and_cancel(void **state)
 	assert_null(fake_last_command(world->peer, "cancel"));
 }
 
+/* The pass of a hybrid would publish what nobody waits for any more. */
+static void ctrl_c_ends_the_pass_of_a_hybrid(void **state)
+{
+	struct world *world = *state;
+	world->answers = "share";
+	world->answer = (struct fake_answer){.later = true};
+	world->detach = true;
+	assert_int_equal(lanspread(world, "share quake --hybrid"), CLI_FAILED);
+	assert_string_equal(world->errors, "lanspread: interrupted\n");
+	fake_wait_commands(world->peer, "torrent_cancel", 1);
+	assert_sent(world, "torrent_cancel",
+		"{\"command\":\"torrent_cancel\",\"job\":\"share quake\"}");
+}
+
 static void waiting_for_a_source_is_said_once(void **state)
 {
 	struct world *world = *state;
@@ -572,6 +586,7 @@ int main(void)
 		WORLD_TEST(get_attaches_to_a_running_download),
 		WORLD_TEST(no_wait_returns_at_once),
 		WORLD_TEST(ctrl_c_detaches_and_says_how_to_look_and_cancel),
+		WORLD_TEST(ctrl_c_ends_the_pass_of_a_hybrid),
 		WORLD_TEST(waiting_for_a_source_is_said_once),
 		WORLD_TEST(nobody_who_gives_it_by_bittorrent_is_told_with_the_way_out),
 		WORLD_TEST(a_holder_that_still_hashes_is_told_from_nobody),
