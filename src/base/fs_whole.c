@@ -3,6 +3,8 @@
 #include "base/text.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,29 +55,90 @@ int lsp_fs_read_file_below(int dir_fd, const char *path, size_t limit,
 	return r < 0 ? r : read_whole(fd, path, limit, ret_content, err);
 }
 
-/* The steps between the temporary name and the final one, in an open folder. */
-static int replace_file(int dir, const char *name, const void *data, size_t size, mode_t mode,
+/* ---- Replaced ---------------------------------------------------------------------------- */
+
+#define TEMPORARY_MAX (NAME_MAX + 8)
+
+static int temporary_of(const char *name, char temporary[TEMPORARY_MAX], struct lsp_error *err)
+{
+	int size = snprintf(temporary, TEMPORARY_MAX, ".%s.tmp", name);
+	return size < TEMPORARY_MAX ? 0
+				    : lsp_error_set(err, "base", LSP_E_INVALID,
+					      "\"%.100s…\" is too long a name", name);
+}
+
+void lsp_fs_drop_file(int dir_fd, const char *name)
+{
+	char temporary[TEMPORARY_MAX];
+	if (temporary_of(name, temporary, NULL) == 0)
+		(void)!lsp_fs_unlink_below(dir_fd, temporary, NULL);
+}
+
+/* The temporary file, whole and open. On an error it is gone. */
+static int stage(int dir, const char *name, const void *data, size_t size, mode_t mode, int *ret_fd,
 	struct lsp_error *err)
 {
-	_cleanup_free_ char *temporary = lsp_text_format(".%s.tmp", name);
-	if (!temporary)
-		return lsp_error_no_memory(err, "base");
+	char temporary[TEMPORARY_MAX];
 	_cleanup_close_ int fd = -1;
-	int r = lsp_fs_open_below(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC, mode, &fd, err);
+	int r = temporary_of(name, temporary, err);
+	if (r == 0)
+		r = lsp_fs_open_below(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC, mode, &fd, err);
 	if (r < 0)
 		return r;
 	r = lsp_fs_chmod(fd, mode, name, err);
 	if (r == 0)
 		r = lsp_fs_write_at(fd, data, size, 0, name, err);
+	if (r < 0) {
+		lsp_fs_drop_file(dir, name);
+		return r;
+	}
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* It takes its name once the disk has it. On an error it is gone. */
+static int commit(int dir, const char *name, int fd, struct lsp_error *err)
+{
+	char temporary[TEMPORARY_MAX];
+	int r = temporary_of(name, temporary, err);
 	if (r == 0)
 		r = lsp_fs_sync(fd, name, err);
 	if (r == 0)
 		r = lsp_fs_rename_below(dir, temporary, dir, name, err);
-	if (r < 0) {
-		(void)!lsp_fs_unlink_below(dir, temporary, NULL);
-		return r;
-	}
-	return lsp_fs_sync_dir_below(dir, ".", err);
+	if (r < 0)
+		lsp_fs_drop_file(dir, name);
+	return r;
+}
+
+int lsp_fs_stage_file(int dir_fd, const char *name, const void *data, size_t size, mode_t mode,
+	struct lsp_error *err)
+{
+	_cleanup_close_ int fd = -1;
+	int r = stage(dir_fd, name, data, size, mode, &fd, err);
+	if (r == 0)
+		lsp_fs_write_back(fd, 0, size);
+	return r;
+}
+
+int lsp_fs_commit_file(int dir_fd, const char *name, struct lsp_error *err)
+{
+	char temporary[TEMPORARY_MAX];
+	_cleanup_close_ int fd = -1;
+	int r = temporary_of(name, temporary, err);
+	if (r == 0)
+		r = lsp_fs_open_below(dir_fd, temporary, O_RDONLY, 0, &fd, err);
+	return r < 0 ? r : commit(dir_fd, name, fd, err);
+}
+
+/* The steps between the temporary name and the final one, in an open folder. */
+static int replace_file(int dir, const char *name, const void *data, size_t size, mode_t mode,
+	struct lsp_error *err)
+{
+	_cleanup_close_ int fd = -1;
+	int r = stage(dir, name, data, size, mode, &fd, err);
+	if (r == 0)
+		r = commit(dir, name, fd, err);
+	return r < 0 ? r : lsp_fs_sync_dir_below(dir, ".", err);
 }
 
 int lsp_fs_write_file_below(int dir_fd, const char *path, const void *data, size_t size,

@@ -230,7 +230,8 @@ static void about_torrent(struct lsp_torrent_engine *engine, struct lsp_torrent 
 		on_finished(engine, torrent);
 		break;
 	case LSP_SHIM_ALERT_PAUSED:
-		lsp_torrent_refresh(engine, torrent);
+		if (!engine->save_deadline) /* at the end all pause, and each look waits */
+			lsp_torrent_refresh(engine, torrent);
 		lsp_report_flush(engine, torrent);
 		lsp_session_save(engine, torrent);
 		break;
@@ -305,7 +306,9 @@ static void about_session(struct lsp_torrent_engine *engine, const struct lsp_sh
 		break;
 	case LSP_SHIM_ALERT_DROPPED:
 		engine->tally.alerts_dropped++;
-		lsp_log_warning(DOMAIN, "the library threw alerts away: too much at once");
+		engine->alerts_lost = true;
+		lsp_log_warning(DOMAIN, "the library threw alerts away: too much at once; every "
+					"torrent is asked how it is");
 		break;
 	case LSP_SHIM_ALERT_SESSION_ERROR:
 		engine->broken = true;
@@ -336,12 +339,10 @@ static void note_health(struct lsp_torrent_engine *engine, struct lsp_torrent *t
 	}
 }
 
-static void on_alert(void *argument, const struct lsp_shim_alert *alert)
+void lsp_alert_take(struct lsp_torrent_engine *engine, const struct lsp_shim_alert *alert)
 {
-	struct lsp_torrent_engine *engine = argument;
 	struct lsp_torrent *torrent =
 		alert->torrent ? lsp_torrent_by_number(engine, alert->torrent) : NULL;
-	engine->tally.alerts++;
 	if (alert->torrent && !torrent)
 		return; /* it is gone */
 	note_health(engine, torrent, alert);
@@ -369,10 +370,23 @@ static void on_alert(void *argument, const struct lsp_shim_alert *alert)
 	}
 }
 
+static void on_alert(void *argument, const struct lsp_shim_alert *alert)
+{
+	struct lsp_torrent_engine *engine = argument;
+	engine->tally.alerts++;
+	lsp_alert_take(engine, alert);
+}
+
+void lsp_alerts_pop(struct lsp_torrent_engine *engine)
+{
+	engine->shim_functions->pop(engine->shim, on_alert, engine);
+}
+
 void lsp_alerts_drain(struct lsp_torrent_engine *engine)
 {
 	if (!engine->shim)
 		return;
-	engine->shim_functions->pop(engine->shim, on_alert, engine);
+	lsp_alerts_pop(engine);
+	lsp_lost_recover(engine);
 	lsp_engine_publish(engine);
 }

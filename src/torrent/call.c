@@ -63,7 +63,6 @@ int lsp_torrent_call_wait_for(struct lsp_torrent_engine *engine, struct lsp_call
 	call->number = torrent->number;
 	call->waits = alerts;
 	call->deadline = lsp_time_add(lsp_now(engine->clock), LSP_CALL_PATIENCE);
-	call->dropped = engine->tally.alerts_dropped;
 	call->next = engine->waiting;
 	engine->waiting = call;
 	return 1;
@@ -163,7 +162,7 @@ static bool is_at_it(struct lsp_torrent_engine *engine, const struct lsp_call *c
 	if (!torrent)
 		return false;
 	if (torrent->removing) /* it has let go, and tells once the files are gone, or are not */
-		return torrent->was_removed && call->dropped == engine->tally.alerts_dropped;
+		return torrent->was_removed;
 	lsp_torrent_refresh(engine, torrent);
 	return torrent->status.flags & LSP_SHIM_MOVING;
 }
@@ -177,6 +176,15 @@ void lsp_calls_expire(struct lsp_torrent_engine *engine, lsp_time now)
 	lsp_error_set(&late, DOMAIN, LSP_E_TIMEOUT,
 		"the torrent was told so and has not done it within a minute");
 	(void)end_waiting(engine, now, &late);
+}
+
+const struct lsp_call *lsp_calls_waiting(
+	struct lsp_torrent_engine *engine, uint64_t number, enum lsp_shim_alert_type type)
+{
+	const struct lsp_call *call = engine->waiting;
+	while (call && (call->number != number || !(call->waits & (UINT64_C(1) << type))))
+		call = call->next;
+	return call;
 }
 
 size_t lsp_calls_cancel(struct lsp_torrent_engine *engine, const char *torrent)

@@ -4,9 +4,9 @@
  * engine.c is the face: the queue of calls and what other threads may read. worker.c is the task:
  * it waits, and hands what came to the others. session.c opens, saves and closes, restore.c brings
  * in what is stored;
- * alerts.c takes what the library says; torrents.c is the table of torrents; report.c makes JSON of
- * them; limits.c keeps caps and goals; commands*.c are the commands, create.c those that take long
- * and have a task of their own.
+ * alerts.c takes what the library says, lost.c makes up for what it could not say; torrents.c is
+ * the table of torrents; report.c makes JSON of them; limits.c keeps caps and goals; commands*.c
+ * are the commands, create.c those that take long and have a task of their own.
  */
 #pragma once
 
@@ -54,6 +54,9 @@ struct lsp_torrent {
 	bool removing, remove_data;
 	bool keep_stored;       /* the store keeps it when it is removed */
 	bool was_removed;       /* REMOVED came, DELETED has not */
+	lsp_time gone_by;       /* alerts were lost: DELETED is waited for until then; 0: they were
+				   not */
+	bool is_present;        /* the session has it, as it says after a loss */
 	char store_error[256];  /* why the store still has it, once it was removed */
 	bool was_checked;       /* its files were hashed, which is not saved yet */
 	bool has_place;         /* `place` is to be told once it is added */
@@ -62,6 +65,8 @@ struct lsp_torrent {
 	const char *reconciled; /* to be told once it is added */
 
 	bool record_dirty, blob_dirty, saving, save_again;
+	bool has_blob;   /* the store has resume data of it */
+	unsigned staged; /* bits 1 << part: written, and to be committed when the round ends */
 	lsp_time next_save;
 
 	struct lsp_shim_status status; /* the last; its texts are NULL but for error */
@@ -86,7 +91,6 @@ struct lsp_call {
 	uint64_t number; /* the torrent that it waits for */
 	uint64_t waits;  /* bits 1 << alert type that end the wait */
 	lsp_time deadline;
-	uint64_t dropped; /* how many alerts had been lost when it began to wait */
 };
 
 /* A task beside the worker's, for a call that takes long. */
@@ -157,6 +161,7 @@ struct lsp_torrent_engine {
 	lsp_time next_tick, next_second;
 	lsp_time next_look; /* around, by a DHT that was turned on; 0: none is due */
 	bool wake_taken;    /* by lsp_session_await: it may have been for the worker */
+	bool alerts_lost;   /* what they told of is not made up for yet */
 	bool broken;        /* the session told so */
 	struct lsp_error broken_error;
 	size_t saves_outstanding;
@@ -209,6 +214,8 @@ int lsp_session_add(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 /* The session's resume data of it, soon; again if it is being saved just now. */
 void lsp_session_save(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 void lsp_session_save_due(struct lsp_torrent_engine *engine, lsp_time now);
+/* The answer to a save may be among alerts that were lost: once more. */
+void lsp_session_save_lost(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 /* No save is due later than the interval, which may be another than before, wants it. */
 void lsp_session_hasten_saves(struct lsp_torrent_engine *engine);
 void lsp_session_on_saved(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
@@ -303,9 +310,19 @@ void lsp_report_flush(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 /* Asks the session for its state, and waits for it. */
 void lsp_torrent_refresh(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 void lsp_alerts_drain(struct lsp_torrent_engine *engine);
+/* All that wait, without a look at whether some were lost. */
+void lsp_alerts_pop(struct lsp_torrent_engine *engine);
+/* As if the library had said it. The torrent may be gone after this. */
+void lsp_alert_take(struct lsp_torrent_engine *engine, const struct lsp_shim_alert *alert);
 /* What DELETE_FAILED means to a person. The code, negative. */
 int lsp_torrent_undeleted(const struct lsp_torrent *torrent, const struct lsp_shim_alert *alert,
 	struct lsp_error *err);
+
+/* lost.c */
+/* After alerts were lost: every torrent and every wait is brought to what the session has. */
+void lsp_lost_recover(struct lsp_torrent_engine *engine);
+/* Gives up what cannot be known any more. */
+void lsp_lost_expire(struct lsp_torrent_engine *engine, lsp_time now);
 
 /* limits.c */
 void lsp_torrent_limits_apply(struct lsp_torrent_engine *engine, bool again);
@@ -328,6 +345,9 @@ void lsp_torrent_call_begin(struct lsp_torrent_engine *engine, struct lsp_call *
 /* Ends those that this alert is the end of. */
 void lsp_calls_on_alert(struct lsp_torrent_engine *engine, const struct lsp_shim_alert *alert);
 void lsp_calls_expire(struct lsp_torrent_engine *engine, lsp_time now);
+/* One that waits for this alert about that torrent; NULL. */
+const struct lsp_call *lsp_calls_waiting(
+	struct lsp_torrent_engine *engine, uint64_t number, enum lsp_shim_alert_type type);
 /* Those that wait for a torrent of that name, which goes on with what it does. How many. */
 size_t lsp_calls_cancel(struct lsp_torrent_engine *engine, const char *torrent);
 void lsp_calls_fail_all(struct lsp_torrent_engine *engine, const struct lsp_error *error);

@@ -178,7 +178,7 @@ static int restore_entry(
 		return r;
 	}
 	torrent->stored = true;
-	torrent->restored = from_blob;
+	torrent->restored = torrent->has_blob = from_blob;
 	torrent->record_dirty = !had_record;
 	torrent->blob_dirty = !from_blob;
 	if (!had_record)

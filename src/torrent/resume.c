@@ -324,6 +324,45 @@ int lsp_resume_store_write(struct lsp_resume_store *store, const char *id,
 	return lsp_fs_write_file_below(store->dir_fd, name, data, size, 0600, err);
 }
 
+int lsp_resume_store_stage(struct lsp_resume_store *store, const char *id,
+	enum lsp_resume_part part, const void *data, size_t size, struct lsp_error *err)
+{
+	char name[NAME_MAX_HERE];
+	name_of(name, id, part);
+	return lsp_fs_stage_file(store->dir_fd, name, data, size, 0600, err);
+}
+
+int lsp_resume_store_stage_record(
+	struct lsp_resume_store *store, const struct lsp_record *record, struct lsp_error *err)
+{
+	_cleanup_buffer_ struct lsp_buffer text = {0};
+	int r = lsp_torrent_record_encode(record, &text, err);
+	return r < 0 ? r
+		     : lsp_resume_store_stage(
+			       store, record->id, LSP_RESUME_RECORD, text.data, text.size, err);
+}
+
+int lsp_resume_store_commit(struct lsp_resume_store *store, const char *id,
+	enum lsp_resume_part part, struct lsp_error *err)
+{
+	char name[NAME_MAX_HERE];
+	name_of(name, id, part);
+	return lsp_fs_commit_file(store->dir_fd, name, err);
+}
+
+void lsp_resume_store_drop(
+	struct lsp_resume_store *store, const char *id, enum lsp_resume_part part)
+{
+	char name[NAME_MAX_HERE];
+	name_of(name, id, part);
+	lsp_fs_drop_file(store->dir_fd, name);
+}
+
+int lsp_resume_store_sync(struct lsp_resume_store *store, struct lsp_error *err)
+{
+	return lsp_fs_sync_dir_below(store->dir_fd, ".", err);
+}
+
 int lsp_resume_store_write_record(
 	struct lsp_resume_store *store, const struct lsp_record *record, struct lsp_error *err)
 {
@@ -343,6 +382,7 @@ int lsp_resume_store_remove(struct lsp_resume_store *store, const char *id, stru
 	for (unsigned i = 0; i < LSP_ARRAY_SIZE(order); i++) {
 		char name[NAME_MAX_HERE];
 		name_of(name, id, order[i]);
+		lsp_fs_drop_file(store->dir_fd, name); /* which a kill may have left */
 		int r = lsp_fs_unlink_below(store->dir_fd, name, err);
 		if (r < 0 && r != -LSP_E_NOT_FOUND)
 			return r;

@@ -62,6 +62,19 @@ LSP_MUST_CHECK int lsp_resume_store_write(struct lsp_resume_store *store, const 
 	enum lsp_resume_part part, const void *data, size_t size, struct lsp_error *err);
 LSP_MUST_CHECK int lsp_resume_store_write_record(
 	struct lsp_resume_store *store, const struct lsp_record *record, struct lsp_error *err);
+/*
+ * The same for many, in steps: what is staged is on the disk and has its name once it was
+ * committed, and stays that once the store was synced. What is not to be committed is dropped.
+ */
+LSP_MUST_CHECK int lsp_resume_store_stage(struct lsp_resume_store *store, const char *id,
+	enum lsp_resume_part part, const void *data, size_t size, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_resume_store_stage_record(
+	struct lsp_resume_store *store, const struct lsp_record *record, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_resume_store_commit(struct lsp_resume_store *store, const char *id,
+	enum lsp_resume_part part, struct lsp_error *err);
+void lsp_resume_store_drop(
+	struct lsp_resume_store *store, const char *id, enum lsp_resume_part part);
+LSP_MUST_CHECK int lsp_resume_store_sync(struct lsp_resume_store *store, struct lsp_error *err);
 /* All parts. Absent is fine. */
 LSP_MUST_CHECK int lsp_resume_store_remove(
 	struct lsp_resume_store *store, const char *id, struct lsp_error *err);

@@ -279,21 +279,38 @@ void lsp_session_forget_due(struct lsp_torrent_engine *engine, lsp_time now)
 		forget_leftovers(engine);
 }
 
+static void on_stored(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	engine->tally.resume_saved++;
+	lsp_session_tell_folder(engine, NULL);
+	if (!torrent->blob_dirty && !torrent->record_dirty)
+		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_RESUME_STORE, torrent->record.id);
+}
+
 void lsp_session_write_record(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
 {
 	struct lsp_error err = {0};
 	torrent->record_dirty = true;
 	if (torrent->transient || !engine->store)
 		return;
-	if (lsp_resume_store_write_record(engine->store, &torrent->record, &err) < 0) {
+	bool closes = engine->save_deadline;
+	int r = closes ? lsp_resume_store_stage_record(engine->store, &torrent->record, &err)
+		       : lsp_resume_store_write_record(engine->store, &torrent->record, &err);
+	if (r < 0) {
 		lsp_session_store_failed(engine, torrent, &err);
 		return;
 	}
 	torrent->record_dirty = false;
-	engine->tally.resume_saved++;
-	lsp_session_tell_folder(engine, NULL);
-	if (!torrent->blob_dirty)
-		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_RESUME_STORE, torrent->record.id);
+	if (closes)
+		torrent->staged |= 1u << LSP_RESUME_RECORD;
+	else
+		on_stored(engine, torrent);
+}
+
+/* It closes, and its time is over: what was stored before stands. */
+static bool is_too_late(const struct lsp_torrent_engine *engine)
+{
+	return engine->save_deadline && lsp_now(engine->clock) >= engine->save_deadline;
 }
 
 static void ask_to_save(
@@ -333,6 +350,17 @@ void lsp_session_save_due(struct lsp_torrent_engine *engine, lsp_time now)
 	}
 }
 
+void lsp_session_save_lost(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	if (!torrent->saving || is_too_late(engine))
+		return;
+	/* The library thinks that it has told: it would say that nothing has changed since. */
+	torrent->blob_dirty = true;
+	torrent->saving = false;
+	engine->saves_outstanding--;
+	ask_to_save(engine, torrent, false);
+}
+
 void lsp_session_hasten_saves(struct lsp_torrent_engine *engine)
 {
 	lsp_time latest = lsp_time_add(lsp_now(engine->clock), save_interval(engine));
@@ -356,12 +384,6 @@ static void note_queue(struct lsp_torrent_engine *engine, struct lsp_torrent *to
 		torrent->record_dirty = true;
 }
 
-/* It closes, and its time is over: what was stored before stands. */
-static bool is_too_late(const struct lsp_torrent_engine *engine)
-{
-	return engine->save_deadline && lsp_now(engine->clock) >= engine->save_deadline;
-}
-
 static void write_blob(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_shim_alert *alert)
 {
@@ -373,19 +395,24 @@ static void write_blob(struct lsp_torrent_engine *engine, struct lsp_torrent *to
 		return;
 	}
 	note_queue(engine, torrent);
-	if (lsp_resume_store_write(engine->store, torrent->record.id, LSP_RESUME_BLOB,
-		    alert->data.data, alert->data.size, &err) < 0) {
+	bool closes = engine->save_deadline;
+	int (*put)(struct lsp_resume_store *, const char *, enum lsp_resume_part, const void *,
+		size_t, struct lsp_error *) =
+		closes ? lsp_resume_store_stage : lsp_resume_store_write;
+	if (put(engine->store, torrent->record.id, LSP_RESUME_BLOB, alert->data.data,
+		    alert->data.size, &err) < 0) {
 		torrent->blob_dirty = true;
 		lsp_session_store_failed(engine, torrent, &err);
 		return;
 	}
 	torrent->blob_dirty = false;
-	engine->tally.resume_saved++;
-	lsp_session_tell_folder(engine, NULL);
+	torrent->has_blob = true;
+	if (closes)
+		torrent->staged |= 1u << LSP_RESUME_BLOB;
+	else
+		on_stored(engine, torrent);
 	if (torrent->record_dirty)
 		lsp_session_write_record(engine, torrent);
-	else
-		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_RESUME_STORE, torrent->record.id);
 }
 
 void lsp_session_on_saved(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
@@ -423,29 +450,80 @@ bool lsp_session_await(struct lsp_torrent_engine *engine, lsp_time deadline)
 	return r >= 0 || lsp_now(engine->clock) < deadline;
 }
 
-static void save_all(struct lsp_torrent_engine *engine, lsp_time deadline)
+/* What of a torrent was staged gets its place; not after the deadline. False: some did not. */
+static bool commit_torrent(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	struct lsp_error err = {0};
+	bool in_time = true;
+	for (unsigned part = 0; part < LSP_RESUME_PARTS; part++) {
+		if (!(torrent->staged & (1u << part)))
+			continue;
+		in_time = in_time && !is_too_late(engine);
+		if (!in_time)
+			lsp_resume_store_drop(engine->store, torrent->record.id, part);
+		else if (lsp_resume_store_commit(engine->store, torrent->record.id, part, &err) < 0)
+			lsp_session_store_failed(engine, torrent, &err);
+		else
+			on_stored(engine, torrent);
+	}
+	torrent->staged = 0;
+	return in_time;
+}
+
+/*
+ * The disk is waited for once for all that came by now, not twice for each file: hundreds of
+ * torrents must get done in the time of the end.
+ */
+static void commit_staged(struct lsp_torrent_engine *engine)
 {
 	struct lsp_torrent *torrent;
+	struct lsp_error err = {0};
+	bool any = false;
+	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next) {
+		if (!torrent->staged)
+			continue;
+		any = true;
+		engine->unsaved += !commit_torrent(engine, torrent);
+	}
+	if (any && lsp_resume_store_sync(engine->store, &err) < 0)
+		lsp_session_tell_folder(engine, err.message);
+}
+
+/* The end's save of each: of those first that the store has no pieces of, for they are hashed. */
+static void ask_all(struct lsp_torrent_engine *engine)
+{
+	struct lsp_torrent *torrent;
+	for (unsigned has_blob = 0; has_blob < 2; has_blob++)
+		for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next) {
+			if (torrent->transient || !torrent->added || torrent->removing ||
+				!engine->store || torrent->has_blob != has_blob)
+				continue;
+			if (torrent->record_dirty && !is_too_late(engine))
+				lsp_session_write_record(engine, torrent);
+			if (torrent->saving)
+				torrent->save_again = true;
+			else
+				ask_to_save(engine, torrent, true);
+		}
+}
+
+static void save_all(struct lsp_torrent_engine *engine, lsp_time deadline)
+{
 	struct lsp_error err = {0};
 	engine->save_deadline = deadline;
 	engine->unsaved = 0;
 	if (engine->shim_functions->halt(engine->shim, &err) < 0)
 		lsp_log_warning(DOMAIN, "%s", err.message);
-	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next) {
-		if (torrent->transient || !torrent->added || torrent->removing || !engine->store)
-			continue;
-		if (torrent->record_dirty && !is_too_late(engine))
-			lsp_session_write_record(engine, torrent);
-		if (torrent->saving)
-			torrent->save_again = true;
-		else
-			ask_to_save(engine, torrent, true);
-	}
+	ask_all(engine);
 	/* What waits already wakes nobody. */
 	lsp_alerts_drain(engine);
-	while (engine->saves_outstanding > 0)
-		if (!lsp_session_await(engine, deadline) || lsp_now(engine->clock) >= deadline)
+	commit_staged(engine);
+	while (engine->saves_outstanding > 0) {
+		bool in_time = lsp_session_await(engine, deadline);
+		commit_staged(engine);
+		if (!in_time || lsp_now(engine->clock) >= deadline)
 			break;
+	}
 	engine->unsaved += engine->saves_outstanding;
 	engine->save_deadline = 0;
 	if (engine->unsaved > 0)

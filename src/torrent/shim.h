@@ -328,13 +328,22 @@ struct lsp_shim_functions {
 	int (*add_dht_node)(
 		struct lsp_shim *shim, const char *host, uint32_t port, struct lsp_error *err);
 
-	/* Calls for every alert that waits, until there is none. */
+	/* Calls for every alert that waits, until there is none. One that cannot be translated is
+	 * a lost one: DROPPED comes in its place. */
 	void (*pop)(struct lsp_shim *shim,
 		void (*each)(void *argument, const struct lsp_shim_alert *alert), void *argument);
 	/* Every torrent stands still, and peers are let go; what each is to do is not changed. */
 	int (*halt)(struct lsp_shim *shim, struct lsp_error *err);
 	void (*post_updates)(struct lsp_shim *shim); /* STATUS alerts of what changed follow */
 	void (*post_counts)(struct lsp_shim *shim);  /* COUNTED follows */
+
+	/*
+	 * After alerts were lost: `each` for every torrent that the session has, which is known
+	 * again by its number if its ADDED was among them; the others are forgotten. What the
+	 * session was told before has been done by then. waits
+	 */
+	int (*present)(struct lsp_shim *shim, void (*each)(void *argument, uint64_t torrent),
+		void *argument, struct lsp_error *err);
 
 	/* -- Torrents. -LSP_E_NOT_FOUND: no such number. -- */
 

@@ -274,18 +274,25 @@ void translate(translation &t, lt::alert const *alert)
 void pop(lsp_shim *session, void (*each)(void *, lsp_shim_alert const *), void *argument)
 {
 	std::vector<lt::alert *> alerts;
+	bool lost = false;
 	for (;;) {
 		lsp_error err = {};
 		if (guard(&err, "alerts", [&] { session->session->pop_alerts(&alerts); }) < 0 ||
 			alerts.empty())
-			return;
+			break;
 		for (lt::alert const *alert : alerts) {
-			/* One that cannot be translated (no memory) is passed over. */
-			(void)guard(&err, "an alert", [&] {
+			int const r = guard(&err, "an alert", [&] {
 				translation t = {session, each, argument, {}, {}, {}};
 				translate(t, alert);
 			});
+			lost = lost || r < 0; /* no memory */
 		}
+	}
+	if (lost) {
+		lsp_shim_alert out = {};
+		out.type = LSP_SHIM_ALERT_DROPPED;
+		out.text = out.error = "";
+		each(argument, &out);
 	}
 }
 

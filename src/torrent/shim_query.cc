@@ -276,6 +276,23 @@ int file_progress(lsp_shim *shim, std::uint64_t number, lsp_shim_take_bytes take
 	});
 }
 
+int present(lsp_shim *shim, void (*each)(void *, std::uint64_t), void *argument, lsp_error *err)
+{
+	return guard(err, "the session's torrents cannot be listed", [&] {
+		decltype(shim->torrents) found;
+		for (lt::torrent_handle const &handle : shim->session->get_torrents()) {
+			auto const at = shim->torrents.find(number_of(handle.userdata()));
+			if (at == shim->torrents.end())
+				continue;
+			at->second->handle = handle;
+			found.insert(shim->torrents.extract(at));
+		}
+		shim->torrents = std::move(found);
+		for (auto const &one : shim->torrents)
+			each(argument, one.first);
+	});
+}
+
 int source(lsp_shim *shim, std::uint64_t number, lsp_shim_source **ret_source, lsp_error *err)
 {
 	return guard(err, "the metadata cannot be read", [&] {
@@ -301,6 +318,7 @@ int source(lsp_shim *shim, std::uint64_t number, lsp_shim_source **ret_source, l
 
 void fill_queries(lsp_shim_functions &table)
 {
+	table.present = present;
 	table.priorities = priorities;
 	table.trackers = trackers;
 	table.web_seeds = web_seeds;

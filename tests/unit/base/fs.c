@@ -496,6 +496,29 @@ static void a_refused_call_does_not_happen(void **state)
 	assert_false(lsp_fs_exists_below(dir, "l"));
 }
 
+static void files_are_staged_first_and_take_their_names_when_they_are_committed(void **state)
+{
+	put("a", "old");
+	assert_ok(lsp_fs_stage_file(dir, "a", "new", 3, 0600, err));
+	assert_ok(lsp_fs_stage_file(dir, "b", "new", 3, 0600, err));
+	assert_content("a", "old");
+	assert_false(lsp_fs_exists_below(dir, "b"));
+	assert_ok(lsp_fs_commit_file(dir, "a", err));
+	assert_content("a", "new");
+	lsp_fs_drop_file(dir, "b");
+	assert_false(lsp_fs_exists_below(dir, ".b.tmp"));
+	assert_code(lsp_fs_commit_file(dir, "b", NULL), LSP_E_NOT_FOUND);
+	assert_false(lsp_fs_exists_below(dir, "b"));
+	/* A failure leaves the old one and no litter. */
+	refuse(LSP_FS_WRITE, ENOSPC, 1);
+	assert_code(lsp_fs_stage_file(dir, "a", "newer", 5, 0600, NULL), LSP_E_NO_SPACE);
+	refuse(LSP_FS_SYNC, EIO, 1);
+	assert_ok(lsp_fs_stage_file(dir, "a", "newer", 5, 0600, err));
+	assert_code(lsp_fs_commit_file(dir, "a", NULL), LSP_E_IO);
+	assert_content("a", "new");
+	assert_false(lsp_fs_exists_below(dir, ".a.tmp"));
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -512,6 +535,7 @@ int main(void)
 		CASE(truncate_sizes_a_file_up_and_down),
 		CASE(writing_a_file_replaces_it_by_way_of_a_temporary_one),
 		CASE(a_failure_at_any_step_leaves_the_old_content_and_no_litter),
+		CASE(files_are_staged_first_and_take_their_names_when_they_are_committed),
 		CASE(a_file_over_the_limit_is_refused),
 		CASE(files_of_every_size_around_a_block_are_read_whole),
 		CASE(a_file_by_the_users_own_path_is_written_and_read),

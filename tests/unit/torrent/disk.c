@@ -387,6 +387,41 @@ static void a_slow_disk_does_not_hold_up_the_end(void **state)
 	rig_remove_tree(world.rig.folder);
 }
 
+static atomic_uint syncs;
+
+static int count_syncs(const struct lsp_fs_event *event, void *argument)
+{
+	syncs += event->call == LSP_FS_SYNC;
+	return 0;
+}
+
+static void at_the_end_the_disk_and_the_session_are_waited_for_once_and_not_for_each(void **state)
+{
+	struct world world;
+	struct lsp_fs_hooks hooks = {.before = count_syncs};
+	char id[65];
+	world_init(&world, NULL);
+	lsp_fs_set_hooks(&hooks);
+	for (unsigned i = 0; i < 50; i++) {
+		snprintf(id, sizeof id, "%064u", i + 1);
+		json_decref(world_add(&world, id));
+		world_settle(&world);
+		fake_progress(id, 1 << 20, LSP_SHIM_STATE_DOWNLOADING, 0);
+	}
+	uint64_t before = world_counters(&world).resume_saved;
+	struct lsp_torrent_counters counters;
+	syncs = 0;
+	lsp_cancel_request(world.rig.runtime.root, LSP_CANCEL_USER, NULL);
+	assert_ok(lsp_tasks_join_all(world.rig.runtime.tasks, LSP_TIME_NEVER, NULL, ERR));
+	lsp_torrent_counters(world.rig.engine, &counters);
+	assert_int_equal(counters.resume_saved - before, 50);
+	/* One of each file, and of the folder as often as the session's answers came in rounds. */
+	assert_in_range(syncs, 50, 70);
+	assert_int_equal(fake_looks(), 0);
+	lsp_fs_set_hooks(NULL);
+	world_done(&world);
+}
+
 /* ---- No store ---------------------------------------------------------------------------- */
 
 static void without_a_folder_for_the_store_the_engine_works_and_says_so(void **state)
@@ -443,6 +478,8 @@ int main(void)
 		cmocka_unit_test(a_creation_that_ends_while_the_engine_is_given_up_is_answered),
 		cmocka_unit_test(a_save_that_is_never_answered_is_given_up_at_the_deadline),
 		cmocka_unit_test(a_slow_disk_does_not_hold_up_the_end),
+		cmocka_unit_test(
+			at_the_end_the_disk_and_the_session_are_waited_for_once_and_not_for_each),
 		cmocka_unit_test(a_selection_is_answered_as_it_was_chosen),
 		cmocka_unit_test(without_a_folder_for_the_store_the_engine_works_and_says_so),
 	};

@@ -27,6 +27,8 @@ struct torrent {
 	int32_t limits[2];
 	int saves, peers;
 	bool used, changed, saved, deleting, moving;
+	bool hidden, gone; /* its ADDED was lost; it was removed */
+	char save_path[128], error[64];
 };
 
 struct queued {
@@ -44,18 +46,41 @@ static struct {
 	pthread_mutex_t lock;
 	struct lsp_shim session;
 	bool open, ignore_limits, hold_saves, hide_moves;
-	int fail_opens, fail_adds, opens, updates, copies;
+	uint64_t lose; /* bits 1 << alert type */
+	int fail_opens, fail_adds, opens, updates, copies, looks;
 	struct torrent torrents[TORRENTS];
 	struct queued alerts[ALERTS];
 	unsigned first, last;
 	int64_t limits[2];
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+/* What happened nevertheless. */
+static void lose(enum lsp_shim_alert_type type, uint64_t number)
+{
+	for (unsigned i = 0; i < TORRENTS; i++) {
+		struct torrent *torrent = &fake.torrents[i];
+		if (!torrent->used || torrent->number != number)
+			continue;
+		torrent->hidden = type == LSP_SHIM_ALERT_ADDED;
+		if (type == LSP_SHIM_ALERT_REMOVED)
+			torrent->used = torrent->deleting;
+		if (type == LSP_SHIM_ALERT_DELETED || type == LSP_SHIM_ALERT_DELETE_FAILED)
+			torrent->used = false;
+	}
+}
+
 /* With the lock; tells whether somebody must be notified. */
 static bool queue(enum lsp_shim_alert_type type, uint64_t torrent, const char *text,
 	const char *error, int64_t number, const struct lsp_shim_status *status)
 {
 	bool was_empty = fake.first == fake.last;
+	if (fake.lose & (UINT64_C(1) << type)) {
+		fake.lose &= ~(UINT64_C(1) << type);
+		lose(type, torrent);
+		type = LSP_SHIM_ALERT_DROPPED;
+		torrent = 0;
+		text = error = NULL;
+	}
 	struct queued *queued = &fake.alerts[fake.last++ % ALERTS];
 	memset(queued, 0, sizeof *queued);
 	snprintf(queued->text, sizeof queued->text, "%s", text ? text : "");
@@ -81,7 +106,8 @@ static void notify_if(bool needed)
 static struct torrent *by_number(uint64_t number)
 {
 	for (unsigned i = 0; i < TORRENTS; i++)
-		if (fake.torrents[i].used && fake.torrents[i].number == number)
+		if (fake.torrents[i].used && !fake.torrents[i].hidden &&
+			fake.torrents[i].number == number)
 			return &fake.torrents[i];
 	return NULL;
 }
@@ -100,6 +126,7 @@ void fake_reset(void)
 {
 	pthread_mutex_lock(&fake.lock);
 	fake.open = fake.ignore_limits = fake.hold_saves = fake.hide_moves = false;
+	fake.lose = 0;
 	fake.fail_opens = fake.fail_adds = fake.opens = fake.updates = fake.copies = 0;
 	fake.first = fake.last = 0;
 	memset(fake.torrents, 0, sizeof fake.torrents);
@@ -140,6 +167,21 @@ void fake_hide_moves(int on)
 void fake_ignore_limits(int on)
 {
 	set_locked(&fake.ignore_limits, on);
+}
+
+void fake_lose(enum lsp_shim_alert_type type)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake.lose |= UINT64_C(1) << type;
+	pthread_mutex_unlock(&fake.lock);
+}
+
+void fake_error(const char *id, const char *error)
+{
+	pthread_mutex_lock(&fake.lock);
+	struct torrent *torrent = by_id(id);
+	snprintf(torrent->error, sizeof torrent->error, "%s", error);
+	pthread_mutex_unlock(&fake.lock);
 }
 
 bool fake_is_open(void)
@@ -195,6 +237,11 @@ int fake_peers(const char *id)
 	return peers;
 }
 
+int fake_looks(void)
+{
+	return read_locked(&fake.looks);
+}
+
 int fake_copies(void)
 {
 	return read_locked(&fake.copies);
@@ -207,6 +254,8 @@ void fake_post(enum lsp_shim_alert_type type, const char *id, const char *text, 
 	struct torrent *torrent = by_id(id);
 	if (torrent && (type == LSP_SHIM_ALERT_MOVED || type == LSP_SHIM_ALERT_MOVE_FAILED))
 		torrent->moving = false;
+	if (torrent && type == LSP_SHIM_ALERT_MOVED)
+		snprintf(torrent->save_path, sizeof torrent->save_path, "%s", text);
 	bool needed = queue(type, torrent ? torrent->number : 0, text, error, number, NULL);
 	pthread_mutex_unlock(&fake.lock);
 	notify_if(needed);
@@ -382,6 +431,15 @@ static int limit_lan(struct lsp_shim *shim, int on, struct lsp_error *err)
 
 static int halt(struct lsp_shim *shim, struct lsp_error *err)
 {
+	pthread_mutex_lock(&fake.lock);
+	bool needed = false;
+	fake.looks = 0;
+	for (unsigned i = 0; i < TORRENTS; i++)
+		if (fake.torrents[i].used && !fake.torrents[i].gone)
+			needed |= queue(LSP_SHIM_ALERT_PAUSED, fake.torrents[i].number, NULL, NULL,
+				0, NULL);
+	pthread_mutex_unlock(&fake.lock);
+	notify_if(needed);
 	return 0;
 }
 
@@ -402,10 +460,11 @@ static void pop(struct lsp_shim *shim,
 				queued.alert.data =
 					(struct lsp_shim_bytes){queued.data, strlen(queued.data)};
 			struct torrent *torrent = by_number(queued.alert.torrent);
-			if (queued.alert.type == LSP_SHIM_ALERT_REMOVED)
+			if (queued.alert.type == LSP_SHIM_ALERT_REMOVED && torrent)
 				torrent->used = torrent->deleting;
-			else if (queued.alert.type == LSP_SHIM_ALERT_DELETED ||
-				 queued.alert.type == LSP_SHIM_ALERT_DELETE_FAILED)
+			else if (torrent &&
+				 (queued.alert.type == LSP_SHIM_ALERT_DELETED ||
+					 queued.alert.type == LSP_SHIM_ALERT_DELETE_FAILED))
 				torrent->used = false;
 		}
 		pthread_mutex_unlock(&fake.lock);
@@ -413,6 +472,29 @@ static void pop(struct lsp_shim *shim,
 			return;
 		each(argument, &queued.alert);
 	}
+}
+
+static int present(struct lsp_shim *shim, void (*each)(void *argument, uint64_t torrent),
+	void *argument, struct lsp_error *err)
+{
+	uint64_t numbers[TORRENTS];
+	size_t count = 0;
+	pthread_mutex_lock(&fake.lock);
+	for (unsigned i = 0; i < TORRENTS; i++) {
+		struct torrent *torrent = &fake.torrents[i];
+		torrent->hidden = false;
+		if (torrent->used && !torrent->gone)
+			numbers[count++] = torrent->number;
+	}
+	pthread_mutex_unlock(&fake.lock);
+	for (size_t i = 0; i < count; i++)
+		each(argument, numbers[i]);
+	return 0;
+}
+
+static int set_root(struct lsp_shim *shim, uint64_t number, const char *root, struct lsp_error *err)
+{
+	return 0;
 }
 
 static int look_around(struct lsp_shim *shim, uint64_t number, struct lsp_error *err)
@@ -453,6 +535,7 @@ static int add(struct lsp_shim *shim, struct lsp_shim_source *source,
 		torrent++;
 	*torrent = (struct torrent){.number = add->torrent, .source = *source, .used = true};
 	torrent->add_flags = add->flags;
+	snprintf(torrent->save_path, sizeof torrent->save_path, "%s", add->save_path);
 	torrent->peers = (int)add->peers.count;
 	torrent->limits[0] = fake.ignore_limits ? 0 : add->max_download;
 	torrent->limits[1] = fake.ignore_limits ? 0 : add->max_upload;
@@ -493,8 +576,10 @@ static int remove_torrent(struct lsp_shim *shim, uint64_t number, int data, stru
 {
 	pthread_mutex_lock(&fake.lock);
 	struct torrent *torrent = by_number(number);
-	if (torrent)
+	if (torrent) {
 		torrent->deleting = data;
+		torrent->gone = true;
+	}
 	pthread_mutex_unlock(&fake.lock);
 	return answer(number, LSP_SHIM_ALERT_REMOVED, err);
 }
@@ -585,8 +670,9 @@ static int save_resume(
 		needed = !fake.hold_saves &&
 			 queue(same ? LSP_SHIM_ALERT_RESUME_FAILED : LSP_SHIM_ALERT_RESUME_DATA,
 				 number, NULL, NULL, same, NULL);
-		if (!same && !fake.hold_saves)
-			strcpy(fake.alerts[(fake.last - 1) % ALERTS].data, torrent->source.text);
+		struct queued *answer = &fake.alerts[(fake.last - 1) % ALERTS];
+		if (!same && !fake.hold_saves && answer->alert.type == LSP_SHIM_ALERT_RESUME_DATA)
+			strcpy(answer->data, torrent->source.text);
 	}
 	pthread_mutex_unlock(&fake.lock);
 	notify_if(needed);
@@ -600,8 +686,16 @@ static int status(struct lsp_shim *shim, uint64_t number,
 	pthread_mutex_lock(&fake.lock);
 	struct torrent *torrent = by_number(number);
 	struct lsp_shim_status now = torrent ? torrent->status : (struct lsp_shim_status){0};
+	fake.looks++;
 	if (torrent && torrent->moving && !fake.hide_moves)
 		now.flags |= LSP_SHIM_MOVING;
+	char save_path[128] = "", error[64] = "";
+	if (torrent) {
+		snprintf(save_path, sizeof save_path, "%s", torrent->save_path);
+		snprintf(error, sizeof error, "%s", torrent->error);
+	}
+	now.save_path = save_path;
+	now.error = error;
 	pthread_mutex_unlock(&fake.lock);
 	if (!torrent)
 		return not_found(err);
@@ -667,6 +761,8 @@ const struct lsp_shim_functions fake_shim = {.version = version,
 	.pop = pop,
 	.post_updates = post_updates,
 	.post_counts = post_counts,
+	.present = present,
+	.set_root = set_root,
 	.look_around = look_around,
 	.add = add,
 	.remove = remove_torrent,

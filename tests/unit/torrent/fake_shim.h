@@ -25,6 +25,10 @@ void fake_fail_adds(int count);
 /* Posts an alert about the torrent with that id (NULL: about the session), and notifies. */
 void fake_post(enum lsp_shim_alert_type type, const char *id, const char *text, const char *error,
 	int64_t number);
+/* The next alert of this type is lost: in its place comes that some were. */
+void fake_lose(enum lsp_shim_alert_type type);
+/* It stands still for this reason, from now on. */
+void fake_error(const char *id, const char *error);
 /* What it has is so, from now on; told at the next post_updates. */
 void fake_progress(const char *id, int64_t done, uint32_t state, uint32_t flags);
 /* How often the worker asked for updates, and for what it should save. */
@@ -38,6 +42,8 @@ int fake_peers(const char *id);
 void fake_hold_saves(int on);
 /* It does not say of a torrent that it moves. */
 void fake_hide_moves(int on);
+/* How often a torrent was asked for its status since the session was halted. */
+int fake_looks(void);
 /* How often the metadata of a torrent was copied. */
 int fake_copies(void);
 bool fake_is_open(void);

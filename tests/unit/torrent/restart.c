@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/text.h"
 #include "task/child.h"
+#include "torrent/configuration.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -216,6 +217,123 @@ static void damaged_files_of_the_store_hurt_nobody_but_themselves(void **state)
 	pair_done(&pair);
 }
 
+/* ---- A library that loses alerts --------------------------------------------------------- */
+
+#define MANY 12
+
+/* libtorrent with room for hardly any alert: most are lost, of all kinds. */
+static int lossy_open(const struct lsp_shim_setting *settings, size_t count,
+	void (*notify)(void *argument), void *argument, struct lsp_shim **ret_shim,
+	struct lsp_error *err)
+{
+	struct lsp_shim_setting changed[LSP_CONFIGURATION_SETTINGS_MAX];
+	assert_true(count <= LSP_CONFIGURATION_SETTINGS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		changed[i] = settings[i];
+		if (strcmp(settings[i].name, "alert_queue_size") == 0)
+			changed[i].number = 1;
+	}
+	return lsp_shim_libtorrent()->open(changed, count, notify, argument, ret_shim, err);
+}
+
+static void begin_of(struct rig *rig, struct rig_call *pending, enum lsp_torrent_command command,
+	json_t *arguments)
+{
+	struct lsp_torrent_call call = {.command = command, .arguments = arguments};
+	rig_begin(rig, pending, &call);
+}
+
+static void end_all(struct rig_call *pending, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct rig_answer answer;
+		rig_end(&pending[i], &answer);
+		if (answer.result < 0)
+			fail_msg("%zu: %s", i, answer.error.message);
+		rig_answer_done(&answer);
+	}
+}
+
+/* Seeds of their own, added all at once. */
+static void add_many(struct rig *rig, char ids[MANY][65])
+{
+	struct rig_call pending[MANY];
+	struct rig_answer answer;
+	for (unsigned i = 0; i < MANY; i++) {
+		_cleanup_free_ char *path = lsp_text_format("%s/thing%u", rig->folder, i);
+		rig_file(path, "data", 100000, i + 1);
+		struct lsp_torrent_call create = {.command = LSP_TORRENT_CREATE,
+			.arguments = json_pack("{s:s}", "path", path)};
+		rig_call_full(rig, &create, &answer);
+		assert_int_equal(answer.result, 0);
+		snprintf(ids[i], 65, "%s",
+			json_string_value(json_object_get(answer.value, "info_hash_v2")));
+		json_decref(answer.value);
+		struct lsp_torrent_call add = {.command = LSP_TORRENT_ADD,
+			.metainfo = answer.bytes,
+			.arguments =
+				json_pack("{s:s, s:s}", "save_path", rig->folder, "have", "all")};
+		rig_begin(rig, &pending[i], &add);
+	}
+	end_all(pending, MANY);
+}
+
+static void await_stored(struct rig *rig, const char *id)
+{
+	_cleanup_free_ char *path = lsp_text_format("%s/%s.fastresume", rig->resume, id);
+	lsp_time limit = fixture_limit();
+	while (access(path, F_OK) != 0) {
+		json_decref(rig_ask(rig, LSP_TORRENT_LIST, NULL));
+		if (lsp_now(lsp_clock_system) > limit)
+			fail_msg("%s is not saved", id);
+	}
+}
+
+static void nothing_waits_for_ever_where_the_library_loses_alerts(void **state)
+{
+	struct lsp_shim_functions lossy = *lsp_shim_libtorrent();
+	struct lsp_torrent_counters counters;
+	struct rig_call pending[MANY];
+	struct rig rig;
+	char ids[MANY][65], folder[128];
+	lossy.open = lossy_open;
+	struct rig_options options = {.shim = &lossy};
+	rig_init(&rig, &options);
+	add_many(&rig, ids);
+	for (unsigned i = 0; i < MANY; i++)
+		await_stored(&rig, ids[i]);
+	for (unsigned i = 0; i < MANY; i++)
+		begin_of(&rig, &pending[i], LSP_TORRENT_PAUSE,
+			json_pack("{s:s}", "torrent", ids[i]));
+	end_all(pending, MANY);
+	for (unsigned i = 0; i < MANY / 2; i++)
+		begin_of(&rig, &pending[i], LSP_TORRENT_REMOVE,
+			json_pack("{s:s}", "torrent", ids[i]));
+	end_all(pending, MANY / 2);
+	_cleanup_free_ char *place = lsp_text_format("%s/elsewhere", rig.folder);
+	for (unsigned i = MANY / 2; i < MANY; i++)
+		begin_of(&rig, &pending[i - MANY / 2], LSP_TORRENT_MOVE,
+			json_pack("{s:s, s:s}", "torrent", ids[i], "save_path", place));
+	end_all(pending, MANY - MANY / 2);
+	lsp_torrent_counters(rig.engine, &counters);
+	assert_true(counters.alerts_dropped > 0);
+	/* All of it is so after a restart. */
+	snprintf(folder, sizeof folder, "%s", rig.folder);
+	rig_stop(&rig);
+	options.folder = folder;
+	rig_init(&rig, &options);
+	for (unsigned i = MANY / 2; i < MANY; i++) {
+		json_decref(rig_await(&rig, "torrent_added", "torrent", ids[i], 1));
+		json_t *status = status_of(&rig, ids[i]);
+		assert_string_equal(json_string_value(json_object_get(status, "state")), "paused");
+		assert_string_equal(json_string_value(json_object_get(status, "save_path")), place);
+		assert_int_equal(json_integer_value(json_object_get(status, "done")), 100000);
+		json_decref(status);
+	}
+	assert_int_equal(rig_count(&rig, "torrent_added", NULL, NULL), MANY - MANY / 2);
+	rig_done(&rig);
+}
+
 /* ---- Killed ------------------------------------------------------------------------------ */
 
 /* The child: an engine on `folder`, until it is killed. Each line says what is saved. */
@@ -317,6 +435,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_paused_one_stays_paused_and_a_removed_one_stays_gone),
 		cmocka_unit_test(the_stored_selection_wins_over_the_resume_data),
 		cmocka_unit_test(damaged_files_of_the_store_hurt_nobody_but_themselves),
+		cmocka_unit_test(nothing_waits_for_ever_where_the_library_loses_alerts),
 		cmocka_unit_test_prestate(
 			after_sigkill_nothing_that_was_saved_is_checked_or_fetched_again, self),
 	};

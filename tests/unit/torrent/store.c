@@ -71,8 +71,8 @@ static void expect_unread(struct world *world, int sys_errno)
 	char message[512];
 	json_t *told =
 		rig_await(&world->rig, "torrent_session_error", "component", "resume_store", 1);
-	snprintf(message, sizeof message, "%s",
-		json_string_value(json_object_get(told, "message")));
+	snprintf(
+		message, sizeof message, "%s", json_string_value(json_object_get(told, "message")));
 	json_decref(told);
 	assert_non_null(strstr(message, DOOM));
 	assert_non_null(strstr(message, strerror(sys_errno)));
@@ -144,7 +144,8 @@ static void a_torrent_file_is_missed_only_where_the_resume_data_are_gone(void **
 	char folder[128];
 	for (int gone = 0; gone < 2; gone++) {
 		world_with_two(&world, folder);
-		_cleanup_free_ char *blob = lsp_text_format("%s/%s.fastresume", world.rig.resume, DOOM);
+		_cleanup_free_ char *blob =
+			lsp_text_format("%s/%s.fastresume", world.rig.resume, DOOM);
 		if (gone)
 			assert_int_equal(unlink(blob), 0);
 		unreadable = DOOM ".torrent";
@@ -220,7 +221,8 @@ static void what_is_wrong_is_set_aside_alone(void **state)
 		char folder[128];
 		const char *part = parts[i % 2];
 		world_with_two(&world, folder);
-		_cleanup_free_ char *path = lsp_text_format("%s/%s%s", world.rig.resume, DOOM, part);
+		_cleanup_free_ char *path =
+			lsp_text_format("%s/%s%s", world.rig.resume, DOOM, part);
 		assert_int_equal(unlink(path), 0);
 		if (i < 2)
 			assert_ok(lsp_fs_write_file(path, "", 0, 0600, ERR));

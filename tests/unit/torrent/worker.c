@@ -171,7 +171,7 @@ static void it_saves_in_time_and_at_the_end(void **state)
 	snprintf(folder, sizeof folder, "%s", world.rig.folder);
 	int before = fake_saves(DOOM);
 	rig_stop(&world.rig);
-	assert_int_equal(fake_saves(DOOM), before + 1);
+	assert_in_range(fake_saves(DOOM), before + 1, before + 2); /* and once it stands still */
 	world_init(&world, folder);
 	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 1));
 	world_done(&world);
