@@ -208,13 +208,15 @@ static bool we_dial_first(const struct lsp_dialer *dialer, const struct candidat
 	       memcmp(dialer->own_id.bytes, candidate->id.bytes, LSP_SHA256_SIZE) < 0;
 }
 
+/* earliest: from when on it may be dialled. */
 static void schedule_anew(
-	const struct lsp_dialer *dialer, struct candidate *candidate, lsp_time now)
+	const struct lsp_dialer *dialer, struct candidate *candidate, lsp_time earliest)
 {
 	candidate->wait = FIRST_WAIT;
 	candidate->next_address = 0;
-	lsp_time due =
-		we_dial_first(dialer, candidate) ? now : lsp_time_add(now, LSP_DIALER_POLITENESS);
+	lsp_time due = we_dial_first(dialer, candidate)
+			       ? earliest
+			       : lsp_time_add(earliest, LSP_DIALER_POLITENESS);
 	candidate->due = LSP_MIN(candidate->due, due);
 }
 
@@ -232,7 +234,8 @@ void lsp_dialer_found(struct lsp_dialer *dialer, const struct lsp_hash *id,
 	}
 	bool anew = add_address(candidate, address, rank, true);
 	if (anew && !candidate->connected)
-		schedule_anew(dialer, candidate, now);
+		schedule_anew(dialer, candidate,
+			rank == 0 ? now : lsp_time_add(now, LSP_DIALER_RESOLUTION_DELAY));
 }
 
 void lsp_dialer_lost(struct lsp_dialer *dialer, const struct lsp_hash *id,

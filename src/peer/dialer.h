@@ -7,6 +7,9 @@
  *
  *  - Both ends of a pair would dial at the same moment. The one with the smaller id dials at once,
  *    the other waits LSP_DIALER_POLITENESS and dials if it still has no connection.
+ *  - The addresses of a peer are announced one after the other. Unless the first is of the best
+ *    rank (0) it is dialled LSP_DIALER_RESOLUTION_DELAY later, when the others are there too (RFC
+ *    8305, section 3): the connection stays where it was made.
  *  - Addresses are tried in the order of their rank (lower is better), each for itself, so that one
  *    dead interface does not hide a live one: the next address is tried right after a failure.
  *  - After all addresses failed the candidate waits: 1 s, doubled to at most 15 s, with a little
@@ -31,6 +34,7 @@
 #include <sys/socket.h>
 
 #define LSP_DIALER_POLITENESS (LSP_SECOND)
+#define LSP_DIALER_RESOLUTION_DELAY (100 * LSP_MILLISECOND)
 #define LSP_DIALER_MEMORY (120 * LSP_SECOND)
 #define LSP_DIALER_MAX 1024
 #define LSP_DIALER_MAX_ADDRESSES 8

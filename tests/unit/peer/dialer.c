@@ -130,6 +130,7 @@ static void the_next_address_is_tried_right_after_a_failure_best_rank_first(void
 	struct lsp_dial dial;
 	found(f, &f->large, "10.9.0.1", 5); /* a dead end with a worse rank */
 	found(f, &f->large, "10.0.0.1", 1);
+	f->now += LSP_DIALER_RESOLUTION_DELAY;
 	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
 	assert_true(is_address(&dial, "10.0.0.1"));
 	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_FAILED, f->now);
@@ -137,6 +138,32 @@ static void the_next_address_is_tried_right_after_a_failure_best_rank_first(void
 	assert_true(is_address(&dial, "10.9.0.1"));
 	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_FAILED, f->now);
 	assert_false(lsp_dialer_next(f->dialer, f->now, &dial));
+}
+
+static void a_better_address_that_is_announced_a_moment_later_is_dialled_first(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial dial;
+	found(f, &f->large, "10.9.0.1", 25);
+	assert_false(lsp_dialer_next(f->dialer, f->now, &dial));
+	lsp_time until = f->now + LSP_DIALER_RESOLUTION_DELAY;
+	assert_int_equal(lsp_dialer_wake(f->dialer), until);
+	f->now = until - 1;
+	found(f, &f->large, "10.0.0.1", 20); /* does not put it off */
+	assert_false(lsp_dialer_next(f->dialer, f->now, &dial));
+	f->now = until;
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_true(is_address(&dial, "10.0.0.1"));
+}
+
+static void the_best_rank_waits_for_no_other(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial dial;
+	found(f, &f->large, "10.9.0.1", 5);
+	found(f, &f->large, "10.0.0.1", 0);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_true(is_address(&dial, "10.0.0.1"));
 }
 
 static void failures_back_off_to_fifteen_seconds(void **state)
@@ -299,6 +326,8 @@ int main(void)
 		TEST(nothing_is_dialled_between_the_handshake_and_the_hello),
 		TEST(our_own_id_somewhere_else_is_dialled_since_a_clone_must_be_found_out),
 		TEST(the_next_address_is_tried_right_after_a_failure_best_rank_first),
+		TEST(a_better_address_that_is_announced_a_moment_later_is_dialled_first),
+		TEST(the_best_rank_waits_for_no_other),
 		TEST(failures_back_off_to_fifteen_seconds),
 		TEST(one_that_said_goodbye_is_dialled_again_only_when_announced_anew),
 		TEST(one_that_was_lost_is_dialled_again),
