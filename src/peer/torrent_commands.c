@@ -61,7 +61,8 @@ static void answered_and_kept(void *argument, struct lsp_torrent_answer *answer)
 	if (answer && answer->result < 0)
 		pass_answer(call, answer, NULL);
 	else if (answer)
-		lsp_call_answer_saved(call, TAKE_PTR(answer->value));
+		lsp_call_answer_saved(
+			call, answer->value ? TAKE_PTR(answer->value) : json_object());
 }
 
 static void have_answered(void *argument, struct lsp_torrent_answer *answer)
@@ -154,13 +155,17 @@ static const char among_games[] = "its files are in the games folder by now: `la
 
 /* ---- Of one torrent ---- */
 
-/* Does the engine take one torrent's files, or change which it has? Then games are to be spared. */
+/*
+ * Does the engine take one torrent's files, change which it has, or stand still? Then games are to
+ * be spared.
+ */
 static bool touches_files(const struct lsp_call *call)
 {
 	enum lsp_torrent_command command = command_of(call);
-	return command == LSP_TORRENT_REMOVE || command == LSP_TORRENT_MOVE ||
-	       command == LSP_TORRENT_SELECT || command == LSP_TORRENT_OPTIONS ||
-	       command == LSP_TORRENT_RECHECK || command == LSP_TORRENT_RESUME;
+	return command == LSP_TORRENT_PAUSE || command == LSP_TORRENT_REMOVE ||
+	       command == LSP_TORRENT_MOVE || command == LSP_TORRENT_SELECT ||
+	       command == LSP_TORRENT_OPTIONS || command == LSP_TORRENT_RECHECK ||
+	       command == LSP_TORRENT_RESUME;
 }
 
 /* Are the torrent's files deleted, now or once it has seeded enough? */
@@ -203,6 +208,9 @@ static int spare_games(
 	if (game && (harms || command == LSP_TORRENT_REMOVE || command == LSP_TORRENT_SELECT))
 		return lsp_error_set(err, "torrent", LSP_E_BUSY,
 			"it is the download of %s: `lanspread cancel %s` stops it", game, game);
+	if (lsp_torrent_fetch_game(peer, id) && command == LSP_TORRENT_PAUSE)
+		return lsp_error_set(err, "torrent", LSP_E_BUSY,
+			"it is the download of %s: `lanspread pause %s` pauses it", game, game);
 	/* Only games are not stored: one that was just forgotten still has its game's files. */
 	game = lsp_torrent_games_seeded(peer, id);
 	if (!game && json_is_true(json_object_get(status, "transient")))
@@ -230,9 +238,8 @@ static int pass_on(
 	struct lsp_peer *peer, struct lsp_call *call, const json_t *status, struct lsp_error *err)
 {
 	const char *id = json_string_value(json_object_get(status, "id"));
-	struct lsp_torrent_call through = {.command = command_of(call),
-		.done = command_of(call) == LSP_TORRENT_REMOVE ? answered_and_kept : answered,
-		.argument = call};
+	struct lsp_torrent_call through = {
+		.command = command_of(call), .done = answered_and_kept, .argument = call};
 	int r = id ? spare_games(peer, call, status, err) : lsp_error_no_memory(err, "peer");
 	if (r < 0)
 		return r;
@@ -345,6 +352,13 @@ static int limit_all(struct lsp_peer *peer, struct lsp_call *call, struct lsp_er
 	return r;
 }
 
+/* Of a game's torrent it is kept by us (torrent_settings.h). */
+static bool sets_something(enum lsp_torrent_command command)
+{
+	return command == LSP_TORRENT_LIMITS || command == LSP_TORRENT_TRACKERS ||
+	       command == LSP_TORRENT_WEB_SEEDS || command == LSP_TORRENT_SEQUENTIAL;
+}
+
 int lsp_command_torrent(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
 	struct lsp_torrent_call through = {
@@ -353,6 +367,8 @@ int lsp_command_torrent(struct lsp_peer *peer, struct lsp_call *call, struct lsp
 		return resolve(peer, call, err);
 	if (through.command == LSP_TORRENT_LIMITS && !lsp_call_text(call, "torrent"))
 		return limit_all(peer, call, err);
+	if (sets_something(through.command))
+		through.done = answered_and_kept;
 	if (through.command == LSP_TORRENT_HAVE)
 		through.done = have_answered;
 	else if (through.command == LSP_TORRENT_EXPORT)

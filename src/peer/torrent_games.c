@@ -8,6 +8,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/share.h"
+#include "peer/torrent_settings.h"
 #include "peer/torrents.h"
 #include "wire/path.h"
 
@@ -29,7 +30,8 @@ struct leaving {
 
 struct lsp_torrent_games {
 	struct lsp_peer *peer;
-	json_t *records; /* game → {"content", "shared", "trackers", "aliases": [id]} */
+	json_t *records; /* game → {"content", "shared", "withheld", "trackers", "settings",
+			    "aliases": [id]} */
 	json_t *seeds;   /* torrent → game: what the engine was told to seed */
 	json_t *leaving; /* game → how many of its torrents are on their way out */
 	json_t *again;   /* game: is to be seeded once they are */
@@ -96,18 +98,37 @@ static void save(struct lsp_peer *peer)
 	lsp_peer_save_json(peer, RECORDS_FILE, json_incref(peer->torrent_games->records));
 }
 
-/* A fresh one where there was none, or one of another content. */
+/* Of another content only the aliases are not its own any more: who shared a game shares the next
+ * version of it. */
 static json_t *want_record(struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
 {
-	json_t *record = record_of(peer, game, content);
+	json_t *record = record_of(peer, game, NULL);
 	char hex[LSP_SHA256_HEX_SIZE];
-	if (record)
+	if (record_of(peer, game, content))
 		return record;
 	lsp_hash_to_hex(content, hex);
+	if (record) {
+		json_object_set_new(record, "content", json_string(hex));
+		json_object_set_new(record, "aliases", json_array());
+		lsp_torrent_settings_forget_others(record);
+		return record;
+	}
 	record = json_pack("{s:s, s:b, s:[]}", "content", hex, "shared", 0, "aliases");
 	if (record && json_object_set_new(peer->torrent_games->records, game, record) < 0)
 		record = NULL;
 	return record;
+}
+
+static bool is_alias(const json_t *record, const char *id)
+{
+	json_t *alias;
+	size_t index;
+	json_array_foreach (json_object_get(record, "aliases"), index, alias) {
+		const char *text = json_string_value(alias);
+		if (text && strcmp(text, id) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool lsp_torrent_games_content(
@@ -162,12 +183,9 @@ int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
 	const struct lsp_hash *content, const char *id, struct lsp_error *err)
 {
 	json_t *record = want_record(peer, game, content);
-	json_t *aliases = json_object_get(record, "aliases"), *alias;
-	size_t index;
-	json_array_foreach (aliases, index, alias) {
-		if (strcmp(json_string_value(alias), id) == 0)
-			return 0;
-	}
+	json_t *aliases = json_object_get(record, "aliases");
+	if (is_alias(record, id))
+		return 0;
 	if (!aliases || json_array_append_new(aliases, json_string(id)) < 0)
 		return lsp_error_no_memory(err, "peer");
 	save(peer);
@@ -191,8 +209,10 @@ void lsp_torrent_games_share(
 {
 	json_t *record = want_record(peer, game, content);
 	json_object_set_new(record, "shared", json_true());
+	json_object_del(record, "withheld");
 	if (json_array_size(trackers)) {
 		json_object_set(record, "trackers", trackers);
+		lsp_torrent_settings_add_trackers(record, trackers);
 		add_trackers(peer, game, trackers);
 	}
 	save(peer);
@@ -210,17 +230,37 @@ static bool remove_alias(json_t *record, const char *id)
 	return false;
 }
 
+/* Neither shared nor, where all games are seeded, seeded as one of them. */
+static bool withhold(struct lsp_peer *peer, const char *game, const char *id)
+{
+	struct lsp_hash content;
+	bool everything = lsp_torrents_seed_all(peer->torrents);
+	json_t *record = record_of(peer, game, NULL);
+	if (!record && everything && lsp_hash_from_hex(id, &content, NULL) == 0)
+		record = want_record(peer, game, &content);
+	if (!record)
+		return false;
+	json_object_set_new(record, "shared", json_false());
+	if (everything)
+		json_object_set_new(record, "withheld", json_true());
+	lsp_torrent_settings_forget(record, true, id);
+	return true;
+}
+
 bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id)
 {
 	struct lsp_torrent_games *games = peer->torrent_games;
-	const char *game;
+	const char *seeded = json_string_value(json_object_get(games->seeds, id)), *game;
 	json_t *record;
-	bool found = false;
+	bool found = seeded && !is_alias(record_of(peer, seeded, NULL), id) &&
+		     withhold(peer, seeded, id);
 	json_object_foreach (games->records, game, record) {
-		bool own = has_text(record, "content", id);
-		if (own)
-			json_object_set_new(record, "shared", json_false());
-		found |= own | remove_alias(record, id);
+		if (has_text(record, "content", id))
+			found |= withhold(peer, game, id);
+		if (remove_alias(record, id)) {
+			lsp_torrent_settings_forget(record, false, id);
+			found = true;
+		}
 	}
 	json_object_del(games->seeds, id);
 	if (found)
@@ -310,14 +350,17 @@ static void send_waiting_away(struct lsp_peer *peer, const char *id)
 
 /* ---- Seeding ---- */
 
-static json_t *seed_arguments(struct lsp_peer *peer, const char *game)
+static json_t *seed_arguments(struct lsp_peer *peer, const char *game, const char *id)
 {
+	const json_t *record = record_of(peer, game, NULL);
 	json_t *trackers = lsp_torrent_games_trackers(peer, game);
 	json_t *arguments =
 		json_pack("{s:s, s:s, s:s, s:b, s:s}", "save_path", lsp_local_games_dir(peer),
 			"root", game, "have", "all", "transient", 1, "game", game);
 	if (arguments && json_array_size(trackers))
 		json_object_set(arguments, "trackers", trackers);
+	if (arguments)
+		lsp_torrent_settings_apply(record, !is_alias(record, id), id, arguments);
 	return arguments;
 }
 
@@ -398,7 +441,8 @@ static void seed(struct seeding *seeding, struct lsp_torrent_call *call)
 {
 	struct lsp_error err = {0};
 	call->command = LSP_TORRENT_ADD;
-	call->arguments = seed_arguments(seeding->peer, json_string_value(seeding->mark));
+	call->arguments =
+		seed_arguments(seeding->peer, json_string_value(seeding->mark), seeding->id);
 	call->done = seed_answered;
 	call->argument = seeding;
 	if (lsp_torrents_call(seeding->peer, call, &err) < 0) {
@@ -471,11 +515,13 @@ void lsp_torrent_games_ready(struct lsp_peer *peer, const char *game)
 		return;
 	}
 	const struct lsp_manifest *manifest = lsp_share_manifest(share);
-	json_t *record = record_of(peer, game, &manifest->content_id), *alias;
+	json_t *record = record_of(peer, game, NULL), *alias;
 	size_t index;
-	if (lsp_torrents_seed_all(peer->torrents) ||
-		json_is_true(json_object_get(record, "shared")))
+	if (json_is_true(json_object_get(record, "shared")) ||
+		(lsp_torrents_seed_all(peer->torrents) &&
+			!json_is_true(json_object_get(record, "withheld"))))
 		seed_own(peer, game, manifest);
+	record = record_of(peer, game, &manifest->content_id);
 	json_array_foreach (json_object_get(record, "aliases"), index, alias)
 		seed_alias(peer, game, json_string_value(alias));
 }
@@ -506,13 +552,7 @@ static void drop_unasked(struct lsp_peer *peer)
 	json_object_foreach_safe(games->seeds, next, id, of)
 	{
 		json_t *record = record_of(peer, json_string_value(of), NULL);
-		bool own = !has_text(record, "content", id) ||
-			   !json_is_true(json_object_get(record, "shared"));
-		json_t *aliases = json_object_get(record, "aliases"), *alias;
-		size_t index;
-		json_array_foreach (aliases, index, alias)
-			own &= strcmp(json_string_value(alias), id) != 0;
-		if (!own)
+		if (json_is_true(json_object_get(record, "shared")) || is_alias(record, id))
 			continue;
 		leave(peer, json_string_value(of), id);
 		json_object_del(games->seeds, id);
@@ -549,6 +589,19 @@ const char *lsp_torrent_games_seeded(const struct lsp_peer *peer, const char *id
 	return json_string_value(json_object_get(peer->torrent_games->seeds, id));
 }
 
+/* What the engine's store would keep of another torrent. */
+static void keep_settings(
+	struct lsp_peer *peer, const char *game, const char *id, const json_t *event)
+{
+	json_t *settings = json_object_get(event, "settings");
+	json_t *record = record_of(peer, game, NULL);
+	struct lsp_share *share = lsp_shares_find_game(peer->shares, game);
+	if (!record && share && json_object_size(settings))
+		record = want_record(peer, game, &lsp_share_manifest(share)->content_id);
+	if (record && lsp_torrent_settings_keep(record, !is_alias(record, id), id, settings))
+		save(peer);
+}
+
 /*
  * What left without our saying so is not seeded any more: a new session gets it again, what had
  * seeded enough was to go.
@@ -561,6 +614,8 @@ void lsp_torrent_games_event(
 		return;
 	if (strcmp(name, "torrent_state") == 0 && has_text(event, "state", "failed"))
 		lsp_log_warning("torrent", "%s is not seeded any more (%s)", game, id);
+	if (strcmp(name, "torrent_settings") == 0)
+		keep_settings(peer, game, id, event);
 	if (strcmp(name, "torrent_removed") != 0)
 		return;
 	if (json_is_true(json_object_get(event, "session_closed")))
@@ -580,23 +635,35 @@ static void add_torrent(const struct lsp_peer *peer, json_t *ids, const char *id
 	*seeds += json_integer_value(json_object_get(known, "seeds"));
 }
 
+/* The content that is here, is coming, or is known by a torrent; "" for none. */
+static void find_content(
+	const struct lsp_peer *peer, const char *game, char ret_hex[LSP_SHA256_HEX_SIZE])
+{
+	struct lsp_share *share = lsp_shares_find_game(peer->shares, game);
+	struct lsp_download *download = lsp_download_find(peer, game);
+	const char *known =
+		json_string_value(json_object_get(record_of(peer, game, NULL), "content"));
+	if (share)
+		lsp_hash_to_hex(&lsp_share_manifest(share)->content_id, ret_hex);
+	else if (download)
+		lsp_hash_to_hex(lsp_download_content(download), ret_hex);
+	else
+		snprintf(ret_hex, LSP_SHA256_HEX_SIZE, "%s", known ? known : "");
+}
+
 json_t *lsp_torrent_games_json(const struct lsp_peer *peer, const char *game)
 {
 	json_t *record = record_of(peer, game, NULL), *alias;
-	struct lsp_share *share = lsp_shares_find_game(peer->shares, game);
-	char own[LSP_SHA256_HEX_SIZE] = "";
+	char own[LSP_SHA256_HEX_SIZE];
 	json_int_t peers = 0, seeds = 0;
 	size_t index;
-	if (share)
-		lsp_hash_to_hex(&lsp_share_manifest(share)->content_id, own);
-	else if (json_object_get(record, "content"))
-		snprintf(own, sizeof own, "%s",
-			json_string_value(json_object_get(record, "content")));
+	find_content(peer, game, own);
 	json_t *ids = json_array();
 	if (*own && lsp_torrents_known(peer->torrents, own))
 		add_torrent(peer, ids, own, &peers, &seeds);
-	json_array_foreach (json_object_get(record, "aliases"), index, alias)
-		add_torrent(peer, ids, json_string_value(alias), &peers, &seeds);
+	if (has_text(record, "content", own))
+		json_array_foreach (json_object_get(record, "aliases"), index, alias)
+			add_torrent(peer, ids, json_string_value(alias), &peers, &seeds);
 	if (!json_array_size(ids)) {
 		json_decref(ids);
 		return NULL;

@@ -3,14 +3,15 @@
  *
  * A game's content id is the info-hash of its own v2 torrent. Other torrents of the same files
  * (hybrid ones, those of other makers) are its aliases. What a user shared or added is remembered
- * in swarm.json of the state folder, by game: its content, whether it was shared, trackers, and the
- * aliases, whose .torrent files lie in torrents/ beside it.
+ * in swarm.json of the state folder, by game: its content, whether it was shared, trackers, what
+ * was set of its torrents (torrent_settings.h), and the aliases, whose .torrent files lie in
+ * torrents/ beside it. Who shares a game shares its next content too; aliases are of one content.
  *
  * A game that the library vouches for is seeded where it lies, every piece taken for granted and
- * none read: all games while the setting `swarm` is lan, else those that were shared or came from
- * a torrent. Before an operation changes a game's files, and when the library notices a change, its
- * torrents leave the session; they come back when the content is known again. So seeding is in
- * nobody's way, and never sends what is not the content.
+ * none read: all games while the setting `swarm` is lan, but those whose torrent the user removed,
+ * else those that were shared or came from a torrent. Before an operation changes a game's files,
+ * and when the library notices a change, its torrents leave the session; they come back when the
+ * content is known again. So seeding is in nobody's way, and never sends what is not the content.
  *
  * On the core loop.
  */
@@ -71,7 +72,8 @@ LSP_MUST_CHECK int lsp_torrent_games_keep(const struct lsp_peer *peer, const cha
  */
 LSP_MUST_CHECK int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
 	const struct lsp_hash *content, const char *id, struct lsp_error *err);
-/* A torrent that the user removed: it is not seeded again. True if it was a game's. */
+/* A torrent that the user removed: it is not seeded again until it is shared. True if it was a
+ * game's. */
 bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id);
 
 /* The content that a torrent which the user added says the game has. */

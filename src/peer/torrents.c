@@ -177,7 +177,9 @@ static void take_event(void *argument)
 	lsp_torrent_fetch_event(peer, name, id, event);
 	lsp_torrent_games_event(peer, name, id, event);
 	lsp_torrent_add_event(peer, name, id, event);
-	if (is_lasting(name))
+	if (strcmp(name, "torrent_settings") == 0) /* ours alone */
+		json_decref(event);
+	else if (is_lasting(name))
 		lsp_events_publish_final(peer->events, event);
 	else
 		lsp_events_publish(peer->events, event);

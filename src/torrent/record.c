@@ -283,7 +283,13 @@ static const char *const argument_keys[] = {"name", "save_path", "root", "catego
 	"paused", "sequential", "storage", "auto_managed", "pex", "super_seeding", "include",
 	"exclude", "skip_fluff", "priorities", "trackers", "web_seeds", "max_download",
 	"max_upload", "max_connections", "max_uploads", "seed_ratio", "seed_time", "seed_remove",
-	"seed_remove_data", NULL};
+	"seed_remove_data", "trackers_set", "goal_met", NULL};
+
+/* Of a torrent that somebody else keeps: what was set of it, but not which files are wanted. */
+static const char *const setting_keys[] = {"name", "category", "tags", "paused", "sequential",
+	"auto_managed", "pex", "super_seeding", "web_seeds", "max_download", "max_upload",
+	"max_connections", "max_uploads", "seed_ratio", "seed_time", "seed_remove",
+	"seed_remove_data", "trackers_set", "goal_met", NULL};
 
 /* Copies into `json`; −1 out of memory. */
 static int copy_fields(json_t *json, const json_t *from, const char *const *keys)
@@ -329,6 +335,18 @@ int lsp_torrent_record_new(const char *id, const char *magnet, const json_t *arg
 	if (r == 0)
 		*ret_record = record;
 	return r;
+}
+
+json_t *lsp_torrent_record_settings(const struct lsp_record *record)
+{
+	static const char *const trackers[] = {"trackers", NULL};
+	json_t *settings = json_object();
+	if (!settings || copy_fields(settings, record->json, setting_keys) < 0 ||
+		(record->trackers_set && copy_fields(settings, record->json, trackers) < 0)) {
+		json_decref(settings);
+		return NULL;
+	}
+	return settings;
 }
 
 int lsp_torrent_record_merge(struct lsp_record *record, const json_t *changes,

@@ -60,6 +60,8 @@ void lsp_torrent_record_done(struct lsp_record *record);
 LSP_MUST_CHECK int lsp_torrent_record_new(const char *id, const char *magnet,
 	const json_t *arguments, uint64_t added, struct lsp_record *ret_record,
 	struct lsp_error *err);
+/* What was set of it, by the names of an add's arguments: a new reference; NULL: no memory. */
+json_t *lsp_torrent_record_settings(const struct lsp_record *record);
 /*
  * Takes over from `changes` every field of `keys` (ended by NULL) that it has; null removes one. As
  * before on an error.

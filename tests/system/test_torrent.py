@@ -222,6 +222,9 @@ def test_a_download_moves_to_the_other_engine_and_no_verified_chunk_comes_again(
     total = ben.list_games()["quake"]["size"]
     ben.cli("get", "quake", "--engine", first, "--no-wait")
     ben.wait_event("download_progress", where=lambda event: event["done"] > total / 3)
+    if first == "swarm":
+        assert "lanspread pause quake" in ben.run_cli("torrent", "pause", content).stderr
+        assert ben.list_games()["quake"]["swarm"]["torrents"] == [content]
     ben.cli("get", "quake", "--engine", second)
     assert tree(ben.games / "quake") == tree(ann.games / "quake")
     (one, nothing), (other, verified) = engines_used(ben)

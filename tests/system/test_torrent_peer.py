@@ -175,6 +175,41 @@ def test_what_was_added_goes_on_at_the_next_start_though_the_setting_is_off(free
     assert free.status()["torrent"] is None
 
 
+def test_what_was_set_of_a_games_torrent_outlasts_kills_and_updates(free):
+    old = share_game(free, large=1 << 16)
+    free.cli("share", "quake")
+    wait_torrent(free, old, lambda torrent: torrent["state"] == "seeding")
+    free.cli("torrent", "limits", old, "--set", "max_upload=5000")
+    free.cli("torrent", "trackers", old, "--set", "add=http://tracker.invalid/announce")
+    free.cli("torrent", "pause", old)
+    free.restart()
+    torrent = wait_torrent(free, old, lambda torrent: torrent["state"] == "paused")
+    assert torrent["max_upload"] == 5000
+    urls = [tracker["url"] for tracker in free.cli("torrent", "trackers", old)["trackers"]]
+    assert urls == ["http://tracker.invalid/announce"]
+    free.cli("torrent", "resume", old)
+    # Who shared the game shares the next content of it.
+    (free.games / "quake/version.ini").write_text("2.0\n")
+    new = free.wait_games(lambda games: games["quake"]["content"] not in (None, old))["quake"]["content"]
+    torrent = wait_torrent(free, new, lambda torrent: torrent["state"] == "seeding")
+    assert torrent["max_upload"] == 5000 and old not in torrents_of(free)
+
+
+def test_a_game_whose_torrent_was_removed_is_not_seeded_until_it_is_shared(ann):
+    content = share_game(ann, large=1 << 16)
+    wait_torrent(ann, content, lambda torrent: torrent["state"] == "seeding")
+    ann.cli("torrent", "remove", content)
+    # A setting, and a start, by which all others are seeded.
+    other = share_game(ann, "doom", large=1 << 16)
+    ann.cli("limits", "--up", "3M")
+    ann.restart()
+    wait_torrent(ann, other, lambda torrent: torrent["state"] == "seeding")
+    ann.wait_games(lambda games: games["quake"]["content"] == content)
+    assert list(torrents_of(ann)) == [other]
+    ann.cli("share", "quake")
+    wait_torrent(ann, content, lambda torrent: torrent["state"] == "seeding")
+
+
 # ---- Sessions -----------------------------------------------------------------------------------------
 
 @needs_stranger

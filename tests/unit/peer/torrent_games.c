@@ -23,20 +23,22 @@
 
 static struct {
 	enum lsp_torrent_command command;
+	json_t *arguments;
 	void (*done)(void *argument, struct lsp_torrent_answer *answer);
 	void *argument;
 } calls[16];
 static size_t call_count, answered;
 static unsigned left;
 static struct lsp_manifest manifest;
+static bool everything; /* is seeded: the setting is lan */
 
 int lsp_torrents_call(struct lsp_peer *peer, struct lsp_torrent_call *call, struct lsp_error *err)
 {
 	assert_true(call_count < LSP_ARRAY_SIZE(calls));
 	calls[call_count].command = call->command;
+	calls[call_count].arguments = call->arguments;
 	calls[call_count].done = call->done;
 	calls[call_count++].argument = call->argument;
-	json_decref(call->arguments);
 	return 0;
 }
 
@@ -60,7 +62,7 @@ bool lsp_torrents_are_running(const struct lsp_torrents *torrents)
 
 bool lsp_torrents_seed_all(const struct lsp_torrents *torrents)
 {
-	return true;
+	return everything;
 }
 
 const json_t *lsp_torrents_known(const struct lsp_torrents *torrents, const char *id)
@@ -113,6 +115,16 @@ void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *documen
 	json_decref(document);
 }
 
+struct lsp_download *lsp_download_find(const struct lsp_peer *peer, const char *game)
+{
+	return NULL;
+}
+
+const struct lsp_hash *lsp_download_content(const struct lsp_download *download)
+{
+	return NULL;
+}
+
 void lsp_download_torrents_left(struct lsp_peer *peer, const char *game)
 {
 	assert_string_equal(game, GAME);
@@ -132,6 +144,8 @@ static int start(void **state)
 {
 	static struct lsp_peer peer;
 	call_count = answered = left = 0;
+	everything = true;
+	memset(&manifest, 0, sizeof manifest);
 	*state = &peer;
 	return lsp_torrent_games_new(&peer, &peer.torrent_games, NULL);
 }
@@ -143,6 +157,9 @@ static int end(void **state)
 		calls[answered].done(calls[answered].argument, NULL);
 		answered++;
 	}
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(calls); i++)
+		json_decref(calls[i].arguments);
+	memset(calls, 0, sizeof calls);
 	lsp_torrent_games_free(peer->torrent_games);
 	return 0;
 }
@@ -241,6 +258,98 @@ static void one_that_has_seeded_enough_and_went_can_be_shared_again(void **state
 	assert_int_equal(answered, call_count);
 }
 
+static void says(struct lsp_peer *peer, const char *name, json_t *event)
+{
+	char id[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(&manifest.content_id, id);
+	lsp_torrent_games_event(peer, name, id, event);
+	json_decref(event);
+}
+
+/* As at the beginning of a session. */
+static void seed_again(struct lsp_peer *peer)
+{
+	says(peer, "torrent_removed", json_pack("{s:b}", "session_closed", 1));
+	lsp_torrent_games_ready(peer, GAME);
+	engine_answers(LSP_TORRENT_ADD, 0);
+}
+
+static void assert_added_with(const char *key, const char *expected)
+{
+	const json_t *value = json_object_get(calls[call_count - 1].arguments, key);
+	char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+	if (expected)
+		assert_string_equal(text, expected);
+	else
+		assert_null(text);
+	free(text);
+}
+
+static void what_was_set_holds_in_the_next_session(void **state)
+{
+	struct lsp_peer *peer = *state;
+	lsp_torrent_games_ready(peer, GAME);
+	engine_answers(LSP_TORRENT_ADD, 0);
+	assert_added_with("paused", NULL);
+	says(peer, "torrent_settings",
+		json_pack("{s:{s:b, s:i, s:[s], s:b, s:b}}", "settings", "paused", 1, "max_upload",
+			5000, "trackers", "udp://a/", "trackers_set", 1, "goal_met", 1));
+	seed_again(peer);
+	assert_added_with("paused", "true");
+	assert_added_with("max_upload", "5000");
+	assert_added_with("goal_met", "true");
+	assert_added_with("of", NULL);
+	/* What is shared with another tracker has that one too. */
+	json_t *trackers = json_pack("[s, s]", "udp://a/", "udp://b/");
+	lsp_torrent_games_share(peer, GAME, &manifest.content_id, trackers);
+	json_decref(trackers);
+	seed_again(peer);
+	assert_added_with("trackers", "[\"udp://a/\",\"udp://b/\"]");
+	assert_int_equal(answered, call_count);
+}
+
+static void who_shares_a_game_shares_its_next_content(void **state)
+{
+	struct lsp_peer *peer = *state;
+	everything = false;
+	lsp_torrent_games_ready(peer, GAME);
+	assert_int_equal(call_count, 0);
+	lsp_torrent_games_share(peer, GAME, &manifest.content_id, NULL);
+	engine_answers(LSP_TORRENT_ADD, 0);
+	says(peer, "torrent_settings",
+		json_pack("{s:{s:i, s:b}}", "settings", "max_upload", 5000, "goal_met", 1));
+	lsp_torrent_games_gone(peer, GAME);
+	engine_answers(LSP_TORRENT_REMOVE, 0);
+	manifest.content_id.bytes[0] = 1;
+	lsp_torrent_games_ready(peer, GAME);
+	engine_answers(LSP_TORRENT_ADD, 0);
+	assert_added_with("max_upload", "5000");
+	assert_added_with("goal_met", NULL); /* this one has given nothing yet */
+	/* And one whose torrent is removed is not, whatever its content was when it was shared. */
+	char id[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(&manifest.content_id, id);
+	assert_true(lsp_torrent_games_forget(peer, id));
+	lsp_torrent_games_ready(peer, GAME);
+	assert_int_equal(answered, call_count);
+}
+
+static void what_was_removed_stays_away_where_all_are_seeded(void **state)
+{
+	struct lsp_peer *peer = *state;
+	char id[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(&manifest.content_id, id);
+	lsp_torrent_games_ready(peer, GAME);
+	engine_answers(LSP_TORRENT_ADD, 0);
+	assert_true(lsp_torrent_games_forget(peer, id));
+	lsp_torrent_games_ready(peer, GAME);
+	assert_int_equal(answered, call_count);
+	manifest.content_id.bytes[0] = 1;
+	lsp_torrent_games_ready(peer, GAME);
+	assert_int_equal(answered, call_count);
+	lsp_torrent_games_share(peer, GAME, &manifest.content_id, NULL);
+	engine_answers(LSP_TORRENT_ADD, 0);
+}
+
 static void one_that_waits_to_leave_is_let_go_at_the_end(void **state)
 {
 	struct lsp_peer *peer = *state;
@@ -263,6 +372,11 @@ int main(void)
 			what_comes_back_while_it_leaves_is_seeded_afterwards, start, end),
 		cmocka_unit_test_setup_teardown(
 			one_that_has_seeded_enough_and_went_can_be_shared_again, start, end),
+		cmocka_unit_test_setup_teardown(what_was_set_holds_in_the_next_session, start, end),
+		cmocka_unit_test_setup_teardown(
+			who_shares_a_game_shares_its_next_content, start, end),
+		cmocka_unit_test_setup_teardown(
+			what_was_removed_stays_away_where_all_are_seeded, start, end),
 		cmocka_unit_test_setup_teardown(
 			one_that_waits_to_leave_is_let_go_at_the_end, start, end),
 	};
