@@ -196,6 +196,8 @@ int resume(lsp_shim *shim, std::uint64_t number, lsp_error *err)
 	return guard(err, "the torrent cannot be resumed", [&] {
 		lt::torrent_handle &handle = handle_of(shim, number);
 		handle.clear_error();
+		/* Which a disk that was full has set: nobody would be asked for anything. */
+		handle.unset_flags(lt::torrent_flags::upload_mode);
 		handle.resume();
 	});
 }
