@@ -3,6 +3,7 @@
 
 #include "base/random.h"
 #include "torrent/sample.h"
+#include "wire/json.h"
 
 #include <string.h>
 
@@ -253,6 +254,34 @@ static int sample_first(struct lsp_torrent_engine *engine, struct lsp_call *call
 		engine, call, NULL, true, sample_work, sample_finish, adding, free_adding, err);
 }
 
+static int check_addresses(const struct lsp_call *call, struct lsp_error *err)
+{
+	int r = lsp_torrent_call_urls(call, "trackers", true, err);
+	if (r == 0)
+		r = lsp_torrent_call_urls(call, "web_seeds", false, err);
+	if (r == 0)
+		r = lsp_torrent_call_peers(call, "peers", err);
+	return r < 0 ? r : lsp_torrent_call_peers(call, "lan_peers", err);
+}
+
+int lsp_torrent_add_check(const json_t *options, struct lsp_error *err)
+{
+	static const char id[] = "0000000000000000000000000000000000000000";
+	struct lsp_record record = {0};
+	struct lsp_torrent place;
+	_cleanup_json_ json_t *arguments = json_copy((json_t *)options);
+	struct lsp_call call = {.call = {.arguments = arguments}};
+	if (!arguments || json_object_set_new(arguments, "save_path", json_string("/")) < 0)
+		return lsp_error_no_memory(err, DOMAIN);
+	int r = check_addresses(&call, err);
+	if (r == 0)
+		r = place_in_queue(&call, &place, err);
+	if (r == 0)
+		r = lsp_torrent_record_new(id, NULL, arguments, 0, &record, err);
+	lsp_torrent_record_done(&record);
+	return r;
+}
+
 LSP_COMMAND(add)
 {
 	const char *magnet = NULL;
@@ -263,13 +292,7 @@ LSP_COMMAND(add)
 	adding->shim = engine->shim_functions;
 	int r = lsp_torrent_call_text(call, "magnet", false, &magnet, err);
 	if (r == 0)
-		r = lsp_torrent_call_urls(call, "trackers", true, err);
-	if (r == 0)
-		r = lsp_torrent_call_urls(call, "web_seeds", false, err);
-	if (r == 0)
-		r = lsp_torrent_call_peers(call, "peers", err);
-	if (r == 0)
-		r = lsp_torrent_call_peers(call, "lan_peers", err);
+		r = check_addresses(call, err);
 	if (r == 0)
 		r = read_have(call, &adding->have, err);
 	if (r == 0)

@@ -280,6 +280,12 @@ struct lsp_torrent_options {
 	uint64_t restart_delay;
 };
 
+/*
+ * Whether LSP_TORRENT_ADD would take these options, whatever the torrent is: -LSP_E_INVALID names
+ * the one that is wrong.
+ */
+LSP_MUST_CHECK int lsp_torrent_add_check(const json_t *options, struct lsp_error *err);
+
 /* Whether this build has libtorrent. Without it, start gives -LSP_E_UNSUPPORTED. */
 bool lsp_torrent_is_supported(void);
 

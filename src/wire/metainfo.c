@@ -343,8 +343,10 @@ static int read_info(struct reading *reading, struct lsp_error *err)
 		r = read_member(reading, &token, err);
 	if (r < 0)
 		return r;
-	lsp_sha256(&reading->metainfo->info_v2, reading->reader.data + start,
-		reading->reader.at - start);
+	struct lsp_metainfo *metainfo = reading->metainfo;
+	metainfo->info = reading->reader.data + start;
+	metainfo->info_size = reading->reader.at - start;
+	lsp_sha256(&metainfo->info_v2, metainfo->info, metainfo->info_size);
 	return check_info(reading, err);
 }
 

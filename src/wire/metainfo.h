@@ -35,10 +35,12 @@ struct lsp_metainfo_file {
 };
 
 struct lsp_metainfo {
-	char *name;                      /* of the top folder, or of the one file; not checked */
-	bool v1, v2;                     /* both: hybrid */
-	bool single;                     /* one file, which is called `name` */
-	struct lsp_hash info_v2;         /* SHA-256 of the info dictionary */
+	char *name;          /* of the top folder, or of the one file; not checked */
+	bool v1, v2;         /* both: hybrid */
+	bool single;         /* one file, which is called `name` */
+	const uint8_t *info; /* the info dictionary, in the bytes that were parsed */
+	size_t info_size;
+	struct lsp_hash info_v2;         /* SHA-256 of it */
 	uint32_t piece_length;           /* a power of two from 16 KiB on when v2 */
 	uint64_t total_size;             /* without pad files */
 	struct lsp_metainfo_file *files; /* without pad files; in the torrent's order */
