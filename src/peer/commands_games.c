@@ -13,7 +13,9 @@
 #include "peer/play.h"
 #include "peer/session.h"
 #include "peer/share.h"
+#include "peer/torrent_add.h"
 #include "peer/torrent_games.h"
+#include "peer/torrent_late.h"
 #include "peer/torrents.h"
 #include "task/operation.h"
 #include "wire/base64.h"
@@ -156,6 +158,9 @@ static int start_download(struct lsp_peer *peer, struct lsp_call *call, const ch
 	if (!asked && !lsp_database_find(peer->database, game) &&
 		lsp_torrent_games_content(peer, game, &content)) {
 		/* Nobody here has it, but a torrent that was added does. */
+		if (purpose != LSP_DOWNLOAD_THEN_UPDATE)
+			return lsp_torrent_add_again(
+				peer, call, game, purpose != LSP_DOWNLOAD_ONLY, err);
 		asked = &content;
 		options.engine = LSP_ENGINE_SWARM;
 	}
@@ -201,6 +206,32 @@ static bool newer_is_there(
 	return newest && local && lsp_version_compare_text(newest->text, local->version) > 0;
 }
 
+/* One by a torrent whose content is known late; the other engine takes what it has of it. */
+static int attach_late(struct lsp_peer *peer, struct lsp_call *call, struct lsp_torrent_late *late,
+	struct lsp_error *err)
+{
+	const char *game = lsp_call_text(call, "game");
+	struct lsp_hash content, chosen;
+	const struct lsp_hash *asked;
+	enum lsp_engine engine = LSP_ENGINE_SWARM;
+	json_t *variants = NULL;
+	int r = asked_content(peer, call, game, &content, &asked, err);
+	if (r == 0 && lsp_call_text(call, "engine"))
+		r = asked_engine(peer, call, &engine, err);
+	if (r == 0 && engine == LSP_ENGINE_LAN)
+		r = lsp_choice_make(peer, game, asked, NULL, &chosen, &variants, err);
+	if (r < 0 && variants) {
+		lsp_call_fail_with(call, err, json_pack("{s:o}", "variants", variants));
+		return 0;
+	}
+	if (r == 0)
+		r = engine == LSP_ENGINE_LAN ? lsp_torrent_late_go_on_by_lan(late, &chosen, err)
+					     : lsp_torrent_late_go_on(late, err);
+	if (r == 0)
+		answer_operation(call, "downloading", "it is on its way already");
+	return r;
+}
+
 /*
  * A running download is attached to, a paused one goes on, by the engine that is asked for. True:
  * the call is answered. One that ends by that is begun anew, and says why it cannot.
@@ -208,8 +239,14 @@ static bool newer_is_there(
 static bool attach(struct lsp_peer *peer, struct lsp_call *call, const char *game)
 {
 	struct lsp_download *download = lsp_download_find(peer, game);
+	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
 	enum lsp_engine engine;
 	struct lsp_error err = {0};
+	if (!download && late) {
+		if (attach_late(peer, call, late, &err) < 0)
+			lsp_call_fail(call, &err);
+		return true;
+	}
 	if (!download)
 		return false;
 	if (lsp_call_text(call, "engine") && asked_engine(peer, call, &engine, &err) < 0) {
@@ -257,7 +294,10 @@ int lsp_command_install(struct lsp_peer *peer, struct lsp_call *call, struct lsp
 			call, "none", "it is installed already: `lanspread play` starts it");
 		return 0;
 	}
-	if (lsp_download_then_install(peer, game)) {
+	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
+	if (late)
+		lsp_torrent_late_then_install(late);
+	if (lsp_download_then_install(peer, game) || late) {
 		attach(peer, call, game);
 		return 0;
 	}
@@ -298,9 +338,58 @@ int lsp_command_uninstall(struct lsp_peer *peer, struct lsp_call *call, struct l
 	return r;
 }
 
+/* A torrent that goes first, with its files. */
+struct removing {
+	struct lsp_peer *peer;
+	struct lsp_call *call;
+};
+
+static void torrent_removed(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct removing removing = *(struct removing *)argument;
+	struct lsp_error err = {0};
+	free(argument);
+	if (!answer)
+		return;
+	const char *game = lsp_call_text(removing.call, "game");
+	int r = answer->result == -LSP_E_NOT_FOUND ? 0 : answer->result;
+	if (r < 0)
+		err = answer->error;
+	else
+		r = lsp_operations_remove(removing.peer, game, &err);
+	if (r == 0)
+		lsp_torrent_late_end(removing.peer, game);
+	if (r < 0)
+		lsp_call_fail(removing.call, &err);
+	else
+		answer_operation(removing.call, "removing", NULL);
+}
+
+/* What came of a download that stands still, and what is here of the game beside it. */
+static int remove_late(struct lsp_peer *peer, struct lsp_call *call, struct lsp_torrent_late *late,
+	struct lsp_error *err)
+{
+	struct removing *removing = malloc(sizeof *removing);
+	if (!removing)
+		return lsp_error_no_memory(err, "peer");
+	*removing = (struct removing){.peer = peer, .call = call};
+	struct lsp_torrent_call through = {.command = LSP_TORRENT_REMOVE,
+		.arguments =
+			json_pack("{s:s, s:b}", "torrent", lsp_torrent_late_id(late), "data", 1),
+		.done = torrent_removed,
+		.argument = removing};
+	int r = lsp_torrents_call(peer, &through, err);
+	if (r < 0)
+		free(removing);
+	return r;
+}
+
 int lsp_command_remove(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
 	const char *game = lsp_call_text(call, "game");
+	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
+	if (late && !lsp_torrent_late_runs(late))
+		return remove_late(peer, call, late, err);
 	if (!lsp_local_find(peer, game))
 		return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
 			"there is no folder of %s here; `lanspread games` tells what is", game);
@@ -326,9 +415,12 @@ int lsp_command_cancel(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
 {
 	const char *game = lsp_call_text(call, "game");
 	struct lsp_download *download = lsp_download_find(peer, game);
+	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
 	bool cancelled =
 		download ? lsp_download_cancel(download)
-			 : lsp_operations_cancel(peer->operations, game, LSP_CANCEL_USER, NULL);
+		: late && lsp_torrent_late_runs(late)
+			? lsp_torrent_late_cancel(late)
+			: lsp_operations_cancel(peer->operations, game, LSP_CANCEL_USER, NULL);
 	lsp_call_answer(call, json_pack("{s:b}", "cancelled", cancelled));
 	return 0;
 }
@@ -338,10 +430,12 @@ static int set_paused(
 {
 	const char *game = lsp_call_text(call, "game");
 	struct lsp_download *download = lsp_download_find(peer, game);
-	if (!download)
+	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
+	if (!download && !(late && lsp_torrent_late_pause(late, paused)))
 		return lsp_error_set(
 			err, "peer", LSP_E_NOT_FOUND, "%s is not being downloaded", game);
-	lsp_download_pause(download, paused);
+	if (download)
+		lsp_download_pause(download, paused);
 	lsp_call_answer(call, NULL);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "peer/peer.h"
 #include "peer/share.h"
 #include "peer/torrent_games.h"
+#include "peer/torrent_late.h"
 #include "task/operation.h"
 
 #include <stdlib.h>
@@ -52,6 +53,7 @@ struct view {
 	const struct lsp_library_game *local;
 	const struct lsp_known_game *known;
 	struct lsp_download *download;
+	const struct lsp_torrent_late *late;
 	enum lsp_operation_kind operation;
 	bool by_torrent; /* a torrent that was added is it */
 };
@@ -65,6 +67,7 @@ static struct view view_of(const struct lsp_peer *peer, const char *game)
 		.local = lsp_local_find(peer, game),
 		.known = lsp_database_find(peer->database, game),
 		.download = lsp_download_find(peer, game),
+		.late = lsp_torrent_late_find(peer, game),
 		.operation = lsp_operations_of(peer->operations, game),
 		.by_torrent = lsp_torrent_games_content(peer, game, &content),
 	};
@@ -74,7 +77,7 @@ bool lsp_games_known(const struct lsp_peer *peer, const char *game)
 {
 	struct view view = view_of(peer, game);
 	struct lsp_hash content;
-	return view.entry || view.local || view.known || view.download ||
+	return view.entry || view.local || view.known || view.download || view.late ||
 	       lsp_torrent_games_content(peer, game, &content);
 }
 
@@ -88,7 +91,7 @@ static const char *availability(const struct view *view)
 {
 	if (view->local && view->local->availability != LSP_AVAILABILITY_NONE)
 		return lsp_availability_name(view->local->availability);
-	return view->known || view->by_torrent ? "remote" : "unavailable";
+	return view->known || view->by_torrent || view->late ? "remote" : "unavailable";
 }
 
 static const char *title(const struct view *view)
@@ -132,11 +135,17 @@ static void add_operation(json_t *object, const struct view *view)
 		operation = lsp_operation_kind_name(LSP_OPERATION_HASHING);
 	set(object, "operation", json_string(operation));
 	set(object, "waiting",
-		json_boolean(view->download && lsp_download_is_waiting(view->download)));
+		json_boolean(view->download
+				     ? lsp_download_is_waiting(view->download)
+				     : view->late && lsp_torrent_late_is_waiting(view->late)));
 	set(object, "paused",
-		json_boolean(view->download && lsp_download_is_paused(view->download)));
+		json_boolean(view->download
+				     ? lsp_download_is_paused(view->download)
+				     : view->late && lsp_torrent_late_is_paused(view->late)));
 	if (view->download)
 		set(object, "progress", lsp_download_progress_json(view->download));
+	else if (view->late)
+		set(object, "progress", lsp_torrent_late_progress_json(view->late));
 	else if (hashing && view->local->progress)
 		set(object, "progress", hashing_progress(view->local));
 	else
@@ -209,8 +218,8 @@ static json_t *game_json(const struct lsp_peer *peer, const struct view *view)
 json_t *lsp_games_json(struct lsp_peer *peer, const char *game)
 {
 	struct view view = view_of(peer, game);
-	bool known = view.entry || view.local || view.known || view.download || view.by_torrent ||
-		     view.operation != LSP_OPERATION_NONE;
+	bool known = view.entry || view.local || view.known || view.download || view.late ||
+		     view.by_torrent || view.operation != LSP_OPERATION_NONE;
 	return known ? game_json(peer, &view) : NULL;
 }
 
@@ -250,6 +259,7 @@ static const char **list_ids(struct lsp_peer *peer, size_t *ret_count)
 	for (download = peer->downloads; download; download = lsp_download_next(download))
 		ids.room++;
 	lsp_torrent_games_each(peer, count_id, &ids.room);
+	lsp_torrent_late_each(peer, count_id, &ids.room);
 	ids.room += catalog->count + library->count + lsp_database_game_count(peer->database);
 	ids.items = calloc(ids.room + 1, sizeof *ids.items);
 	if (!ids.items)
@@ -263,6 +273,7 @@ static const char **list_ids(struct lsp_peer *peer, size_t *ret_count)
 	for (download = peer->downloads; download; download = lsp_download_next(download))
 		add_id(&ids, lsp_download_game(download));
 	lsp_torrent_games_each(peer, add_id, &ids);
+	lsp_torrent_late_each(peer, add_id, &ids);
 	qsort(ids.items, ids.count, sizeof *ids.items, compare_ids);
 	for (size_t i = 0; i < ids.count; i++) {
 		if (!unique || strcmp(ids.items[unique - 1], ids.items[i]) != 0)

@@ -168,6 +168,8 @@ static int work_remove(struct run *run, struct lsp_error *err)
 	_cleanup_free_ const char **paths = run->manifest ? paths_of(run->manifest) : NULL;
 	bool empty = false;
 	int r = open_game(run, &dir, err);
+	if (r == -LSP_E_NOT_FOUND)
+		return 0; /* it has never had a folder, or somebody was quicker */
 	if (r == 0)
 		r = lsp_remove_download(dir, paths, run->manifest ? run->manifest->file_count : 0,
 			&options, &empty, err);

@@ -13,6 +13,7 @@
 #include "peer/guard.h"
 #include "peer/runtime_private.h"
 #include "peer/session.h"
+#include "peer/torrent_late.h"
 #include "task/operation.h"
 
 #include <stdlib.h>
@@ -49,6 +50,7 @@ static int begin_stop(void *argument, struct lsp_error *err)
 		lsp_connect_goodbye(
 			peer->connect, reason.text[0] ? reason.text : "leaving the party");
 	lsp_download_stop_all(peer);
+	lsp_torrent_late_stop_all(peer);
 	if (peer->calls)
 		lsp_calls_close(peer->calls);
 	if (runtime->liveness)

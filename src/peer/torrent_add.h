@@ -16,14 +16,21 @@
 #include "base/buffer.h"
 #include "peer/command.h"
 
+#include <jansson.h>
+#include <stdbool.h>
+
 /*
  * The bytes of a .torrent (taken over): the call is answered later, unless an error is returned.
- * game NULL: the torrent's name is the id.
+ * game NULL: the torrent's name is the id. options: torrent_wish.h's, borrowed.
  */
 LSP_MUST_CHECK int lsp_torrent_add_game(struct lsp_peer *peer, struct lsp_call *call,
-	const char *game, struct lsp_buffer *metainfo, struct lsp_error *err);
+	const char *game, struct lsp_buffer *metainfo, json_t *options, struct lsp_error *err);
 LSP_MUST_CHECK int lsp_torrent_add_magnet(struct lsp_peer *peer, struct lsp_call *call,
-	const char *game, const char *magnet, struct lsp_error *err);
+	const char *game, const char *magnet, json_t *options, struct lsp_error *err);
+
+/* The torrent that is known of a game which is not here any more: once more. */
+LSP_MUST_CHECK int lsp_torrent_add_again(struct lsp_peer *peer, struct lsp_call *call,
+	const char *game, bool then_install, struct lsp_error *err);
 
 /*
  * The same of what a magnet brought, which is kept as `kept` (torrent_kept.h) until the download is

@@ -14,9 +14,11 @@
 #include "peer/torrent_games.h"
 #include "peer/torrent_late.h"
 #include "peer/torrent_place.h"
+#include "peer/torrent_wish.h"
 #include "peer/torrents.h"
 #include "store/config.h"
 #include "wire/base64.h"
+#include "wire/json.h"
 #include "wire/metainfo.h"
 #include "wire/path.h"
 
@@ -190,6 +192,25 @@ static const char *download_by(const struct lsp_peer *peer, const char *id)
 	return game ? game : lsp_torrent_late_game(peer, id);
 }
 
+static struct lsp_torrent_late *late_of(const struct lsp_peer *peer, const char *id)
+{
+	const char *game = lsp_torrent_late_game(peer, id);
+	return game ? lsp_torrent_late_find(peer, game) : NULL;
+}
+
+/* A download that was cancelled, or failed, and may go on. */
+static bool rests(const struct lsp_peer *peer, const char *id)
+{
+	const struct lsp_torrent_late *late = late_of(peer, id);
+	return late && !lsp_torrent_late_runs(late);
+}
+
+static bool is_whole(const struct lsp_peer *peer, const char *id)
+{
+	const struct lsp_torrent_late *late = late_of(peer, id);
+	return late && lsp_torrent_late_is_whole(late);
+}
+
 /* Such a one has its files where the game's download put them. */
 static bool is_of_a_game(const struct lsp_peer *peer, const char *id, const json_t *status)
 {
@@ -205,12 +226,22 @@ static int spare_games(
 	enum lsp_torrent_command command = command_of(call);
 	bool harms = command == LSP_TORRENT_MOVE || deletes(call);
 	const char *game = download_by(peer, id);
-	if (game && (harms || command == LSP_TORRENT_REMOVE || command == LSP_TORRENT_SELECT))
+	if (game && (harms || command == LSP_TORRENT_REMOVE || command == LSP_TORRENT_SELECT) &&
+		!(command == LSP_TORRENT_REMOVE && rests(peer, id)))
 		return lsp_error_set(err, "torrent", LSP_E_BUSY,
-			"it is the download of %s: `lanspread cancel %s` stops it", game, game);
+			rests(peer, id)
+				? "it is the download of %s, which stands still: "
+				  "`lanspread get %s` goes on with it, and `lanspread "
+				  "torrent remove` ends it"
+				: "it is the download of %s: `lanspread cancel %s` stops it",
+			game, game);
 	if (lsp_torrent_fetch_game(peer, id) && command == LSP_TORRENT_PAUSE)
 		return lsp_error_set(err, "torrent", LSP_E_BUSY,
 			"it is the download of %s: `lanspread pause %s` pauses it", game, game);
+	if (game && command == LSP_TORRENT_RECHECK && is_whole(peer, id))
+		return lsp_error_set(err, "torrent", LSP_E_BUSY,
+			"it is becoming the game %s: `lanspread verify %s` checks its files then",
+			game, game);
 	/* Only games are not stored: one that was just forgotten still has its game's files. */
 	game = lsp_torrent_games_seeded(peer, id);
 	if (!game && json_is_true(json_object_get(status, "transient")))
@@ -241,6 +272,8 @@ static int pass_on(
 	struct lsp_torrent_call through = {
 		.command = command_of(call), .done = answered_and_kept, .argument = call};
 	int r = id ? spare_games(peer, call, status, err) : lsp_error_no_memory(err, "peer");
+	if (r == 0 && through.command == LSP_TORRENT_RESUME && rests(peer, id))
+		r = lsp_torrent_late_go_on(late_of(peer, id), err);
 	if (r < 0)
 		return r;
 	through.arguments = arguments_of(call);
@@ -456,6 +489,19 @@ static int add_plain(struct lsp_peer *peer, struct lsp_call *call, const char *m
 	return call_outside(peer, call, &place, into_games, &through, err);
 }
 
+/* Takes the bytes over (NULL: a magnet). */
+static int add_as_game(struct lsp_peer *peer, struct lsp_call *call, const char *magnet,
+	struct lsp_buffer *bytes, struct lsp_error *err)
+{
+	_cleanup_json_ json_t *options = NULL;
+	const char *game = lsp_call_text(call, "game");
+	int r = lsp_torrent_wish_check(lsp_call_document(call), &options, err);
+	if (r < 0)
+		return r;
+	return magnet ? lsp_torrent_add_magnet(peer, call, game, magnet, options, err)
+		      : lsp_torrent_add_game(peer, call, game, bytes, options, err);
+}
+
 static int add_bytes(struct lsp_peer *peer, struct lsp_call *call, struct lsp_buffer *bytes,
 	struct lsp_error *err)
 {
@@ -463,7 +509,7 @@ static int add_bytes(struct lsp_peer *peer, struct lsp_call *call, struct lsp_bu
 		return lsp_error_set(
 			err, "torrent", LSP_E_PROTOCOL, "this is no torrent: the file is empty");
 	if (lsp_call_flag(call, "as_game"))
-		return lsp_torrent_add_game(peer, call, lsp_call_text(call, "game"), bytes, err);
+		return add_as_game(peer, call, NULL, bytes, err);
 	return add_plain(peer, call, NULL, bytes, err);
 }
 
@@ -552,7 +598,7 @@ int lsp_command_torrent_add(struct lsp_peer *peer, struct lsp_call *call, struct
 	if (strncasecmp(source, "magnet:", 7) != 0)
 		return add_file(peer, call, source, err);
 	if (lsp_call_flag(call, "as_game"))
-		return lsp_torrent_add_magnet(peer, call, game, source, err);
+		return add_as_game(peer, call, source, NULL, err);
 	return add_plain(peer, call, source, NULL, err);
 }
 

@@ -9,6 +9,7 @@
 #include "peer/piece_map.h"
 #include "peer/share.h"
 #include "peer/torrent_games.h"
+#include "peer/torrent_wish.h"
 #include "peer/torrents.h"
 #include "wire/metainfo.h"
 
@@ -131,6 +132,8 @@ static json_t *add_arguments(struct lsp_torrent_fetch *fetch, struct lsp_error *
 		skipped_files(fetch, err));
 	if (arguments && json_array_size(trackers))
 		json_object_set(arguments, "trackers", trackers);
+	lsp_torrent_wish_apply(
+		arguments, lsp_torrent_games_options(peer, game), LSP_TORRENT_STAGE_FETCH);
 	return arguments;
 }
 

@@ -9,6 +9,7 @@
 #include "peer/peer.h"
 #include "peer/share.h"
 #include "peer/torrent_settings.h"
+#include "peer/torrent_wish.h"
 #include "peer/torrents.h"
 #include "wire/path.h"
 
@@ -30,8 +31,8 @@ struct leaving {
 
 struct lsp_torrent_games {
 	struct lsp_peer *peer;
-	json_t *records; /* game → {"content", "shared", "withheld", "trackers", "settings",
-			    "aliases": [id]} */
+	json_t *records; /* game → {"content", "shared", "withheld", "trackers", "options",
+			    "settings", "aliases": [id]} */
 	json_t *seeds;   /* torrent → game: what the engine was told to seed */
 	json_t *leaving; /* game → how many of its torrents are on their way out */
 	json_t *again;   /* game: is to be seeded once they are */
@@ -143,6 +144,28 @@ bool lsp_torrent_games_content(
 json_t *lsp_torrent_games_trackers(const struct lsp_peer *peer, const char *game)
 {
 	return json_object_get(record_of(peer, game, NULL), "trackers");
+}
+
+json_t *lsp_torrent_games_options(const struct lsp_peer *peer, const char *game)
+{
+	return json_object_get(record_of(peer, game, NULL), "options");
+}
+
+void lsp_torrent_games_set_options(struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, const json_t *options)
+{
+	json_t *record = json_object_size(options) ? want_record(peer, game, content) : NULL;
+	json_t *kept = record ? json_deep_copy(options) : NULL;
+	json_t *trackers = json_object_get(kept, "trackers");
+	if (!kept)
+		return;
+	if (trackers)
+		json_object_set(record, "trackers", trackers);
+	json_object_del(kept, "trackers");
+	json_object_del(kept, "paused"); /* a download's, which has a record of its own */
+	json_object_set_new(record, "options", kept);
+	json_object_del(record, "settings"); /* which are older */
+	save(peer);
 }
 
 char *lsp_torrent_games_path(const struct lsp_peer *peer, const char *id)
@@ -359,6 +382,8 @@ static json_t *seed_arguments(struct lsp_peer *peer, const char *game, const cha
 			"root", game, "have", "all", "transient", 1, "game", game);
 	if (arguments && json_array_size(trackers))
 		json_object_set(arguments, "trackers", trackers);
+	lsp_torrent_wish_apply(
+		arguments, json_object_get(record, "options"), LSP_TORRENT_STAGE_SEED);
 	if (arguments)
 		lsp_torrent_settings_apply(record, !is_alias(record, id), id, arguments);
 	return arguments;
@@ -508,21 +533,30 @@ static void seed_alias(struct lsp_peer *peer, const char *game, const char *id)
 void lsp_torrent_games_ready(struct lsp_peer *peer, const char *game)
 {
 	struct lsp_share *share = lsp_shares_find_game(peer->shares, game);
-	if (!share || !lsp_torrents_are_running(peer->torrents) || peer->stopping)
+	struct lsp_error err = {0};
+	if (!share || peer->stopping)
 		return;
+	const struct lsp_manifest *manifest = lsp_share_manifest(share);
+	json_t *record = record_of(peer, game, NULL), *alias;
+	json_t *of_content = record_of(peer, game, &manifest->content_id);
+	size_t index;
+	if (!lsp_torrents_are_running(peer->torrents)) {
+		/* Who shared or added what is here asked for it, at every start. */
+		bool asked = json_is_true(json_object_get(record, "shared")) ||
+			     json_array_size(json_object_get(of_content, "aliases"));
+		if (asked && lsp_torrents_ensure(peer->torrents, &err) < 0)
+			lsp_peer_warn(peer, "the torrent engine does not start: %s", err.message);
+		return;
+	}
 	if (lsp_torrent_games_leaving(peer, game)) {
 		json_object_set_new(peer->torrent_games->again, game, json_true());
 		return;
 	}
-	const struct lsp_manifest *manifest = lsp_share_manifest(share);
-	json_t *record = record_of(peer, game, NULL), *alias;
-	size_t index;
 	if (json_is_true(json_object_get(record, "shared")) ||
 		(lsp_torrents_seed_all(peer->torrents) &&
 			!json_is_true(json_object_get(record, "withheld"))))
 		seed_own(peer, game, manifest);
-	record = record_of(peer, game, &manifest->content_id);
-	json_array_foreach (json_object_get(record, "aliases"), index, alias)
+	json_array_foreach (json_object_get(of_content, "aliases"), index, alias)
 		seed_alias(peer, game, json_string_value(alias));
 }
 
@@ -570,18 +604,6 @@ void lsp_torrent_games_mode_changed(struct lsp_peer *peer)
 		if (lsp_share_has_source(share))
 			lsp_torrent_games_ready(peer, lsp_share_game(share));
 	}
-}
-
-bool lsp_torrent_games_any(const struct lsp_peer *peer)
-{
-	const char *game;
-	json_t *record;
-	json_object_foreach (peer->torrent_games->records, game, record) {
-		if (json_is_true(json_object_get(record, "shared")) ||
-			json_array_size(json_object_get(record, "aliases")))
-			return true;
-	}
-	return false;
 }
 
 const char *lsp_torrent_games_seeded(const struct lsp_peer *peer, const char *id)

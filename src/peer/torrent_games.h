@@ -32,7 +32,10 @@ void lsp_torrent_games_free(struct lsp_torrent_games *games);
 
 /* ---- What the library has ---- */
 
-/* Its content is here and vouched for (again). Does nothing for what is seeded already. */
+/*
+ * Its content is here and vouched for (again). Does nothing for what is seeded already; starts the
+ * engine where it does not run yet and the game was shared, or came by a torrent.
+ */
 void lsp_torrent_games_ready(struct lsp_peer *peer, const char *game);
 /*
  * Its content is not there any more, or an operation is about to change it. Its torrents leave the
@@ -46,9 +49,6 @@ void lsp_torrent_games_mode_changed(struct lsp_peer *peer);
 /* From torrents.c: every event of the engine. */
 void lsp_torrent_games_event(
 	struct lsp_peer *peer, const char *name, const char *id, const json_t *event);
-
-/* Whether any game is shared, or came by a torrent: that is seeded whatever the setting is. */
-bool lsp_torrent_games_any(const struct lsp_peer *peer);
 
 /* The game that is seeded by this torrent, or NULL. Borrowed. */
 const char *lsp_torrent_games_seeded(const struct lsp_peer *peer, const char *id);
@@ -85,6 +85,14 @@ bool lsp_torrent_games_content(
  */
 const char *lsp_torrent_games_alias(const struct lsp_peer *peer, const char *game,
 	const struct lsp_hash *content, char **ret_path);
+/*
+ * What was asked of its torrent when that was added (torrent_wish.h), for the time from its
+ * download on. Empty: what there is stays.
+ */
+void lsp_torrent_games_set_options(struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, const json_t *options);
+/* Borrowed; NULL: nothing. Trackers are not among them. */
+json_t *lsp_torrent_games_options(const struct lsp_peer *peer, const char *game);
 /* Trackers of it, or NULL. Borrowed. */
 json_t *lsp_torrent_games_trackers(const struct lsp_peer *peer, const char *game);
 

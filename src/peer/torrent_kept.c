@@ -27,6 +27,11 @@ char *lsp_torrent_kept_name(const char *id, const char *game)
 	return lsp_text_format("%s%s%s" SUFFIX, id, *game ? "." : "", game);
 }
 
+void lsp_torrent_kept_id(const char *name, char ret_id[LSP_SHA256_HEX_SIZE])
+{
+	snprintf(ret_id, LSP_SHA256_HEX_SIZE, "%.*s", (int)strspn(name, "0123456789abcdef"), name);
+}
+
 static char *path_of(const struct lsp_peer *peer, const char *name)
 {
 	return lsp_text_format("%s/" FOLDER "/%s", peer->state_dir, name);

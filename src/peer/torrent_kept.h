@@ -13,6 +13,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/sha256.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -23,6 +24,8 @@ struct lsp_peer;
 char *lsp_torrent_kept_folder(const struct lsp_peer *peer);
 /* What it is called there. game "": the torrent's name will tell. As above. */
 char *lsp_torrent_kept_name(const char *id, const char *game);
+/* The torrent's id in such a name. */
+void lsp_torrent_kept_id(const char *name, char ret_id[LSP_SHA256_HEX_SIZE]);
 /* Blocks on the disk: on a thread of a pool. */
 LSP_MUST_CHECK int lsp_torrent_kept_write(const struct lsp_peer *peer, const char *name,
 	const struct lsp_buffer *metainfo, struct lsp_error *err);

@@ -1,57 +1,43 @@
-#include "peer/torrent_late.h"
+#include "peer/torrent_late_private.h"
 
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "content/hasher.h"
-#include "content/redo.h"
-#include "content/stage.h"
+#include "peer/command.h"
 #include "peer/download.h"
 #include "peer/events.h"
 #include "peer/games.h"
 #include "peer/local.h"
+#include "peer/manifests.h"
 #include "peer/peer.h"
-#include "peer/torrent_games.h"
 #include "peer/torrent_kept.h"
+#include "peer/torrent_wish.h"
 #include "peer/torrents.h"
 #include "task/operation.h"
-#include "wire/path.h"
 
 #include <string.h>
 
 #include <utlist.h>
-
-#define FOLDER LSP_REDO_PRIVATE "/torrent"
-#define FILES FOLDER "/files"
-
-struct lsp_torrent_late {
-	struct lsp_torrent_late *prev, *next;
-	struct lsp_peer *peer;
-	char game[LSP_GAME_ID_MAX + 1];
-	char id[LSP_SHA256_HEX_SIZE]; /* "" until the engine has it */
-	struct lsp_operation *guard;
-	bool moving; /* into its folder: `moved` is still to come */
-	bool asking; /* whether it is whole */
-	bool whole;  /* it has left the session, or is about to */
-	bool ending; /* cancelled, or failed: told already */
-	bool gone;   /* its torrent was removed, and not by us */
-	struct lsp_buffer metainfo;
-	char *kept; /* NULL: it is not, or is in the engine's store by now */
-
-	/* The job that makes a stage of it. */
-	struct lsp_job job;
-	char *games_dir;
-	const struct lsp_manifest *manifest;
-};
 
 static void late_free(struct lsp_torrent_late *late)
 {
 	lsp_operation_unref(late->guard);
 	lsp_buffer_done(&late->metainfo);
 	lsp_manifest_unref(late->manifest);
+	json_decref(late->options);
+	json_decref(late->progress);
 	free(late->games_dir);
 	free(late->kept);
 	free(late);
+}
+
+void lsp_torrent_late_stop_all(struct lsp_peer *peer)
+{
+	struct lsp_torrent_late *late;
+	DL_FOREACH(peer->torrent_lates, late)
+	{
+		lsp_manifest_query_free(TAKE_PTR(late->query));
+	}
 }
 
 void lsp_torrent_late_free_all(struct lsp_peer *peer)
@@ -73,21 +59,46 @@ static void publish(struct lsp_torrent_late *late, const char *what, json_t *mem
 	lsp_events_publish(late->peer->events, event);
 }
 
-/* The game is free again; whoever waits learns why. */
-static void finish(struct lsp_torrent_late *late, const struct lsp_error *error)
+static void publish_failed(struct lsp_torrent_late *late, const struct lsp_error *error)
 {
-	struct lsp_peer *peer = late->peer;
-	DL_DELETE(peer->torrent_lates, late);
-	lsp_operation_unref(TAKE_PTR(late->guard));
-	lsp_games_publish_local(peer);
-	if (error)
-		publish(late, "download_failed",
-			json_pack("{s:o}", "error", lsp_error_to_json(error)));
-	late_free(late);
+	publish(late, "download_failed", json_pack("{s:o}", "error", lsp_error_to_json(error)));
 }
 
-static int late_new(struct lsp_peer *peer, const char *game, struct lsp_torrent_late **ret_late,
-	struct lsp_error *err)
+static void tell(struct lsp_torrent_late *late, enum lsp_torrent_command command)
+{
+	lsp_torrents_tell(late->peer, command, json_pack("{s:s}", "torrent", late->id));
+}
+
+/* Who it was told of joins who is here. */
+static void offer_peers(struct lsp_torrent_late *late)
+{
+	json_t *asked = json_object_get(lsp_torrent_wish_options(late->peer, late->id), "peers");
+	if (asked)
+		lsp_torrents_tell(late->peer, LSP_TORRENT_ADD_PEERS,
+			json_pack("{s:s, s:O}", "torrent", late->id, "peers", asked));
+	lsp_torrents_tell(late->peer, LSP_TORRENT_ADD_PEERS,
+		json_pack("{s:s, s:o}", "torrent", late->id, "lan_peers",
+			lsp_torrents_lan_peers(late->peer)));
+}
+
+#define ALONE_AFTER 3 /* ticks: a dial, or an answer of a tracker, takes less */
+
+static void set_waiting(struct lsp_torrent_late *late, bool waiting)
+{
+	if (late->waiting == waiting || !late->guard)
+		return;
+	late->waiting = waiting;
+	lsp_operation_set_waiting(late->guard, waiting);
+	if (waiting)
+		publish(late, "download_all_peers_gone", json_pack("{s:s}", "engine", "swarm"));
+	else
+		lsp_games_publish_local(late->peer);
+}
+
+/* ---- Life ---- */
+
+static int late_new(struct lsp_peer *peer, const char *game, const char *id,
+	struct lsp_torrent_late **ret_late, struct lsp_error *err)
 {
 	struct lsp_torrent_late *late = calloc(1, sizeof *late);
 	if (!late || !(late->games_dir = strdup(lsp_local_games_dir(peer)))) {
@@ -96,15 +107,127 @@ static int late_new(struct lsp_peer *peer, const char *game, struct lsp_torrent_
 	}
 	late->peer = peer;
 	snprintf(late->game, sizeof late->game, "%s", game);
-	int r = lsp_operation_begin(
-		peer->operations, game, LSP_OPERATION_DOWNLOADING, peer->root, &late->guard, err);
-	if (r < 0) {
-		late_free(late);
-		return r;
-	}
+	snprintf(late->id, sizeof late->id, "%s", id);
 	DL_APPEND(peer->torrent_lates, late);
 	*ret_late = late;
 	return 0;
+}
+
+static void drop(struct lsp_torrent_late *late)
+{
+	DL_DELETE(late->peer->torrent_lates, late);
+	late_free(late);
+}
+
+/* The game is its from now on. */
+static int begin(struct lsp_torrent_late *late, struct lsp_error *err)
+{
+	struct lsp_peer *peer = late->peer;
+	return late->guard ? 0
+			   : lsp_operation_begin(peer->operations, late->game,
+				     LSP_OPERATION_DOWNLOADING, peer->root, &late->guard, err);
+}
+
+void lsp_torrent_late_over(struct lsp_torrent_late *late, const struct lsp_error *error)
+{
+	struct lsp_peer *peer = late->peer;
+	if (late->id[0])
+		lsp_torrent_wish_drop(peer, late->id);
+	DL_DELETE(peer->torrent_lates, late);
+	lsp_operation_unref(TAKE_PTR(late->guard));
+	lsp_games_publish_local(peer);
+	if (error)
+		publish_failed(late, error);
+	late_free(late);
+}
+
+/* The game is free again, whoever waits learns why, and the torrent waits to be wanted. */
+static void rest(struct lsp_torrent_late *late, const struct lsp_error *error)
+{
+	struct lsp_peer *peer = late->peer;
+	lsp_torrent_wish_set_stopped(peer, late->id, true);
+	if (!late->left)
+		tell(late, LSP_TORRENT_PAUSE);
+	set_waiting(late, false);
+	lsp_operation_unref(TAKE_PTR(late->guard));
+	lsp_games_publish_local(peer);
+	publish_failed(late, error);
+}
+
+#define FULL (UINT64_C(1) << 20) /* bytes that are free of a disk that is full */
+
+/* The library maps files: of a full disk it may know no more than that a page cannot be had. */
+static void look_at_disk(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	_cleanup_close_ int games = -1;
+	uint64_t bytes = 0;
+	int r = lsp_fs_open_dir(late->games_dir, &games, &job->error);
+	if (r == 0)
+		r = lsp_fs_free_space(games, &bytes, &job->error);
+	job->result = r < 0 ? r : bytes < FULL;
+}
+
+static void disk_looked_at(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	if (late->peer->stopping)
+		return;
+	late->busy = false;
+	late->looked = true;
+	if (job->result == 1)
+		late->trouble.code = LSP_E_NO_SPACE;
+	lsp_torrent_late_look(late);
+}
+
+/* True: it is looked at. */
+static bool doubts(struct lsp_torrent_late *late)
+{
+	if (late->trouble.code != LSP_E_IO || late->looked)
+		return false;
+	late->job = (struct lsp_job){.work = look_at_disk, .done = disk_looked_at};
+	late->busy = lsp_pool_submit(late->peer->disk, late->peer->core, &late->job, NULL) == 0;
+	return late->busy;
+}
+
+static void fail(struct lsp_torrent_late *late)
+{
+	struct lsp_error *trouble = &late->trouble, err = {0};
+	lsp_log_warning("torrent", "download of %s failed: %s", late->game, trouble->message);
+	if (trouble->code == LSP_E_NO_SPACE)
+		lsp_error_set(&err, "torrent", LSP_E_NO_SPACE,
+			"no space to download %s: make room, and `lanspread get %s` goes on with "
+			"what is there (%.300s)",
+			late->game, late->game, trouble->message);
+	else
+		lsp_error_set(
+			&err, "torrent", trouble->code, "%s: %.400s", late->game, trouble->message);
+	rest(late, &err);
+}
+
+static void ask_whole(struct lsp_torrent_late *late);
+
+void lsp_torrent_late_look(struct lsp_torrent_late *late)
+{
+	struct lsp_error err = {0};
+	/* While the peer stops everything fails: the next start goes on with it. */
+	if (late->busy || late->asking || lsp_cancel_requested(late->peer->root))
+		return;
+	if (late->gone) {
+		lsp_error_set(&err, "peer", LSP_E_NOT_FOUND,
+			"the torrent that %s came by was removed", late->game);
+		lsp_torrent_late_over(late, late->guard ? &err : NULL);
+	} else if (!late->guard) {
+		return;
+	} else if (lsp_cancel_requested(lsp_operation_token(late->guard))) {
+		lsp_error_set(&err, "peer", LSP_E_CANCELLED, "cancelled; what is verified is kept");
+		rest(late, &err);
+	} else if (late->trouble.code) {
+		if (!doubts(late))
+			fail(late);
+	} else if (late->seeds) {
+		ask_whole(late);
+	}
 }
 
 /* ---- Beginning ---- */
@@ -112,55 +235,113 @@ static int late_new(struct lsp_peer *peer, const char *game, struct lsp_torrent_
 /* Its own folder, for as long as nobody knows what it is. */
 static char *folder_of(const struct lsp_torrent_late *late)
 {
-	return lsp_text_format("%s/%s/" FOLDER, late->games_dir, late->game);
+	return lsp_text_format("%s/%s/" LSP_TORRENT_LATE_FOLDER, late->games_dir, late->game);
 }
 
-/* Hands over the call that it begins with. */
-static int begin(
-	struct lsp_torrent_late *late, struct lsp_torrent_call *call, struct lsp_error *err)
+static void answer(struct lsp_torrent_late *late)
 {
-	call->argument = late;
-	int r = lsp_torrents_call(late->peer, call, err);
-	if (r < 0)
-		finish(late, NULL);
-	else
-		publish(late, "download_begin", NULL);
-	return r;
+	if (late->call) /* what was asked of it outlasts a kill from now on */
+		lsp_call_answer_saved(TAKE_PTR(late->call),
+			json_pack("{s:s, s:s, s:s, s:s}", "operation", "downloading", "game",
+				late->game, "torrent", late->id, "message",
+				"its content is known once all of it is here"));
 }
 
-static void added(void *argument, struct lsp_torrent_answer *answer)
+/* It will be no download. */
+static void refuse(struct lsp_torrent_late *late, const struct lsp_torrent_answer *answer)
+{
+	struct lsp_error err = answer->error;
+	if (answer->result == -LSP_E_EXISTS)
+		lsp_error_set(&err, "torrent", LSP_E_EXISTS,
+			"the torrent %s is here already, and not as a game: `lanspread torrent "
+			"remove` it first",
+			late->id);
+	struct lsp_call *call = TAKE_PTR(late->call);
+	late->id[0] = '\0'; /* another's may be called so */
+	lsp_torrent_late_over(late, call ? NULL : &err);
+	if (call)
+		lsp_call_fail(call, &err);
+}
+
+static void added(void *argument, struct lsp_torrent_answer *with)
 {
 	struct lsp_torrent_late *late = argument;
-	if (!answer)
+	if (!with)
 		return;
-	const char *id = json_string_value(json_object_get(answer->value, "id"));
-	if (late->kept)
+	const char *id = json_string_value(json_object_get(with->value, "id"));
+	char kept_id[LSP_SHA256_HEX_SIZE];
+	late->busy = false;
+	if (late->kept) {
+		lsp_torrent_kept_id(late->kept, kept_id);
 		lsp_torrent_kept_drop(late->peer, late->kept);
+		lsp_torrent_wish_drop(late->peer, kept_id);
+	}
 	free(TAKE_PTR(late->kept));
-	if (answer->result == 0 && id)
-		snprintf(late->id, sizeof late->id, "%s", id);
-	else
-		finish(late, &answer->error);
+	if (with->result < 0 || !id) {
+		refuse(late, with);
+		return;
+	}
+	snprintf(late->id, sizeof late->id, "%s", id);
+	lsp_torrent_wish_keep(late->peer, late->id, late->options);
+	publish(late, "download_begin", NULL);
+	answer(late);
+	lsp_torrent_late_look(late);
 }
 
-int lsp_torrent_late_start(struct lsp_peer *peer, const char *game, struct lsp_buffer *metainfo,
-	const char *kept, struct lsp_error *err)
+/* One of this game rests. */
+static int start_again(struct lsp_torrent_late *late, const struct lsp_torrent_late_source *source,
+	struct lsp_error *err)
 {
-	struct lsp_torrent_late *late;
-	int r = late_new(peer, game, &late, err);
+	if (strcmp(late->id, source->id) != 0)
+		return lsp_error_set(err, "torrent", LSP_E_EXISTS,
+			"%s was begun by another torrent: `lanspread get %s` goes on with that, "
+			"`lanspread torrent remove %.12s --data` ends it",
+			late->game, late->game, late->id);
+	int r = lsp_torrent_late_go_on(late, err);
 	if (r < 0)
 		return r;
-	late->kept = kept ? strdup(kept) : NULL; /* without memory the next start sees to it */
+	if (source->kept)
+		lsp_torrent_kept_drop(late->peer, source->kept);
+	late->call = source->call;
+	answer(late);
+	return 0;
+}
+
+int lsp_torrent_late_start(struct lsp_peer *peer, const char *game,
+	const struct lsp_torrent_late_source *source, struct lsp_error *err)
+{
+	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
+	if (late && !late->guard)
+		return start_again(late, source, err);
+	int r = late_new(peer, game, source->id, &late, err);
+	if (r == 0 && (r = begin(late, err)) < 0)
+		drop(late);
+	if (r < 0)
+		return r;
+	late->then_install = source->then_install;
+	late->kept = source->kept ? strdup(source->kept) : NULL; /* or the next start sees to it */
+	late->options = json_deep_copy(source->options);
+	if (source->kept) /* of a magnet, which was resumed, or it would have no metadata */
+		json_object_del(late->options, "paused");
+	late->paused = json_is_true(json_object_get(late->options, "paused"));
+	late->busy = true;
 	_cleanup_free_ char *folder = folder_of(late);
 	struct lsp_torrent_call call = {
 		.command = LSP_TORRENT_ADD,
 		.arguments = json_pack("{s:s, s:s, s:s, s:o}", "save_path", folder ? folder : "",
 			"root", "files", "game", game, "lan_peers", lsp_torrents_lan_peers(peer)),
-		.metainfo = *metainfo,
+		.metainfo = *source->metainfo,
 		.done = added,
+		.argument = late,
 	};
-	*metainfo = (struct lsp_buffer){0};
-	return begin(late, &call, err);
+	lsp_torrent_wish_apply(call.arguments, late->options, LSP_TORRENT_STAGE_FETCH);
+	*source->metainfo = (struct lsp_buffer){0};
+	r = lsp_torrents_call(peer, &call, err);
+	if (r < 0)
+		drop(late);
+	else
+		late->call = source->call;
+	return r;
 }
 
 /* A magnet's own is nothing at first. */
@@ -170,39 +351,65 @@ static void want_all(const struct lsp_torrent_late *late)
 		json_pack("{s:s, s:n}", "torrent", late->id, "exclude"));
 }
 
+/* What it had as a magnet gives way to what was asked of it. */
+static void set_category(const struct lsp_torrent_late *late)
+{
+	json_t *category =
+		json_object_get(lsp_torrent_wish_options(late->peer, late->id), "category");
+	lsp_torrents_tell(late->peer, LSP_TORRENT_OPTIONS,
+		json_pack("{s:s, s:O?}", "torrent", late->id, "category",
+			category ? category : json_null()));
+}
+
 static void moved(void *argument, struct lsp_torrent_answer *answer)
 {
 	struct lsp_torrent_late *late = argument;
 	if (!answer)
 		return;
-	late->moving = false;
-	if (answer->result < 0) {
-		finish(late, &answer->error);
+	late->busy = false;
+	if (answer->result < 0) { /* where it is there is none of it yet */
+		if (answer->result != -LSP_E_CLOSED)
+			tell(late, LSP_TORRENT_REMOVE);
+		lsp_torrent_late_over(late, &answer->error);
 		return;
 	}
 	want_all(late);
-	lsp_torrents_tell(late->peer, LSP_TORRENT_ADD_PEERS,
-		json_pack("{s:s, s:o}", "torrent", late->id, "lan_peers",
-			lsp_torrents_lan_peers(late->peer)));
+	set_category(late);
+	offer_peers(late);
+	lsp_torrent_late_look(late);
 }
 
 int lsp_torrent_late_take(
 	struct lsp_peer *peer, const char *game, const char *id, struct lsp_error *err)
 {
-	struct lsp_torrent_late *late;
-	int r = late_new(peer, game, &late, err);
+	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
+	if (late && !late->guard)
+		return lsp_error_set(err, "torrent", LSP_E_EXISTS,
+			"%s was begun by another torrent: `lanspread get %s` goes on with that",
+			game, game);
+	int r = late_new(peer, game, id, &late, err);
 	if (r < 0)
 		return r;
 	_cleanup_free_ char *folder = folder_of(late);
-	snprintf(late->id, sizeof late->id, "%s", id);
-	late->moving = true;
 	struct lsp_torrent_call call = {
 		.command = LSP_TORRENT_MOVE,
 		.arguments =
 			json_pack("{s:s, s:s}", "torrent", id, "save_path", folder ? folder : ""),
 		.done = moved,
+		.argument = late,
 	};
-	return begin(late, &call, err);
+	r = begin(late, err);
+	if (r == 0)
+		r = lsp_torrents_call(peer, &call, err);
+	else
+		json_decref(call.arguments);
+	if (r < 0) {
+		drop(late);
+		return r;
+	}
+	late->busy = true;
+	publish(late, "download_begin", NULL);
+	return 0;
 }
 
 /* The game of "<games>/<game>/.lanspread/torrent"; false for another path. */
@@ -213,7 +420,7 @@ static bool game_of(const struct lsp_peer *peer, const char *path, char ret_game
 	const char *end = path && strncmp(path, games, size) == 0 && path[size] == '/'
 				  ? strchr(path + size + 1, '/')
 				  : NULL;
-	if (!end || strcmp(end, "/" FOLDER) != 0)
+	if (!end || strcmp(end, "/" LSP_TORRENT_LATE_FOLDER) != 0)
 		return false;
 	size_t length = (size_t)(end - path) - size - 1;
 	if (length > LSP_GAME_ID_MAX)
@@ -230,188 +437,59 @@ static bool is_taken_over(const struct lsp_peer *peer, const char *game)
 	return lsp_download_find(peer, game) || (local && local->state == LSP_LIBRARY_READY);
 }
 
+static bool is_state(const json_t *of, const char *state)
+{
+	const char *text = json_string_value(json_object_get(of, "state"));
+	return text && strcmp(text, state) == 0;
+}
+
+static bool has_come(const json_t *of)
+{
+	return is_state(of, "seeding") || is_state(of, "completed");
+}
+
+static void take_up(struct lsp_peer *peer, const char *game, const char *id, const json_t *status)
+{
+	struct lsp_torrent_late *late;
+	struct lsp_error err = {0};
+	int r = late_new(peer, game, id, &late, &err);
+	bool stopped = lsp_torrent_wish_stopped(peer, id);
+	if (r == 0 && !stopped && (r = begin(late, &err)) < 0)
+		drop(late);
+	if (r < 0) {
+		lsp_log_warning("torrent", "%s: %s", game, err.message);
+		return;
+	}
+	late->paused = json_is_true(json_object_get(status, "paused"));
+	late->seeds = has_come(status);
+	if (stopped && !late->paused)
+		tell(late, LSP_TORRENT_PAUSE);
+	want_all(late); /* it may have been killed once it had moved */
+	if (lsp_torrent_wish_promise(peer, id))
+		lsp_torrent_promote_restore(late);
+	else
+		lsp_torrent_late_look(late);
+}
+
 /* A stored torrent that the engine brought back, if it is one of these. */
 static void adopt(struct lsp_peer *peer, const char *id, const json_t *status)
 {
 	const char *path = json_string_value(json_object_get(status, "save_path"));
 	char game[LSP_GAME_ID_MAX + 1];
-	struct lsp_torrent_late *late;
-	struct lsp_error err = {0};
 	if (!game_of(peer, path, game))
 		return;
-	DL_FOREACH(peer->torrent_lates, late)
-	{
-		if (strcmp(late->game, game) == 0)
-			return;
-	}
-	if (is_taken_over(peer, game)) {
-		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", id));
-	} else if (late_new(peer, game, &late, &err) < 0) {
-		lsp_log_warning("torrent", "%s: %s", game, err.message);
-	} else {
-		snprintf(late->id, sizeof late->id, "%s", id);
-		want_all(late); /* it may have been killed once it had moved */
-	}
+	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
+	if (late && strcmp(late->id, id) == 0)
+		late->seeds |= has_come(status); /* another session */
+	else if (!late && is_taken_over(peer, game))
+		/* If its files are not the download's, they are nobody's. */
+		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE,
+			json_pack("{s:s, s:b}", "torrent", id, "data", 1));
+	else if (!late)
+		take_up(peer, game, id, status);
 }
 
 /* ---- All of it is here ---- */
-
-static int replace_stage(int game, const struct lsp_manifest *manifest, struct lsp_error *err)
-{
-	_cleanup_stage_ struct lsp_stage *stage = NULL;
-	int r = lsp_stage_remove(game, err);
-	if (r == 0)
-		r = lsp_stage_open(game, manifest, &stage, err);
-	if (r == 0)
-		r = lsp_fs_remove_tree_below(game, LSP_STAGE_FOLDER "/files", err);
-	if (r == 0)
-		r = lsp_fs_rename_below(game, FILES, game, LSP_STAGE_FOLDER "/files", err);
-	if (r == 0)
-		(void)!lsp_fs_remove_tree_below(game, FOLDER, NULL);
-	return r;
-}
-
-static void make_stage(struct lsp_job *job)
-{
-	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
-	_cleanup_hashed_ struct lsp_hashed hashed = {0};
-	_cleanup_free_ char *path = lsp_text_format("%s/%s", late->games_dir, late->game);
-	_cleanup_close_ int game = -1, files = -1;
-	struct lsp_error *err = &job->error;
-	struct lsp_hasher_options options = {0};
-	int r = path ? lsp_fs_open_dir(path, &game, err) : lsp_error_no_memory(err, "peer");
-	if (r == 0)
-		r = lsp_fs_open_dir_below(game, FILES, &files, err);
-	if (r == 0)
-		r = lsp_hasher_run(files, late->game, &options, job->token, &hashed, err);
-	if (r == 0)
-		r = replace_stage(game, hashed.manifest, err);
-	if (r == 0 && late->metainfo.size)
-		r = lsp_torrent_games_keep(late->peer, late->id, &late->metainfo, err);
-	if (r == 0)
-		late->manifest = lsp_manifest_ref(hashed.manifest);
-	job->result = r;
-}
-
-/* The torrent is the game's own: it is seeded back. */
-static void share_own(struct lsp_torrent_late *late)
-{
-	char hex[LSP_SHA256_HEX_SIZE];
-	lsp_hash_to_hex(&late->manifest->content_id, hex);
-	if (strcmp(hex, late->id) == 0)
-		lsp_torrent_games_share(late->peer, late->game, &late->manifest->content_id, NULL);
-}
-
-/*
- * The engine's store forgets the torrent once what takes its place is saved: a kill before that
- * brings it back, whole as it is. If that is over, the engine hears nothing, and the next start has
- * a game where it has a torrent (see adopt).
- */
-struct forgetting {
-	struct lsp_job job;
-	struct lsp_peer *peer;
-	char id[LSP_SHA256_HEX_SIZE];
-};
-
-static void pass(struct lsp_job *job)
-{
-}
-
-static void saved(struct lsp_job *job)
-{
-	struct forgetting *forgetting = lsp_container_of(job, struct forgetting, job);
-	if (!forgetting->peer->stopping)
-		lsp_torrents_tell(forgetting->peer, LSP_TORRENT_FORGET,
-			json_pack("{s:s}", "torrent", forgetting->id));
-	free(forgetting);
-}
-
-static void forget(struct lsp_torrent_late *late)
-{
-	struct forgetting *forgetting = calloc(1, sizeof *forgetting);
-	if (!forgetting)
-		return;
-	forgetting->peer = late->peer;
-	snprintf(forgetting->id, sizeof forgetting->id, "%s", late->id);
-	forgetting->job = (struct lsp_job){.work = pass, .done = saved};
-	/* One thread, in order: behind the saves. */
-	if (lsp_pool_submit(late->peer->state_pool, late->peer->core, &forgetting->job, NULL) < 0)
-		free(forgetting);
-}
-
-/* It is a game, or (error) will be none. */
-static void over(struct lsp_torrent_late *late, const struct lsp_error *error)
-{
-	forget(late);
-	finish(late, error);
-}
-
-/* The download that commits what is there. */
-static void stage_made(struct lsp_job *job)
-{
-	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
-	struct lsp_peer *peer = late->peer;
-	struct lsp_error err = job->error;
-	int r = job->result;
-	if (peer->stopping)
-		return;
-	if (r == 0 && late->metainfo.size)
-		r = lsp_torrent_games_add_alias(
-			peer, late->game, &late->manifest->content_id, late->id, &err);
-	else if (r == 0)
-		share_own(late);
-	if (r < 0) {
-		lsp_log_warning("torrent", "%s: %s", late->game, err.message);
-		over(late, &err);
-		return;
-	}
-	struct lsp_download_options options = {
-		.content = &late->manifest->content_id,
-		.purpose = LSP_DOWNLOAD_ONLY,
-		.engine = LSP_ENGINE_SWARM,
-		.manifest = late->manifest,
-	};
-	lsp_operation_end(late->guard);
-	r = lsp_download_start(peer, late->game, &options, NULL, &err);
-	over(late, r < 0 ? &err : NULL);
-}
-
-static void removed(void *argument, struct lsp_torrent_answer *answer)
-{
-	struct lsp_torrent_late *late = argument;
-	struct lsp_error err = {0};
-	if (!answer)
-		return;
-	late->job = (struct lsp_job){
-		.work = make_stage, .done = stage_made, .token = lsp_operation_token(late->guard)};
-	if (lsp_pool_submit(late->peer->disk, late->peer->core, &late->job, &err) < 0)
-		over(late, &err);
-}
-
-static void exported(void *argument, struct lsp_torrent_answer *answer)
-{
-	struct lsp_torrent_late *late = argument;
-	struct lsp_error err = {0};
-	if (!answer)
-		return;
-	/* What came by a magnet may not be able to tell its layers: then there is no alias. */
-	late->metainfo = answer->bytes;
-	answer->bytes = (struct lsp_buffer){0};
-	struct lsp_torrent_call call = {.command = LSP_TORRENT_REMOVE,
-		.arguments = json_pack("{s:s, s:b}", "torrent", late->id, "keep", 1),
-		.done = removed,
-		.argument = late};
-	if (lsp_torrents_call(late->peer, &call, &err) < 0)
-		finish(late, &err);
-}
-
-static void take_over(struct lsp_torrent_late *late)
-{
-	struct lsp_error err = {0};
-	late->whole = true;
-	if (lsp_torrents_ask(late->peer, LSP_TORRENT_EXPORT, late->id, exported, late, &err) < 0)
-		finish(late, &err);
-}
 
 static void have_came(void *argument, struct lsp_torrent_answer *answer)
 {
@@ -419,89 +497,283 @@ static void have_came(void *argument, struct lsp_torrent_answer *answer)
 	if (!answer)
 		return;
 	late->asking = false;
+	if (answer->result < 0)
+		return; /* the next tick asks again */
 	json_int_t pieces = json_integer_value(json_object_get(answer->value, "pieces"));
 	json_int_t have = json_integer_value(json_object_get(answer->value, "have"));
-	if (answer->result == 0 && pieces && have == pieces && !late->whole && !late->ending)
-		take_over(late);
+	bool whole = pieces && have == pieces;
+	late->seeds &= whole;
+	if (whole && late->guard && !late->busy &&
+		!lsp_cancel_requested(lsp_operation_token(late->guard)))
+		lsp_torrent_promote(late);
+	else
+		lsp_torrent_late_look(late);
 }
 
 /* All bytes have come; whether their hashes are right, only the pieces tell. */
 static void ask_whole(struct lsp_torrent_late *late)
 {
-	if (!late->asking)
-		late->asking = lsp_torrents_ask(late->peer, LSP_TORRENT_HAVE, late->id, have_came,
-				       late, NULL) == 0;
+	late->asking = lsp_torrents_ask(
+			       late->peer, LSP_TORRENT_HAVE, late->id, have_came, late, NULL) == 0;
 }
 
-/* ---- Events, and the user's cancel ---- */
+/* ---- Events ---- */
 
-const char *lsp_torrent_late_game(const struct lsp_peer *peer, const char *id)
+struct lsp_torrent_late *lsp_torrent_late_find(const struct lsp_peer *peer, const char *game)
 {
-	const struct lsp_torrent_late *late;
+	struct lsp_torrent_late *late;
 	DL_FOREACH(peer->torrent_lates, late)
 	{
-		if (strcmp(late->id, id) == 0)
-			return late->game;
+		if (strcmp(late->game, game) == 0)
+			return late;
 	}
 	return NULL;
 }
 
-static void progress(struct lsp_torrent_late *late, const json_t *event)
+static struct lsp_torrent_late *find_torrent(const struct lsp_peer *peer, const char *id)
 {
-	json_t *rate = json_object_get(event, "download_rate");
-	publish(late, "download_progress",
-		json_pack("{s:O?, s:O?, s:O?, s:O?, s:O?, s:s, s:s}", "done",
-			json_object_get(event, "done"), "total", json_object_get(event, "total"),
-			"rate", rate, "eta_s", json_object_get(event, "eta_s"), "sources",
-			json_object_get(event, "peers"), "phase", "downloading", "engine",
-			"swarm"));
+	struct lsp_torrent_late *late;
+	DL_FOREACH(peer->torrent_lates, late)
+	{
+		if (*id && strcmp(late->id, id) == 0)
+			return late;
+	}
+	return NULL;
+}
+
+const char *lsp_torrent_late_game(const struct lsp_peer *peer, const char *id)
+{
+	const struct lsp_torrent_late *late = find_torrent(peer, id);
+	return late ? late->game : NULL;
+}
+
+void lsp_torrent_late_each(
+	const struct lsp_peer *peer, void (*call)(void *argument, const char *game), void *argument)
+{
+	const struct lsp_torrent_late *late;
+	DL_FOREACH(peer->torrent_lates, late)
+	{
+		call(argument, late->game);
+	}
+}
+
+void lsp_torrent_late_progress(struct lsp_torrent_late *late, json_t *progress)
+{
+	json_decref(late->progress);
+	late->progress = progress;
+	publish(late, "download_progress", json_incref(progress));
+}
+
+static void count(struct lsp_torrent_late *late, const json_t *event)
+{
+	if (json_integer_value(json_object_get(event, "peers")) > 0) {
+		late->alone = 0;
+		set_waiting(late, false);
+	}
+	if (late->guard && !late->hashing)
+		lsp_torrent_late_progress(
+			late, json_pack("{s:O?, s:O?, s:O?, s:O?, s:O?, s:s, s:s}", "done",
+				      json_object_get(event, "done"), "total",
+				      json_object_get(event, "total"), "rate",
+				      json_object_get(event, "download_rate"), "eta_s",
+				      json_object_get(event, "eta_s"), "sources",
+				      json_object_get(event, "peers"), "phase", "downloading",
+				      "engine", "swarm"));
+}
+
+/* What a new session puts right, or a look at the files, is no failure of the download. */
+static void take_error(struct lsp_torrent_late *late, const char *code, const json_t *message)
+{
+	bool space = code && strcmp(code, "no_space") == 0;
+	const char *text = json_string_value(message);
+	if (late->trouble.code || (code && !space && strcmp(code, "io") != 0))
+		return;
+	lsp_error_set(&late->trouble, "torrent", space ? LSP_E_NO_SPACE : LSP_E_IO, "%s",
+		text ? text : "the torrent engine failed");
+}
+
+static void take_state(struct lsp_torrent_late *late, const json_t *event)
+{
+	bool paused = is_state(event, "paused");
+	if (is_state(event, "failed"))
+		take_error(late, NULL, json_object_get(event, "error"));
+	late->seeds |= has_come(event);
+	if (paused != late->paused && !late->held) {
+		late->paused = paused;
+		lsp_games_publish_local(late->peer);
+	}
 }
 
 void lsp_torrent_late_event(
 	struct lsp_peer *peer, const char *name, const char *id, const json_t *event)
 {
-	struct lsp_torrent_late *late;
 	if (strcmp(name, "torrent_added") == 0)
 		adopt(peer, id, json_object_get(event, "status"));
-	DL_FOREACH(peer->torrent_lates, late)
-	{
-		if (*id && strcmp(late->id, id) == 0)
-			break;
-	}
-	if (!late || late->whole || late->ending)
+	struct lsp_torrent_late *late = find_torrent(peer, id);
+	if (!late || late->placing || late->left)
 		return;
-	const char *state = json_string_value(json_object_get(event, "state"));
-	bool seeds = strcmp(name, "torrent_state") == 0 && state &&
-		     (strcmp(state, "seeding") == 0 || strcmp(state, "completed") == 0);
 	json_int_t total = json_integer_value(json_object_get(event, "total"));
-	bool all = total && json_integer_value(json_object_get(event, "done")) == total;
-	late->gone |= strcmp(name, "torrent_removed") == 0;
-	if (strcmp(name, "torrent_progress") == 0)
-		progress(late, event);
-	if (seeds || all || strcmp(name, "torrent_completed") == 0)
-		ask_whole(late);
+	if (strcmp(name, "torrent_removed") == 0) {
+		late->gone = true;
+	} else if (strcmp(name, "torrent_progress") == 0) {
+		late->seeds |= total && json_integer_value(json_object_get(event, "done")) == total;
+		count(late, event);
+	} else if (strcmp(name, "torrent_state") == 0) {
+		take_state(late, event);
+	} else if (strcmp(name, "torrent_error") == 0) {
+		take_error(late, json_string_value(json_object_get(event, "code")),
+			json_object_get(event, "message"));
+	} else if (strcmp(name, "torrent_completed") == 0) {
+		late->seeds = true;
+	} else {
+		return;
+	}
+	lsp_torrent_late_look(late);
+}
+
+static json_int_t known(const struct lsp_torrent_late *late, const char *key)
+{
+	return json_integer_value(json_object_get(late->progress, key));
+}
+
+static void tell_hashed(struct lsp_torrent_late *late)
+{
+	json_int_t total = known(late, "total"), done = (json_int_t)atomic_load(&late->hashed);
+	lsp_torrent_late_progress(
+		late, json_pack("{s:I, s:I, s:i, s:n, s:i, s:s, s:s}", "done", LSP_MIN(done, total),
+			      "total", total, "rate", 0, "eta_s", "sources", 0, "phase", "hashing",
+			      "engine", "swarm"));
+}
+
+/* Who did not answer may do so by now. */
+static void be_alone(struct lsp_torrent_late *late)
+{
+	if (late->guard && ++late->alone % ALONE_AFTER == 0) {
+		set_waiting(late, true);
+		offer_peers(late);
+	}
 }
 
 void lsp_torrent_late_tick(struct lsp_peer *peer)
 {
 	struct lsp_torrent_late *late, *next;
-	struct lsp_error err = {0};
 	DL_FOREACH_SAFE(peer->torrent_lates, late, next)
 	{
-		if (!late->id[0] || late->moving || late->asking || late->whole || late->ending)
-			continue;
-		if (late->gone) {
-			lsp_error_set(&err, "peer", LSP_E_NOT_FOUND,
-				"the torrent that %s came by was removed", late->game);
-			finish(late, &err);
-			continue;
-		}
-		if (!lsp_cancel_requested(lsp_operation_token(late->guard)))
-			continue;
-		late->ending = true;
-		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE,
-			json_pack("{s:s, s:b}", "torrent", late->id, "data", 1));
-		lsp_error_set(&err, "peer", LSP_E_CANCELLED, "cancelled");
-		finish(late, &err);
+		if (late->hashing)
+			tell_hashed(late);
+		if (late->seeds || late->paused || late->busy)
+			set_waiting(late, false);
+		else if (known(late, "sources") == 0)
+			be_alone(late);
+		lsp_torrent_late_look(late);
 	}
+}
+
+/* ---- What the user wants of it ---- */
+
+bool lsp_torrent_late_runs(const struct lsp_torrent_late *late)
+{
+	return late->guard != NULL;
+}
+
+bool lsp_torrent_late_is_waiting(const struct lsp_torrent_late *late)
+{
+	return late->waiting;
+}
+
+bool lsp_torrent_late_is_paused(const struct lsp_torrent_late *late)
+{
+	return late->guard && late->paused;
+}
+
+bool lsp_torrent_late_is_whole(const struct lsp_torrent_late *late)
+{
+	return late->hashing || late->placing || late->left;
+}
+
+const char *lsp_torrent_late_id(const struct lsp_torrent_late *late)
+{
+	return late->id;
+}
+
+json_t *lsp_torrent_late_progress_json(const struct lsp_torrent_late *late)
+{
+	return late->guard && late->progress ? json_incref(late->progress) : json_null();
+}
+
+int lsp_torrent_late_go_on(struct lsp_torrent_late *late, struct lsp_error *err)
+{
+	bool rested = !late->guard;
+	int r = begin(late, err);
+	if (r < 0)
+		return r;
+	late->trouble.code = 0;
+	late->looked = late->paused = false;
+	if (rested) {
+		lsp_torrent_wish_set_stopped(late->peer, late->id, false);
+		publish(late, "download_begin", NULL);
+	}
+	late->alone = 0;
+	if (late->left) {
+		lsp_torrent_promote_again(late);
+	} else if (late->id[0]) {
+		tell(late, LSP_TORRENT_RESUME);
+		offer_peers(late);
+	}
+	return 0;
+}
+
+int lsp_torrent_late_go_on_by_lan(
+	struct lsp_torrent_late *late, const struct lsp_hash *content, struct lsp_error *err)
+{
+	bool rested = !late->guard;
+	if (late->busy || late->left)
+		return lsp_error_set(err, "torrent", LSP_E_BUSY,
+			"%s is just beginning, or all of it is here already: try again",
+			late->game);
+	int r = begin(late, err);
+	if (r == 0)
+		r = lsp_torrent_promote_to_lan(late, content, err);
+	if (r < 0 && rested)
+		lsp_operation_unref(TAKE_PTR(late->guard));
+	if (r < 0 || !rested)
+		return r;
+	late->trouble.code = 0;
+	lsp_torrent_wish_set_stopped(late->peer, late->id, false);
+	publish(late, "download_begin", NULL);
+	return 0;
+}
+
+void lsp_torrent_late_then_install(struct lsp_torrent_late *late)
+{
+	late->then_install = true;
+}
+
+bool lsp_torrent_late_pause(struct lsp_torrent_late *late, bool paused)
+{
+	if (!late->guard)
+		return false;
+	if (late->id[0] && !late->left)
+		tell(late, paused ? LSP_TORRENT_PAUSE : LSP_TORRENT_RESUME);
+	late->paused = paused;
+	lsp_games_publish_local(late->peer);
+	return true;
+}
+
+bool lsp_torrent_late_cancel(struct lsp_torrent_late *late)
+{
+	if (!late->guard || late->placing)
+		return false;
+	(void)lsp_operations_cancel(late->peer->operations, late->game, LSP_CANCEL_USER, NULL);
+	lsp_torrent_late_look(late);
+	return true;
+}
+
+void lsp_torrent_late_end(struct lsp_peer *peer, const char *game)
+{
+	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
+	if (!late || late->guard || late->busy || late->asking)
+		return;
+	tell(late, LSP_TORRENT_FORGET); /* of one that had left the session already */
+	lsp_torrent_late_over(late, NULL);
 }

@@ -448,9 +448,8 @@ static void ask_port(struct lsp_torrents *torrents);
 void lsp_torrents_apply(struct lsp_torrents *torrents)
 {
 	struct lsp_error err = {0};
-	/* Who shared or added something asked for it, at every start. */
-	bool wanted = strcmp(mode_of(torrents), "off") != 0 || torrents->has_stored ||
-		      lsp_torrent_games_any(torrents->peer);
+	/* Our games start it when they are here, see lsp_torrent_games_ready. */
+	bool wanted = strcmp(mode_of(torrents), "off") != 0 || torrents->has_stored;
 	bool fresh = wanted && !torrents->engine;
 	if (fresh && start(torrents, &err) < 0) {
 		lsp_peer_warn(torrents->peer, "the torrent engine does not start: %s", err.message);

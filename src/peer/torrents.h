@@ -18,8 +18,10 @@
  * The files: torrents.c starts it and talks to it; torrent_port.c says where to find it;
  * torrent_commands.c is what a client may ask; torrent_games.c seeds our games and knows which
  * torrents are which game; torrent_fetch.c gets the chunks of a game's download; torrent_add.c
- * makes a game of somebody's torrent, of which torrent_kept.c survives a kill; torrent_share.c
- * makes a torrent of a game; torrent_place.c keeps all others out of the games folder.
+ * makes a game of somebody's torrent, of which torrent_kept.c and torrent_wish.c survive a kill;
+ * torrent_late.c downloads those whose content is not known before, of which torrent_promote.c
+ * makes games; torrent_share.c makes a torrent of a game; torrent_place.c keeps all others out of
+ * the games folder.
  */
 #pragma once
 

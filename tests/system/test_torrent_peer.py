@@ -52,8 +52,13 @@ def test_the_torrent_that_a_game_comes_by_is_spared(ann, tmp_path):
     for words in (("remove", one), ("remove", one[:8], "--data"), ("move", one, tmp_path / "into"),
                   ("select", one, "--set", "exclude=*")):
         assert "it is the download of doom" in refused(ann, "torrent", *words), words
-    ann.cli("cancel", "doom")
-    ann.wait_until(lambda: not torrents_of(ann), what="it to be let go")
+    # What was cancelled is kept, as of every download; what ends it takes its files along.
+    assert "what was verified is kept" in ann.run_cli("cancel", "doom").stdout
+    wait_torrent(ann, one, lambda torrent: torrent["state"] == "paused")
+    for words in (("move", one, tmp_path / "into"), ("select", one, "--set", "exclude=*")):
+        assert "lanspread get doom" in refused(ann, "torrent", *words), words
+    ann.cli("remove", "doom")
+    assert not torrents_of(ann) and not (ann.games / "doom").exists() and "doom" not in ann.list_games()
 
 
 # ---- Places -------------------------------------------------------------------------------------------

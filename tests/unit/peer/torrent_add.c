@@ -12,6 +12,7 @@
 #include "peer/torrent_games.h"
 #include "peer/torrent_kept.h"
 #include "peer/torrent_late.h"
+#include "peer/torrent_wish.h"
 #include "peer/torrents.h"
 
 #include <setjmp.h>
@@ -31,7 +32,7 @@
 static struct lsp_job *jobs[16];
 static size_t job_count;
 static struct lsp_torrent_call asked;
-static unsigned started, late, warned;
+static unsigned started, late, warned, optioned;
 static bool known; /* a peer here has it */
 
 int lsp_pool_submit(
@@ -105,11 +106,62 @@ const json_t *lsp_torrents_known(const struct lsp_torrents *torrents, const char
 	return NULL;
 }
 
-int lsp_torrent_late_start(struct lsp_peer *peer, const char *game, struct lsp_buffer *metainfo,
-	const char *kept, struct lsp_error *err)
+int lsp_torrent_late_start(struct lsp_peer *peer, const char *game,
+	const struct lsp_torrent_late_source *source, struct lsp_error *err)
 {
 	late++;
 	return 0;
+}
+
+struct lsp_torrent_late *lsp_torrent_late_find(const struct lsp_peer *peer, const char *game)
+{
+	return NULL;
+}
+
+bool lsp_torrent_late_runs(const struct lsp_torrent_late *of)
+{
+	return false;
+}
+
+const char *lsp_torrent_late_id(const struct lsp_torrent_late *of)
+{
+	return "";
+}
+
+const char *lsp_torrent_late_game(const struct lsp_peer *peer, const char *id)
+{
+	return NULL;
+}
+
+int lsp_torrent_late_go_on(struct lsp_torrent_late *of, struct lsp_error *err)
+{
+	return 0;
+}
+
+void lsp_torrent_games_set_options(struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, const json_t *options)
+{
+	if (json_object_size(options))
+		optioned++;
+}
+
+void lsp_torrent_games_share(
+	struct lsp_peer *peer, const char *game, const struct lsp_hash *content, json_t *trackers)
+{
+}
+
+void lsp_download_pause(struct lsp_download *download, bool paused)
+{
+}
+
+void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *document)
+{
+	json_decref(document);
+}
+
+void lsp_call_answer_saved(struct lsp_call *call, json_t *result)
+{
+	json_decref(result);
 }
 
 int lsp_torrent_late_take(
@@ -137,6 +189,23 @@ int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
 
 void lsp_torrent_games_ready(struct lsp_peer *peer, const char *game)
 {
+}
+
+json_t *lsp_torrent_games_options(const struct lsp_peer *peer, const char *game)
+{
+	return NULL;
+}
+
+bool lsp_torrent_games_content(
+	const struct lsp_peer *peer, const char *game, struct lsp_hash *ret_content)
+{
+	return false;
+}
+
+const char *lsp_torrent_games_alias(const struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, char **ret_path)
+{
+	return NULL;
 }
 
 bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id)
@@ -213,7 +282,7 @@ static int start(void **state)
 	struct lsp_manifest_entry entry = {.path = "version.ini", .size = 9, .root = {{1}}};
 	_cleanup_manifest_ const struct lsp_manifest *manifest = NULL;
 	world = (struct world){.folder = "/tmp/lanspread-add-XXXXXX"};
-	job_count = started = late = warned = 0;
+	job_count = started = late = warned = optioned = 0;
 	asked = (struct lsp_torrent_call){0};
 	known = false;
 	if (!mkdtemp(world.folder) || lsp_manifest_build(GAME, &entry, 1, &manifest, &err) < 0 ||
@@ -223,6 +292,7 @@ static int start(void **state)
 	world.kept = lsp_text_format("%s/torrents/magnets/%s.torrent", world.folder, world.id);
 	world.peer.state_dir = world.folder;
 	world.peer.torrent_adds = json_object();
+	world.peer.torrent_wishes = json_object();
 	*state = &world;
 	return 0;
 }
@@ -240,6 +310,7 @@ static int end(void **state)
 	free(world->kept);
 	lsp_buffer_done(&world->torrent);
 	json_decref(world->peer.torrent_adds);
+	json_decref(world->peer.torrent_wishes);
 	return 0;
 }
 
@@ -307,14 +378,19 @@ static void one_that_was_killed_between_the_two_becomes_a_game_at_the_next_start
 	run_job();
 	answer(LSP_TORRENT_REMOVE, &fine);
 	run_job();
+	json_t *options = json_pack("{s:i}", "max_download", 5);
 	be_killed(&world->peer);
 	assert_int_equal(started, 0);
 	json_object_clear(world->peer.torrent_adds);
+	lsp_torrent_wish_keep(&world->peer, world->id, options);
+	json_decref(options);
 	lsp_torrent_kept_restore(&world->peer);
 	answer(LSP_TORRENT_LIST, &unknown);
 	for (unsigned i = 0; i < 3; i++)
 		run_job(); /* read, parsed, kept as the game's */
 	assert_int_equal(started, 1);
+	assert_int_equal(optioned, 1);
+	assert_null(lsp_torrent_wish_options(&world->peer, world->id));
 	assert_true(is_kept(world));
 	run_job();
 	assert_false(is_kept(world));

@@ -8,6 +8,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/share.h"
+#include "peer/torrent_wish.h"
 #include "peer/torrents.h"
 
 #include <setjmp.h>
@@ -55,9 +56,26 @@ void lsp_torrents_tell(struct lsp_peer *peer, enum lsp_torrent_command command, 
 	json_decref(arguments);
 }
 
+static bool is_off;
+static unsigned ensured;
+
 bool lsp_torrents_are_running(const struct lsp_torrents *torrents)
 {
-	return true;
+	return !is_off;
+}
+
+int lsp_torrents_ensure(struct lsp_torrents *torrents, struct lsp_error *err)
+{
+	ensured++;
+	return 0;
+}
+
+void lsp_torrent_wish_apply(json_t *arguments, const json_t *options, enum lsp_torrent_stage stage)
+{
+}
+
+void lsp_peer_warn(struct lsp_peer *peer, const char *format, ...)
+{
 }
 
 bool lsp_torrents_seed_all(const struct lsp_torrents *torrents)
@@ -350,6 +368,25 @@ static void what_was_removed_stays_away_where_all_are_seeded(void **state)
 	engine_answers(LSP_TORRENT_ADD, 0);
 }
 
+/* With the setting off, of all games that were shared or added once, those that are here start it.
+ */
+static void what_was_asked_for_starts_the_engine_when_it_is_here(void **state)
+{
+	struct lsp_peer *peer = *state;
+	struct lsp_hash other = {{9}};
+	is_off = true;
+	ensured = 0;
+	lsp_torrent_games_ready(peer, GAME);
+	assert_int_equal(lsp_torrent_games_add_alias(peer, GAME, &other, "0123", NULL), 0);
+	lsp_torrent_games_ready(peer, GAME); /* another content of it */
+	assert_int_equal(ensured, 0);
+	assert_int_equal(
+		lsp_torrent_games_add_alias(peer, GAME, &manifest.content_id, "0123", NULL), 0);
+	lsp_torrent_games_ready(peer, GAME);
+	assert_int_equal(ensured, 1);
+	is_off = false;
+}
+
 static void one_that_waits_to_leave_is_let_go_at_the_end(void **state)
 {
 	struct lsp_peer *peer = *state;
@@ -377,6 +414,8 @@ int main(void)
 			who_shares_a_game_shares_its_next_content, start, end),
 		cmocka_unit_test_setup_teardown(
 			what_was_removed_stays_away_where_all_are_seeded, start, end),
+		cmocka_unit_test_setup_teardown(
+			what_was_asked_for_starts_the_engine_when_it_is_here, start, end),
 		cmocka_unit_test_setup_teardown(
 			one_that_waits_to_leave_is_let_go_at_the_end, start, end),
 	};

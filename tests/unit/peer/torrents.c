@@ -184,11 +184,6 @@ void lsp_torrent_fetch_tick(struct lsp_peer *peer)
 {
 }
 
-bool lsp_torrent_games_any(const struct lsp_peer *peer)
-{
-	return false;
-}
-
 void lsp_torrent_games_event(
 	struct lsp_peer *peer, const char *name, const char *id, const json_t *event)
 {

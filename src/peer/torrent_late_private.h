@@ -1,0 +1,71 @@
+/* A late game's download: its life (torrent_late.c), and its end as a game (torrent_promote.c). */
+#pragma once
+
+#include "peer/torrent_late.h"
+
+#include "base/sha256.h"
+#include "content/redo.h"
+#include "task/pool.h"
+#include "wire/manifest.h"
+#include "wire/path.h"
+
+#include <stdatomic.h>
+
+struct lsp_call;
+struct lsp_manifest_query;
+struct lsp_operation;
+
+/* Below the game's folder: the torrent's save_path, and what it has there. */
+#define LSP_TORRENT_LATE_FOLDER LSP_REDO_PRIVATE "/torrent"
+#define LSP_TORRENT_LATE_FILES LSP_TORRENT_LATE_FOLDER "/files"
+
+struct lsp_torrent_late {
+	struct lsp_torrent_late *prev, *next;
+	struct lsp_peer *peer;
+	char game[LSP_GAME_ID_MAX + 1];
+	char id[LSP_SHA256_HEX_SIZE]; /* "" until the engine has it */
+	char *games_dir;
+	struct lsp_operation *guard; /* NULL: it rests, cancelled or failed, until it is wanted */
+	bool then_install;
+
+	/* Until the engine has it. */
+	struct lsp_call *call; /* of who adds it, or NULL */
+	json_t *options;       /* what was asked of it, or NULL */
+	char *kept;            /* as what (torrent_kept.h), or NULL */
+
+	bool busy;      /* a step is to be answered before anything else is done with it */
+	bool asking;    /* whether it is whole */
+	bool seeds;     /* all bytes have come */
+	bool paused;    /* by the user */
+	bool held;      /* by us, until it is known where its files are */
+	bool gone;      /* its torrent was removed, and not by us */
+	bool waiting;   /* for somebody who has it */
+	unsigned alone; /* ticks without a peer */
+	json_t *progress;
+	struct lsp_error trouble; /* code 0: none */
+	bool looked;              /* whether it is that the disk is full */
+
+	/* The promotion. */
+	bool hashing, placing, left, to_lan;
+	struct lsp_buffer metainfo;
+	const struct lsp_manifest *manifest;
+	struct lsp_manifest_query *query;
+	struct lsp_job job;
+	_Atomic uint64_t hashed;
+};
+
+/* A step has ended: what waited for that is done now. It may be gone then. */
+void lsp_torrent_late_look(struct lsp_torrent_late *late);
+/* It is a game, or (error) will be none: it is gone. */
+void lsp_torrent_late_over(struct lsp_torrent_late *late, const struct lsp_error *error);
+void lsp_torrent_late_progress(struct lsp_torrent_late *late, json_t *progress);
+
+/* All of it is here. */
+void lsp_torrent_promote(struct lsp_torrent_late *late);
+/* It has left the session, and is no stage yet: once more. */
+void lsp_torrent_promote_again(struct lsp_torrent_late *late);
+/* It goes on as a download from the peers here, of that content, with what it has. */
+LSP_MUST_CHECK int lsp_torrent_promote_to_lan(
+	struct lsp_torrent_late *late, const struct lsp_hash *content, struct lsp_error *err);
+/* It was restored, and may have become a stage before the program was killed. */
+void lsp_torrent_promote_restore(struct lsp_torrent_late *late);

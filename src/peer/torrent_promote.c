@@ -1,0 +1,402 @@
+/*
+ * From a torrent's files to a game's stage.
+ *
+ * The files are hashed while the torrent seeds: until then nothing of it is changed, and a cancel
+ * or a failure leaves a torrent that is whole. Then what is about to happen is saved, the torrent
+ * leaves the session but not the engine's store, its files become the stage by one rename, and the
+ * download of that content begins. Only when that is saved does the store forget the torrent. So
+ * whenever the program is killed, either the torrent has the files, or the promise says what the
+ * stage is.
+ *
+ * The same way a torrent that is not whole goes on by the LAN, with the manifest of who has it
+ * there.
+ */
+#include "peer/torrent_late_private.h"
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "content/hasher.h"
+#include "content/stage.h"
+#include "peer/download.h"
+#include "peer/local.h"
+#include "peer/manifests.h"
+#include "peer/peer.h"
+#include "peer/torrent_games.h"
+#include "peer/torrent_wish.h"
+#include "peer/torrents.h"
+#include "task/operation.h"
+
+#include <string.h>
+
+/* ---- The end of a step ---- */
+
+/* It stays a torrent. What a new session puts right is no trouble: it is tried again. */
+static void stumble(struct lsp_torrent_late *late, const struct lsp_error *error)
+{
+	late->busy = late->hashing = late->placing = late->to_lan = false;
+	lsp_buffer_done(&late->metainfo);
+	lsp_manifest_unref(TAKE_PTR(late->manifest));
+	if (error && error->code != LSP_E_CLOSED && error->code != LSP_E_CANCELLED)
+		late->trouble = *error;
+	lsp_torrent_late_look(late);
+}
+
+static void work_begins(struct lsp_torrent_late *late)
+{
+	late->busy = true;
+	late->hashed = 0;
+}
+
+/* ---- Forgetting ---- */
+
+struct forgetting {
+	struct lsp_job job;
+	struct lsp_peer *peer;
+	char id[LSP_SHA256_HEX_SIZE];
+};
+
+static void pass(struct lsp_job *job)
+{
+}
+
+static void saved(struct lsp_job *job)
+{
+	struct forgetting *forgetting = lsp_container_of(job, struct forgetting, job);
+	if (!forgetting->peer->stopping)
+		lsp_torrents_tell(forgetting->peer, LSP_TORRENT_FORGET,
+			json_pack("{s:s}", "torrent", forgetting->id));
+	free(forgetting);
+}
+
+/*
+ * Once what takes its place is saved. If the engine does not hear it any more, the next start has a
+ * game where it has a torrent (see adopt).
+ */
+static void forget(struct lsp_torrent_late *late)
+{
+	struct forgetting *forgetting = calloc(1, sizeof *forgetting);
+	if (!forgetting)
+		return;
+	forgetting->peer = late->peer;
+	snprintf(forgetting->id, sizeof forgetting->id, "%s", late->id);
+	forgetting->job = (struct lsp_job){.work = pass, .done = saved};
+	/* One thread, in order: behind the saves. */
+	if (lsp_pool_submit(late->peer->state_pool, late->peer->core, &forgetting->job, NULL) < 0)
+		free(forgetting);
+}
+
+/* ---- The download ---- */
+
+static bool is_promised(const json_t *promise, const char *key)
+{
+	return json_is_true(json_object_get(promise, key));
+}
+
+/* The game has this torrent, and what was asked of it. */
+static int record(struct lsp_torrent_late *late, const struct lsp_hash *content, bool alias,
+	struct lsp_error *err)
+{
+	struct lsp_peer *peer = late->peer;
+	json_t *options = lsp_torrent_wish_options(peer, late->id);
+	char hex[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(content, hex);
+	if (alias) {
+		int r = lsp_torrent_games_add_alias(peer, late->game, content, late->id, err);
+		if (r < 0)
+			return r;
+	} else if (strcmp(hex, late->id) == 0) {
+		lsp_torrent_games_share(peer, late->game, content, NULL);
+	}
+	lsp_torrent_games_set_options(peer, late->game, content, options);
+	return 0;
+}
+
+/* The stage is there: a download like any other commits it, or goes on with it. */
+static void begin_download(struct lsp_torrent_late *late, const struct lsp_hash *content)
+{
+	struct lsp_peer *peer = late->peer;
+	json_t *promise = lsp_torrent_wish_promise(peer, late->id);
+	bool to_lan = is_promised(promise, "to_lan");
+	struct lsp_error err = {0};
+	struct lsp_download_options options = {
+		.content = content,
+		.purpose = late->then_install ? LSP_DOWNLOAD_THEN_INSTALL : LSP_DOWNLOAD_ONLY,
+		.engine = LSP_ENGINE_SWARM, /* its files are looked at, which this engine wrote */
+		.manifest = late->manifest,
+	};
+	int r = to_lan ? 0 : record(late, content, is_promised(promise, "alias"), &err);
+	lsp_operation_end(late->guard);
+	if (r == 0)
+		r = lsp_download_start(peer, late->game, &options, NULL, &err);
+	if (r == 0 && to_lan)
+		lsp_download_set_engine(lsp_download_find(peer, late->game), LSP_ENGINE_LAN);
+	forget(late);
+	lsp_torrent_late_over(late, r < 0 ? &err : NULL);
+}
+
+/* ---- The rename ---- */
+
+static int open_game(const struct lsp_torrent_late *late, int *ret_fd, struct lsp_error *err)
+{
+	_cleanup_free_ char *path = lsp_text_format("%s/%s", late->games_dir, late->game);
+	return path ? lsp_fs_open_dir(path, ret_fd, err) : lsp_error_no_memory(err, "peer");
+}
+
+static void place(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	_cleanup_stage_ struct lsp_stage *stage = NULL;
+	_cleanup_close_ int game = -1;
+	struct lsp_error *err = &job->error;
+	int r = open_game(late, &game, err);
+	if (r == 0)
+		r = lsp_stage_remove(game, err);
+	if (r == 0)
+		r = lsp_stage_open(game, late->manifest, &stage, err);
+	if (r == 0)
+		r = lsp_fs_remove_tree_below(game, LSP_STAGE_FOLDER "/files", err);
+	if (r == 0 && lsp_fs_exists_below(game, LSP_TORRENT_LATE_FILES))
+		r = lsp_fs_rename_below(
+			game, LSP_TORRENT_LATE_FILES, game, LSP_STAGE_FOLDER "/files", err);
+	if (r == 0)
+		(void)!lsp_fs_remove_tree_below(game, LSP_TORRENT_LATE_FOLDER, NULL);
+	job->result = r;
+}
+
+static void placed(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	if (late->peer->stopping)
+		return;
+	if (job->result == 0) {
+		struct lsp_hash content = late->manifest->content_id;
+		begin_download(late, &content);
+		return;
+	}
+	/* The store still has it: it is tried again when it is wanted, or at the next start. */
+	late->busy = late->placing = false;
+	late->trouble = job->error;
+	lsp_torrent_late_look(late);
+}
+
+void lsp_torrent_promote_again(struct lsp_torrent_late *late)
+{
+	if (late->busy)
+		return;
+	late->busy = late->placing = true;
+	late->job = (struct lsp_job){.work = place, .done = placed};
+	if (lsp_pool_submit(late->peer->disk, late->peer->core, &late->job, &late->trouble) < 0) {
+		late->busy = late->placing = false;
+		lsp_torrent_late_look(late);
+	}
+}
+
+/* ---- Out of the session ---- */
+
+static void removed(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct lsp_torrent_late *late = argument;
+	if (!answer)
+		return;
+	if (answer->result < 0 && answer->result != -LSP_E_NOT_FOUND) {
+		lsp_torrent_wish_set_promise(late->peer, late->id, NULL);
+		stumble(late, &answer->error);
+		return;
+	}
+	late->left = true;
+	late->busy = false;
+	lsp_torrent_promote_again(late);
+}
+
+static void promised(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	struct lsp_error err = {0};
+	if (late->peer->stopping)
+		return;
+	struct lsp_torrent_call call = {.command = LSP_TORRENT_REMOVE,
+		.arguments = json_pack("{s:s, s:b}", "torrent", late->id, "keep", 1),
+		.done = removed,
+		.argument = late};
+	if (lsp_torrents_call(late->peer, &call, &err) == 0)
+		return;
+	lsp_torrent_wish_set_promise(late->peer, late->id, NULL);
+	stumble(late, &err);
+}
+
+/* From here on it is too late to cancel. */
+static void promise(struct lsp_torrent_late *late)
+{
+	char hex[LSP_SHA256_HEX_SIZE];
+	struct lsp_error err = {0};
+	late->hashing = false;
+	late->placing = true;
+	lsp_hash_to_hex(&late->manifest->content_id, hex);
+	lsp_torrent_wish_set_promise(late->peer, late->id,
+		json_pack("{s:s, s:b, s:b}", "content", hex, "to_lan", late->to_lan, "alias",
+			late->metainfo.size > 0));
+	late->job = (struct lsp_job){.work = pass, .done = promised};
+	/* One thread, in order: behind the save. */
+	if (lsp_pool_submit(late->peer->state_pool, late->peer->core, &late->job, &err) < 0)
+		stumble(late, &err);
+}
+
+/* ---- All of it is here ---- */
+
+static void count_hashed(void *argument, uint64_t done, uint64_t total)
+{
+	struct lsp_torrent_late *late = argument;
+	atomic_store(&late->hashed, done);
+}
+
+static void hash(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	_cleanup_hashed_ struct lsp_hashed hashed = {0};
+	_cleanup_close_ int game = -1, files = -1;
+	struct lsp_error *err = &job->error;
+	struct lsp_hasher_options options = {.progress = count_hashed, .progress_argument = late};
+	int r = open_game(late, &game, err);
+	if (r == 0)
+		r = lsp_fs_open_dir_below(game, LSP_TORRENT_LATE_FILES, &files, err);
+	if (r == 0)
+		r = lsp_hasher_run(files, late->game, &options, job->token, &hashed, err);
+	if (r == 0 && late->metainfo.size)
+		r = lsp_torrent_games_keep(late->peer, late->id, &late->metainfo, err);
+	if (r == 0)
+		late->manifest = lsp_manifest_ref(hashed.manifest);
+	job->result = r;
+}
+
+/* Somebody may have put another game there meanwhile, which nothing is to be laid over. */
+static int check_free(const struct lsp_torrent_late *late, struct lsp_error *err)
+{
+	const struct lsp_library_game *local = lsp_local_find(late->peer, late->game);
+	if (!local || local->state == LSP_LIBRARY_NOT_SHARED ||
+		lsp_hash_equal(&local->content, &late->manifest->content_id))
+		return 0;
+	return lsp_error_set(err, "torrent", LSP_E_EXISTS,
+		"there is a game \"%s\" here by now, with another content, which stays: `lanspread "
+		"torrent remove %.12s --data` ends the torrent's",
+		late->game, late->id);
+}
+
+static void is_hashed(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	struct lsp_error err = job->error;
+	int r = job->result;
+	if (late->peer->stopping)
+		return;
+	if (r == 0 && lsp_cancel_requested(lsp_operation_token(late->guard)))
+		r = lsp_error_set(&err, "peer", LSP_E_CANCELLED, "cancelled");
+	if (r == 0)
+		r = check_free(late, &err);
+	if (r < 0)
+		stumble(late, &err);
+	else
+		promise(late);
+}
+
+static void exported(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct lsp_torrent_late *late = argument;
+	struct lsp_error err = {0};
+	if (!answer)
+		return;
+	if (answer->result < 0) {
+		stumble(late, &answer->error);
+		return;
+	}
+	/* What came by a magnet may not be able to tell its layers: then there is no alias. */
+	late->metainfo = answer->bytes;
+	answer->bytes = (struct lsp_buffer){0};
+	late->job = (struct lsp_job){
+		.work = hash, .done = is_hashed, .token = lsp_operation_token(late->guard)};
+	if (lsp_pool_submit(late->peer->disk, late->peer->core, &late->job, &err) < 0)
+		stumble(late, &err);
+}
+
+void lsp_torrent_promote(struct lsp_torrent_late *late)
+{
+	struct lsp_error err = {0};
+	work_begins(late);
+	late->hashing = true;
+	if (lsp_torrents_ask(late->peer, LSP_TORRENT_EXPORT, late->id, exported, late, &err) < 0)
+		stumble(late, &err);
+}
+
+/* ---- By the LAN ---- */
+
+static void manifest_came(
+	void *argument, const struct lsp_manifest *manifest, const struct lsp_error *error)
+{
+	struct lsp_torrent_late *late = argument;
+	late->query = NULL;
+	if (error) {
+		lsp_peer_warn(
+			late->peer, "%s does not go on by the LAN: %s", late->game, error->message);
+		stumble(late, NULL);
+		return;
+	}
+	late->manifest = lsp_manifest_ref(manifest);
+	promise(late);
+}
+
+int lsp_torrent_promote_to_lan(
+	struct lsp_torrent_late *late, const struct lsp_hash *content, struct lsp_error *err)
+{
+	int r = lsp_manifest_query(
+		late->peer, late->game, content, manifest_came, late, &late->query, err);
+	if (r == 0) {
+		work_begins(late);
+		late->to_lan = true;
+	}
+	return r;
+}
+
+/* ---- After a kill ---- */
+
+static void find(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	_cleanup_close_ int game = -1;
+	job->result = open_game(late, &game, &job->error);
+	if (job->result == 0)
+		job->result = lsp_fs_exists_below(game, LSP_TORRENT_LATE_FILES) ||
+			      !lsp_fs_exists_below(game, LSP_STAGE_FOLDER "/files");
+}
+
+static void found(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	struct lsp_peer *peer = late->peer;
+	json_t *promise = lsp_torrent_wish_promise(peer, late->id);
+	const char *hex = json_string_value(json_object_get(promise, "content"));
+	struct lsp_hash content;
+	if (peer->stopping)
+		return;
+	late->busy = late->held = false;
+	if (job->result == 0 && late->guard && hex && lsp_hash_from_hex(hex, &content, NULL) == 0) {
+		lsp_torrents_tell(
+			peer, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", late->id));
+		begin_download(late, &content);
+		return;
+	}
+	lsp_torrent_wish_set_promise(peer, late->id, NULL);
+	if (late->guard && !late->paused)
+		lsp_torrents_tell(
+			peer, LSP_TORRENT_RESUME, json_pack("{s:s}", "torrent", late->id));
+	lsp_torrent_late_look(late);
+}
+
+void lsp_torrent_promote_restore(struct lsp_torrent_late *late)
+{
+	/* What it lacks it must not begin to fetch. */
+	lsp_torrents_tell(late->peer, LSP_TORRENT_PAUSE, json_pack("{s:s}", "torrent", late->id));
+	late->busy = late->held = true;
+	late->job = (struct lsp_job){.work = find, .done = found};
+	if (lsp_pool_submit(late->peer->disk, late->peer->core, &late->job, NULL) < 0)
+		late->busy = late->held = false;
+}
