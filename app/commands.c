@@ -85,7 +85,7 @@ static const char torrent_details[] =
 	"  select TORRENT              --set exclude='*.iso', include, skip_fluff, priorities\n"
 	"  limits [TORRENT]            --set max_download=RATE, max_upload: 500K, 2M; 0 for none\n"
 	"  options TORRENT             --set seed_ratio=2, seed_time, queue_position, tags, ...\n"
-	"  sequential TORRENT true|false\n"
+	"  sequential TORRENT on|off\n"
 	"  trackers, web_seeds TORRENT   --set add=URL, remove, set\n"
 	"  reannounce, recheck TORRENT\n"
 	"  move TORRENT DIR            its files too\n"

@@ -58,6 +58,25 @@ static void print_services(struct cli *cli, const json_t *services)
 	}
 }
 
+/* "lan, port 47778; 3 torrents, 1 downloading, 2 seeding; 5 MB sent, 8 MB received" */
+static void print_torrents(struct cli *cli, const json_t *torrent)
+{
+	char sent[LSP_TEXT_SIZE_MAX], received[LSP_TEXT_SIZE_MAX], port[32] = "not listening";
+	if (!json_is_object(torrent)) {
+		print_pair(cli, "torrents", "off");
+		return;
+	}
+	if (cli_number(torrent, "port"))
+		snprintf(port, sizeof port, "port %llu",
+			(unsigned long long)cli_number(torrent, "port"));
+	fprintf(cli->out, "%-10s %s, %s; %llu downloading, %llu seeding; %s sent, %s received\n",
+		"torrents", cli_text(torrent, "mode"), port,
+		(unsigned long long)cli_number(torrent, "downloading"),
+		(unsigned long long)cli_number(torrent, "seeding"),
+		lsp_text_size(cli_number(torrent, "sent"), sent),
+		lsp_text_size(cli_number(torrent, "received"), received));
+}
+
 int cli_run_status(struct cli *cli, const struct cli_arguments *arguments)
 {
 	_cleanup_json_ json_t *status = NULL;
@@ -85,6 +104,7 @@ int cli_run_status(struct cli *cli, const struct cli_arguments *arguments)
 		lsp_text_size(cli_number(status, "sent"), sent),
 		lsp_text_size(cli_number(status, "received"), received),
 		cli_progress_time(cli_number(status, "uptime_s"), time));
+	print_torrents(cli, json_object_get(status, "torrent"));
 	return code;
 }
 
@@ -107,12 +127,24 @@ static void describe_operation(const json_t *game, char out[64])
 		snprintf(out, 64, "%.40s", operation);
 }
 
+/* "2", "2 + 5 by torrent": whoever is connected as long as it is not here, then who has all. */
+static void describe_sources(const json_t *game, char out[64])
+{
+	const json_t *swarm = json_object_get(game, "swarm");
+	bool comes = strcmp(cli_text(game, "operation"), "none") != 0;
+	uint64_t more = cli_number(swarm, comes ? "peers" : "seeds");
+	int size = snprintf(out, 64, "%llu", (unsigned long long)cli_number(game, "sources"));
+	if (more)
+		snprintf(out + size, 64 - (size_t)size, " + %llu by torrent",
+			(unsigned long long)more);
+}
+
 static void add_game(struct cli_table *table, const json_t *game)
 {
-	char operation[64], size[LSP_TEXT_SIZE_MAX], sources[24];
+	char operation[64], size[LSP_TEXT_SIZE_MAX], sources[64];
 	describe_operation(game, operation);
 	lsp_text_size(cli_number(game, "size"), size);
-	snprintf(sources, sizeof sources, "%llu", (unsigned long long)cli_number(game, "sources"));
+	describe_sources(game, sources);
 	const char *cells[] = {cli_text(game, "id"), cli_text(game, "title"),
 		cli_text(game, "availability"), operation, cli_text(game, "local_version"),
 		cli_text(game, "latest_version"), cli_number(game, "size") ? size : "", sources};

@@ -78,7 +78,10 @@ static int set_file(struct cli *cli, json_t *command, const char *key, const cha
 
 static void set_positional(json_t *command, const char *key, const char *text)
 {
-	if (strcmp(key, "on") == 0 || strcmp(key, "piece") == 0)
+	bool on = strcmp(text, "on") == 0;
+	if (strcmp(key, "on") == 0 && (on || strcmp(text, "off") == 0))
+		cli_set_json(command, key, json_boolean(on));
+	else if (strcmp(key, "on") == 0 || strcmp(key, "piece") == 0)
 		cli_set_json(command, key, value_of(text));
 	else
 		cli_set(command, key, text);

@@ -16,8 +16,7 @@
 /* `own`: it is the game's own torrent. False if that is what the record has already. */
 bool lsp_torrent_settings_keep(json_t *record, bool own, const char *id, json_t *settings);
 /* Into the arguments of an add. */
-void lsp_torrent_settings_apply(
-	const json_t *record, bool own, const char *id, json_t *arguments);
+void lsp_torrent_settings_apply(const json_t *record, bool own, const char *id, json_t *arguments);
 void lsp_torrent_settings_forget(json_t *record, bool own, const char *id);
 /* All but those of the game's own torrent. */
 void lsp_torrent_settings_forget_others(json_t *record);

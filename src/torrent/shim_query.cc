@@ -175,10 +175,11 @@ int web_seeds(lsp_shim *shim, std::uint64_t number, void (*each)(void *, char co
 	});
 }
 
-char const *source_of(lt::peer_info const &peer)
+/* Whom we are told of, by the LAN or by the user, comes as if of a tracker (connect_peer). */
+char const *source_of(lt::peer_info const &peer, bool has_trackers)
 {
 	if (peer.source & lt::peer_info::tracker)
-		return "tracker";
+		return has_trackers ? "tracker" : "told";
 	if (peer.source & lt::peer_info::dht)
 		return "dht";
 	if (peer.source & lt::peer_info::pex)
@@ -210,12 +211,13 @@ int peers(lsp_shim *shim, std::uint64_t number, void (*each)(void *, lsp_shim_pe
 	return guard(err, "the peers cannot be read", [&] {
 		std::vector<lt::peer_info> all;
 		handle_of(shim, number).get_peer_info(all);
+		bool const has_trackers = !handle_of(shim, number).trackers().empty();
 		for (lt::peer_info const &from : all) {
 			std::string const address = text_of(from.ip);
 			lsp_shim_peer peer = {};
 			peer.address = address.c_str();
 			peer.client = from.client.c_str();
-			peer.source = source_of(from);
+			peer.source = source_of(from, has_trackers);
 			peer.downloaded = from.total_download;
 			peer.uploaded = from.total_upload;
 			peer.download_rate = from.payload_down_speed;

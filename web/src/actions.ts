@@ -14,6 +14,8 @@ export type Action =
   | "update"
   | "cancel"
   | "pause"
+  | "by_lan"
+  | "by_torrent"
   | "resume"
   | "uninstall"
   | "remove"
@@ -53,7 +55,8 @@ export function mainAction(game: Game): Action | null {
 export function menuActions(game: Game): Action[] {
   const main = mainAction(game);
   const list: Action[] = [];
-  if (game.operation === "downloading" || game.operation === "updating") list.push(game.paused ? "resume" : "pause");
+  if (game.operation === "downloading" || game.operation === "updating")
+    list.push(game.paused ? "resume" : "pause", "by_lan", "by_torrent");
   if (isIdle(game)) {
     const installed = game.availability === "installed" || game.availability === "local_only";
     const downloaded = game.availability === "downloaded" || game.availability === "installed";
@@ -95,9 +98,14 @@ async function copy(value: string): Promise<void> {
   await navigator.clipboard.writeText(value);
 }
 
+/** Which engine a download is moved to: what is verified stays. */
+const engines: Partial<Record<Action, string>> = { by_lan: "lan", by_torrent: "swarm" };
+
 async function perform(game: Game, action: Action, options: ActionOptions): Promise<void> {
   const path = paths[action];
+  const engine = engines[action];
   if (path) await post(`${gamePath(game.id)}/${path}`, options);
+  else if (engine) await post(`${gamePath(game.id)}/download`, { engine });
   else if (action === "remove") await remove(gamePath(game.id));
   else if (action === "share") {
     const { magnet } = await post<{ magnet: string }>(`${gamePath(game.id)}/share`);

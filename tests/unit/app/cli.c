@@ -175,6 +175,20 @@ static void games_that_nobody_has_come_last_but_those_that_are_waited_for(void *
 	assert_true(strstr(world->out, "wanted") < strstr(world->out, "absent"));
 }
 
+static void games_have_the_sources_of_both_engines(void **state)
+{
+	struct world *world = *state;
+	json_array_append_new(world->games,
+		json_pack("{s:s, s:s, s:i, s:{s:i, s:i}}", "id", "doom", "operation", "downloading",
+			"sources", 2, "swarm", "peers", 5, "seeds", 1));
+	json_array_append_new(
+		world->games, json_pack("{s:s, s:s, s:i, s:{s:i, s:i}}", "id", "quake", "operation",
+				      "none", "sources", 3, "swarm", "peers", 5, "seeds", 0));
+	assert_int_equal(lanspread(world, "games"), CLI_DONE);
+	assert_non_null(strstr(world->out, "  2 + 5 by torrent\n"));
+	assert_non_null(strstr(world->out, "  3\n")); /* who fetches from us is no source */
+}
+
 static void status_peers_and_tasks_show_what_the_peer_says(void **state)
 {
 	struct world *world = *state;
@@ -189,6 +203,14 @@ static void status_peers_and_tasks_show_what_the_peer_says(void **state)
 	assert_non_null(strstr(world->out, "degraded: discovery"));
 	assert_non_null(strstr(world->out, "avahi died"));
 	assert_non_null(strstr(world->out, "1:05"));
+	assert_non_null(strstr(world->out, "torrents   off"));
+	says(world, "status",
+		json_pack("{s:{s:s, s:i, s:i, s:i, s:i, s:i}}", "torrent", "mode", "lan", "port",
+			47778, "downloading", 1, "seeding", 2, "sent", 5000000, "received", 8000));
+	assert_int_equal(lanspread(world, "status"), CLI_DONE);
+	assert_non_null(strstr(world->out,
+		"torrents   lan, port 47778; 1 downloading, 2 seeding; 5.0 MB sent, 8.0 kB "
+		"received\n"));
 	says(world, "peers",
 		json_pack("{s:[{s:s, s:s, s:s, s:b, s:i}]}", "peers", "id", "ab12", "name", "box",
 			"address", "10.0.0.2:47777", "connected", 1, "games", 7));
@@ -566,6 +588,7 @@ int main(void)
 		WORLD_TEST(what_is_wrong_with_an_argument_is_said_of_what_was_typed),
 		WORLD_TEST(games_are_a_table_or_the_peers_own_document),
 		WORLD_TEST(games_that_nobody_has_come_last_but_those_that_are_waited_for),
+		WORLD_TEST(games_have_the_sources_of_both_engines),
 		WORLD_TEST(status_peers_and_tasks_show_what_the_peer_says),
 		WORLD_TEST(watch_prints_one_event_a_line_until_the_peer_stops),
 		WORLD_TEST(get_returns_when_the_guard_is_released),

@@ -106,6 +106,9 @@ static void lists_and_rates_are_given_as_a_person_would(void **state)
 	assert_sent(world, "torrent_select",
 		"{\"command\":\"torrent_select\",\"exclude\":[\"*.iso\",\"b\"],\"torrent\":"
 		"\"abcdef\"}");
+	assert_int_equal(lanspread(world, "torrent sequential abcdef on"), CLI_DONE);
+	assert_sent(world, "torrent_sequential",
+		"{\"command\":\"torrent_sequential\",\"on\":true,\"torrent\":\"abcdef\"}");
 	says(world, "torrent_limits", json_object());
 	assert_int_equal(lanspread(world, "torrent limits --set max_upload=1.5M"), CLI_DONE);
 	assert_sent(

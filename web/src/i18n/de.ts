@@ -45,6 +45,8 @@ export const de: Words = {
   update: "Aktualisieren",
   cancel: "Abbrechen",
   pause: "Anhalten",
+  by_lan: "Aus dem LAN holen",
+  by_torrent: "Über BitTorrent holen",
   resume: "Fortsetzen",
   uninstall: "Deinstallieren",
   remove: "Download löschen",

@@ -43,6 +43,8 @@ export const en = {
   update: "Update",
   cancel: "Cancel",
   pause: "Pause",
+  by_lan: "Fetch from the LAN",
+  by_torrent: "Fetch by BitTorrent",
   resume: "Resume",
   uninstall: "Uninstall",
   remove: "Delete the download",

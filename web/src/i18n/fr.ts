@@ -45,6 +45,8 @@ export const fr: Words = {
   update: "Mettre à jour",
   cancel: "Annuler",
   pause: "Suspendre",
+  by_lan: "Récupérer sur le LAN",
+  by_torrent: "Récupérer par BitTorrent",
   resume: "Reprendre",
   uninstall: "Désinstaller",
   remove: "Supprimer le téléchargement",
