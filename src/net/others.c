@@ -12,7 +12,7 @@
 #define STEADY (400 * LSP_MILLISECOND)
 #define STEADY_LEAST 8
 #define STEADY_LINGER (5 * LSP_SECOND)
-#define STALE LSP_SECOND
+#define STALE (3 * LSP_SECOND)
 #define CREDIT_KEPT 99 /* of a hundred, in the time of a look, and one less where it is little */
 #define AWAKE LSP_SECOND
 #define LISTENERS 4 /* programs that get each multicast packet, at the most */
@@ -169,17 +169,23 @@ static uint64_t charge(uint64_t datagrams, uint64_t *credit, uint64_t multicast,
 	return datagrams - used;
 }
 
-/* The most that came one way since the look that is at least `span` old; 0: none is. */
-static uint64_t seen_since(const struct lsp_others *others, uint64_t span, lsp_time now)
+/*
+ * Did others' datagrams come one way, so many in each `span`, since the last look that is at least
+ * so old? Looks may be many spans apart: what came between them is counted for each.
+ */
+static bool keep_coming(
+	const struct lsp_others *others, uint64_t span, uint64_t least, lsp_time now)
 {
 	unsigned known = LSP_MIN(others->count, LSP_OTHERS_LOOKS);
 	for (unsigned i = 1; i <= known; i++) {
 		unsigned place = (others->count - i) % LSP_OTHERS_LOOKS;
 		const struct lsp_datagrams *then = &others->looks[place].seen;
-		if (others->looks[place].at + span <= now)
-			return LSP_MAX(others->seen.in - then->in, others->seen.out - then->out);
+		uint64_t spans = (now - others->looks[place].at) / span;
+		if (spans)
+			return LSP_MAX(others->seen.in - then->in, others->seen.out - then->out) >=
+			       least * spans;
 	}
-	return 0;
+	return false;
 }
 
 bool lsp_others_look(struct lsp_others *others, const struct lsp_datagrams *kernel,
@@ -211,9 +217,9 @@ bool lsp_others_look(struct lsp_others *others, const struct lsp_datagrams *kern
 		others->seen.out += out;
 		if (in || out)
 			others->heard = now;
-		if (seen_since(others, QUICK, now) >= QUICK_LEAST)
+		if (keep_coming(others, QUICK, QUICK_LEAST, now))
 			others->until = LSP_MAX(others->until, now + QUICK_LINGER);
-		if (seen_since(others, STEADY, now) >= STEADY_LEAST)
+		if (keep_coming(others, STEADY, STEADY_LEAST, now))
 			others->until = LSP_MAX(others->until, now + STEADY_LINGER);
 	}
 	others->looks[others->count % LSP_OTHERS_LOOKS].at = now;

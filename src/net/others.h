@@ -5,7 +5,8 @@
  * datagrams of the machine (of the network namespace; RFC 4113, /proc/self/net/snmp, snmp6,
  * netstat); what is left when our own are taken away is others'. A few in a tenth of a second are
  * believed for a second, so that a queue is gone soon after somebody begins to play; those that
- * keep coming for half a second, for five, so that a loading screen does not end it.
+ * keep coming for half a second, for five, so that a loading screen does not end it. Looks may be a
+ * second or two apart: then it is the rate between them that counts.
  *
  * Whether the kernel counts a batch of ours (UDP_SEGMENT) as one datagram or as its packets depends
  * on its version: what fits better is believed. Elsewhere than on Linux, or without /proc, nobody

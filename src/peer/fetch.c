@@ -446,7 +446,7 @@ void lsp_fetch_start(
 	request.get_chunks.first = action->first;
 	request.get_chunks.count = action->count;
 	request.get_chunks.insist = action->insist;
-	request.get_chunks.gentle = lsp_guards_are_shared(peer->guards);
+	request.get_chunks.gentle = lsp_guards_ask(peer->guards, session);
 	struct lsp_error err = {0};
 	if (lsp_exchange_start(lsp_session_connection(session), &request, &callbacks, fetch,
 		    &fetch->exchange, &err) < 0) {

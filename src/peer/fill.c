@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "peer/download.h"
 #include "peer/exchange.h"
+#include "peer/guard.h"
 #include "peer/peer.h"
 #include "peer/session.h"
 
@@ -255,6 +256,8 @@ static void ask_for_leaves(struct lsp_fill *fill)
 	request.get_blocks.content = lsp_share_manifest(fill->share)->content_id;
 	request.get_blocks.runs = fill->runs;
 	request.get_blocks.run_count = fill->run_count;
+	request.get_blocks.gentle =
+		lsp_guards_ask(lsp_session_peer(fill->session)->guards, fill->session);
 	lsp_buffer_reset(&fill->bytes);
 	if (lsp_exchange_start(lsp_session_connection(fill->session), &request, &callbacks, fill,
 		    &fill->exchange, NULL) < 0)

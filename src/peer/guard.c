@@ -13,6 +13,7 @@
 #define LATE (3 * LSP_MILLISECOND) /* a look that comes so late is no witness */
 #define MOVING 65536               /* bytes in 100 ms, both ways, that are bulk */
 #define LINGER LSP_SECOND          /* looks go on for so long after the last bulk */
+#define IDLE_LOOK LSP_SECOND       /* for others, while nothing moves */
 #define BULK_LOOK 16384            /* bytes in one look that are bulk */
 #define BULK_LOOK_STREAMS 4096
 #define GENTLE_TIME (5 * LSP_SECOND) /* from a gentle request on */
@@ -24,7 +25,7 @@ struct lsp_guards {
 	bool on, shared;
 	struct lsp_others others;
 	struct lsp_counters counters;
-	lsp_time due, until;
+	lsp_time due, until, idle_look;
 	uint64_t moved; /* bytes, at the last tick */
 };
 
@@ -67,9 +68,13 @@ void lsp_guards_free(struct lsp_guards *guards)
 
 /* ---- One path -------------------------------------------------------------------------------- */
 
-static void set_rates(struct lsp_session *session, uint64_t up, uint64_t down)
+/* Its rates are those of what is engaged. */
+static void apply(struct lsp_session *session)
 {
 	struct lsp_guard *guard = lsp_session_guard(session);
+	uint64_t up = guard->up_engaged ? lsp_ping_guard_rate(&guard->up) : LSP_PING_GUARD_FREE;
+	uint64_t down =
+		guard->down_engaged ? lsp_ping_guard_rate(&guard->down) : LSP_PING_GUARD_FREE;
 	up = up == LSP_PING_GUARD_FREE ? 0 : up;
 	down = down == LSP_PING_GUARD_FREE ? 0 : down;
 	if (up != guard->up_rate)
@@ -103,12 +108,13 @@ static void engage(const struct lsp_guards *guards, struct lsp_session *session,
 		lsp_ping_guard_init(&guard->down, LSP_PING_GUARD_RECEIVER);
 	guard->up_engaged = up;
 	guard->down_engaged = down;
-	if (!up || !down)
-		set_rates(session, up ? lsp_ping_guard_rate(&guard->up) : LSP_PING_GUARD_FREE,
-			down ? lsp_ping_guard_rate(&guard->down) : LSP_PING_GUARD_FREE);
+	lsp_ping_guard_move(&guard->up, now);
+	lsp_ping_guard_move(&guard->down, now);
+	apply(session);
 }
 
-static void look_at(struct lsp_session *session, bool witness, lsp_time now)
+static void look_at(
+	struct lsp_guards *guards, struct lsp_session *session, bool witness, lsp_time now)
 {
 	struct lsp_guard *guard = lsp_session_guard(session);
 	struct lsp_connection *connection = lsp_session_connection(session);
@@ -137,9 +143,9 @@ static void look_at(struct lsp_session *session, bool witness, lsp_time now)
 			lsp_ping_guard_sample(
 				&guard->down, stats.rtt_smoothed, stats.rtt_min, count, now);
 	}
-	set_rates(session,
-		guard->up_engaged ? lsp_ping_guard_rate(&guard->up) : LSP_PING_GUARD_FREE,
-		guard->down_engaged ? lsp_ping_guard_rate(&guard->down) : LSP_PING_GUARD_FREE);
+	if (stats.queued && (guard->up_engaged || guard->down_engaged))
+		guards->until = LSP_MAX(guards->until, now + LINGER); /* however slow it is */
+	apply(session);
 }
 
 /* ---- All of them ----------------------------------------------------------------------------- */
@@ -157,7 +163,7 @@ static void look(void *argument)
 		if (!lsp_session_is_established(s) || !(guard->up_engaged || guard->down_engaged))
 			continue;
 		any = true;
-		look_at(s, witness, now);
+		look_at(guards, s, witness, now);
 	}
 	if (!any)
 		return;
@@ -194,16 +200,6 @@ void lsp_guards_switch(struct lsp_guards *guards, bool on)
 	lsp_peer_kick(guards->peer);
 }
 
-bool lsp_guards_are_shared(const struct lsp_guards *guards)
-{
-	return guards->on && guards->shared;
-}
-
-void lsp_guards_be_gentle(struct lsp_guards *guards, struct lsp_session *session)
-{
-	lsp_session_guard(session)->gentle_until = lsp_peer_now(guards->peer) + GENTLE_TIME;
-}
-
 /* While bulk moves: is somebody there? */
 static void watch(void *argument)
 {
@@ -229,4 +225,32 @@ void lsp_guards_tick(struct lsp_guards *guards)
 	guards->moved = moved;
 	if (!lsp_timer_is_on(&guards->watch))
 		watch(guards);
+	if (guards->on && !lsp_timer_is_on(&guards->watch) &&
+		lsp_peer_now(peer) >= guards->idle_look) {
+		look_for_others(guards, lsp_peer_now(peer));
+		guards->idle_look = lsp_peer_now(peer) + IDLE_LOOK;
+	}
+}
+
+/* Bytes will move on that path: it is known at once whether they are to be held back. */
+static void begin(struct lsp_guards *guards, struct lsp_session *session)
+{
+	lsp_time now = lsp_peer_now(guards->peer);
+	guards->until = now + LINGER;
+	engage(guards, session, now);
+	if (!lsp_timer_is_on(&guards->watch))
+		watch(guards);
+}
+
+bool lsp_guards_ask(struct lsp_guards *guards, struct lsp_session *session)
+{
+	begin(guards, session);
+	return guards->on && guards->shared;
+}
+
+void lsp_guards_serve(struct lsp_guards *guards, struct lsp_session *session, bool gentle)
+{
+	if (gentle)
+		lsp_session_guard(session)->gentle_until = lsp_peer_now(guards->peer) + GENTLE_TIME;
+	begin(guards, session);
 }

@@ -15,9 +15,12 @@
  * fed with the smoothed round trip (the peer's delay of acknowledgements taken out; a receiver has
  * few samples), and it paces our requests.
  *
- * Looks come every 5 ms while bulk moves on an engaged path, and not at all otherwise. A look that
- * is late itself tells nothing about the line and is passed over. Paths over loopback have no line.
- * The setting ping_guard switches it all off.
+ * Others are looked for while bulk moves, once a second while nothing does, and at the moment when
+ * the first request is sent or comes: so the first byte of a download is guarded already.
+ *
+ * Looks at the paths come every 5 ms while bulk moves on an engaged path, and not at all otherwise.
+ * A look that is late itself tells nothing about the line and is passed over. Paths over loopback
+ * have no line. The setting ping_guard switches it all off.
  *
  * On the core loop.
  */
@@ -50,9 +53,9 @@ void lsp_guards_stop(struct lsp_guards *guards);
 void lsp_guards_free(struct lsp_guards *guards);
 /* Off: every path is free again. */
 void lsp_guards_switch(struct lsp_guards *guards, bool on);
-/* It is on, and another program of this machine minds delays: requests are to be `gentle`. */
-bool lsp_guards_are_shared(const struct lsp_guards *guards);
-/* A request that is `gentle` came from there. */
-void lsp_guards_be_gentle(struct lsp_guards *guards, struct lsp_session *session);
+/* Before bulk is asked for there; true: the request is to be `gentle`. */
+bool lsp_guards_ask(struct lsp_guards *guards, struct lsp_session *session);
+/* Before bulk is served there; gentle: the request said so. */
+void lsp_guards_serve(struct lsp_guards *guards, struct lsp_session *session, bool gentle);
 /* Every 100 ms: is somebody there, and does bulk move? */
 void lsp_guards_tick(struct lsp_guards *guards);

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "peer/exchange.h"
+#include "peer/guard.h"
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/session_private.h"
@@ -293,6 +294,7 @@ void lsp_serve_blocks(
 	struct lsp_share *share = find(session, responder, &get->content);
 	if (!share)
 		return;
+	lsp_guards_serve(lsp_session_peer(session)->guards, session, get->gentle);
 	size_t leaves;
 	if (!runs_fit(lsp_share_manifest(share), get, &leaves)) {
 		refuse_range(responder);

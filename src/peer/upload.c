@@ -368,8 +368,7 @@ void lsp_upload_chunks(struct lsp_session *session, struct lsp_responder *respon
 		lsp_responder_fail(responder, &err);
 		return;
 	}
-	if (request->gentle)
-		lsp_guards_be_gentle(peer->guards, session);
+	lsp_guards_serve(peer->guards, session, request->gentle);
 	upload->chunk = (uint32_t)request->first;
 	upload->count = count;
 	upload->left = bytes;

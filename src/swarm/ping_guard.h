@@ -6,7 +6,8 @@
  * smallest of the last few milliseconds lies above it is the queue that stands. The guard turns
  * that into a rate: growing while the line is empty, at rest near the target, falling at once when
  * the queue stands above it. Single late samples (a busy processor, a lost packet) do not count,
- * since only the smallest of an interval does. Every 10 s or so it lets the queue drain for a few
+ * since only the smallest of an interval does. A sender begins with little and doubles until it
+ * sees the first queue; so it does after a rest. Every 10 s or so it lets the queue drain for a few
  * round trips, so that the base is seen again and guards that share a line agree about it (as
  * LEDBAT++ does, draft-irtf-iccrg-ledbat-plus-plus).
  *
@@ -30,9 +31,10 @@ enum lsp_ping_guard_role { LSP_PING_GUARD_SENDER, LSP_PING_GUARD_RECEIVER };
 
 struct lsp_ping_guard {
 	/* Set by lsp_ping_guard_init. */
-	uint64_t target;   /* nanoseconds of standing queue to aim for */
-	uint64_t interval; /* nanoseconds from one decision to the next, at least */
-	uint64_t floor;    /* bytes a second it never goes below */
+	uint64_t target;     /* nanoseconds of standing queue to aim for */
+	uint64_t interval;   /* nanoseconds from one decision to the next, at least */
+	uint64_t floor;      /* bytes a second it never goes below */
+	uint64_t start_rate; /* bytes a second; of a receiver LSP_PING_GUARD_FREE */
 	/* The machine's own. */
 	uint64_t base[6]; /* smallest round trip per stretch of 5 s, newest first */
 	lsp_time base_since;
@@ -48,12 +50,16 @@ struct lsp_ping_guard {
 	uint32_t calm;           /* intervals that went well in a row */
 	uint64_t resume_rate;    /* to go back to after a drain */
 	lsp_time next_drain;
-	bool starting; /* still doubling */
+	bool starting; /* no queue was seen yet */
 	bool draining, cutting;
 	bool started;
 };
 
 void lsp_ping_guard_init(struct lsp_ping_guard *guard, enum lsp_ping_guard_role role);
+
+/* Bytes are about to move: after a rest of seconds it starts anew, for the line may be another's.
+ */
+void lsp_ping_guard_move(struct lsp_ping_guard *guard, lsp_time now);
 
 /*
  * Round trips were measured: so many, the smallest of them. min is the connection's own smallest, 0
@@ -64,7 +70,7 @@ void lsp_ping_guard_sample(
 /* Bytes were acknowledged (sender) or arrived (receiver). Growth needs a rate that is used. */
 void lsp_ping_guard_delivered(struct lsp_ping_guard *guard, uint64_t bytes);
 
-/* Bytes a second allowed now; LSP_PING_GUARD_FREE before the first sample. */
+/* Bytes a second allowed now; a receiver's is LSP_PING_GUARD_FREE until it saw a queue. */
 uint64_t lsp_ping_guard_rate(const struct lsp_ping_guard *guard);
 /* The standing queue of the last interval, nanoseconds: for status and tests. */
 uint64_t lsp_ping_guard_queue(const struct lsp_ping_guard *guard);

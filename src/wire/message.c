@@ -129,6 +129,7 @@ static const struct lsp_field get_chunks_fields[] = {
 static const struct lsp_field get_blocks_fields[] = {
 	FIELD(struct lsp_get_blocks, content, "content", HASH, REQUIRED),
 	FIELD(struct lsp_get_blocks, runs, "blocks", RUNS, REQUIRED),
+	FIELD(struct lsp_get_blocks, gentle, "gentle", BOOL),
 };
 static const struct lsp_field get_hashes_fields[] = {
 	FIELD(struct lsp_get_hashes, content, "content", HASH, REQUIRED),

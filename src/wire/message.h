@@ -201,6 +201,7 @@ struct lsp_get_blocks {
 	struct lsp_hash content;
 	struct lsp_block_run *runs; /* owned */
 	size_t run_count;
+	bool gentle; /* as for chunks */
 };
 
 /* The leaf hashes of `count` chunks from `first` on, back to back, 32 bytes a leaf. */

@@ -24,23 +24,25 @@ class GameFlow:
     def __init__(self, source, target, port=PORT):
         self.source, self.target, self.port = source, target, port
 
-    def play(self):
-        """Packets from now on until the lab is closed, unmeasured: somebody is there."""
-        self.source.lab.start([sys.executable, __file__, "send", self.target.address, self.port + 1, 3600],
-                              self.source.namespace)
-        return self
-
-    def run(self, seconds):
-        """Delays in milliseconds, sorted, of so many seconds."""
+    def start(self, seconds):
+        """Packets for so many seconds from now on, measured; returns what gives, when they have come, their times of
+        sending (ns, of the machine's clock) and delays (ms), in the order of sending."""
         lab = self.source.lab
         receiver = lab.start([sys.executable, __file__, "receive", self.port, seconds], self.target.namespace,
                              stdout=subprocess.PIPE, text=True)
         receiver.stdout.readline()
         sender = lab.start([sys.executable, __file__, "send", self.target.address, self.port, seconds],
                            self.source.namespace)
-        output, _ = receiver.communicate(timeout=seconds + 60)
-        sender.wait()
-        return json.loads(output)
+
+        def come():
+            output, _ = receiver.communicate(timeout=seconds + 60)
+            sender.wait()
+            return [(sent, delay if delay is not None else float("inf")) for sent, delay in json.loads(output)]
+        return come
+
+    def run(self, seconds):
+        """Delays in milliseconds, sorted, of so many seconds."""
+        return sorted(delay for _, delay in self.start(seconds)())
 
 
 def percentile(delays, share):
@@ -83,9 +85,13 @@ def receive(port, seconds):
             break
         number, sent = struct.unpack_from("=Iq", data)
         came = next(struct.unpack("qq", value) for _, kind, value in notes if kind == SO_TIMESTAMPNS)
-        delays[number] = (came[0] * 10**9 + came[1] - sent) / 1e6
+        delays[number] = sent, (came[0] * 10**9 + came[1] - sent) / 1e6
         inlet.settimeout(1)
-    print(json.dumps(sorted(delays.get(number, float("inf")) for number in range(count))))
+    lost = None
+    for number in reversed(range(count)):
+        lost = delays[number][0] if number in delays else lost
+        delays.setdefault(number, (lost, None))
+    print(json.dumps([delays[number] for number in range(count)]))
 
 
 if __name__ == "__main__":

@@ -35,25 +35,51 @@ PROMISED = 5  # ms at the 99th percentile: asserted in ./dev soak, where nothing
 SHARED = 12   # on processors that others use too; without the guard it is some 40
 
 
-def check_ping(gamer, flow, index, rate, idle, what, limit):
-    """Kept in one of three tries. Where others held the processors in each of them, the delay was not the
-    line's: that is skipped, not passed."""
+def added_delay(delays, idle, share):
+    return percentile(sorted(delays), share) - percentile(idle, 0.5)
+
+
+def begin_and_measure(gamer, flow, index, rate, begin):
+    """What begins bulk, beside a game that is there already: the game's delays in the first second from then on and
+    in the first eight, and bulk's share of what the game leaves of the line."""
+    packets = flow.start(1 + 8 + 1)
+    let_pass(1)  # the game is there first
+    before, at, begun = moved(gamer, index), time.time_ns(), time.monotonic()
+    begin()
+    let_pass(begun + 8 - time.monotonic())
+    share = ((moved(gamer, index) - before) / (time.monotonic() - begun) - GAME) / (rate / 8 - GAME)
+    came = [((sent - at) / 1e9, delay) for sent, delay in packets()]
+    first, eight = ([delay for since, delay in came if 0 <= since < most] for most in (1, 8))
+    return first, eight, share
+
+
+def check_ping(gamer, flow, index, rate, begin, what, limit):
+    """From the first moment on, and then in one of three times eight seconds. Where others held the processors in
+    each of them, the delay was not the line's: that is skipped, not passed."""
+    idle = flow.run(2)
+    busy, total = processor_times()
+    first, delays, share = begin_and_measure(gamer, flow, index, rate, begin)
+    # Of 64 packets one is the 99th percentile; on shared processors one may be late.
+    added = added_delay(first, idle, 0.99 if limit == PROMISED else 0.9)
+    print(f"{what}, the first second: game packets delayed by {added:.2f} ms, at most {added_delay(first, idle, 1):.2f}")
+    late = [f"{added:.2f} ms in the first second"] if added > limit else []
     starved = True
     for _ in range(3):
-        busy, total = processor_times()
-        delays, share = measure(gamer, flow, index, rate, 8)
         now = processor_times()
         used = (now[0] - busy) / (now[1] - total)
-        added = [percentile(delays, p) - percentile(idle, 0.5) for p in (0.5, 0.9, 0.99)]
+        added = [added_delay(delays, idle, p) for p in (0.5, 0.9, 0.99)]
         print(f"{what}: game packets delayed by {added[0]:.2f} ms (p50), {added[1]:.2f} (p90), {added[2]:.2f} (p99); "
               f"bulk has {share:.3f} of what is left; processors {used:.0%} busy")
-        if added[2] <= limit and share >= 0.8:
-            return
         starved = starved and used > 0.9
-    text = f"{what}: {added[2]:.2f} ms at p99, bulk {share:.3f}"
-    if starved:
-        pytest.skip(f"{text}, but the processors were busy with other work each time")
-    raise AssertionError(text)
+        if late or added[2] <= limit and share >= 0.8:
+            break
+        busy, total = processor_times()
+        delays, share = measure(gamer, flow, index, rate, 8)
+    else:
+        late = [f"{added[2]:.2f} ms at p99, bulk {share:.3f}"]
+    if late and starved:
+        pytest.skip(f"{what}: {late[0]}, but the processors were busy with other work each time")
+    assert not late, f"{what}: {late[0]}"
 
 
 @pytest.mark.parametrize("limit", [SHARED, pytest.param(PROMISED, marks=pytest.mark.soak)])
@@ -66,13 +92,8 @@ def test_a_game_keeps_its_ping_while_the_machine_serves(limit):
         others = [lab.host(f"peer{i}").daemon() for i in range(3)]
         for other in others:
             other.wait_games(lambda games: games["quake"]["sources"] >= 1 and games["quake"]["content"])
-        flow = GameFlow(gamer, server)
-        idle = flow.run(2)
-        flow.play()
-        for other in others:
-            other.cli("get", "quake", "--no-wait")
-        others[0].wait_event("download_progress", where=lambda event: event["done"] > 8 * MIB)
-        check_ping(gamer, flow, 0, rate, idle, "serving at 100 Mbit/s", limit)
+        check_ping(gamer, GameFlow(gamer, server), 0, rate,
+                   lambda: [other.cli("get", "quake", "--no-wait") for other in others], "serving at 100 Mbit/s", limit)
 
 
 @pytest.mark.parametrize("limit", [SHARED, pytest.param(PROMISED, marks=pytest.mark.soak)])
@@ -85,12 +106,8 @@ def test_a_game_keeps_its_ping_while_the_machine_downloads(limit):
             lay(source, "quake", 400 * MIB)
         daemon = gamer.daemon()
         daemon.wait_games(lambda games: games["quake"]["sources"] == 3 and games["quake"]["content"])
-        flow = GameFlow(server, gamer)
-        idle = flow.run(2)
-        flow.play()
-        daemon.cli("get", "quake", "--no-wait")
-        daemon.wait_event("download_progress", where=lambda event: event["done"] > 8 * MIB)
-        check_ping(gamer, flow, 1, rate, idle, "downloading at 100 Mbit/s", limit)
+        check_ping(gamer, GameFlow(server, gamer), 1, rate,
+                   lambda: daemon.cli("get", "quake", "--no-wait"), "downloading at 100 Mbit/s", limit)
 
 
 def test_without_the_guard_the_same_game_would_suffer():

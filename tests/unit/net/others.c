@@ -156,6 +156,37 @@ static void discovery_that_is_read_late_is_nobody_either(void **state)
 	assert_true(pass(&m, 150 * LSP_MILLISECOND, 64, 50)); /* and a game is seen all the same */
 }
 
+static void looks_a_second_apart_see_a_game_and_nothing_less(void **state)
+{
+	for (unsigned hz = 0; hz <= 64; hz += 4) {
+		struct machine m = {.now = LSP_SECOND};
+		bool seen = false;
+		for (int i = 0; i < 10; i++) {
+			m.kernel.out += hz;
+			m.kernel.in += hz / 2;
+			seen = lsp_others_look(&m.others, &m.kernel, &m.ours, m.now);
+			m.now += LSP_SECOND + i * 20 * LSP_MILLISECOND;
+		}
+		assert_true(hz < 12 ? !seen : hz < 30 || seen); /* it tells 16 to 20 */
+		/* And the look of the moment when bulk begins, whenever it is. */
+		m.kernel.out += hz / 4;
+		m.now -= 3 * LSP_SECOND / 4;
+		seen = lsp_others_look(&m.others, &m.kernel, &m.ours, m.now);
+		assert_true(hz < 12 ? !seen : hz < 36 || seen);
+	}
+}
+
+static void who_begins_to_play_between_two_seldom_looks_is_seen_at_the_next(void **state)
+{
+	struct machine m = {.now = LSP_SECOND};
+	assert_false(lsp_others_look(&m.others, &m.kernel, &m.ours, m.now));
+	m.now += LSP_SECOND;
+	assert_false(lsp_others_look(&m.others, &m.kernel, &m.ours, m.now));
+	m.kernel.out += 32;
+	m.now += LSP_SECOND;
+	assert_true(lsp_others_look(&m.others, &m.kernel, &m.ours, m.now));
+}
+
 static void what_came_in_an_hour_of_rest_came_at_no_rate(void **state)
 {
 	struct machine m = {.now = LSP_SECOND};
@@ -176,6 +207,8 @@ int main(void)
 		cmocka_unit_test(a_few_packets_now_and_then_are_nobody),
 		cmocka_unit_test(discovery_is_nobody_however_much_of_it),
 		cmocka_unit_test(discovery_that_is_read_late_is_nobody_either),
+		cmocka_unit_test(looks_a_second_apart_see_a_game_and_nothing_less),
+		cmocka_unit_test(who_begins_to_play_between_two_seldom_looks_is_seen_at_the_next),
 		cmocka_unit_test(what_came_in_an_hour_of_rest_came_at_no_rate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

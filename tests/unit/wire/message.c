@@ -33,6 +33,7 @@ static const char *const requests[] = {
 	"{\"GetChunks\":{" C ",\"first\":0,\"count\":8}}",
 	"{\"GetChunks\":{" C ",\"first\":0,\"count\":8,\"insist\":true,\"gentle\":true}}",
 	"{\"GetBlocks\":{" C ",\"blocks\":[[0,1,2],[3,0,8]]}}",
+	"{\"GetBlocks\":{" C ",\"blocks\":[[0,1,2]],\"gentle\":true}}",
 	"{\"GetHashes\":{" C ",\"first\":4,\"count\":1}}",
 	"{\"GetCover\":{\"id\":\"doom\"}}",
 	"{\"LibraryDelta\":{\"base\":1,\"revision\":2,\"changed\":[{\"id\":\"doom\",\"title\":"
