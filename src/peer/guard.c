@@ -143,7 +143,7 @@ static void look_at(
 			lsp_ping_guard_sample(
 				&guard->down, stats.rtt_smoothed, stats.rtt_min, count, now);
 	}
-	if (stats.queued && (guard->up_engaged || guard->down_engaged))
+	if (stats.queued && up && (guard->up_engaged || guard->down_engaged))
 		guards->until = LSP_MAX(guards->until, now + LINGER); /* however slow it is */
 	apply(session);
 }
@@ -169,6 +169,14 @@ static void look(void *argument)
 		return;
 	guards->due = now + LOOK;
 	lsp_timer_start(&guards->timer, guards->due);
+}
+
+static void start_looks(struct lsp_guards *guards, lsp_time now)
+{
+	if (lsp_timer_is_on(&guards->timer))
+		return;
+	guards->due = now;
+	look(guards);
 }
 
 static void look_for_others(struct lsp_guards *guards, lsp_time now)
@@ -210,10 +218,7 @@ static void watch(void *argument)
 	look_for_others(guards, now);
 	engage_all(guards, now);
 	lsp_timer_start(&guards->watch, lsp_others_next_look(&guards->others, now));
-	if (!lsp_timer_is_on(&guards->timer)) {
-		guards->due = now;
-		look(guards);
-	}
+	start_looks(guards, now);
 }
 
 void lsp_guards_tick(struct lsp_guards *guards)
@@ -237,9 +242,11 @@ static void begin(struct lsp_guards *guards, struct lsp_session *session)
 {
 	lsp_time now = lsp_peer_now(guards->peer);
 	guards->until = now + LINGER;
-	engage(guards, session, now);
 	if (!lsp_timer_is_on(&guards->watch))
 		watch(guards);
+	engage(guards, session, now);
+	if (lsp_session_guard(session)->up_engaged)
+		start_looks(guards, now);
 }
 
 bool lsp_guards_ask(struct lsp_guards *guards, struct lsp_session *session)
