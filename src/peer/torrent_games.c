@@ -657,20 +657,20 @@ static void add_torrent(const struct lsp_peer *peer, json_t *ids, const char *id
 	*seeds += json_integer_value(json_object_get(known, "seeds"));
 }
 
-/* The content that is here, is coming, or is known by a torrent; "" for none. */
-static void find_content(
-	const struct lsp_peer *peer, const char *game, char ret_hex[LSP_SHA256_HEX_SIZE])
+/* The content of the game that the torrent engine would have: fetched, here, or recorded. */
+static void content_of(const struct lsp_peer *peer, const char *game, char out[LSP_SHA256_HEX_SIZE])
 {
-	struct lsp_share *share = lsp_shares_find_game(peer->shares, game);
 	struct lsp_download *download = lsp_download_find(peer, game);
-	const char *known =
+	const struct lsp_hash *fetched = download ? lsp_download_content(download) : NULL;
+	struct lsp_share *share = lsp_shares_find_game(peer->shares, game);
+	const char *recorded =
 		json_string_value(json_object_get(record_of(peer, game, NULL), "content"));
-	if (share)
-		lsp_hash_to_hex(&lsp_share_manifest(share)->content_id, ret_hex);
-	else if (download)
-		lsp_hash_to_hex(lsp_download_content(download), ret_hex);
+	if (fetched)
+		lsp_hash_to_hex(fetched, out);
+	else if (share)
+		lsp_hash_to_hex(&lsp_share_manifest(share)->content_id, out);
 	else
-		snprintf(ret_hex, LSP_SHA256_HEX_SIZE, "%s", known ? known : "");
+		snprintf(out, LSP_SHA256_HEX_SIZE, "%s", recorded ? recorded : "");
 }
 
 json_t *lsp_torrent_games_json(const struct lsp_peer *peer, const char *game)
@@ -679,7 +679,7 @@ json_t *lsp_torrent_games_json(const struct lsp_peer *peer, const char *game)
 	char own[LSP_SHA256_HEX_SIZE];
 	json_int_t peers = 0, seeds = 0;
 	size_t index;
-	find_content(peer, game, own);
+	content_of(peer, game, own);
 	json_t *ids = json_array();
 	if (*own && lsp_torrents_known(peer->torrents, own))
 		add_torrent(peer, ids, own, &peers, &seeds);

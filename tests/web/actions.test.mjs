@@ -188,18 +188,3 @@ test("a game's folder is opened from its menu, and only where there is one", asy
   await page.getByRole("menuitem", { name: "Open the folder" }).click();
   assert.equal((await reply).status(), 200);
 });
-
-test("a download is moved from one engine to the other", async () => {
-  const fake = await fakeWith([game("quake", { title: "Quake" })]);
-  const page = await open(fake.url);
-  await mainButton(page, "quake").click();
-  await page.locator('.card[data-operation="downloading"]').waitFor();
-  for (const [item, engine] of [["Fetch by BitTorrent", "swarm"], ["Fetch from the LAN", "lan"]]) {
-    await fake.do({ script: "download_game_files", answer: { ok: true, result: { operation: "downloading" } } });
-    await card(page, "quake").getByRole("button", { name: "More for Quake" }).click();
-    const reply = page.waitForResponse((one) => one.url().endsWith("/api/games/quake/download"));
-    await page.getByRole("menuitem", { name: item }).click();
-    assert.deepEqual((await reply).request().postDataJSON(), { engine });
-    assert.equal((await reply).status(), 200);
-  }
-});

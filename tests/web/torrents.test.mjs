@@ -104,3 +104,31 @@ test("a torrent file becomes a game of the shelf; what is no torrent is refused 
   await page.getByRole("navigation").getByRole("link", { name: "Shelf" }).click();
   await page.locator('.card[data-game="quake"][data-availability="downloaded"]').waitFor();
 });
+
+test("a download is moved to the torrent engine and back", options, async (context) => {
+  const party = await annSeeds(24 << 20);
+  if (!party) return context.skip("this build has no libtorrent");
+  const { me, page, shared } = party;
+  await page.getByRole("button", { name: "Turn on for the LAN" }).click();
+  await page.getByText("No torrents").waitFor();
+  await me.fetch("/api/limits", { method: "PUT", body: { down: 1_000_000 } });
+  await page.getByRole("navigation").getByRole("link", { name: "Shelf" }).click();
+  const quake = page.locator('.card[data-game="quake"]');
+  const menu = async (item) => {
+    await quake.getByRole("button", { name: "More for quake" }).click();
+    await page.getByRole("menuitem", { name: item, exact: true }).click();
+  };
+  const engine = (name) => until(() => me.game("quake")?.progress?.engine === name, `the engine is ${name}`);
+  await quake.getByRole("button", { name: "Get: quake" }).click();
+  await quake.locator(".numbers").getByText(/[1-9]\d*\s%/).waitFor();
+  await engine("lan");
+  await menu("Fetch by BitTorrent");
+  await engine("swarm");
+  await quake.locator(".numbers").getByText("BitTorrent").waitFor();
+  await menu("Fetch from the LAN");
+  await engine("lan");
+  await quake.locator(".numbers").getByText("BitTorrent").waitFor({ state: "detached" });
+  await me.fetch("/api/limits", { method: "PUT", body: { down: 0 } });
+  await until(() => me.game("quake")?.availability === "downloaded", "the game is here");
+  assert.equal(me.game("quake").content, shared.content);
+});

@@ -3,8 +3,8 @@
 import { ApiError, gamePath, get, isLocal, post, remove } from "./api";
 import { hasUpdate } from "./format";
 import type { Key } from "./i18n";
-import { clearFailure, toast } from "./store";
-import type { Game, Variant } from "./types";
+import { clearFailure, currentState, toast } from "./store";
+import type { Engine, Game, Variant } from "./types";
 
 export type Action =
   | "get"
@@ -51,17 +51,29 @@ export function mainAction(game: Game): Action | null {
   }
 }
 
+/** The torrent engine runs because somebody wanted it to. */
+const isSwarmOn = (): boolean => (currentState().status?.torrent?.mode ?? "off") !== "off";
+
+const engineOf = (game: Game): Engine | undefined =>
+  currentState().progress.get(game.id)?.engine ?? game.progress?.engine;
+
+/** A download can be moved to the other engine; what is verified stays. */
+function engineActions(game: Game): Action[] {
+  if (engineOf(game) === "swarm") return ["by_lan"];
+  return isSwarmOn() ? ["by_torrent"] : [];
+}
+
 /** Everything else that fits its state, in the order of the menu. */
 export function menuActions(game: Game): Action[] {
   const main = mainAction(game);
   const list: Action[] = [];
   if (game.operation === "downloading" || game.operation === "updating")
-    list.push(game.paused ? "resume" : "pause", "by_lan", "by_torrent");
+    list.push(game.paused ? "resume" : "pause", ...engineActions(game));
   if (isIdle(game)) {
     const installed = game.availability === "installed" || game.availability === "local_only";
     const downloaded = game.availability === "downloaded" || game.availability === "installed";
     if (installed && isLocal) list.push("play");
-    if (game.availability === "remote") list.push("get_install");
+    if (game.availability === "remote") list.push("get_install", ...engineActions(game));
     if (downloaded && !installed) list.push("install");
     if (downloaded) list.push("verify", "share");
     if (installed) list.push("uninstall");

@@ -276,9 +276,9 @@ function takeProgress(event: PeerEvent): void {
   const id = text(event["game"]);
   const game = state.games.get(id);
   if (!game || game.operation === "none") return;
-  const { done, total, rate, eta_s, sources, phase } = event as unknown as Progress;
+  const { done, total, rate, eta_s, sources, phase, engine } = event as unknown as Progress;
   const progress = new Map(state.progress);
-  progress.set(id, { done, total, rate, eta_s, sources, phase });
+  progress.set(id, { done, total, rate, eta_s, sources, phase, engine });
   change({ progress });
 }
 

@@ -13,6 +13,9 @@ export type OperationKind =
   | "verifying"
   | "adding";
 
+/** Who fetches a download: peers of this network, or BitTorrent. */
+export type Engine = "lan" | "swarm";
+
 export interface Progress {
   done: number;
   total: number;
@@ -20,6 +23,7 @@ export interface Progress {
   eta_s: number | null;
   sources: number | null;
   phase: string | null;
+  engine?: Engine | undefined;
 }
 
 export interface Game {
@@ -35,6 +39,7 @@ export interface Game {
   content: string | null;
   size: number | null;
   sources: number;
+  swarm?: { torrents: string[]; peers: number; seeds: number } | null;
   variants?: number;
   problem?: string | null;
   release?: string | null;

@@ -31,7 +31,9 @@ static struct {
 static size_t call_count, answered;
 static unsigned left;
 static struct lsp_manifest manifest;
-static bool everything; /* is seeded: the setting is lan */
+static bool everything;                /* is seeded: the setting is lan */
+static const struct lsp_hash *fetched; /* of the game, by a download */
+static json_t *known;                  /* torrent → what the engine said of it */
 
 int lsp_torrents_call(struct lsp_peer *peer, struct lsp_torrent_call *call, struct lsp_error *err)
 {
@@ -85,7 +87,17 @@ bool lsp_torrents_seed_all(const struct lsp_torrents *torrents)
 
 const json_t *lsp_torrents_known(const struct lsp_torrents *torrents, const char *id)
 {
-	return NULL;
+	return json_object_get(known, id);
+}
+
+struct lsp_download *lsp_download_find(const struct lsp_peer *peer, const char *game)
+{
+	return fetched ? (struct lsp_download *)&fetched : NULL; /* only its address is looked at */
+}
+
+const struct lsp_hash *lsp_download_content(const struct lsp_download *download)
+{
+	return fetched;
 }
 
 struct lsp_share *lsp_shares_find_game(const struct lsp_shares *shares, const char *game)
@@ -131,16 +143,6 @@ json_t *lsp_peer_load_json(struct lsp_peer *peer, const char *name)
 void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *document)
 {
 	json_decref(document);
-}
-
-struct lsp_download *lsp_download_find(const struct lsp_peer *peer, const char *game)
-{
-	return NULL;
-}
-
-const struct lsp_hash *lsp_download_content(const struct lsp_download *download)
-{
-	return NULL;
 }
 
 void lsp_download_torrents_left(struct lsp_peer *peer, const char *game)
@@ -397,9 +399,32 @@ static void one_that_waits_to_leave_is_let_go_at_the_end(void **state)
 	call_count = 1; /* that one is answered; the other never is */
 }
 
+static void the_torrent_of_a_game_that_is_fetched_is_that_of_the_content_that_comes(void **state)
+{
+	struct lsp_peer *peer = *state;
+	struct lsp_hash coming;
+	char id[LSP_SHA256_HEX_SIZE];
+	memset(coming.bytes, 0xc0, sizeof coming.bytes);
+	lsp_hash_to_hex(&coming, id);
+	known = json_pack("{s:{s:i, s:i}}", id, "peers", 3, "seeds", 2);
+	assert_null(lsp_torrent_games_json(peer, GAME)); /* what is here is another content */
+	fetched = &coming;
+	json_t *swarm = lsp_torrent_games_json(peer, GAME),
+	       *wanted = json_pack("{s:[s], s:i, s:i}", "torrents", id, "peers", 3, "seeds", 2);
+	assert_true(json_equal(swarm, wanted));
+	json_decref(swarm);
+	json_decref(wanted);
+	json_decref(known);
+	known = NULL;
+	fetched = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			the_torrent_of_a_game_that_is_fetched_is_that_of_the_content_that_comes,
+			start, end),
 		cmocka_unit_test_setup_teardown(
 			whoever_waits_is_told_when_all_have_left, start, end),
 		cmocka_unit_test_setup_teardown(what_is_not_there_has_left, start, end),

@@ -104,8 +104,11 @@ export const Card = memo(function Card({ game, index, total, onOpen, onChoose }:
   const badge = badgeOf(game);
   const running = game.operation !== "none";
   const facts = [bytes(game.size || null, language)]; // a size of 0 is not known
-  if (game.availability === "remote") facts.push(many("sources", game.sources));
-  else if (game.max_players) facts.push(many("players_up_to", game.max_players));
+  const elsewhere = game.swarm?.peers ?? 0;
+  if (game.availability === "remote") {
+    if (game.sources || !elsewhere) facts.push(many("sources", game.sources));
+    if (elsewhere) facts.push(many("torrent_peers", elsewhere));
+  } else if (game.max_players) facts.push(many("players_up_to", game.max_players));
   return (
     <li
       className={`card ${game.availability}${running ? " running" : ""}`}

@@ -35,6 +35,7 @@ export function ProgressText({ game, progress }: { game: Game; progress: Progres
       words.push(t("left", { time: duration(progress.eta_s) }));
     if (game.operation === "downloading" && progress.sources !== null)
       words.push(many("sources", progress.sources));
+    if (progress.engine === "swarm") words.push("BitTorrent");
   }
   // A line may break between two of them, not within one.
   return <>{words.map((word) => word.replaceAll(" ", "\u00a0")).join(" · ")}</>;

@@ -89,6 +89,7 @@ function Facts({ game }: { game: Game }) {
     ["release", game.release],
     ["variants", (game.variants ?? 0) > 1 ? String(game.variants) : null],
     ["content", game.content?.slice(0, 16)],
+    ["torrents", game.swarm ? many("torrent_peers", game.swarm.peers) : null],
   ];
   return (
     <>

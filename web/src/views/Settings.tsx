@@ -183,6 +183,7 @@ function Swarm({ config, reload }: { config: Config; reload: () => void }) {
           const value = event.target.value;
           attempt(async () => {
             await put("/api/config/swarm", { value });
+            refreshStatus();
             reload();
             return t("saved");
           });

@@ -6,7 +6,7 @@ import { Dialog } from "../parts/Dialog";
 import { Icon } from "../parts/Icon";
 import { Menu, type MenuItem } from "../parts/Menu";
 import { Bar } from "../parts/ProgressBar";
-import { toast, useStore } from "../store";
+import { refreshStatus, toast, useStore } from "../store";
 import { AddTorrent } from "../torrents/Add";
 import { attempt, listTorrents, magnetOf, torrents as engine } from "../torrents/api";
 import { TorrentDetails } from "../torrents/Details";
@@ -150,7 +150,10 @@ function RemoveDialog({ torrent, onClose, onDone }: RemoveProps) {
 function Off({ reload }: { reload: () => void }) {
   const { t } = useTranslation();
   const turnOn = (value: "lan" | "internet") => () =>
-    void attempt(put("/api/config/swarm", { value })).then(reload);
+    void attempt(put("/api/config/swarm", { value })).then(() => {
+      refreshStatus();
+      reload();
+    });
   return (
     <div className="page empty">
       <Icon name="swarm" />
