@@ -166,11 +166,13 @@ LSP_MUST_CHECK int lsp_fs_write_file(
 LSP_MUST_CHECK int lsp_fs_write_file_below(int dir_fd, const char *path, const void *data,
 	size_t size, mode_t mode, struct lsp_error *err);
 /*
- * The same in steps, for many files of one folder: the disk is waited for once, where each for
- * itself waits twice. First all are staged, which waits for nothing; then each is committed (fsync,
- * rename), or dropped; then lsp_fs_sync_dir_below. name: without a slash.
+ * The same in steps, for many files of one folder: the disk is waited for about once, where each
+ * for itself waits twice. First all are staged, which waits for nothing; then all are settled
+ * (fsync), all committed (rename), or dropped; then lsp_fs_sync_dir_below. What is neither is
+ * replaced when its name is staged again. name: without a slash.
  */
 LSP_MUST_CHECK int lsp_fs_stage_file(int dir_fd, const char *name, const void *data, size_t size,
 	mode_t mode, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_fs_settle_file(int dir_fd, const char *name, struct lsp_error *err);
 LSP_MUST_CHECK int lsp_fs_commit_file(int dir_fd, const char *name, struct lsp_error *err);
 void lsp_fs_drop_file(int dir_fd, const char *name);

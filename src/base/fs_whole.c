@@ -96,20 +96,6 @@ static int stage(int dir, const char *name, const void *data, size_t size, mode_
 	return 0;
 }
 
-/* It takes its name once the disk has it. On an error it is gone. */
-static int commit(int dir, const char *name, int fd, struct lsp_error *err)
-{
-	char temporary[TEMPORARY_MAX];
-	int r = temporary_of(name, temporary, err);
-	if (r == 0)
-		r = lsp_fs_sync(fd, name, err);
-	if (r == 0)
-		r = lsp_fs_rename_below(dir, temporary, dir, name, err);
-	if (r < 0)
-		lsp_fs_drop_file(dir, name);
-	return r;
-}
-
 int lsp_fs_stage_file(int dir_fd, const char *name, const void *data, size_t size, mode_t mode,
 	struct lsp_error *err)
 {
@@ -120,14 +106,21 @@ int lsp_fs_stage_file(int dir_fd, const char *name, const void *data, size_t siz
 	return r;
 }
 
-int lsp_fs_commit_file(int dir_fd, const char *name, struct lsp_error *err)
+int lsp_fs_settle_file(int dir_fd, const char *name, struct lsp_error *err)
 {
 	char temporary[TEMPORARY_MAX];
 	_cleanup_close_ int fd = -1;
 	int r = temporary_of(name, temporary, err);
 	if (r == 0)
 		r = lsp_fs_open_below(dir_fd, temporary, O_RDONLY, 0, &fd, err);
-	return r < 0 ? r : commit(dir_fd, name, fd, err);
+	return r < 0 ? r : lsp_fs_sync(fd, name, err);
+}
+
+int lsp_fs_commit_file(int dir_fd, const char *name, struct lsp_error *err)
+{
+	char temporary[TEMPORARY_MAX];
+	int r = temporary_of(name, temporary, err);
+	return r < 0 ? r : lsp_fs_rename_below(dir_fd, temporary, dir_fd, name, err);
 }
 
 /* The steps between the temporary name and the final one, in an open folder. */
@@ -136,9 +129,16 @@ static int replace_file(int dir, const char *name, const void *data, size_t size
 {
 	_cleanup_close_ int fd = -1;
 	int r = stage(dir, name, data, size, mode, &fd, err);
+	if (r < 0)
+		return r;
+	r = lsp_fs_sync(fd, name, err);
 	if (r == 0)
-		r = commit(dir, name, fd, err);
-	return r < 0 ? r : lsp_fs_sync_dir_below(dir, ".", err);
+		r = lsp_fs_commit_file(dir, name, err);
+	if (r < 0) {
+		lsp_fs_drop_file(dir, name);
+		return r;
+	}
+	return lsp_fs_sync_dir_below(dir, ".", err);
 }
 
 int lsp_fs_write_file_below(int dir_fd, const char *path, const void *data, size_t size,

@@ -28,6 +28,8 @@
 
 #define LSP_TICK_ACTIVE (100 * LSP_MILLISECOND)
 #define LSP_TICK_IDLE LSP_SECOND
+/* How long a torrent has been active is stored as often, where nothing else has changed. */
+#define LSP_ACTIVE_INTERVAL (15 * 60 * LSP_SECOND)
 /* After the DHT was turned on: by then it knows its first nodes. */
 #define LSP_LOOK_AGAIN (5 * LSP_SECOND)
 /*
@@ -65,8 +67,12 @@ struct lsp_torrent {
 	const char *reconciled; /* to be told once it is added */
 
 	bool record_dirty, blob_dirty, saving, save_again;
-	bool has_blob;   /* the store has resume data of it */
-	unsigned staged; /* bits 1 << part: written, and to be committed when the round ends */
+	bool has_blob;          /* the store has resume data of it */
+	struct lsp_hash digest; /* of those (lsp_resume_digest); of zeros: not known */
+	lsp_time stored_at;     /* when the store got them */
+	/* Bits 1 << part: written, and on the disk, but not in their places yet. */
+	unsigned staged, settled;
+	bool nothing_new; /* what is staged says the same as what is stored */
 	lsp_time next_save;
 
 	struct lsp_shim_status status; /* the last; its texts are NULL but for error */
@@ -166,7 +172,6 @@ struct lsp_torrent_engine {
 	struct lsp_error broken_error;
 	size_t saves_outstanding;
 	lsp_time save_deadline; /* while it closes: after it nothing is written; 0: it does not */
-	size_t unsaved;         /* torrents whose data came after it */
 	json_t *kept;           /* id → true: removed, and kept in the store until it is told */
 	json_t *leftovers;      /* id → true: removed, and still in the store */
 	lsp_time next_leftover; /* when they are tried again */

@@ -179,6 +179,10 @@ static int restore_entry(
 	}
 	torrent->stored = true;
 	torrent->restored = torrent->has_blob = from_blob;
+	torrent->stored_at = lsp_now(engine->clock);
+	if (from_blob)
+		(void)!lsp_resume_digest(
+			entry->blob.data, entry->blob.size, &torrent->digest, NULL);
 	torrent->record_dirty = !had_record;
 	torrent->blob_dirty = !from_blob;
 	if (!had_record)

@@ -314,6 +314,43 @@ void lsp_resume_entry_done(struct lsp_resume_entry *entry)
 	lsp_buffer_done(&entry->metainfo);
 }
 
+/* ---- Comparing --------------------------------------------------------------------------- */
+
+/* The first of these from `at` on, behind its name; NULL: there is none. */
+static const char *next_clock(const char *at, const char *end)
+{
+	static const char *const clocks[] = {
+		"11:active_timei", "13:finished_timei", "12:seeding_timei"};
+	const char *first = NULL;
+	for (unsigned i = 0; i < LSP_ARRAY_SIZE(clocks); i++) {
+		size_t size = strlen(clocks[i]);
+		const char *found = memmem(at, (size_t)(end - at), clocks[i], size);
+		if (found && (!first || found + size < first))
+			first = found + size;
+	}
+	return first;
+}
+
+int lsp_resume_digest(
+	const void *data, size_t size, struct lsp_hash *ret_digest, struct lsp_error *err)
+{
+	const char *at = data, *end = at + size, *clock;
+	struct lsp_sha256 *sha = NULL;
+	int r = lsp_sha256_new(&sha, err);
+	if (r < 0)
+		return r;
+	while ((clock = next_clock(at, end))) {
+		lsp_sha256_update(sha, at, (size_t)(clock - at));
+		while (clock < end && *clock >= '0' && *clock <= '9')
+			clock++;
+		at = clock;
+	}
+	lsp_sha256_update(sha, at, (size_t)(end - at));
+	lsp_sha256_take(sha, ret_digest);
+	lsp_sha256_free(sha);
+	return 0;
+}
+
 /* ---- Writing ----------------------------------------------------------------------------- */
 
 int lsp_resume_store_write(struct lsp_resume_store *store, const char *id,
@@ -342,20 +379,20 @@ int lsp_resume_store_stage_record(
 			       store, record->id, LSP_RESUME_RECORD, text.data, text.size, err);
 }
 
+int lsp_resume_store_settle(struct lsp_resume_store *store, const char *id,
+	enum lsp_resume_part part, struct lsp_error *err)
+{
+	char name[NAME_MAX_HERE];
+	name_of(name, id, part);
+	return lsp_fs_settle_file(store->dir_fd, name, err);
+}
+
 int lsp_resume_store_commit(struct lsp_resume_store *store, const char *id,
 	enum lsp_resume_part part, struct lsp_error *err)
 {
 	char name[NAME_MAX_HERE];
 	name_of(name, id, part);
 	return lsp_fs_commit_file(store->dir_fd, name, err);
-}
-
-void lsp_resume_store_drop(
-	struct lsp_resume_store *store, const char *id, enum lsp_resume_part part)
-{
-	char name[NAME_MAX_HERE];
-	name_of(name, id, part);
-	lsp_fs_drop_file(store->dir_fd, name);
 }
 
 int lsp_resume_store_sync(struct lsp_resume_store *store, struct lsp_error *err)

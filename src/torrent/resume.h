@@ -16,6 +16,7 @@
 #include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/sha256.h"
 #include "torrent/record.h"
 
 #include <stdbool.h>
@@ -63,21 +64,27 @@ LSP_MUST_CHECK int lsp_resume_store_write(struct lsp_resume_store *store, const 
 LSP_MUST_CHECK int lsp_resume_store_write_record(
 	struct lsp_resume_store *store, const struct lsp_record *record, struct lsp_error *err);
 /*
- * The same for many, in steps: what is staged is on the disk and has its name once it was
- * committed, and stays that once the store was synced. What is not to be committed is dropped.
+ * The same for many, in steps (base/fs.h): all are staged, all settled, all committed, and then the
+ * store is synced. A stage that goes no further is in nobody's way.
  */
 LSP_MUST_CHECK int lsp_resume_store_stage(struct lsp_resume_store *store, const char *id,
 	enum lsp_resume_part part, const void *data, size_t size, struct lsp_error *err);
 LSP_MUST_CHECK int lsp_resume_store_stage_record(
 	struct lsp_resume_store *store, const struct lsp_record *record, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_resume_store_settle(struct lsp_resume_store *store, const char *id,
+	enum lsp_resume_part part, struct lsp_error *err);
 LSP_MUST_CHECK int lsp_resume_store_commit(struct lsp_resume_store *store, const char *id,
 	enum lsp_resume_part part, struct lsp_error *err);
-void lsp_resume_store_drop(
-	struct lsp_resume_store *store, const char *id, enum lsp_resume_part part);
 LSP_MUST_CHECK int lsp_resume_store_sync(struct lsp_resume_store *store, struct lsp_error *err);
 /* All parts. Absent is fine. */
 LSP_MUST_CHECK int lsp_resume_store_remove(
 	struct lsp_resume_store *store, const char *id, struct lsp_error *err);
+/*
+ * What resume data say, but for how long the torrent has been active, which libtorrent counts on
+ * every second: two of the same digest differ in nothing else. Pure.
+ */
+LSP_MUST_CHECK int lsp_resume_digest(
+	const void *data, size_t size, struct lsp_hash *ret_digest, struct lsp_error *err);
 /* Sets a part aside. Trouble is logged. */
 void lsp_resume_store_quarantine(struct lsp_resume_store *store, const char *id,
 	enum lsp_resume_part part, const char *reason);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define DOMAIN LSP_TORRENT_DOMAIN
+#define SLICE (200 * LSP_MILLISECOND) /* of the time of the end */
 
 /* ---- Adding ------------------------------------------------------------------------------ */
 
@@ -388,33 +389,62 @@ static void note_queue(struct lsp_torrent_engine *engine, struct lsp_torrent *to
 		torrent->record_dirty = true;
 }
 
+/*
+ * Has anything changed but the time for which it has been active? For that alone libtorrent 2.0.8
+ * calls every torrent modified, each second: hundreds at rest would be written every interval.
+ */
+static bool says_the_same(const struct lsp_torrent *torrent, const struct lsp_hash *digest)
+{
+	static const struct lsp_hash unknown;
+	return torrent->has_blob && !torrent->blob_dirty &&
+	       memcmp(digest, &unknown, sizeof unknown) != 0 &&
+	       memcmp(digest, &torrent->digest, sizeof *digest) == 0;
+}
+
+static int put_blob(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	const struct lsp_shim_bytes *data, struct lsp_error *err)
+{
+	struct lsp_resume_store *store = engine->store;
+	const char *id = torrent->record.id;
+	return engine->save_deadline ? lsp_resume_store_stage(store, id, LSP_RESUME_BLOB,
+					       data->data, data->size, err)
+				     : lsp_resume_store_write(store, id, LSP_RESUME_BLOB,
+					       data->data, data->size, err);
+}
+
 static void write_blob(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_shim_alert *alert)
 {
 	struct lsp_error err = {0};
+	struct lsp_hash digest = {0};
+	lsp_time now = lsp_now(engine->clock);
 	if (torrent->removing && !torrent->keep_stored)
 		return; /* its files go */
+	(void)!lsp_resume_digest(alert->data.data, alert->data.size, &digest, NULL);
+	bool same = says_the_same(torrent, &digest), closes = engine->save_deadline;
 	if (is_too_late(engine)) {
-		engine->unsaved++;
+		torrent->blob_dirty |= !same;
 		return;
 	}
 	note_queue(engine, torrent);
-	bool closes = engine->save_deadline;
-	int (*put)(struct lsp_resume_store *, const char *, enum lsp_resume_part, const void *,
-		size_t, struct lsp_error *) =
-		closes ? lsp_resume_store_stage : lsp_resume_store_write;
-	if (put(engine->store, torrent->record.id, LSP_RESUME_BLOB, alert->data.data,
-		    alert->data.size, &err) < 0) {
+	bool rests = same && !closes && now < lsp_time_add(torrent->stored_at, LSP_ACTIVE_INTERVAL);
+	if (!rests && put_blob(engine, torrent, &alert->data, &err) < 0) {
 		torrent->blob_dirty = true;
 		lsp_session_store_failed(engine, torrent, &err);
 		return;
 	}
-	torrent->blob_dirty = false;
-	torrent->has_blob = true;
-	if (closes)
+	if (!rests) {
+		torrent->blob_dirty = false;
+		torrent->digest = digest;
+		torrent->stored_at = now;
+	}
+	if (closes) {
 		torrent->staged |= 1u << LSP_RESUME_BLOB;
-	else
+		torrent->nothing_new = same;
+	} else if (!rests) {
+		torrent->has_blob = true;
 		on_stored(engine, torrent);
+	}
 	if (torrent->record_dirty)
 		lsp_session_write_record(engine, torrent);
 }
@@ -454,42 +484,90 @@ bool lsp_session_await(struct lsp_torrent_engine *engine, lsp_time deadline)
 	return r >= 0 || lsp_now(engine->clock) < deadline;
 }
 
-/* What of a torrent was staged gets its place; not after the deadline. False: some did not. */
-static bool commit_torrent(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+/* One step for what of a torrent is in `from`; what it succeeds with is in the result. */
+static unsigned step(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, unsigned from,
+	int (*take)(
+		struct lsp_resume_store *, const char *, enum lsp_resume_part, struct lsp_error *))
 {
-	struct lsp_error err = {0};
-	bool in_time = true;
+	unsigned done = 0;
 	for (unsigned part = 0; part < LSP_RESUME_PARTS; part++) {
-		if (!(torrent->staged & (1u << part)))
+		struct lsp_error err = {0};
+		if (!(from & (1u << part)))
 			continue;
-		in_time = in_time && !is_too_late(engine);
-		if (!in_time)
-			lsp_resume_store_drop(engine->store, torrent->record.id, part);
-		else if (lsp_resume_store_commit(engine->store, torrent->record.id, part, &err) < 0)
-			lsp_session_store_failed(engine, torrent, &err);
+		if (take(engine->store, torrent->record.id, part, &err) == 0)
+			done |= 1u << part;
 		else
+			lsp_session_store_failed(engine, torrent, &err);
+	}
+	return done;
+}
+
+/* What is staged of it: 0 all that there is, 1 something new, 2 nothing that would be missed. */
+static unsigned rank(const struct lsp_torrent *torrent)
+{
+	bool is_record = torrent->staged & (1u << LSP_RESUME_RECORD);
+	return torrent->has_blob ? 1 + (torrent->nothing_new && !is_record) : 0;
+}
+
+/* All that reaches the disk until then, by rank. */
+static void settle_staged(struct lsp_torrent_engine *engine, lsp_time until)
+{
+	struct lsp_torrent *torrent;
+	for (unsigned now = 0; now < 3; now++)
+		for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next) {
+			if (!torrent->staged || rank(torrent) != now)
+				continue;
+			if (lsp_now(engine->clock) >= until)
+				return;
+			torrent->settled |=
+				step(engine, torrent, torrent->staged, lsp_resume_store_settle);
+			torrent->staged = 0;
+		}
+}
+
+static void commit_settled(struct lsp_torrent_engine *engine)
+{
+	struct lsp_torrent *torrent;
+	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next) {
+		if (!torrent->settled || is_too_late(engine))
+			continue;
+		unsigned done = step(engine, torrent, torrent->settled, lsp_resume_store_commit);
+		torrent->settled = 0;
+		torrent->has_blob |= (done & (1u << LSP_RESUME_BLOB)) != 0;
+		for (; done; done &= done - 1)
 			on_stored(engine, torrent);
 	}
-	torrent->staged = 0;
-	return in_time;
+}
+
+static size_t count_staged(const struct lsp_torrent_engine *engine)
+{
+	const struct lsp_torrent *torrent;
+	size_t count = 0;
+	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next)
+		count += torrent->staged || torrent->settled;
+	return count;
 }
 
 /*
- * The disk is waited for once for all that came by now, not twice for each file: hundreds of
- * torrents must get done in the time of the end.
+ * The disk is waited for about once for all that came by now, not twice for each file: hundreds of
+ * torrents must get done in the time of the end. On a slow one they go in slices, so that what has
+ * reached the disk has its name too when the time is over.
  */
 static void commit_staged(struct lsp_torrent_engine *engine)
 {
-	struct lsp_torrent *torrent;
 	struct lsp_error err = {0};
-	bool any = false;
-	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next) {
-		if (!torrent->staged)
-			continue;
-		any = true;
-		engine->unsaved += !commit_torrent(engine, torrent);
+	size_t before = count_staged(engine), left = before, now_left;
+	lsp_time last = engine->save_deadline - LSP_MIN(engine->save_deadline, SLICE / 2);
+	while (left > 0) {
+		lsp_time slice = lsp_time_add(lsp_now(engine->clock), SLICE);
+		settle_staged(engine, LSP_MIN(slice, last));
+		commit_settled(engine);
+		now_left = count_staged(engine);
+		if (now_left == left)
+			break;
+		left = now_left;
 	}
-	if (any && lsp_resume_store_sync(engine->store, &err) < 0)
+	if (left < before && lsp_resume_store_sync(engine->store, &err) < 0)
 		lsp_session_tell_folder(engine, err.message);
 }
 
@@ -511,11 +589,22 @@ static void ask_all(struct lsp_torrent_engine *engine)
 		}
 }
 
+/* Of which the library had something to tell, as far as it said, that the store does not have. */
+static size_t count_unsaved(const struct lsp_torrent_engine *engine)
+{
+	const struct lsp_torrent *torrent;
+	size_t count = 0;
+	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next)
+		count += !torrent->transient && engine->store &&
+			 (torrent->saving || torrent->blob_dirty ||
+				 ((torrent->staged || torrent->settled) && rank(torrent) < 2));
+	return count;
+}
+
 static void save_all(struct lsp_torrent_engine *engine, lsp_time deadline)
 {
 	struct lsp_error err = {0};
 	engine->save_deadline = deadline;
-	engine->unsaved = 0;
 	if (engine->shim_functions->halt(engine->shim, &err) < 0)
 		lsp_log_warning(DOMAIN, "%s", err.message);
 	ask_all(engine);
@@ -528,13 +617,13 @@ static void save_all(struct lsp_torrent_engine *engine, lsp_time deadline)
 		if (!in_time || lsp_now(engine->clock) >= deadline)
 			break;
 	}
-	engine->unsaved += engine->saves_outstanding;
+	size_t unsaved = count_unsaved(engine);
 	engine->save_deadline = 0;
-	if (engine->unsaved > 0)
+	if (unsaved > 0)
 		lsp_log_warning(DOMAIN,
 			"%zu torrents were not saved in time: what came for them since they last "
 			"were is fetched again",
-			engine->unsaved);
+			unsaved);
 }
 
 void lsp_session_close(struct lsp_torrent_engine *engine, lsp_time deadline)

@@ -503,6 +503,8 @@ static void files_are_staged_first_and_take_their_names_when_they_are_committed(
 	assert_ok(lsp_fs_stage_file(dir, "b", "new", 3, 0600, err));
 	assert_content("a", "old");
 	assert_false(lsp_fs_exists_below(dir, "b"));
+	assert_ok(lsp_fs_settle_file(dir, "a", err));
+	assert_content("a", "old");
 	assert_ok(lsp_fs_commit_file(dir, "a", err));
 	assert_content("a", "new");
 	lsp_fs_drop_file(dir, "b");
@@ -514,8 +516,9 @@ static void files_are_staged_first_and_take_their_names_when_they_are_committed(
 	assert_code(lsp_fs_stage_file(dir, "a", "newer", 5, 0600, NULL), LSP_E_NO_SPACE);
 	refuse(LSP_FS_SYNC, EIO, 1);
 	assert_ok(lsp_fs_stage_file(dir, "a", "newer", 5, 0600, err));
-	assert_code(lsp_fs_commit_file(dir, "a", NULL), LSP_E_IO);
+	assert_code(lsp_fs_settle_file(dir, "a", NULL), LSP_E_IO);
 	assert_content("a", "new");
+	lsp_fs_drop_file(dir, "a");
 	assert_false(lsp_fs_exists_below(dir, ".a.tmp"));
 }
 

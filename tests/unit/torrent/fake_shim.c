@@ -45,7 +45,7 @@ struct lsp_shim {
 static struct {
 	pthread_mutex_t lock;
 	struct lsp_shim session;
-	bool open, ignore_limits, hold_saves, hide_moves;
+	bool open, ignore_limits, hold_saves, hide_moves, counts_active;
 	uint64_t lose; /* bits 1 << alert type */
 	int fail_opens, fail_adds, opens, updates, copies, looks;
 	struct torrent torrents[TORRENTS];
@@ -127,6 +127,7 @@ void fake_reset(void)
 	pthread_mutex_lock(&fake.lock);
 	fake.open = fake.ignore_limits = fake.hold_saves = fake.hide_moves = false;
 	fake.lose = 0;
+	fake.counts_active = false;
 	fake.fail_opens = fake.fail_adds = fake.opens = fake.updates = fake.copies = 0;
 	fake.first = fake.last = 0;
 	memset(fake.torrents, 0, sizeof fake.torrents);
@@ -157,6 +158,11 @@ static void set_locked(bool *value, bool on)
 void fake_hold_saves(int on)
 {
 	set_locked(&fake.hold_saves, on);
+}
+
+void fake_count_active(int on)
+{
+	set_locked(&fake.counts_active, on);
 }
 
 void fake_hide_moves(int on)
@@ -300,11 +306,12 @@ static int parse(const char *magnet, const struct lsp_shim_bytes *metainfo,
 			strlen(source->id) == 64) {
 			at += 8 + 64;
 			while (*at == ':' && source->file_count < 8) {
-				size_t size = strcspn(++at, ":");
+				size_t size = strcspn(++at, ":|");
 				snprintf(source->files[source->file_count++], 64, "%.*s", (int)size,
 					at);
 				at += size;
 			}
+			*at = '\0'; /* of resume data: how it was is not kept */
 			*ret_source = source;
 			return 0;
 		}
@@ -657,6 +664,16 @@ static int have(struct lsp_shim *shim, uint64_t number, lsp_shim_take_bytes take
 	return torrent ? 0 : not_found(err);
 }
 
+static void write_data(const struct torrent *torrent, char data[512])
+{
+	char how[256];
+	snprintf(how, sizeof how, "|%lld %u %s|11:active_timei%de", (long long)torrent->status.done,
+		torrent->status.flags, torrent->save_path, torrent->saves);
+	size_t size = strnlen(torrent->source.text, 255);
+	memcpy(data, torrent->source.text, size);
+	memcpy(data + size, how, sizeof how);
+}
+
 static int save_resume(
 	struct lsp_shim *shim, uint64_t number, int if_modified, struct lsp_error *err)
 {
@@ -664,7 +681,8 @@ static int save_resume(
 	struct torrent *torrent = by_number(number);
 	bool needed = false;
 	if (torrent) {
-		bool same = if_modified && torrent->saved; /* number 1: nothing has changed */
+		/* number 1: nothing has changed */
+		bool same = if_modified && torrent->saved && !fake.counts_active;
 		torrent->saves++;
 		torrent->saved = true;
 		needed = !fake.hold_saves &&
@@ -672,7 +690,7 @@ static int save_resume(
 				 number, NULL, NULL, same, NULL);
 		struct queued *answer = &fake.alerts[(fake.last - 1) % ALERTS];
 		if (!same && !fake.hold_saves && answer->alert.type == LSP_SHIM_ALERT_RESUME_DATA)
-			strcpy(answer->data, torrent->source.text);
+			write_data(torrent, answer->data);
 	}
 	pthread_mutex_unlock(&fake.lock);
 	notify_if(needed);
@@ -689,13 +707,9 @@ static int status(struct lsp_shim *shim, uint64_t number,
 	fake.looks++;
 	if (torrent && torrent->moving && !fake.hide_moves)
 		now.flags |= LSP_SHIM_MOVING;
-	char save_path[128] = "", error[64] = "";
-	if (torrent) {
-		snprintf(save_path, sizeof save_path, "%s", torrent->save_path);
-		snprintf(error, sizeof error, "%s", torrent->error);
-	}
-	now.save_path = save_path;
-	now.error = error;
+	struct torrent copy = torrent ? *torrent : (struct torrent){0};
+	now.save_path = copy.save_path;
+	now.error = copy.error;
 	pthread_mutex_unlock(&fake.lock);
 	if (!torrent)
 		return not_found(err);

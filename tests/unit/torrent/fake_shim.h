@@ -2,7 +2,9 @@
  * A shim without a library: torrents are entries of a table, alerts are what a test posts. A source
  * is a text: "magnet:?xt=urn:btih:" and 40 digits; or, as a .torrent and as resume data,
  * "torrent:" and 64 digits and a ':' between the names of its files, each of a mebibyte; one whose
- * first file is called "private" is. What begins like a real .torrent is one too, always the same.
+ * first file is called "private" is. Resume data have behind a '|' what it has, and how long it has
+ * been active: as often as it was saved. What begins like a real .torrent is one too, always the
+ * same.
  *
  * A move goes on until a test posts its end. Of one that is removed with its data DELETED or
  * DELETE_FAILED are the test's to post.
@@ -40,6 +42,9 @@ uint32_t fake_add_flags(const char *id);
 int fake_peers(const char *id);
 /* What is to be saved is not answered any more. */
 void fake_hold_saves(int on);
+/* That a torrent is active changes it, as libtorrent 2.0.8 has it: there is always something new.
+ */
+void fake_count_active(int on);
 /* It does not say of a torrent that it moves. */
 void fake_hide_moves(int on);
 /* How often a torrent was asked for its status since the session was halted. */

@@ -3,6 +3,7 @@
 
 #include "base/fs.h"
 #include "base/text.h"
+#include "torrent/resume.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -240,6 +241,50 @@ static void what_is_wrong_is_set_aside_alone(void **state)
 	}
 }
 
+static void who_rests_is_not_written_again_but_every_quarter_of_an_hour(void **state)
+{
+	struct world world;
+	char folder[128];
+	world_with_two(&world, folder);
+	world_init(&world, folder); /* what is on the disk counts too */
+	fake_count_active(1);
+	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 1));
+	json_decref(rig_await(&world.rig, "torrent_added", "torrent", QUAKE, 1));
+	pass(&world, 60); /* where they stand in the queue was not known before */
+	uint64_t saved = world_counters(&world).resume_saved;
+	int asked = fake_saves(DOOM);
+	pass(&world, 780);
+	assert_true(fake_saves(DOOM) >= asked + 15);
+	assert_int_equal(world_counters(&world).resume_saved, saved);
+	fake_progress(DOOM, 1000, LSP_SHIM_STATE_DOWNLOADING, 0);
+	pass(&world, 46);
+	assert_int_equal(world_counters(&world).resume_saved, saved + 1);
+	pass(&world, 120);
+	assert_int_equal(world_counters(&world).resume_saved, saved + 2); /* QUAKE */
+	done(&world);
+}
+
+static void assert_same(bool same, const char *a, const char *b)
+{
+	struct lsp_hash one, other;
+	assert_ok(lsp_resume_digest(a, strlen(a), &one, ERR));
+	assert_ok(lsp_resume_digest(b, strlen(b), &other, ERR));
+	assert_int_equal(memcmp(&one, &other, sizeof one) == 0, same);
+}
+
+static void resume_data_are_compared_but_for_how_long_it_was_active(void **state)
+{
+	const char *some = "d11:active_timei9e13:finished_timei0e4:nameli1ee12:seeding_timei5ee";
+	assert_same(true, some,
+		"d11:active_timei10e13:finished_timei77e4:nameli1ee12:seeding_timei500ee");
+	assert_same(
+		false, some, "d11:active_timei9e13:finished_timei0e4:nameli2ee12:seeding_timei5ee");
+	assert_same(false, some, "d11:active_timei9e");
+	assert_same(true, "11:active_timei", "11:active_timei12");
+	assert_same(false, "", "11:active_timei");
+	assert_same(true, "", "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +294,8 @@ int main(void)
 		cmocka_unit_test(a_folder_that_cannot_be_listed_is_listed_later),
 		cmocka_unit_test(a_folder_that_comes_late_gets_what_is_here),
 		cmocka_unit_test(what_is_wrong_is_set_aside_alone),
+		cmocka_unit_test(who_rests_is_not_written_again_but_every_quarter_of_an_hour),
+		cmocka_unit_test(resume_data_are_compared_but_for_how_long_it_was_active),
 	};
 	return cmocka_run_group_tests_name("torrent store", tests, NULL, NULL);
 }

@@ -262,6 +262,7 @@ static void a_full_disk_degrades_the_store_until_the_next_good_write(void **stat
 	assert_int_equal(access(blob, F_OK), 0);
 	/* What was stored before is made up for as well, though the library has nothing new. */
 	full = true;
+	fake_progress(QUAKE, 1000, LSP_SHIM_STATE_DOWNLOADING, 0);
 	fake_post(LSP_SHIM_ALERT_PAUSED, QUAKE, NULL, NULL, 0);
 	world_settle(&world);
 	assert_int_equal(world_health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
