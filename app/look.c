@@ -169,6 +169,22 @@ static void add_games(struct cli_table *table, const json_t *games, bool only_kn
 	}
 }
 
+/* Why a game of this machine is not shared, below the table. */
+static void print_problems(struct cli *cli, const json_t *games)
+{
+	const json_t *game;
+	size_t i;
+	json_array_foreach (games, i, game) {
+		const char *problem = cli_text(game, "problem"), *id = cli_text(game, "id");
+		if (!problem[0])
+			continue;
+		if (strncmp(problem, id, strlen(id)) != 0)
+			fprintf(cli->out, "%s: ", id);
+		cli_print_text(cli->out, problem);
+		fputc('\n', cli->out);
+	}
+}
+
 int cli_run_games(struct cli *cli, const struct cli_arguments *arguments)
 {
 	_cleanup_json_ json_t *result = NULL;
@@ -184,6 +200,7 @@ int cli_run_games(struct cli *cli, const struct cli_arguments *arguments)
 	add_games(&table, json_object_get(result, "games"), true);
 	cli_table_print(&table, cli->out);
 	cli_table_done(&table);
+	print_problems(cli, json_object_get(result, "games"));
 	return code;
 }
 

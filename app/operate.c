@@ -253,6 +253,19 @@ static int nothing_to_do(struct cli *cli, const char *id, const json_t *result)
 	return CLI_DONE;
 }
 
+/* What it is doing now; a download may have nobody to come from yet. */
+static void say_started(struct cli *cli, const struct cli_verb *verb, const char *id)
+{
+	_cleanup_json_ json_t *game = verb->fetches ? ask_for_game(cli, id) : NULL;
+	struct cli_wait wait;
+	cli_wait_init(&wait, verb, id);
+	cli_wait_look(&wait, game);
+	if (wait.waiting)
+		say_waiting(cli, &wait);
+	else
+		fprintf(cli->out, "%s: %s; 'lanspread games' shows it\n", id, verb->doing);
+}
+
 static int start_and_follow(
 	struct cli *cli, json_t *command, const struct cli_verb *verb, const char *id, bool wait)
 {
@@ -274,7 +287,7 @@ static int start_and_follow(
 	if (cli->json)
 		cli_print_json(cli, result);
 	else
-		fprintf(cli->out, "%s: %s; 'lanspread games' shows it\n", id, verb->doing);
+		say_started(cli, verb, id);
 	return CLI_DONE;
 }
 

@@ -90,7 +90,7 @@ static bool is_running(const struct cli_wait *wait, const json_t *event)
 	return false;
 }
 
-static void take_game(struct cli_wait *wait, const json_t *game)
+void cli_wait_look(struct cli_wait *wait, const json_t *game)
 {
 	wait->waiting = json_is_true(json_object_get(game, "waiting"));
 	wait->by_torrent =
@@ -108,7 +108,7 @@ static enum cli_verdict take_snapshot(struct cli_wait *wait, const json_t *event
 		wait->ended = false;
 		json_array_foreach (json_object_get(event, "games"), i, game)
 			if (strcmp(cli_text(game, "id"), wait->game) == 0)
-				take_game(wait, game);
+				cli_wait_look(wait, game);
 		return CLI_GOES_ON;
 	}
 	wait->resynced = wait->resynced || json_is_true(json_object_get(event, "resync"));

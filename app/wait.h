@@ -47,6 +47,8 @@ struct cli_wait {
 };
 
 void cli_wait_init(struct cli_wait *wait, const struct cli_verb *verb, const char *game);
+/* Takes over how the game is, as `list_games` says. NULL: not known. */
+void cli_wait_look(struct cli_wait *wait, const json_t *game);
 enum cli_verdict cli_wait_take(struct cli_wait *wait, const json_t *event);
 /* Whether the event is about this game. */
 bool cli_wait_concerns(const struct cli_wait *wait, const json_t *event);

@@ -130,18 +130,14 @@ void lsp_stage_staged_copy(struct lsp_stage *stage, struct lsp_bitmap *map);
 
 /*
  * Takes what fits from a local folder whose content is `other` (an older version, a copy under
- * another name): whole files by root, pieces by their hashes. Every chunk is hashed as it is
- * copied, but for one case: in_place says that dir_fd is the game's own folder, and a file there
- * with the same path and root, whose stamp `vouch` confirms, is kept where it is and neither read
- * nor copied. The folder is remembered for fills. vouch may be NULL (nothing is vouched for).
+ * another name): whole files by root, pieces by their hashes. Every chunk is hashed here and now,
+ * whatever `other` says: a disk may have changed it since. in_place says that dir_fd is the game's
+ * own folder: a file there with the same path and root is then kept where it is, not copied. The
+ * folder is remembered for fills.
  */
-struct lsp_file_stamp;
-typedef bool (*lsp_stage_vouch)(
-	void *argument, const char *path, const struct lsp_file_stamp *stamp);
 LSP_MUST_CHECK int lsp_stage_reuse(struct lsp_stage *stage, int dir_fd,
-	const struct lsp_manifest *other, bool in_place, lsp_stage_vouch vouch,
-	void *vouch_argument, struct lsp_cancel *token, lsp_stage_progress progress, void *argument,
-	struct lsp_error *err);
+	const struct lsp_manifest *other, bool in_place, struct lsp_cancel *token,
+	lsp_stage_progress progress, void *argument, struct lsp_error *err);
 
 /* Would a fill of this chunk find anything? (Its file has a namesake in a remembered folder.) */
 bool lsp_stage_may_fill(struct lsp_stage *stage, uint32_t chunk);

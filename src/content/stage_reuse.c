@@ -1,7 +1,6 @@
 /*
  * What is on this machine already: whole files by root, pieces by hash. Nothing is believed that
- * was not hashed here and now, but for files that stay where they are under a stamp that is vouched
- * for.
+ * was not hashed here and now: of a byte that fell over on the disk no size and no time tells.
  */
 #include "base/fs.h"
 #include "content/executable.h"
@@ -21,8 +20,6 @@ struct reuse {
 	int dir_fd;
 	const struct lsp_manifest *other;
 	bool in_place;
-	lsp_stage_vouch vouch;
-	void *vouch_argument;
 	struct lsp_cancel *token;
 	lsp_stage_progress progress;
 	void *argument;
@@ -125,8 +122,8 @@ static int try_keep(struct reuse *reuse, uint32_t file, bool *ret_kept, struct l
 	if (stamp.size != f->size ||
 		lsp_executables_has(&reuse->executables, f->path, st.st_mode) != f->executable)
 		return 0;
-	bool matches = reuse->vouch && reuse->vouch(reuse->vouch_argument, f->path, &stamp);
-	int r = matches ? 0 : hash_matches(reuse, file, fd, &matches, err);
+	bool matches;
+	int r = hash_matches(reuse, file, fd, &matches, err);
 	if (r < 0 || !matches)
 		return r;
 	/* Nobody shall find an empty place-holder where the stage would have the file. */
@@ -382,8 +379,8 @@ static int remember(struct reuse *reuse, struct lsp_error *err)
 }
 
 int lsp_stage_reuse(struct lsp_stage *stage, int dir_fd, const struct lsp_manifest *other,
-	bool in_place, lsp_stage_vouch vouch, void *vouch_argument, struct lsp_cancel *token,
-	lsp_stage_progress progress, void *argument, struct lsp_error *err)
+	bool in_place, struct lsp_cancel *token, lsp_stage_progress progress, void *argument,
+	struct lsp_error *err)
 {
 	_cleanup_free_ uint32_t *by_root = NULL, *by_hash = NULL;
 	_cleanup_free_ uint8_t *buffer = malloc(COPY_SIZE);
@@ -398,8 +395,6 @@ int lsp_stage_reuse(struct lsp_stage *stage, int dir_fd, const struct lsp_manife
 		.dir_fd = dir_fd,
 		.other = other,
 		.in_place = in_place,
-		.vouch = vouch,
-		.vouch_argument = vouch_argument,
 		.token = token,
 		.progress = progress,
 		.argument = argument,

@@ -98,8 +98,8 @@ int lsp_adopt_run(struct lsp_stage *stage, const struct lsp_adopt_candidate *can
 	for (size_t i = 0; r == 0 && i < found && left(stage); i++) {
 		const struct lsp_adopt_candidate *candidate = &candidates[matches[i].candidate];
 		struct lsp_error local = {0};
-		r = lsp_stage_reuse(stage, candidate->dir_fd, candidate->manifest, false, NULL,
-			NULL, token, progress, argument, &local);
+		r = lsp_stage_reuse(stage, candidate->dir_fd, candidate->manifest, false, token,
+			progress, argument, &local);
 		if (r == -LSP_E_CANCELLED || r == -LSP_E_NO_SPACE || r == -LSP_E_NO_MEMORY) {
 			if (err)
 				*err = local;
@@ -124,8 +124,8 @@ int lsp_adopt_folder(struct lsp_stage *stage, int dir_fd, bool in_place, struct 
 	int r = lsp_hasher_run(
 		dir_fd, lsp_stage_manifest(stage)->name, &options, token, &hashed, err);
 	if (r == 0)
-		r = lsp_stage_reuse(stage, dir_fd, hashed.manifest, in_place, NULL, NULL, token,
-			progress, argument, err);
+		r = lsp_stage_reuse(
+			stage, dir_fd, hashed.manifest, in_place, token, progress, argument, err);
 	if (r == 0)
 		*ret_bytes = before - left(stage);
 	return r;

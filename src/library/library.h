@@ -256,10 +256,6 @@ LSP_MUST_CHECK int lsp_library_manifest(struct lsp_library *library, const char 
 LSP_MUST_CHECK int lsp_library_source(struct lsp_library *library, const char *id,
 	unsigned max_open, struct lsp_source **ret_source, struct lsp_error *err);
 
-/* The hashes of the game's single files that are known, for lsp_stage_vouch and for adoption. */
-LSP_MUST_CHECK int lsp_library_known_files(struct lsp_library *library, const char *id,
-	struct lsp_file_hashes *ret_hashes, struct lsp_error *err);
-
 /* cover.png, .jpg, .jpeg, .webp or .gif in the game's folder, checked. -LSP_E_NOT_FOUND. */
 LSP_MUST_CHECK int lsp_library_cover(struct lsp_library *library, const char *id,
 	struct lsp_buffer *ret_cover, struct lsp_error *err);

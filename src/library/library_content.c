@@ -118,17 +118,6 @@ int lsp_library_source(struct lsp_library *library, const char *id, unsigned max
 	return r < 0 ? r : lsp_source_new(dir, manifest, &listing, max_open, ret_source, err);
 }
 
-int lsp_library_known_files(struct lsp_library *library, const char *id,
-	struct lsp_file_hashes *ret_hashes, struct lsp_error *err)
-{
-	_cleanup_(view_done) struct view view = {0};
-	_cleanup_hash_reader_ struct lsp_hash_reader *reader = NULL;
-	int r = look(library, id, false, &view, err);
-	if (r == 0)
-		r = lsp_hash_reader_open(library->state_dir, &reader, err);
-	return r < 0 ? r : lsp_hash_reader_load(reader, view.folder_id, id, ret_hashes, err);
-}
-
 int lsp_library_cover(struct lsp_library *library, const char *id, struct lsp_buffer *ret_cover,
 	struct lsp_error *err)
 {

@@ -2,6 +2,7 @@
 #include "peer/choice.h"
 #include "peer/commands.h"
 #include "peer/covers.h"
+#include "peer/damage.h"
 #include "peer/database.h"
 #include "peer/download.h"
 #include "peer/events.h"
@@ -155,6 +156,8 @@ static int start_download(struct lsp_peer *peer, struct lsp_call *call, const ch
 		r = asked_engine(peer, call, &options.engine, err);
 	if (r < 0)
 		return r;
+	if (!asked && !*newer_than && lsp_damage_is(peer, lsp_local_find(peer, game), &content))
+		asked = &content; /* what it was before its disk changed it */
 	if (!asked && !lsp_database_find(peer->database, game) &&
 		lsp_torrent_games_content(peer, game, &content)) {
 		/* Nobody here has it, but a torrent that was added does. */
@@ -273,7 +276,8 @@ int lsp_command_download(struct lsp_peer *peer, struct lsp_call *call, struct ls
 		return lsp_games_unknown(game, err);
 	if (attach(peer, call, game))
 		return 0;
-	if (is_downloaded(local) && !lsp_call_text(call, "variant")) {
+	if (is_downloaded(local) && !lsp_call_text(call, "variant") &&
+		!lsp_damage_is(peer, local, NULL)) {
 		answer_operation(call, "none",
 			newer_is_there(peer, game, local)
 				? "an older version is here: `lanspread update` gets the newest"
@@ -301,7 +305,7 @@ int lsp_command_install(struct lsp_peer *peer, struct lsp_call *call, struct lsp
 		attach(peer, call, game);
 		return 0;
 	}
-	if (!is_downloaded(local))
+	if (!is_downloaded(local) || lsp_damage_is(peer, local, NULL))
 		return start_download(peer, call, "", LSP_DOWNLOAD_THEN_INSTALL, err);
 	int r = lsp_operations_install(peer, game, err);
 	if (r == 0)

@@ -432,12 +432,15 @@ static void enter_swarm(struct lsp_download *download)
 {
 	struct lsp_peer *peer = download->peer;
 	struct lsp_error err = {0};
-	struct lsp_share *share;
+	struct lsp_share *share = lsp_shares_find(peer->shares, &download->content);
+	bool served = share && lsp_share_has_source(share);
 	if (lsp_shares_add_stage(
 		    peer->shares, download->game, download->stage, download, &share, &err) < 0) {
 		fail(download, &err);
 		return;
 	}
+	if (served && !lsp_share_has_source(share)) /* what is there is not what it was */
+		lsp_local_recheck(peer, download->game, NULL, NULL);
 	download->share = lsp_share_ref(share);
 	download->phase = PHASE_FETCHING;
 	char hex[LSP_SHA256_HEX_SIZE];

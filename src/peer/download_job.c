@@ -144,13 +144,6 @@ static int check_space(const struct lsp_download_job *job, int dir, struct lsp_s
 		lsp_text_size(free_bytes, b), (unsigned long long)free_bytes);
 }
 
-/* lsp_stage_vouch: is this file what the library hashed? */
-static bool vouch(void *argument, const char *path, const struct lsp_file_stamp *stamp)
-{
-	return lsp_file_hashes_find(
-		       argument, path, stamp->size, stamp->mtime_ns, stamp->ctime_ns) != NULL;
-}
-
 /*
  * The manifest of a game that is not served yet: we have just started, it was just copied in, or
  * its index is lost. Without it its files would be somebody's own and in the way.
@@ -171,13 +164,9 @@ static int open_stage(struct lsp_download_job *job, struct lsp_error *err)
 {
 	_cleanup_close_ int dir = -1;
 	_cleanup_stage_ struct lsp_stage *stage = NULL;
-	struct lsp_file_hashes known = {0};
 	int r = open_game_dir(job, true, &dir, err);
 	if (r == 0 && job->unserved)
 		r = find_local(job, dir);
-	if (r == 0 && job->local)
-		(void)!lsp_library_known_files(
-			lsp_local_library(job->peer), job->game, &known, NULL);
 	if (r == 0)
 		r = lsp_stage_open(dir, job->manifest, &stage, err);
 	if (r == 0)
@@ -185,9 +174,7 @@ static int open_stage(struct lsp_download_job *job, struct lsp_error *err)
 	if (r == 0)
 		r = check_space(job, dir, stage, true, err);
 	if (r == 0 && job->local)
-		r = lsp_stage_reuse(
-			stage, dir, job->local, true, vouch, &known, job->token, NULL, NULL, err);
-	lsp_file_hashes_done(&known);
+		r = lsp_stage_reuse(stage, dir, job->local, true, job->token, NULL, NULL, err);
 	if (r == 0 && job->take_written)
 		r = lsp_stage_take_all_written(stage, job->token, err);
 	if (r == 0)

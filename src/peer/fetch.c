@@ -425,8 +425,8 @@ void lsp_fetch_start(
 {
 	struct lsp_peer *peer = lsp_session_peer(session);
 	struct lsp_stage *stage = lsp_share_stage(share);
-	if (stage && action->count == 1 && lsp_stage_may_fill(stage, action->first) &&
-		lsp_fill_start(session, share, action))
+	if (stage && action->count == 1 && lsp_session_gives_leaves(session) &&
+		lsp_stage_may_fill(stage, action->first) && lsp_fill_start(session, share, action))
 		return;
 	struct lsp_fetch *fetch = stage ? calloc(1, sizeof *fetch) : NULL;
 	if (!fetch) {

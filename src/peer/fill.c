@@ -58,6 +58,8 @@ static void stop(struct lsp_fill *fill)
 
 static void fail(struct lsp_fill *fill, enum lsp_swarm_failure failure)
 {
+	if (failure == LSP_SWARM_BROKEN && fill->session)
+		lsp_session_refuse_leaves(fill->session);
 	if (!fill->over)
 		lsp_swarm_failed(fill->peer->swarm, fill->id, failure, lsp_peer_now(fill->peer));
 	lsp_peer_kick(fill->peer);

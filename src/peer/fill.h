@@ -6,6 +6,9 @@
  * leaf by leaf, what no local folder has (GetBlocks). A fill stands in for one request of the
  * swarm's and tells it what became of the chunk, as a fetch does.
  *
+ * A peer that answers such a request with something else is asked for whole chunks from then on:
+ * what it lacks may be no more than this.
+ *
  * On the core loop; what touches the disk is a job.
  */
 #pragma once

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "peer/announce.h"
 #include "peer/choice.h"
+#include "peer/damage.h"
 #include "peer/database.h"
 #include "peer/download.h"
 #include "peer/events.h"
@@ -197,6 +198,14 @@ static void add_catalog(json_t *object, const struct lsp_catalog_entry *entry)
 	set(object, "cover", json_boolean(entry->has_cover));
 }
 
+static void set_problem(
+	json_t *object, const struct lsp_peer *peer, const struct lsp_library_game *local)
+{
+	_cleanup_free_ char *damage =
+		lsp_damage_is(peer, local, NULL) ? lsp_damage_text(peer, local->id) : NULL;
+	set_text(object, "problem", damage ? damage : local ? local->problem : NULL);
+}
+
 static json_t *game_json(const struct lsp_peer *peer, const struct view *view)
 {
 	json_t *object = json_object();
@@ -209,7 +218,7 @@ static json_t *game_json(const struct lsp_peer *peer, const struct view *view)
 	add_versions(object, view);
 	json_t *swarm = lsp_torrent_games_json(peer, view->id);
 	set(object, "swarm", swarm ? swarm : json_null());
-	set_text(object, "problem", view->local ? view->local->problem : NULL);
+	set_problem(object, peer, view->local);
 	if (view->entry)
 		add_catalog(object, view->entry);
 	return object;
@@ -429,7 +438,8 @@ enum lsp_games_announced lsp_games_summary(
 	if (view.operation != LSP_OPERATION_NONE && view.operation != LSP_OPERATION_DOWNLOADING &&
 		view.operation != LSP_OPERATION_HASHING)
 		return LSP_GAMES_UNCHANGED;
-	if (!view.local || view.local->state == LSP_LIBRARY_NOT_SHARED)
+	if (!view.local || view.local->state == LSP_LIBRARY_NOT_SHARED ||
+		lsp_damage_is(peer, view.local, NULL))
 		return LSP_GAMES_ABSENT;
 	struct lsp_share *share = view.local->state == LSP_LIBRARY_READY
 					  ? lsp_shares_find(peer->shares, &view.local->content)

@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "peer/announce.h"
+#include "peer/damage.h"
 #include "peer/events.h"
 #include "peer/games.h"
 #include "peer/peer.h"
@@ -103,8 +104,11 @@ static void source_opened(struct lsp_job *job)
 	} else if (game && game->state == LSP_LIBRARY_READY &&
 		   lsp_hash_equal(
 			   &game->content, &lsp_source_manifest(opening->source)->content_id)) {
-		if (lsp_shares_add_source(peer->shares, opening->game, opening->source, &share,
-			    &job->error) < 0) {
+		if (lsp_damage_found(peer, game, lsp_source_manifest(opening->source))) {
+			lsp_announce_game(peer->announce, opening->game);
+			lsp_games_publish_local(peer);
+		} else if (lsp_shares_add_source(peer->shares, opening->game, opening->source,
+				   &share, &job->error) < 0) {
 			lsp_log_warning(
 				"peer", "%s is not served: %s", opening->game, job->error.message);
 		} else {
@@ -155,6 +159,8 @@ static void game_changed(
 		    lsp_fingerprint_same_files(&before->fingerprint, &after->fingerprint);
 	if (is_ready(before) && !same) {
 		struct lsp_share *share = lsp_shares_find(local->peer->shares, &before->content);
+		if (share)
+			lsp_damage_was(local->peer, before, lsp_share_manifest(share));
 		if (share && strcmp(lsp_share_game(share), id) == 0)
 			lsp_share_drop_source(share);
 		lsp_torrent_games_gone(local->peer, id);

@@ -8,6 +8,7 @@
 #include "install/install.h"
 #include "library/library.h"
 #include "peer/announce.h"
+#include "peer/damage.h"
 #include "peer/events.h"
 #include "peer/games.h"
 #include "peer/local.h"
@@ -52,6 +53,7 @@ struct run {
 	struct lsp_post cancel_post;
 	bool cancel_posted;      /* settled once on_cancel is unregistered */
 	bool given_up, answered; /* the loop's */
+	json_t *damaged_files;   /* what it found, or NULL */
 
 	/* Progress on its way to the loop. */
 	lsp_time next_progress;
@@ -70,6 +72,7 @@ static void run_free(struct run *run)
 	free(run->path);
 	free(run->title);
 	free(run->version);
+	json_decref(run->damaged_files);
 	free(run);
 }
 
@@ -248,7 +251,9 @@ static void conclude(struct run *run)
 	lsp_games_publish_local(run->peer);
 	if (run->code < 0) {
 		lsp_log_warning("peer", "%s of %s: %s", run->name, run->game, run->error.message);
-		publish(run, "failed", json_pack("{s:o}", "error", lsp_error_to_json(&run->error)));
+		publish(run, "failed",
+			json_pack("{s:o, s:O*}", "error", lsp_error_to_json(&run->error), "files",
+				run->damaged_files));
 	} else {
 		publish(run, "finished",
 			json_pack("{s:s*, s:I}", "kept",
@@ -389,6 +394,14 @@ static void verify_cancelled(void *argument)
 	lsp_library_stop_recheck(lsp_local_library(run->peer), run->game);
 }
 
+static void tell_damage(struct run *run)
+{
+	_cleanup_free_ char *text = lsp_damage_text(run->peer, run->game);
+	run->code = lsp_error_set(&run->error, "peer", LSP_E_CORRUPT, "%s",
+		text ? text : "its files are damaged; get it again");
+	run->damaged_files = json_incref(lsp_damage_files(run->peer, run->game));
+}
+
 static void judge(struct run *run)
 {
 	const struct lsp_library_game *game = lsp_local_find(run->peer, run->game);
@@ -400,10 +413,12 @@ static void judge(struct run *run)
 	else if (game && game->state == LSP_LIBRARY_HASHING)
 		run->code = lsp_error_set(&run->error, "peer", LSP_E_CLOSED,
 			"the library stopped before all of %s was looked at", run->game);
+	else if (lsp_damage_is(run->peer, game, NULL))
+		tell_damage(run);
 	else if (!same && run->manifest)
 		run->code = lsp_error_set(&run->error, "peer", LSP_E_CORRUPT,
-			"the files of %s are not what they were: `lanspread remove %s` and get it "
-			"again",
+			"the files of %s are not what they were: somebody changed them; `lanspread "
+			"remove %s` and get it again",
 			run->game, run->game);
 	conclude(run);
 }

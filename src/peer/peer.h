@@ -30,6 +30,7 @@
 struct lsp_announce;
 struct lsp_connect;
 struct lsp_cover_query;
+struct lsp_damage;
 struct lsp_database;
 struct lsp_download;
 struct lsp_events;
@@ -77,6 +78,7 @@ struct lsp_peer {
 	struct lsp_connect *connect;
 	struct lsp_local *local;
 	struct lsp_announce *announce;
+	struct lsp_damage *damage;
 	struct lsp_games *games;
 	struct lsp_limits *limits;
 	struct lsp_guards *guards;

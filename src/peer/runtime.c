@@ -10,6 +10,7 @@
 #include "peer/announce.h"
 #include "peer/connect.h"
 #include "peer/covers.h"
+#include "peer/damage.h"
 #include "peer/database.h"
 #include "peer/download.h"
 #include "peer/events.h"
@@ -263,6 +264,8 @@ int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 	if (r == 0)
 		peer->choices = lsp_peer_load_json(peer, "choices.json");
 	if (r == 0)
+		r = lsp_damage_new(peer, &peer->damage, err);
+	if (r == 0)
 		peer->torrent_adds = json_object();
 	if (r == 0)
 		peer->torrent_wishes = lsp_peer_load_json(peer, "as-game.json");
@@ -286,6 +289,7 @@ void lsp_runtime_free_core(struct lsp_runtime *runtime)
 	lsp_connect_free(peer->connect);
 	lsp_local_free(peer->local);
 	lsp_announce_free(peer->announce);
+	lsp_damage_free(peer->damage);
 	lsp_games_free(peer->games);
 	lsp_limits_free(peer->limits);
 	lsp_guards_free(peer->guards);

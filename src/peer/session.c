@@ -66,6 +66,16 @@ struct lsp_session *lsp_session_next(const struct lsp_session *session)
 	return session->next;
 }
 
+void lsp_session_refuse_leaves(struct lsp_session *session)
+{
+	session->without_leaves = true;
+}
+
+bool lsp_session_gives_leaves(const struct lsp_session *session)
+{
+	return !session->without_leaves;
+}
+
 void lsp_session_count_sent(struct lsp_session *session, size_t bytes)
 {
 	lsp_time now = lsp_peer_now(session->peer);

@@ -29,11 +29,12 @@ struct lsp_session {
 	struct lsp_peer *peer;
 	struct lsp_connection *connection;
 	enum session_state state;
-	bool dialled;      /* by us */
-	bool greeted;      /* its Hello came */
-	bool listed_early; /* the other side has our list already: it is told of changes from then
-			      on */
-	bool took_over;    /* from another connection with the same peer: nothing new to anybody */
+	bool dialled;        /* by us */
+	bool greeted;        /* its Hello came */
+	bool listed_early;   /* the other side has our list already: it is told of changes from then
+				on */
+	bool without_leaves; /* it answered a request for some wrongly */
+	bool took_over; /* from another connection with the same peer: nothing new to anybody */
 
 	struct lsp_hash id, instance;
 	char name[LSP_PEER_NAME_MAX + 1]; /* before its Hello: the beginning of its id */

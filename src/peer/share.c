@@ -172,21 +172,37 @@ int lsp_shares_add_source(struct lsp_shares *shares, const char *game, struct ls
 	return 0;
 }
 
+/* The folder was read for the stage: what that lacks, the folder does not have either. */
+static void doubt_source(struct lsp_share *share, const struct lsp_bitmap *have)
+{
+	bool wrong = false;
+	for (size_t i = lsp_bitmap_next_clear(have, 0); i < have->bits;
+		i = lsp_bitmap_next_clear(have, i + 1)) {
+		lsp_swarm_game_lost(share->owner->swarm, share->swarm_game, (uint32_t)i, 1);
+		wrong = true;
+	}
+	if (wrong) {
+		lsp_source_unref(share->source);
+		share->source = NULL;
+	}
+}
+
 int lsp_shares_add_stage(struct lsp_shares *shares, const char *game, struct lsp_stage *stage,
 	void *download, struct lsp_share **ret_share, struct lsp_error *err)
 {
 	const struct lsp_manifest *manifest = lsp_stage_manifest(stage);
 	struct lsp_share *share = lsp_shares_find(shares, &manifest->content_id);
-	if (!share) {
-		_cleanup_bitmap_ struct lsp_bitmap have = {0};
-		int r = lsp_bitmap_init(&have, manifest->chunk_count, err);
-		if (r < 0)
-			return r;
-		lsp_stage_chunks_copy(stage, &have);
+	_cleanup_bitmap_ struct lsp_bitmap have = {0};
+	int r = lsp_bitmap_init(&have, manifest->chunk_count, err);
+	if (r < 0)
+		return r;
+	lsp_stage_chunks_copy(stage, &have);
+	if (!share)
 		r = add(shares, game, manifest, &have, &share, err);
-		if (r < 0)
-			return r;
-	}
+	else if (share->source && strcmp(share->game, game) == 0)
+		doubt_source(share, &have);
+	if (r < 0)
+		return r;
 	lsp_stage_unref(share->stage);
 	share->stage = lsp_stage_ref(stage);
 	share->download = download;

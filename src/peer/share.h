@@ -38,7 +38,11 @@ void lsp_shares_free(struct lsp_shares *shares);
  */
 LSP_MUST_CHECK int lsp_shares_add_source(struct lsp_shares *shares, const char *game,
 	struct lsp_source *source, struct lsp_share **ret_share, struct lsp_error *err);
-/* A download: the share of its content gets this stage. What the stage has verified counts. */
+/*
+ * A download: the share of its content gets this stage. What the stage has verified counts: where
+ * the same game was served from its folder, and the stage found chunks of it damaged, these are
+ * withdrawn and the folder is no source any more.
+ */
 LSP_MUST_CHECK int lsp_shares_add_stage(struct lsp_shares *shares, const char *game,
 	struct lsp_stage *stage, void *download, struct lsp_share **ret_share,
 	struct lsp_error *err);

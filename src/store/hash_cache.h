@@ -60,33 +60,3 @@ LSP_MUST_CHECK int lsp_hash_cache_add(struct lsp_library_index *index, const cha
  */
 LSP_MUST_CHECK int lsp_hash_cache_store(struct lsp_library_index *index, const char *game,
 	const struct lsp_file_hashes *hashes, bool only_used, struct lsp_error *err);
-
-/* ---- By content ---------------------------------------------------------------------------- */
-
-/* A file that had this content when it was last hashed; who uses it verifies. */
-struct lsp_file_place {
-	char folder_id[LSP_FOLDER_ID_SIZE];
-	char game[LSP_GAME_ID_MAX + 1];
-	char path[LSP_PATH_MAX + 1];
-	uint64_t size;
-	int64_t mtime_ns;
-};
-
-/*
- * A reader of one's own, for one thread. It sees what was stored up to its last call. The state
- * folder's library.db must exist.
- */
-struct lsp_hash_reader;
-LSP_MUST_CHECK int lsp_hash_reader_open(
-	const char *state_folder, struct lsp_hash_reader **ret_reader, struct lsp_error *err);
-void lsp_hash_reader_close(struct lsp_hash_reader *reader);
-LSP_DEFINE_CLEANUP(struct lsp_hash_reader *, lsp_hash_reader_close);
-#define _cleanup_hash_reader_ _cleanup_(lsp_hash_reader_close_pointer)
-
-/* Up to `max` places of files with that root; *ret_count may be 0. */
-LSP_MUST_CHECK int lsp_hash_reader_find(struct lsp_hash_reader *reader, const struct lsp_hash *root,
-	struct lsp_file_place *ret_places, size_t max, size_t *ret_count, struct lsp_error *err);
-
-/* lsp_hash_cache_load beside the owner, for a thread that has no index. */
-LSP_MUST_CHECK int lsp_hash_reader_load(struct lsp_hash_reader *reader, const char *folder_id,
-	const char *game, struct lsp_file_hashes *ret_hashes, struct lsp_error *err);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -247,7 +248,19 @@ def test_remove_deletes_the_download_and_verify_finds_damage(lab, tmp_path):
         file.write(bytes([byte ^ 1]))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     damaged = ann.run_cli("verify", "mine")
-    assert damaged.returncode == 1 and "not what they were" in damaged.stderr, damaged
+    assert damaged.returncode == 1 and damaged.stderr.count("\n") == 1 and "`lanspread get mine`" in damaged.stderr, damaged
+    assert re.search(r"data/large\.bin \(1 of \d+ chunks\)", damaged.stderr), damaged
+    assert ann.wait_event("verify_failed")["files"][0]["path"] == "data/large.bin"
+    again = ann.run_cli("verify", "mine", "--json")  # what is known already is found again, not taken for the game
+    events = [json.loads(line) for line in again.stdout.splitlines()]
+    assert again.returncode == 1 and [file["chunks"] for event in events for file in event.get("files", [])] == [1], again
+    assert "data/large.bin" in ann.run_cli("games").stdout
+    # Nobody else has it: that is said, and nothing claimed to be on its way.
+    waiting = ann.run_cli("get", "mine", "--no-wait")
+    assert waiting.returncode == 0 and "nobody here has it now" in waiting.stderr + waiting.stdout, waiting
+    assert "downloading" not in waiting.stdout, waiting
+    ann.cli("cancel", "mine")
+    ann.wait_games(lambda games: games["mine"]["operation"] == "none")
     ann.cli("remove", "mine")
     assert not (ann.games / "mine/version.ini").exists()
     assert not (ann.games / "mine/data").exists()

@@ -222,10 +222,19 @@ def test_a_flipped_byte_is_found_fetched_elsewhere_and_withdrawn(lab, tmp_path):
     assert tree(cem.games / "quake") == wanted
     assert cem.wait_event("chunk_rejected", game="quake")["peer"] == liar.peer_id
     assert liar.wait_event("chunk_rejected", game="quake")["peer"] == cem.peer_id
-    # It hashes its copy anew and does not offer the old content any more.
+    # It hashes its copy anew and offers neither the old content nor what its disk made of it: nobody has to choose.
     content = cem.list_games()["quake"]["content"]
-    liar.wait_games(lambda games: games["quake"]["content"] not in (None, content))
-    cem.wait_games(lambda games: games["quake"]["content"] == content and games["quake"]["variants"] == 2)
+    damaged = liar.wait_games(lambda games: games["quake"]["problem"])["quake"]
+    assert damaged["content"] not in (None, content) and "data/large.bin (32 of " in damaged["problem"]
+    cem.wait_games(lambda games: games["quake"]["sources"] == games["quake"]["variants"] == 1)
+    # That it is damaged outlives a restart; `get` brings back what it was, and it serves again.
+    liar.restart()
+    liar.wait_games(lambda games: games["quake"]["sources"] == 2 and games["quake"]["problem"] == damaged["problem"])
+    cem.wait_games(lambda games: games["quake"]["sources"] == games["quake"]["variants"] == 1)
+    liar.cli("get", "quake")
+    assert tree(liar.games / "quake") == wanted
+    cem.wait_games(lambda games: games["quake"]["sources"] == 2 and games["quake"]["variants"] == 1)
+    assert liar.list_games()["quake"]["problem"] is None
 
 
 def test_only_space_that_is_there_is_used(lab, tmp_path):

@@ -59,19 +59,13 @@ static void scribble(int dir_fd, const char *path, off_t at, const char *text)
 	close(fd);
 }
 
-static bool vouch_all(void *argument, const char *path, const struct lsp_file_stamp *stamp)
-{
-	return true;
-}
-
-static struct lsp_stage *open_update(struct update *update, lsp_stage_vouch vouch)
+static struct lsp_stage *open_update(struct update *update)
 {
 	struct lsp_stage *stage = NULL;
 	update->new = fixture_hash(update->next.fd, "quake");
 	OK(lsp_stage_open(update->game.fd, update->new, &stage, &why));
 	OK(lsp_stage_prepare(stage, NULL, NULL, NULL, &why));
-	OK(lsp_stage_reuse(
-		stage, update->game.fd, update->old, true, vouch, NULL, NULL, NULL, NULL, &why));
+	OK(lsp_stage_reuse(stage, update->game.fd, update->old, true, NULL, NULL, NULL, &why));
 	return stage;
 }
 
@@ -119,7 +113,7 @@ static void an_update_fetches_only_the_leaves_that_changed(void **state)
 	struct update *update = *state;
 	scribble(update->next.fd, "data/big.pak", 3 * PIECE + 20000, "patched");
 	scribble(update->next.fd, "data/big.pak", 8 * PIECE + 12000, "end");
-	struct lsp_stage *stage = open_update(update, vouch_all);
+	struct lsp_stage *stage = open_update(update);
 	fetch_rest(update, stage);
 	/* version.ini, one leaf of 16 KiB, and the last leaf, of 12345 bytes. */
 	assert_int_equal(update->fetched, 4 + LSP_LEAF_SIZE + 12345);
@@ -135,7 +129,7 @@ static void files_that_stay_are_neither_copied_nor_moved(void **state)
 	struct update *update = *state;
 	struct stat before, after;
 	OK(lsp_fs_stat_below(update->game.fd, "data/same.pak", &before, &why));
-	struct lsp_stage *stage = open_update(update, vouch_all);
+	struct lsp_stage *stage = open_update(update);
 	assert_false(lsp_fs_exists_below(update->game.fd, LSP_STAGE_FOLDER "/files/data/same.pak"));
 	assert_true(lsp_stage_space_needed(stage, NULL) < 4096);
 	fetch_rest(update, stage);
@@ -147,11 +141,11 @@ static void files_that_stay_are_neither_copied_nor_moved(void **state)
 	fixture_assert_content(update->game.fd, update->new);
 }
 
-static void what_nobody_vouches_for_is_hashed_before_it_is_kept(void **state)
+static void what_fell_over_on_the_disk_is_fetched_and_not_kept(void **state)
 {
 	struct update *update = *state;
 	scribble(update->game.fd, "data/same.pak", 5, "flipped"); /* after `old` was hashed */
-	struct lsp_stage *stage = open_update(update, NULL);
+	struct lsp_stage *stage = open_update(update);
 	assert_true(lsp_stage_has(stage, lsp_manifest_find(update->new, "small")->first_chunk));
 	uint32_t first = lsp_manifest_find(update->new, "data/same.pak")->first_chunk;
 	assert_false(lsp_stage_has(stage, first));
@@ -166,7 +160,7 @@ static void what_nobody_vouches_for_is_hashed_before_it_is_kept(void **state)
 static void a_kept_file_that_changes_before_the_commit_stops_it(void **state)
 {
 	struct update *update = *state;
-	struct lsp_stage *stage = open_update(update, vouch_all);
+	struct lsp_stage *stage = open_update(update);
 	struct lsp_error err = {0};
 	fetch_rest(update, stage);
 	scribble(update->game.fd, "data/same.pak", 5, "flipped");
@@ -174,7 +168,7 @@ static void a_kept_file_that_changes_before_the_commit_stops_it(void **state)
 	lsp_stage_unref(stage);
 	/* The next one sees it, and takes what is still right. */
 	lsp_manifest_unref(update->new);
-	stage = open_update(update, NULL);
+	stage = open_update(update);
 	fetch_rest(update, stage);
 	OK(lsp_stage_commit(stage, update->old, &why));
 	lsp_stage_unref(stage);
@@ -184,7 +178,7 @@ static void a_kept_file_that_changes_before_the_commit_stops_it(void **state)
 static void kept_files_are_remembered_after_a_kill(void **state)
 {
 	struct update *update = *state;
-	struct lsp_stage *stage = open_update(update, vouch_all);
+	struct lsp_stage *stage = open_update(update);
 	uint64_t left, again;
 	uint32_t chunks;
 	lsp_stage_left(stage, &left, &chunks);
@@ -204,7 +198,7 @@ static void a_renamed_file_costs_nothing(void **state)
 	OK(lsp_fs_make_dirs_below(update->next.fd, "other", &why));
 	OK(lsp_fs_rename_below(
 		update->next.fd, "data/big.pak", update->next.fd, "other/name.pak", &why));
-	struct lsp_stage *stage = open_update(update, vouch_all);
+	struct lsp_stage *stage = open_update(update);
 	fetch_rest(update, stage);
 	assert_int_equal(update->fetched, 4);
 	OK(lsp_stage_commit(stage, update->old, &why));
@@ -221,7 +215,7 @@ static void pieces_that_moved_are_found_by_their_hash(void **state)
 	memcpy(both, front, PIECE);
 	memcpy(both + PIECE, old, 8 * PIECE + 12345);
 	fixture_put(update->next.fd, "data/big.pak", both, 9 * PIECE + 12345);
-	struct lsp_stage *stage = open_update(update, vouch_all);
+	struct lsp_stage *stage = open_update(update);
 	fetch_rest(update, stage);
 	assert_int_equal(update->fetched, 4 + PIECE);
 	lsp_stage_unref(stage);
@@ -245,7 +239,7 @@ static void adopting_a_copy_under_other_names_costs_no_download(void **state)
 	struct lsp_stage *stage = NULL;
 	OK(lsp_stage_open(empty.fd, update->new, &stage, &why));
 	OK(lsp_stage_prepare(stage, NULL, NULL, NULL, &why));
-	OK(lsp_stage_reuse(stage, copy.fd, other, false, NULL, NULL, NULL, NULL, NULL, &why));
+	OK(lsp_stage_reuse(stage, copy.fd, other, false, NULL, NULL, NULL, &why));
 	OK(lsp_stage_commit(stage, NULL, &why));
 	lsp_stage_unref(stage);
 	fixture_assert_content(empty.fd, update->new);
@@ -262,7 +256,7 @@ static void a_folder_becomes_a_file_and_a_file_a_folder(void **state)
 	OK(lsp_fs_remove_tree_below(update->next.fd, "data", &why));
 	fixture_file(update->next.fd, "small/now/a/folder", 5, 100);
 	fixture_file(update->next.fd, "data", 6, 100);
-	struct lsp_stage *stage = open_update(update, vouch_all);
+	struct lsp_stage *stage = open_update(update);
 	fetch_rest(update, stage);
 	OK(lsp_stage_commit(stage, update->old, &why));
 	lsp_stage_unref(stage);
@@ -286,7 +280,7 @@ static void a_file_of_the_users_own_in_the_way_is_kept(void **state)
 	fixture_file(update->next.fd, "saves", 7, 100);
 	fixture_text(update->game.fd, "saves", "my own");
 	fixture_text(update->game.fd, "notes", "mine too");
-	struct lsp_stage *stage = open_update(update, vouch_all);
+	struct lsp_stage *stage = open_update(update);
 	fetch_rest(update, stage);
 	OK(lsp_stage_commit(stage, update->old, &why));
 	lsp_stage_unref(stage);
@@ -353,7 +347,7 @@ static void a_commit_killed_anywhere_leaves_the_old_game_or_the_new_one(void **s
 		struct update *copy = again;
 		scribble(copy->next.fd, "data/big.pak", 3 * PIECE, "patched");
 		fixture_file(copy->next.fd, "fresh/folder/file", 11, 3000);
-		struct lsp_stage *stage = open_update(copy, NULL);
+		struct lsp_stage *stage = open_update(copy);
 		fetch_rest(copy, stage);
 		died = commit_and_die(stage, copy->old, ++n);
 		lsp_stage_unref(stage);
@@ -370,7 +364,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_update_fetches_only_the_leaves_that_changed),
 		TEST(files_that_stay_are_neither_copied_nor_moved),
-		TEST(what_nobody_vouches_for_is_hashed_before_it_is_kept),
+		TEST(what_fell_over_on_the_disk_is_fetched_and_not_kept),
 		TEST(a_kept_file_that_changes_before_the_commit_stops_it),
 		TEST(kept_files_are_remembered_after_a_kill),
 		TEST(a_renamed_file_costs_nothing),

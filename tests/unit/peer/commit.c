@@ -24,7 +24,7 @@
 /* ---- In between ---- */
 
 static unsigned commits, commits_to_refuse, fetches_without_stage;
-static bool torrents_leave_at_once;
+static bool torrents_leave_at_once, no_hashes;
 static pthread_mutex_t source_lock = PTHREAD_MUTEX_INITIALIZER; /* held: sources wait for it */
 static atomic_uint sources_asked;
 
@@ -141,6 +141,12 @@ static void send_hashes(struct lsp_responder *responder, const struct lsp_get_ha
 {
 	uint8_t chunk[LSP_PIECE_LENGTH_MIN];
 	size_t size = read_chunk(request->first, chunk), count = 0;
+	if (no_hashes) {
+		struct lsp_error err = {0};
+		lsp_error_set(&err, "test", LSP_E_UNSUPPORTED, "no hashes here");
+		lsp_responder_fail(responder, &err);
+		return;
+	}
 	struct lsp_hash *hashes = calloc(sizeof chunk / LSP_LEAF_SIZE, sizeof *hashes);
 	assert_int_equal(request->count, 1);
 	for (size_t at = 0; at < size; at += LSP_LEAF_SIZE)
@@ -193,7 +199,7 @@ static int begin(void **state)
 	assert_int_equal(other_set_up(state), 0);
 	struct other *other = *state;
 	commits = commits_to_refuse = fetches_without_stage = told = removed = 0;
-	torrents_leave_at_once = false;
+	torrents_leave_at_once = no_hashes = false;
 	atomic_store(&sources_asked, 0);
 	other_write(other, "../theirs/" GAME "/pak0.pak", PAK_SIZE);
 	other_write_text(other, "../theirs/" GAME "/version.ini", "20240101\n");
@@ -416,6 +422,32 @@ static void a_commit_begins_once_though_the_torrents_leave_at_once(void **state)
 	expect_the_game(other);
 }
 
+static void damage_a_leaf(struct other *other)
+{
+	_cleanup_free_ char *path = lsp_text_format("%s/games/" GAME "/pak0.pak", other->folder);
+	int fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, "fell over", 9, 200000), 9);
+	close(fd);
+}
+
+static void who_answers_no_hashes_is_asked_for_the_whole_chunk(void **state)
+{
+	struct other *other = *state;
+	get(other);
+	other_expect(other, "download_finished");
+	RUN_UNTIL(&other->loop, told_ready());
+	damage_a_leaf(other);
+	no_hashes = true;
+	unsigned chunks = other->asked[LSP_REQUEST_GET_CHUNKS];
+	get(other);
+	other_expect(other, "download_finished");
+	assert_int_equal(other->asked[LSP_REQUEST_GET_HASHES], 1);
+	assert_int_equal(other->asked[LSP_REQUEST_GET_CHUNKS], chunks + 1);
+	/* What proved damaged on the way was not ours to give any more. */
+	RUN_UNTIL(&other->loop, other->asked[LSP_REQUEST_WITHDRAW]);
+	expect_the_game(other);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -423,6 +455,7 @@ int main(void)
 		TEST(a_game_that_is_whole_is_not_withdrawn_first),
 		TEST(what_is_lost_after_a_download_is_fetched_when_it_is_asked_for),
 		TEST(a_commit_that_cannot_start_says_so_and_can_be_tried_again),
+		TEST(who_answers_no_hashes_is_asked_for_the_whole_chunk),
 		TEST(a_commit_begins_once_though_the_torrents_leave_at_once),
 	};
 	return cmocka_run_group_tests_name("peer/commit", tests, NULL, NULL);

@@ -3,7 +3,6 @@
 #include "store/hash_cache.h"
 
 static const char folder_a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-static const char folder_b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 static struct lsp_library_index *open_index(struct fixture *fixture)
 {
@@ -113,40 +112,6 @@ static void files_that_are_gone_are_dropped_at_the_next_store(void **state)
 	lsp_library_index_close(index);
 }
 
-static void a_file_is_found_by_its_root_in_every_game_and_folder(void **state)
-{
-	struct fixture *fixture = *state;
-	struct lsp_library_index *index = open_index(fixture);
-	_cleanup_file_hashes_ struct lsp_file_hashes hashes = {0};
-	struct lsp_file_hash file = make_file("pak0.pak", 5, 1);
-	assert_ok(lsp_file_hashes_add(&hashes, &file, &err));
-	assert_ok(lsp_hash_cache_store(index, "quake", &hashes, true, &err));
-	assert_ok(lsp_hash_cache_store(index, "quake-copy", &hashes, true, &err));
-	assert_ok(lsp_library_index_use(index, folder_b, &err));
-	assert_ok(lsp_hash_cache_store(index, "quake", &hashes, true, &err));
-	_cleanup_hash_reader_ struct lsp_hash_reader *reader = NULL;
-	assert_ok(lsp_hash_reader_open(fixture->folder, &reader, &err));
-	struct lsp_file_place places[8];
-	size_t count = 0;
-	assert_ok(lsp_hash_reader_find(reader, &file.root, places, 8, &count, &err));
-	assert_int_equal(count, 3);
-	assert_string_equal(places[0].game, "quake");
-	assert_string_equal(places[0].path, "pak0.pak");
-	assert_string_equal(places[0].folder_id, folder_a);
-	assert_string_equal(places[1].game, "quake-copy");
-	assert_string_equal(places[2].folder_id, folder_b);
-	assert_int_equal(places[0].size, 5);
-	assert_ok(lsp_hash_reader_find(reader, &file.root, places, 2, &count, &err));
-	assert_int_equal(count, 2);
-	struct lsp_hash unknown = {0};
-	assert_ok(lsp_hash_reader_find(reader, &unknown, places, 8, &count, &err));
-	assert_int_equal(count, 0);
-	assert_ok(lsp_library_index_remove(index, "quake", &err));
-	assert_ok(lsp_hash_reader_find(reader, &file.root, places, 8, &count, &err));
-	assert_int_equal(count, 2);
-	lsp_library_index_close(index);
-}
-
 static void a_game_without_files_has_an_empty_table(void **state)
 {
 	struct lsp_library_index *index = open_index(*state);
@@ -164,7 +129,6 @@ int main(void)
 		FIXTURE_TEST(times_ten_years_off_are_kept_exactly),
 		FIXTURE_TEST(twenty_thousand_files_with_layers_survive_a_restart),
 		FIXTURE_TEST(files_that_are_gone_are_dropped_at_the_next_store),
-		FIXTURE_TEST(a_file_is_found_by_its_root_in_every_game_and_folder),
 		FIXTURE_TEST(a_game_without_files_has_an_empty_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
