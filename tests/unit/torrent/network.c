@@ -5,7 +5,11 @@
 #include "base/text.h"
 #include "torrent/configuration.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ---- Several of them --------------------------------------------------------------------- */
 
@@ -236,6 +240,65 @@ static void peers_tell_of_each_other_but_not_where_that_is_off_or_private(void *
 }
 
 /* ---- Who may connect --------------------------------------------------------------------- */
+
+/* Somebody who waits to be dialled, and says nothing. */
+static int listen_at(const char *host, char address[64])
+{
+	struct sockaddr_in at = {.sin_family = AF_INET};
+	socklen_t size = sizeof at;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_int_equal(inet_pton(AF_INET, host, &at.sin_addr), 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+	snprintf(address, 64, "%s:%u", host, (unsigned)ntohs(at.sin_port));
+	return fd;
+}
+
+static bool was_dialled(int fd)
+{
+	int connection = accept(fd, NULL, NULL);
+	if (connection >= 0)
+		close(connection);
+	return connection >= 0;
+}
+
+static void offer(struct rig *rig, const char *id, const char *one, const char *other)
+{
+	json_decref(rig_ask(rig, LSP_TORRENT_ADD_PEERS,
+		json_pack("{s:s, s:[s, s]}", "torrent", id, "peers", one, other)));
+}
+
+/* Of two who are offered together the one is dialled, the other is not: not later, either. */
+static void an_address_that_is_filtered_is_not_dialled(void **state)
+{
+	struct pair pair;
+	char id[65], blocked[64], open[64];
+	pair_init(&pair);
+	int blocked_fd = listen_at("127.0.0.2", blocked), open_fd = listen_at("127.0.0.3", open);
+	rig_configure(&pair.leech, json_pack("{s:[s]}", "ip_filter", "127.0.0.2"));
+	rig_file(pair.content, "doom/base/maps.pak", 16 << 20, 1);
+	_cleanup_buffer_ struct lsp_buffer metainfo = seed_doom(&pair, false, id);
+	add(&pair.leech, &metainfo,
+		json_pack("{s:s, s:[s, s, s], s:i}", "save_path", pair.target, "peers", blocked,
+			open, pair.address, "max_download", 65536));
+	offer(&pair.leech, id, blocked, open);
+	while (!was_dialled(open_fd))
+		get_on(&pair.leech);
+	/* It dials thirty in a second. */
+	lsp_time begun = lsp_now(lsp_clock_system);
+	while (lsp_now(lsp_clock_system) - begun < 2 * LSP_SECOND)
+		get_on(&pair.leech);
+	assert_false(was_dialled(blocked_fd));
+	rig_configure(&pair.leech, json_object());
+	while (!was_dialled(blocked_fd)) {
+		offer(&pair.leech, id, blocked, open);
+		get_on(&pair.leech);
+	}
+	close(blocked_fd);
+	close(open_fd);
+	pair_done(&pair);
+}
 
 static void an_address_that_is_filtered_is_not_connected_until_the_filter_is_lifted(void **state)
 {
@@ -475,6 +538,7 @@ int main(void)
 			encryption_preferred_reaches_those_who_require_it_and_those_who_have_none),
 		cmocka_unit_test(data_go_by_tcp_unless_utp_is_on),
 		cmocka_unit_test(peers_tell_of_each_other_but_not_where_that_is_off_or_private),
+		cmocka_unit_test(an_address_that_is_filtered_is_not_dialled),
 		cmocka_unit_test(
 			an_address_that_is_filtered_is_not_connected_until_the_filter_is_lifted),
 		cmocka_unit_test(no_more_connect_than_may),
