@@ -14,6 +14,9 @@
 
 #define DOMAIN LSP_TORRENT_DOMAIN
 #define SLICE (200 * LSP_MILLISECOND) /* of the time of the end */
+/* For the library's threads to end. What lasts longer waits for a name server that says nothing. */
+#define CLOSE_AT_LEAST (250 * LSP_MILLISECOND)
+#define CLOSE_AT_MOST LSP_SECOND
 
 /* ---- Adding ------------------------------------------------------------------------------ */
 
@@ -168,6 +171,14 @@ int lsp_session_configure(struct lsp_torrent_engine *engine, struct lsp_error *e
 	return r;
 }
 
+static void close_library(struct lsp_torrent_engine *engine, lsp_time deadline)
+{
+	uint64_t wait = lsp_time_left(lsp_now(engine->clock), deadline);
+	wait = LSP_MAX(LSP_MIN(wait, (uint64_t)CLOSE_AT_MOST), (uint64_t)CLOSE_AT_LEAST);
+	engine->shim_functions->close(
+		TAKE_PTR(engine->shim), (uint32_t)(wait / (uint64_t)LSP_MILLISECOND));
+}
+
 int lsp_session_open(struct lsp_torrent_engine *engine, struct lsp_error *err)
 {
 	if (engine->shim)
@@ -179,7 +190,7 @@ int lsp_session_open(struct lsp_torrent_engine *engine, struct lsp_error *err)
 	note_listen(engine);
 	r = configure_rest(engine, err);
 	if (r < 0) {
-		engine->shim_functions->close(TAKE_PTR(engine->shim));
+		close_library(engine, lsp_now(engine->clock));
 		return r;
 	}
 	engine->tally.sessions++;
@@ -631,7 +642,7 @@ void lsp_session_close(struct lsp_torrent_engine *engine, lsp_time deadline)
 	struct lsp_torrent *torrent, *next;
 	if (engine->shim && !engine->broken)
 		save_all(engine, deadline);
-	engine->shim_functions->close(TAKE_PTR(engine->shim));
+	close_library(engine, deadline);
 	for (torrent = engine->by_number; torrent; torrent = next) {
 		next = torrent->by_number.next;
 		/* One that was on its way out does not come back. */

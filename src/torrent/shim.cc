@@ -8,7 +8,10 @@
 #include <libtorrent/settings_pack.hpp>
 #include <libtorrent/version.hpp>
 
+#include <chrono>
 #include <cstring>
+#include <future>
+#include <thread>
 
 namespace shim
 {
@@ -106,14 +109,25 @@ int open(lsp_shim_setting const *settings, std::size_t count, void (*notify)(voi
 	});
 }
 
-void close(lsp_shim *shim)
+void close(lsp_shim *shim, std::uint32_t milliseconds)
 {
 	if (!shim)
 		return;
 	lsp_error err = {};
 	(void)guard(&err, "close", [&] {
 		shim->session->set_alert_notify([] {});
-		shim->session.reset(); /* waits for the library's threads */
+		lt::session_proxy ending = shim->session->abort();
+		shim->session.reset();
+		std::promise<void> promise;
+		std::future<void> const ended = promise.get_future();
+		/* Whoever drops the last of it waits for the library's threads (decision 0018). */
+		std::thread([ending = std::move(ending), promise = std::move(promise)]() mutable {
+			{
+				lt::session_proxy const last = std::move(ending);
+			}
+			promise.set_value();
+		}).detach();
+		ended.wait_for(std::chrono::milliseconds(milliseconds));
 	});
 	delete shim;
 }

@@ -12,8 +12,8 @@
  * Threads: a session belongs to the one thread that opened it; `notify` alone is called from
  * another. What is marked "pure" may be called from every thread. Pointers handed to callbacks and
  * in alerts live until the callback returns, alerts until the next `pop`. Functions marked "waits"
- * ask the library's network thread and wait for it, some microseconds; `close` waits for as long as
- * the library takes to stop.
+ * ask the library's network thread and wait for it, some microseconds; `close` waits for the
+ * library to stop, for as long as it is told to.
  */
 #pragma once
 
@@ -310,7 +310,9 @@ struct lsp_shim_functions {
 	int (*open)(const struct lsp_shim_setting *settings, size_t count,
 		void (*notify)(void *argument), void *argument, struct lsp_shim **ret_shim,
 		struct lsp_error *err);
-	void (*close)(struct lsp_shim *shim); /* NULL is fine; waits */
+	/* NULL is fine. Waits so long at most for the library's threads; what still waits then, for
+	 * a name server say, ends by itself: no file, port or callback is its any more. */
+	void (*close)(struct lsp_shim *shim, uint32_t milliseconds);
 	int (*apply)(struct lsp_shim *shim, const struct lsp_shim_setting *settings, size_t count,
 		struct lsp_error *err);
 	/* waits. -LSP_E_NOT_FOUND: the library has no such setting. The text lives until the next.

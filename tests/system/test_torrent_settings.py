@@ -1,6 +1,8 @@
 """Settings of the torrent engine that need an outside: trackers, web seeds, proxies, what goes out when nobody asked."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -182,6 +184,32 @@ def test_nothing_of_lsd_dht_upnp_and_nat_pmp_goes_out_while_it_is_off_and_all_of
     digits = made["info_hash_v2"][:40]
     assert hidden == made["info_hash_v2"]
     assert not ear.all(lambda one: digits.encode() in bytes.fromhex(one["data"]).lower() or digits in one["data"])
+
+
+SILENT = """import socket, time
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("0.0.0.0", 53))
+print("it listens", flush=True)
+while True:
+    if b"silent-tracker" in server.recv(4096):
+        print("asked", flush=True)
+"""
+
+
+def test_a_name_server_that_says_nothing_holds_up_neither_the_end_nor_a_restart(lab, tmp_path):
+    """As in a hall without the internet: the library's own threads wait for the answer."""
+    ann, router = lab.host("ann"), lab.host("router")
+    server = lab.start([sys.executable, "-c", SILENT], router.namespace, stdout=subprocess.PIPE, text=True)
+    server.stdout.readline()
+    names = tmp_path / "resolv.conf"
+    names.write_text(f"nameserver {router.address}\noptions timeout:30 attempts:1\n")
+    daemon = ann.daemon(arguments=["--swarm", "lan"], wrapper=[
+        "unshare", "-m", "sh", "-c", f'mount --bind {names} /etc/resolv.conf && exec "$@"', "sh"])
+    torrent, _ = create(daemon, make_things(tmp_path), 'trackers=["http://silent-tracker.example/announce"]')
+    seed(daemon, torrent, tmp_path)
+    for end in (lambda: daemon.cli("torrent", "restart", timeout=20), lambda: daemon.stop(timeout=20)[0]):
+        assert server.stdout.readline() == "asked\n"
+        assert end() in ({}, 0)
 
 
 @pytest.mark.parametrize("way", ["lsd", "dht"])

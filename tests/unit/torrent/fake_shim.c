@@ -388,7 +388,7 @@ static int open_session(const struct lsp_shim_setting *settings, size_t count,
 	return fails ? lsp_error_set(err, "torrent", LSP_E_FAILED, "no session today") : 0;
 }
 
-static void close_session(struct lsp_shim *shim)
+static void close_session(struct lsp_shim *shim, uint32_t milliseconds)
 {
 	pthread_mutex_lock(&fake.lock);
 	fake.open = fake.open && !shim;
