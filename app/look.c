@@ -114,10 +114,10 @@ static void describe_operation(const json_t *game, char out[64])
 	const json_t *progress = json_object_get(game, "progress");
 	const char *operation = cli_text(game, "operation");
 	uint64_t total = cli_number(progress, "total");
-	if (json_is_true(json_object_get(game, "waiting")))
-		snprintf(out, 64, "%.40s, waiting", operation);
-	else if (json_is_true(json_object_get(game, "paused")))
+	if (json_is_true(json_object_get(game, "paused")))
 		snprintf(out, 64, "%.40s, paused", operation);
+	else if (json_is_true(json_object_get(game, "waiting")))
+		snprintf(out, 64, "%.40s, waiting", operation);
 	else if (strcmp(operation, "none") == 0)
 		snprintf(out, 64, "-");
 	else if (total)

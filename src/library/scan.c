@@ -337,7 +337,7 @@ static void read_version(struct walk *walk)
 	if (r == 0)
 		r = lsp_version_file_parse((const char *)text.data, text.size, &file, &detail);
 	if (r < 0)
-		note_problem(walk, may_pass(detail.sys_errno), "version.ini: %s", detail.message);
+		note_problem(walk, may_pass(detail.sys_errno), "%s", detail.message);
 	else
 		snprintf(walk->scan.version, sizeof walk->scan.version, "%s", file.version.text);
 }

@@ -126,6 +126,8 @@ int lsp_command_get_game(struct lsp_peer *peer, struct lsp_call *call, struct ls
 
 /* ---- Getting and installing ---- */
 
+#define NOBODY_YET "waits for somebody who has it"
+
 static void answer_operation(struct lsp_call *call, const char *operation, const char *message)
 {
 	lsp_call_answer(call, json_pack("{s:s, s:s*}", "operation", operation, "message", message));
@@ -178,8 +180,9 @@ static int start_download(struct lsp_peer *peer, struct lsp_call *call, const ch
 		return r;
 	if (asked && lsp_call_text(call, "variant"))
 		lsp_choice_remember(peer, game, asked);
-	answer_operation(
-		call, purpose == LSP_DOWNLOAD_THEN_UPDATE ? "updating" : "downloading", NULL);
+	const struct lsp_download *download = lsp_download_find(peer, game);
+	answer_operation(call, purpose == LSP_DOWNLOAD_THEN_UPDATE ? "updating" : "downloading",
+		download && lsp_download_is_waiting(download) ? NOBODY_YET : NULL);
 	return 0;
 }
 
@@ -263,8 +266,7 @@ static bool attach(struct lsp_peer *peer, struct lsp_call *call, const char *gam
 	if (!(download = lsp_download_find(peer, game)))
 		return false;
 	answer_operation(call, "downloading",
-		lsp_download_is_waiting(download) ? "waits for somebody who has it"
-						  : "it is on its way already");
+		lsp_download_is_waiting(download) ? NOBODY_YET : "it is on its way already");
 	return true;
 }
 

@@ -413,6 +413,9 @@ static void judge(struct run *run)
 	else if (game && game->state == LSP_LIBRARY_HASHING)
 		run->code = lsp_error_set(&run->error, "peer", LSP_E_CLOSED,
 			"the library stopped before all of %s was looked at", run->game);
+	else if (game && game->state == LSP_LIBRARY_NOT_SHARED)
+		run->code = lsp_error_set(&run->error, "peer", LSP_E_CORRUPT,
+			"%s is not as a game has to be: %s", run->game, game->problem);
 	else if (lsp_damage_is(run->peer, game, NULL))
 		tell_damage(run);
 	else if (!same && run->manifest)

@@ -256,6 +256,9 @@ def test_remove_deletes_the_download_and_verify_finds_damage(lab, tmp_path):
     assert again.returncode == 1 and [file["chunks"] for event in events for file in event.get("files", [])] == [1], again
     assert "data/large.bin" in ann.run_cli("games").stdout
     # Nobody else has it: that is said, and nothing claimed to be on its way.
+    assert "waits for somebody" in ann.cli("get", "mine", "--no-wait")["message"]
+    ann.cli("pause", "mine")
+    assert "downloading, paused" in ann.run_cli("games").stdout
     waiting = ann.run_cli("get", "mine", "--no-wait")
     assert waiting.returncode == 0 and "nobody here has it now" in waiting.stderr + waiting.stdout, waiting
     assert "downloading" not in waiting.stdout, waiting

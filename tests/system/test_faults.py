@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import lanlab
-from lanlab import BUILD, make_tree, run, share, tree
+from lanlab import BUILD, make_file, make_tree, run, share, tree
 
 
 def offers(daemon, count=1):
@@ -392,6 +392,17 @@ def test_a_link_in_a_shared_folder_is_named_with_the_way_out(lab, tmp_path, link
     games = ann.wait_games(lambda games: games["quake"]["problem"])
     assert f'"{link}" is a symbolic link' in games["quake"]["problem"]
     assert "add --pack" in games["quake"]["problem"]
+
+
+def test_a_version_that_does_not_parse_is_named_by_games_and_by_verify(lab):
+    ann = lab.host("ann").daemon()
+    make_file(ann.games / "quake/data", 1000, 1)
+    (ann.games / "quake/version.ini").write_text("not a version\n")
+    problem = ann.wait_games(lambda games: games.get("quake", {}).get("problem"))["quake"]["problem"]
+    assert problem.count("version.ini") == 1 and "20240131" in problem, problem
+    assert f"quake: {problem}" in ann.run_cli("games").stdout.splitlines()
+    refused = ann.run_cli("verify", "quake")
+    assert refused.returncode == 1 and problem in refused.stderr and refused.stderr.count("\n") == 1, refused
 
 
 def test_special_files_in_a_shared_folder_block_nobody(lab, tmp_path):
