@@ -254,13 +254,14 @@ static int nothing_to_do(struct cli *cli, const char *id, const json_t *result)
 }
 
 /* What it is doing now; a download may have nobody to come from yet. */
-static void say_started(struct cli *cli, const struct cli_verb *verb, const char *id)
+static void say_started(
+	struct cli *cli, const struct cli_verb *verb, const char *id, const json_t *result)
 {
 	_cleanup_json_ json_t *game = verb->fetches ? ask_for_game(cli, id) : NULL;
 	struct cli_wait wait;
 	cli_wait_init(&wait, verb, id);
 	cli_wait_look(&wait, game);
-	if (wait.waiting)
+	if (wait.waiting || json_is_true(json_object_get(result, "waiting")))
 		say_waiting(cli, &wait);
 	else
 		fprintf(cli->out, "%s: %s; 'lanspread games' shows it\n", id, verb->doing);
@@ -287,7 +288,7 @@ static int start_and_follow(
 	if (cli->json)
 		cli_print_json(cli, result);
 	else
-		say_started(cli, verb, id);
+		say_started(cli, verb, id, result);
 	return CLI_DONE;
 }
 

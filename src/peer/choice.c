@@ -30,7 +30,7 @@ json_t *lsp_choice_variants_json(struct lsp_peer *peer, const char *game)
 	return list;
 }
 
-static bool anybody_has(
+bool lsp_choice_anybody_has(
 	const struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
 {
 	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
@@ -55,7 +55,7 @@ static bool earlier_choice(struct lsp_peer *peer, const char *game, const char *
 	char version[LSP_VERSION_TEXT_MAX + 1] = "";
 	const char *hex = json_string_value(json_object_get(peer->choices, game));
 	if (!hex || lsp_hash_from_hex(hex, ret_content, NULL) < 0 ||
-		!anybody_has(peer, game, ret_content))
+		!lsp_choice_anybody_has(peer, game, ret_content))
 		return false;
 	lsp_choice_version(peer, game, ret_content, version, sizeof version);
 	return is_newer(version, newer_than);
@@ -83,7 +83,7 @@ int lsp_choice_make(struct lsp_peer *peer, const char *game, const struct lsp_ha
 	if (asked || named_content(peer, game, newer_than, &named)) {
 		const struct lsp_hash *content = asked ? asked : &named;
 		*ret_content = *content;
-		return anybody_has(peer, game, content) ? 0 : nobody(game, err);
+		return lsp_choice_anybody_has(peer, game, content) ? 0 : nobody(game, err);
 	}
 	struct lsp_variant variants[VARIANTS_MAX];
 	const struct lsp_known_game *known = lsp_database_find(peer->database, game);

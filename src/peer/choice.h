@@ -40,3 +40,6 @@ void lsp_choice_remember(struct lsp_peer *peer, const char *game, const struct l
 
 /* [{"content", "version", "size", "holders"}] of the newest version. A new reference. */
 json_t *lsp_choice_variants_json(struct lsp_peer *peer, const char *game);
+/* Somebody connected has that content. */
+bool lsp_choice_anybody_has(
+	const struct lsp_peer *peer, const char *game, const struct lsp_hash *content);

@@ -126,11 +126,15 @@ int lsp_command_get_game(struct lsp_peer *peer, struct lsp_call *call, struct ls
 
 /* ---- Getting and installing ---- */
 
-#define NOBODY_YET "waits for somebody who has it"
-
 static void answer_operation(struct lsp_call *call, const char *operation, const char *message)
 {
 	lsp_call_answer(call, json_pack("{s:s, s:s*}", "operation", operation, "message", message));
+}
+
+static void answer_waiting(struct lsp_call *call, const char *operation)
+{
+	lsp_call_answer(call, json_pack("{s:s, s:s, s:b}", "operation", operation, "message",
+				      "waits for somebody who has it", "waiting", 1));
 }
 
 /* The engine that the call asks for; the LAN's where it does not say. */
@@ -181,8 +185,11 @@ static int start_download(struct lsp_peer *peer, struct lsp_call *call, const ch
 	if (asked && lsp_call_text(call, "variant"))
 		lsp_choice_remember(peer, game, asked);
 	const struct lsp_download *download = lsp_download_find(peer, game);
-	answer_operation(call, purpose == LSP_DOWNLOAD_THEN_UPDATE ? "updating" : "downloading",
-		download && lsp_download_is_waiting(download) ? NOBODY_YET : NULL);
+	const char *doing = purpose == LSP_DOWNLOAD_THEN_UPDATE ? "updating" : "downloading";
+	if (download && lsp_download_has_nobody(download))
+		answer_waiting(call, doing);
+	else
+		answer_operation(call, doing, NULL);
 	return 0;
 }
 
@@ -265,8 +272,10 @@ static bool attach(struct lsp_peer *peer, struct lsp_call *call, const char *gam
 		lsp_download_pause(download, false);
 	if (!(download = lsp_download_find(peer, game)))
 		return false;
-	answer_operation(call, "downloading",
-		lsp_download_is_waiting(download) ? NOBODY_YET : "it is on its way already");
+	if (lsp_download_has_nobody(download))
+		answer_waiting(call, "downloading");
+	else
+		answer_operation(call, "downloading", "it is on its way already");
 	return true;
 }
 

@@ -88,6 +88,8 @@ void lsp_download_sources_changed(struct lsp_peer *peer, const char *game);
 /* The version that its holders give; "" while none is known. */
 const char *lsp_download_version(const struct lsp_download *download);
 bool lsp_download_is_waiting(const struct lsp_download *download);
+/* The same, also where that is about to be found out: there is nobody to come from. */
+bool lsp_download_has_nobody(const struct lsp_download *download);
 bool lsp_download_is_paused(const struct lsp_download *download);
 /* The content it fetches; NULL while none is chosen. */
 const struct lsp_hash *lsp_download_content(const struct lsp_download *download);

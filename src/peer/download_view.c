@@ -1,5 +1,7 @@
 /* What others may know of a download. */
 #include "peer/download_private.h"
+
+#include "peer/choice.h"
 #include "peer/peer.h"
 #include "peer/torrent_fetch.h"
 
@@ -63,6 +65,14 @@ const char *lsp_download_version(const struct lsp_download *download)
 bool lsp_download_is_waiting(const struct lsp_download *download)
 {
 	return download->waiting;
+}
+
+bool lsp_download_has_nobody(const struct lsp_download *download)
+{
+	if (download->waiting || download->phase > PHASE_MANIFEST ||
+		download->engine != LSP_ENGINE_LAN || !download->has_content)
+		return download->waiting;
+	return !lsp_choice_anybody_has(download->peer, download->game, &download->content);
 }
 
 bool lsp_download_is_paused(const struct lsp_download *download)
