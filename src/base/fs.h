@@ -133,6 +133,13 @@ LSP_MUST_CHECK int lsp_fs_sync_dir_below(int dir_fd, const char *path, struct ls
 /* rename(2) between two places below; what stands at the target is replaced. */
 LSP_MUST_CHECK int lsp_fs_rename_below(
 	int from_dir_fd, const char *from, int to_dir_fd, const char *to, struct lsp_error *err);
+/*
+ * The same, but never in place of anything: -LSP_E_EXISTS. Where the filesystem cannot do that at
+ * once (some over FUSE or a network) it is looked at first. To another filesystem:
+ * err->sys_errno is EXDEV.
+ */
+LSP_MUST_CHECK int lsp_fs_rename_new_below(
+	int from_dir_fd, const char *from, int to_dir_fd, const char *to, struct lsp_error *err);
 /* RENAME_EXCHANGE; -LSP_E_UNSUPPORTED where the filesystem does not have it. */
 LSP_MUST_CHECK int lsp_fs_exchange_below(
 	int from_dir_fd, const char *from, int to_dir_fd, const char *to, struct lsp_error *err);

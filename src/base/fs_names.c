@@ -93,6 +93,35 @@ int lsp_fs_rename_below(
 	return 0;
 }
 
+static int rename_new(const struct two_places *p)
+{
+	struct stat st;
+	if (renameat2(p->from_dir, p->from_name, p->to_dir, p->to_name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+		return -1;
+	if (fstatat(p->to_dir, p->to_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return errno == ENOENT ? renameat(p->from_dir, p->from_name, p->to_dir, p->to_name) : -1;
+}
+
+int lsp_fs_rename_new_below(
+	int from_dir_fd, const char *from, int to_dir_fd, const char *to, struct lsp_error *err)
+{
+	_cleanup_(two_places_done) struct two_places p = {.from_owned = -1, .to_owned = -1};
+	int r = open_two(&p, from_dir_fd, from, to_dir_fd, to, err);
+	if (r < 0)
+		return r;
+	struct lsp_fs_event event = {
+		LSP_FS_RENAME, p.from_dir, p.to_dir, p.from_name, p.to_name, -1};
+	if (LSP_FS_HOOKED(event, rename_new(&p)) < 0)
+		return lsp_error_errno(
+			err, "base", errno, "cannot rename \"%s\" to \"%s\"", from, to);
+	return 0;
+}
+
 int lsp_fs_exchange_below(
 	int from_dir_fd, const char *from, int to_dir_fd, const char *to, struct lsp_error *err)
 {

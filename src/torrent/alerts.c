@@ -160,9 +160,11 @@ static void on_gone(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 	if (torrent->saving && engine->saves_outstanding > 0)
 		engine->saves_outstanding--;
 	torrent->saving = false;
-	if (alert->type == LSP_SHIM_ALERT_REMOVED) {
+	torrent->was_removed = true;
+	/* With its data it stays in the store until these are gone: a kill before has them deleted
+	 * at the next start. */
+	if (alert->type != LSP_SHIM_ALERT_REMOVED || !torrent->remove_data) {
 		struct lsp_error err = {0};
-		torrent->was_removed = true;
 		if (torrent->keep_stored)
 			json_object_set_new(engine->kept, torrent->record.id, json_true());
 		else if (!torrent->transient && engine->store &&
@@ -234,6 +236,7 @@ static void about_torrent(struct lsp_torrent_engine *engine, struct lsp_torrent 
 			lsp_torrent_refresh(engine, torrent);
 		lsp_report_flush(engine, torrent);
 		lsp_session_save(engine, torrent);
+		lsp_move_on_paused(engine, torrent);
 		break;
 	case LSP_SHIM_ALERT_STATE:
 		/* It may be over already, and still was. */
@@ -358,6 +361,8 @@ void lsp_alert_take(struct lsp_torrent_engine *engine, const struct lsp_shim_ale
 			json_pack("{s:s, s:s, s:b}", "event", "torrent_removed", "torrent",
 				torrent->record.id, "data", alert->type == LSP_SHIM_ALERT_DELETED));
 	lsp_calls_on_alert(engine, alert);
+	if (alert->type == LSP_SHIM_ALERT_MOVED || alert->type == LSP_SHIM_ALERT_MOVE_FAILED)
+		lsp_move_on_told(engine, torrent);
 	if (!gone)
 		return;
 	bool is_lost = torrent->stored && !was_here;

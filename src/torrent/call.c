@@ -94,8 +94,8 @@ static int outcome(const struct lsp_call *call, const struct lsp_torrent *torren
 			"until then it would be back after a restart: %.200s",
 			torrent->store_error);
 	case LSP_SHIM_ALERT_MOVE_FAILED:
-		return lsp_error_set(err, DOMAIN, code, "%.200s cannot be moved: %.200s",
-			alert->text, alert->error);
+		return lsp_error_set(err, DOMAIN, alert->number ? (int)alert->number : code,
+			"%.200s cannot be moved: %.200s", alert->text, alert->error);
 	case LSP_SHIM_ALERT_TORRENT_ERROR:
 	case LSP_SHIM_ALERT_FILE_ERROR:
 		return lsp_error_set(
@@ -161,6 +161,8 @@ static bool is_at_it(struct lsp_torrent_engine *engine, const struct lsp_call *c
 	struct lsp_torrent *torrent = lsp_torrent_by_number(engine, call->number);
 	if (!torrent)
 		return false;
+	if (torrent->move && lsp_move_is_at_it(torrent->move))
+		return true;
 	if (torrent->removing) /* it has let go, and tells once the files are gone, or are not */
 		return torrent->was_removed;
 	lsp_torrent_refresh(engine, torrent);
@@ -395,7 +397,11 @@ void lsp_jobs_finish(struct lsp_torrent_engine *engine, const struct lsp_error *
 			at = &(*at)->running_next;
 		*at = job->running_next;
 		struct lsp_error err = {0};
-		int r = job->call ? result_of(job, why, &err) : 1;
+		int r = 1;
+		if (job->is_own)
+			(void)!job->finish(job, &err);
+		else if (job->call)
+			r = result_of(job, why, &err);
 		if (r <= 0)
 			lsp_torrent_call_end(engine, job->call, r, &err);
 		lsp_job_free(job);
@@ -411,7 +417,8 @@ static int run_job(struct lsp_cancel *token, void *argument_, struct lsp_error *
 	if (r < 0 && err)
 		*err = job->error;
 	if (!hand_over(job, false)) {
-		answer_here(job);
+		if (!job->is_own)
+			answer_here(job);
 		(void)hand_over(job, true);
 	}
 	lsp_engine_wake(engine);
@@ -431,6 +438,7 @@ int lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *call, cons
 	}
 	job->engine = engine;
 	job->call = call;
+	job->is_own = !call;
 	job->work = work;
 	job->finish = finish;
 	job->needs_worker = needs_worker;

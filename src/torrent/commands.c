@@ -1,6 +1,7 @@
 /* What is done to one torrent. */
 #include "torrent/engine_private.h"
 
+#include "base/log.h"
 #include "torrent/selection.h"
 
 #include <string.h>
@@ -15,6 +16,14 @@ static int keep_switch(struct lsp_torrent_engine *engine, struct lsp_torrent *to
 	if (r == 0)
 		lsp_session_write_record(engine, torrent);
 	return r;
+}
+
+static int refuse_while_it_moves(const struct lsp_torrent *torrent, struct lsp_error *err)
+{
+	if (!torrent->move)
+		return 0;
+	return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
+		"its files are on their way to another folder: try again once they are there");
 }
 
 /* What was done is saved, and answered with how the torrent is now. */
@@ -68,6 +77,8 @@ LSP_COMMAND(resume)
 		r = waive_goal(torrent, err);
 	if (r == 0)
 		r = keep_switch(engine, torrent, "paused", false, err);
+	if (r == 0 && torrent->move) /* once its files are there */
+		return saved_with_status(engine, call, torrent);
 	uint32_t managed = torrent && torrent->record.auto_managed ? LSP_SHIM_AUTO_MANAGED : 0;
 	if (r == 0)
 		r = engine->shim_functions->resume(engine->shim, torrent->number, err);
@@ -79,13 +90,45 @@ LSP_COMMAND(resume)
 	return saved_with_status(engine, call, torrent);
 }
 
+/*
+ * That its files are to go, before the first does. A full disk, which is what people delete files
+ * for, is no reason not to.
+ */
+static void note_removal(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	struct lsp_error err = {0};
+	if (torrent->transient || !engine->store)
+		return;
+	int r = lsp_torrent_record_set(&torrent->record, "removing", json_true(), &err);
+	if (r == 0)
+		r = lsp_resume_store_write_record(engine->store, &torrent->record, &err);
+	torrent->record_dirty = r < 0;
+	if (r < 0)
+		lsp_log_warning(DOMAIN,
+			"torrent %s is removed with its files, which a kill would leave in part: "
+			"%s",
+			torrent->record.id, err.message);
+}
+
 int lsp_remove_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, bool data,
 	struct lsp_error *err)
 {
+	if (torrent->move &&
+		lsp_move_is_at_it(torrent->move)) { /* first its files are where they were */
+		torrent->removing = torrent->remove_waits = true;
+		torrent->remove_data = data;
+		lsp_move_stop(torrent->move);
+		return 0;
+	}
+	if (data)
+		note_removal(engine, torrent);
 	int r = engine->shim_functions->remove(engine->shim, torrent->number, data, err);
 	if (r == 0) {
 		torrent->removing = true;
 		torrent->remove_data = data;
+	} else if (data) {
+		(void)!lsp_torrent_record_set(&torrent->record, "removing", NULL, NULL);
+		lsp_session_write_record(engine, torrent);
 	}
 	return r;
 }
@@ -188,6 +231,8 @@ LSP_COMMAND(select)
 	struct lsp_torrent *torrent = NULL;
 	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 	if (r == 0)
+		r = refuse_while_it_moves(torrent, err);
+	if (r == 0)
 		r = lsp_torrent_record_merge(&torrent->record, call->call.arguments, keys, err);
 	if (r < 0)
 		return r;
@@ -234,7 +279,7 @@ LSP_COMMAND(options)
 		return r;
 	lsp_session_write_record(engine, torrent);
 	uint32_t mask = LSP_SHIM_SUPER_SEEDING | LSP_SHIM_NO_PEX;
-	if (!torrent->record.paused && !torrent->record.goal_met)
+	if (!torrent->record.paused && !torrent->record.goal_met && !torrent->move)
 		mask |= LSP_SHIM_AUTO_MANAGED;
 	uint32_t flags = lsp_torrent_flags(engine, torrent);
 	r = shim->set_flags(engine->shim, torrent->number, flags & mask, mask, err);
@@ -268,6 +313,8 @@ LSP_COMMAND(recheck)
 		return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
 			"the torrent has no metadata yet: there is nothing to check");
 	if (r == 0)
+		r = refuse_while_it_moves(torrent, err);
+	if (r == 0)
 		r = engine->shim_functions->recheck(engine->shim, torrent->number, err);
 	if (r == 0)
 		lsp_torrent_refresh(engine, torrent);
@@ -285,7 +332,11 @@ LSP_COMMAND(move)
 		return lsp_error_set(
 			err, DOMAIN, LSP_E_INVALID, "save_path must be an absolute path");
 	if (r == 0)
-		r = engine->shim_functions->move(engine->shim, torrent->number, path, err);
+		r = refuse_while_it_moves(torrent, err);
+	if (r == 0) /* without metadata there are no files */
+		r = torrent->has_metadata ? lsp_move_begin(engine, torrent, path, err)
+					  : engine->shim_functions->move(
+						    engine->shim, torrent->number, path, err);
 	if (r < 0)
 		return r;
 	return lsp_torrent_call_wait_for(

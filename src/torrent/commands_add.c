@@ -122,8 +122,11 @@ static int read_before(struct lsp_torrent_engine *engine, const char *id, struct
 	struct lsp_torrent *ignored;
 	if (engine->unlisted || json_object_get(engine->unread, id))
 		lsp_restore_all(engine);
-	return json_object_get(engine->unread, id) ? lsp_torrent_find(engine, id, &ignored, err)
-						   : 0;
+	bool is_late = json_object_get(engine->unread, id) || json_object_get(engine->stuck, id) ||
+		       json_object_get(engine->moving, id);
+	return is_late && !lsp_torrent_by_id(engine, id)
+		       ? lsp_torrent_find(engine, id, &ignored, err)
+		       : 0;
 }
 
 static int new_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,

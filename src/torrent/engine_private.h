@@ -4,9 +4,10 @@
  * engine.c is the face: the queue of calls and what other threads may read. worker.c is the task:
  * it waits, and hands what came to the others. session.c opens, saves and closes, restore.c brings
  * in what is stored;
- * alerts.c takes what the library says, lost.c makes up for what it could not say; torrents.c is
- * the table of torrents; report.c makes JSON of them; limits.c keeps caps and goals; commands*.c
- * are the commands, create.c those that take long and have a task of their own.
+ * alerts.c takes what the library says, lost.c makes up for what it could not say; moves.c has
+ * files on their way; torrents.c is the table of torrents; report.c makes JSON of them; limits.c
+ * keeps caps and goals; commands*.c are the commands, create.c those that take long and have a task
+ * of their own.
  */
 #pragma once
 
@@ -55,6 +56,8 @@ struct lsp_torrent {
 	bool added;     /* the session has it */
 	bool removing, remove_data;
 	bool keep_stored;       /* the store keeps it when it is removed */
+	bool remove_waits;      /* until its move has ended; `removing` is set */
+	struct lsp_move *move;  /* its files are on their way: moves.c; NULL: they are not */
 	bool was_removed;       /* REMOVED came, DELETED has not */
 	lsp_time gone_by;       /* alerts were lost: DELETED is waited for until then; 0: they were
 				   not */
@@ -102,8 +105,10 @@ struct lsp_call {
 /* A task beside the worker's, for a call that takes long. */
 struct lsp_torrent_job {
 	struct lsp_torrent_engine *engine;
-	struct lsp_call *call;                /* NULL: answered, while no worker was there */
-	struct lsp_torrent_job *next;         /* of those that have ended; guarded by the lock */
+	/* NULL: it was answered, while no worker was there; or the job is our own. */
+	struct lsp_call *call;
+	bool is_own;                  /* `finish` follows on a worker, whatever came of it */
+	struct lsp_torrent_job *next; /* of those that have ended; guarded by the lock */
 	struct lsp_torrent_job *running_next; /* the worker's: of those that have not */
 	char name[64];         /* of a create, by which it is cancelled; may be empty */
 	struct lsp_task *task; /* to abort it by */
@@ -175,6 +180,8 @@ struct lsp_torrent_engine {
 	json_t *kept;           /* id → true: removed, and kept in the store until it is told */
 	json_t *leftovers;      /* id → true: removed, and still in the store */
 	lsp_time next_leftover; /* when they are tried again */
+	json_t *moving;         /* id → true: a task is at its files (moves.c) */
+	json_t *stuck;          /* id → why: stored, and its move could not be finished yet */
 	json_t *unread;         /* id → why: stored, and could not be read yet */
 	bool unlisted;          /* nor could the store's folder */
 	lsp_time next_read;     /* when they are tried again */
@@ -262,6 +269,25 @@ int lsp_restore_open(struct lsp_torrent_engine *engine, struct lsp_error *err);
 /* When what could not be read is tried again; LSP_TIME_NEVER: all of it was. */
 lsp_time lsp_restore_next(const struct lsp_torrent_engine *engine);
 int lsp_restore_due(struct lsp_torrent_engine *engine, lsp_time now, struct lsp_error *err);
+
+/* moves.c */
+/* It has metadata and no move. MOVED or MOVE_FAILED end the calls that wait for it. */
+int lsp_move_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, const char *path,
+	struct lsp_error *err);
+void lsp_move_on_paused(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* The library was told of the new place, and has answered. */
+void lsp_move_on_told(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* Is it at its files, before the library is told? */
+bool lsp_move_is_at_it(const struct lsp_move *move);
+/* Once a second: an answer that the library threw away is not waited for. */
+void lsp_moves_look(struct lsp_torrent_engine *engine);
+/* Has it taken back, if that still can be; its torrent is removed then. */
+void lsp_move_stop(struct lsp_move *move);
+/* The session's end: a task that is at it goes on. */
+void lsp_move_drop(struct lsp_torrent *torrent);
+/* What a record says to be on its way, moving or being deleted, is finished before it is added. */
+int lsp_move_restore(struct lsp_torrent_engine *engine, const struct lsp_record *record,
+	struct lsp_shim_source *source, struct lsp_error *err);
 
 /* torrents.c */
 /* Takes over the record. The hashes, the name and the size are the source's. */

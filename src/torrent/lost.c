@@ -63,11 +63,14 @@ static void recover_place(
 {
 	const struct lsp_call *call =
 		lsp_calls_waiting(engine, torrent->number, LSP_SHIM_ALERT_MOVED);
-	if ((found->flags & LSP_SHIM_MOVING) || !*found->save_path)
+	if ((found->flags & LSP_SHIM_MOVING) || !*found->save_path ||
+		(torrent->move && lsp_move_is_at_it(torrent->move)))
 		return;
 	const char *wanted =
 		call ? json_string_value(json_object_get(call->call.arguments, "save_path")) : NULL;
-	if (strcmp(found->save_path, torrent->record.save_path) != 0 ||
+	bool is_elsewhere = strcmp(found->save_path, torrent->record.save_path) != 0;
+	/* The record says where the files are before the library is told. */
+	if (is_elsewhere != (torrent->move != NULL) ||
 		(wanted && strcmp(found->save_path, wanted) == 0))
 		take(engine, torrent, LSP_SHIM_ALERT_MOVED, 0, found->save_path, "");
 	else if (call)

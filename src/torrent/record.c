@@ -119,6 +119,10 @@ static int get_paths(const json_t *json, struct lsp_record *record, struct lsp_e
 	if (r == 0 && record->save_path[0] != '/')
 		return wrong(err, "save_path", "an absolute path");
 	if (r == 0)
+		r = get_text(json, "moving_to", &record->moving_to, err);
+	if (r == 0 && record->moving_to && record->moving_to[0] != '/')
+		return wrong(err, "moving_to", "an absolute path");
+	if (r == 0)
 		r = get_text(json, "root", &record->root, err);
 	if (r == 0 && record->root &&
 		(strchr(record->root, '/') || strcmp(record->root, ".") == 0 ||
@@ -177,7 +181,7 @@ static int get_switches(const json_t *json, struct lsp_record *record, struct ls
 		{"auto_managed", &record->auto_managed}, {"pex", &record->pex},
 		{"super_seeding", &record->super_seeding}, {"seed_remove", &record->seed_remove},
 		{"seed_remove_data", &record->seed_remove_data}, {"goal_met", &record->goal_met},
-		{"trackers_set", &record->trackers_set}};
+		{"trackers_set", &record->trackers_set}, {"removing", &record->removing}};
 	record->auto_managed = record->pex = true;
 	int r = 0;
 	for (unsigned i = 0; r == 0 && i < LSP_ARRAY_SIZE(switches); i++)
@@ -196,6 +200,8 @@ static int get_numbers(const json_t *json, struct lsp_record *record, struct lsp
 		r = get_rate(json, "max_uploads", &record->max_uploads, err);
 	if (r == 0)
 		r = get_number(json, "seed_time", UINT32_MAX, &record->seed_time, err);
+	if (r == 0)
+		r = get_number(json, "moving_files", UINT32_MAX, &record->moving_files, err);
 	if (r == 0)
 		r = get_number(json, "added", INT64_MAX, &record->added, err);
 	if (r == 0)

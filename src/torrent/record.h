@@ -31,7 +31,10 @@ struct lsp_record {
 	const char *root;   /* the top folder's name on disk; one path component */
 	const char *category;
 	const char *game;
-	const char *save_path;                     /* absolute */
+	const char *save_path; /* absolute */
+	const char *moving_to; /* absolute: its files are on their way there; or NULL */
+	uint64_t moving_files; /* how many there were when that began */
+	bool removing;         /* its files are being deleted, then it is forgotten */
 	const json_t *tags, *trackers, *web_seeds; /* arrays or NULL */
 	bool trackers_set; /* trackers and web_seeds are all there are, not additions */
 	bool paused, sequential, allocate, auto_managed, pex, super_seeding;

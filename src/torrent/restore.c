@@ -5,6 +5,8 @@
  * magnet link, and then its files are checked. Where the record is missing the selection is the
  * default one. Each of these is said.
  *
+ * What its record says to be on its way (moves.c) is brought to an end first.
+ *
  * A file that cannot be read just now is none of these. Its torrent stays in the store as it is,
  * which is said, and is tried again every five seconds; so is the folder that cannot be listed.
  */
@@ -171,6 +173,11 @@ static int restore_entry(
 		r = source_from_rest(engine, entry, &source, err);
 	if (r == 0 && !had_record)
 		r = default_record(engine, entry, source, err);
+	if (r == 0 && (entry->record.moving_to || entry->record.removing)) {
+		r = lsp_move_restore(engine, &entry->record, source, err);
+		engine->shim_functions->source_free(source);
+		return r;
+	}
 	if (r == 0)
 		r = lsp_torrent_new(engine, &entry->record, source, &torrent, err);
 	if (r < 0) {
@@ -293,6 +300,7 @@ void lsp_restore_all(struct lsp_torrent_engine *engine)
 		struct lsp_error err = {0};
 		/* What was removed is, though its files are still there. */
 		bool done = json_object_get(engine->leftovers, ids[i]) ||
+			    json_object_get(engine->moving, ids[i]) ||
 			    json_object_get(engine->kept, ids[i]) ||
 			    lsp_torrent_by_id(engine, ids[i]);
 		if (!done && restore_one(engine, ids[i], &err) < 0) {
@@ -325,7 +333,8 @@ int lsp_restore_open(struct lsp_torrent_engine *engine, struct lsp_error *err)
 
 lsp_time lsp_restore_next(const struct lsp_torrent_engine *engine)
 {
-	bool waits = engine->unlisted || json_object_size(engine->unread) > 0;
+	bool waits = engine->unlisted || json_object_size(engine->unread) > 0 ||
+		     json_object_size(engine->stuck) > 0;
 	return waits ? engine->next_read : LSP_TIME_NEVER;
 }
 
@@ -333,6 +342,7 @@ int lsp_restore_due(struct lsp_torrent_engine *engine, lsp_time now, struct lsp_
 {
 	if (now < lsp_restore_next(engine))
 		return 0;
+	engine->next_read = lsp_time_add(now, LSP_STORE_PATIENCE);
 	if (!engine->shim)
 		return lsp_restore_open(engine, err);
 	lsp_restore_all(engine);

@@ -637,6 +637,13 @@ static void save_all(struct lsp_torrent_engine *engine, lsp_time deadline)
 			unsaved);
 }
 
+/* Its files are still being deleted, or moved before that: its record has the next session end it.
+ */
+static bool outlasts(const struct lsp_torrent *torrent)
+{
+	return torrent->remove_waits || (torrent->record.removing && !torrent->record_dirty);
+}
+
 void lsp_session_close(struct lsp_torrent_engine *engine, lsp_time deadline)
 {
 	struct lsp_torrent *torrent, *next;
@@ -648,7 +655,8 @@ void lsp_session_close(struct lsp_torrent_engine *engine, lsp_time deadline)
 		/* One that was on its way out does not come back. */
 		if (torrent->removing && torrent->keep_stored)
 			json_object_set_new(engine->kept, torrent->record.id, json_true());
-		else if (torrent->removing && !torrent->transient && engine->store)
+		else if (torrent->removing && !torrent->transient && engine->store &&
+			 !outlasts(torrent))
 			(void)!lsp_session_forget(engine, torrent->record.id, NULL);
 		if (torrent->transient)
 			lsp_engine_emit(

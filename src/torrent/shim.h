@@ -285,6 +285,13 @@ struct lsp_shim_functions {
 	void (*source_file)(
 		struct lsp_shim_source *source, uint32_t index, struct lsp_shim_file *ret_file);
 	/*
+	 * Where its files are below save_path with that root (NULL: the metadata's own), padding
+	 * left out; none while the metadata is missing.
+	 */
+	int (*source_places)(struct lsp_shim_source *source, const char *root,
+		void (*each)(void *argument, const char *path), void *argument,
+		struct lsp_error *err);
+	/*
 	 * The parts of a piece and its hash: 32 bytes, the root of the piece's own tree, where
 	 * there is a v2 part with layers (*ret_leaves: how many leaves that tree has, a power of
 	 * two), else 20 bytes of SHA-1 (*ret_leaves 0).
@@ -391,7 +398,10 @@ struct lsp_shim_functions {
 	/* Tells of it, and asks, by DHT and LSD, where these are on and it is not private. */
 	int (*look_around)(struct lsp_shim *shim, uint64_t torrent, struct lsp_error *err);
 	int (*recheck)(struct lsp_shim *shim, uint64_t torrent, struct lsp_error *err);
-	/* MOVED or MOVE_FAILED follows. */
+	/*
+	 * Where its files are from now on: the caller has moved them, while it stood still. One
+	 * that is still at the old place is moved. MOVED or MOVE_FAILED follows.
+	 */
 	int (*move)(struct lsp_shim *shim, uint64_t torrent, const char *save_path,
 		struct lsp_error *err);
 	/* milliseconds −1: takes the deadline back. */

@@ -205,6 +205,26 @@ void source_file(lsp_shim_source *source, std::uint32_t index, lsp_shim_file *re
 	*ret_file = file;
 }
 
+int source_places(lsp_shim_source *source, char const *root, void (*each)(void *, char const *),
+	void *argument, lsp_error *err)
+{
+	return guard(err, "where the files are", [&] {
+		if (!source->params.ti)
+			return;
+		lt::torrent_info const &ti = *source->params.ti;
+		auto const elsewhere = source->params.renamed_files.empty()
+					       ? renamed(ti, root)
+					       : source->params.renamed_files;
+		for (auto const i : ti.orig_files().file_range()) {
+			auto const at = elsewhere.find(i);
+			if (!ti.orig_files().pad_file_at(i))
+				each(argument, at == elsewhere.end()
+						       ? ti.orig_files().file_path(i).c_str()
+						       : at->second.c_str());
+		}
+	});
+}
+
 /* The root of a piece's own tree, and how many leaves that has. */
 std::uint32_t piece_root(lt::add_torrent_params const &params, int piece, std::uint8_t ret_hash[32])
 {
@@ -346,6 +366,7 @@ void fill_sources(lsp_shim_functions &table)
 	table.source_free = source_free;
 	table.source_info = source_info;
 	table.source_file = source_file;
+	table.source_places = source_places;
 	table.source_piece = source_piece;
 	table.source_metainfo = source_metainfo;
 	table.source_priorities = source_priorities;

@@ -324,7 +324,8 @@ int recheck(lsp_shim *shim, std::uint64_t number, lsp_error *err)
 int move(lsp_shim *shim, std::uint64_t number, char const *save_path, lsp_error *err)
 {
 	return guard(err, "the torrent cannot be moved", [&] {
-		handle_of(shim, number).move_storage(save_path, lt::move_flags_t::fail_if_exist);
+		handle_of(shim, number)
+			.move_storage(save_path, lt::move_flags_t::always_replace_files);
 	});
 }
 

@@ -60,6 +60,7 @@ static int tick(struct lsp_torrent_engine *engine, lsp_time now, struct lsp_erro
 		lsp_session_look_if_due(engine, now);
 		lsp_session_save_due(engine, now);
 		lsp_session_forget_due(engine, now);
+		lsp_moves_look(engine);
 		lsp_calls_expire(engine, now);
 		lsp_lost_expire(engine, now);
 		engine->shim_functions->post_counts(engine->shim);

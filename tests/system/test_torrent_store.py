@@ -306,14 +306,14 @@ def test_damage_is_set_aside_alone_and_the_others_load(lab, tmp_path):
 
 
 class SmallDisk:
-    """A file system of one MiB at a folder; `fill` leaves nothing of it."""
+    """A file system of one MiB, or more, at a folder; `fill` leaves nothing of it."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, size="1m"):
+        self.folder, self.size = folder, size
         folder.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self):
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", self.folder], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.size}", "tmpfs", self.folder], check=True)
         return self
 
     def __exit__(self, *_):

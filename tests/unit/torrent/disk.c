@@ -63,6 +63,7 @@ static void a_move_is_waited_for_as_long_as_the_session_moves(void **state)
 	world_init(&world, NULL);
 	json_decref(world_add(&world, DOOM));
 	begin(&world, &move, LSP_TORRENT_MOVE, move_arguments());
+	fake_await_move(DOOM, 1);
 	pass_minutes(&world, 10);
 	assert_false(is_answered(&move));
 	fake_post(LSP_SHIM_ALERT_MOVED, DOOM, "/tmp/elsewhere", NULL, 0);
@@ -70,6 +71,7 @@ static void a_move_is_waited_for_as_long_as_the_session_moves(void **state)
 	/* One of which it says no such thing is over after a minute. */
 	fake_hide_moves(1);
 	begin(&world, &lost, LSP_TORRENT_MOVE, move_arguments());
+	fake_await_move(DOOM, 2);
 	pass_minutes(&world, 2);
 	assert_true(is_answered(&lost));
 	expect_end(&lost, LSP_E_TIMEOUT, "within a minute");

@@ -1,4 +1,5 @@
 #include "fake_shim.h"
+#include "fake_source.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -8,16 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_SIZE (1 << 20)
 #define TORRENTS 64
 #define ALERTS 4096
-
-struct lsp_shim_source {
-	char id[65];
-	char text[512];
-	char files[8][64];
-	unsigned file_count;
-};
 
 struct torrent {
 	uint64_t number;
@@ -25,7 +18,7 @@ struct torrent {
 	struct lsp_shim_status status;
 	uint32_t add_flags;
 	int32_t limits[2];
-	int saves, peers;
+	int saves, peers, moves;
 	bool used, changed, saved, deleting, moving;
 	bool hidden, gone; /* its ADDED was lost; it was removed */
 	char save_path[128], error[64];
@@ -216,36 +209,52 @@ int fake_updates(void)
 	return read_locked(&fake.updates);
 }
 
-int fake_saves(const char *id)
+/* Not `used`: there is none. */
+static struct torrent copy_of(const char *id)
 {
 	pthread_mutex_lock(&fake.lock);
-	struct torrent *torrent = by_id(id);
-	int saves = torrent ? torrent->saves : -1;
+	const struct torrent *torrent = by_id(id);
+	struct torrent copy = torrent ? *torrent : (struct torrent){0};
 	pthread_mutex_unlock(&fake.lock);
-	return saves;
+	return copy;
+}
+
+int fake_saves(const char *id)
+{
+	struct torrent torrent = copy_of(id);
+	return torrent.used ? torrent.saves : -1;
 }
 
 uint32_t fake_add_flags(const char *id)
 {
-	pthread_mutex_lock(&fake.lock);
-	struct torrent *torrent = by_id(id);
-	uint32_t flags = torrent ? torrent->add_flags : UINT32_MAX;
-	pthread_mutex_unlock(&fake.lock);
-	return flags;
+	struct torrent torrent = copy_of(id);
+	return torrent.used ? torrent.add_flags : UINT32_MAX;
 }
 
 int fake_peers(const char *id)
 {
-	pthread_mutex_lock(&fake.lock);
-	struct torrent *torrent = by_id(id);
-	int peers = torrent ? torrent->peers : -1;
-	pthread_mutex_unlock(&fake.lock);
-	return peers;
+	struct torrent torrent = copy_of(id);
+	return torrent.used ? torrent.peers : -1;
 }
 
 int fake_looks(void)
 {
 	return read_locked(&fake.looks);
+}
+
+static int count_moves(const char *id)
+{
+	struct torrent torrent = copy_of(id);
+	return torrent.used ? torrent.moves : -1;
+}
+
+void fake_await_move(const char *id, int count)
+{
+	for (unsigned i = 0; count_moves(id) < count; i++) {
+		sched_yield();
+		if (i > 50000000)
+			abort(); /* nobody told it */
+	}
 }
 
 int fake_copies(void)
@@ -287,86 +296,6 @@ void fake_progress(const char *id, int64_t done, uint32_t state, uint32_t flags)
 static const char *version(void)
 {
 	return "fake";
-}
-
-static int parse(const char *magnet, const struct lsp_shim_bytes *metainfo,
-	const struct lsp_shim_bytes *resume, struct lsp_shim_source **ret_source,
-	struct lsp_error *err)
-{
-	const struct lsp_shim_bytes *bytes = metainfo ? metainfo : resume;
-	struct lsp_shim_source *source = calloc(1, sizeof *source);
-	if (magnet && sscanf(magnet, "magnet:?xt=urn:btih:%40[0-9a-f]", source->id) == 1) {
-		*ret_source = source;
-		return 0;
-	}
-	if (bytes && bytes->size < sizeof source->text) {
-		memcpy(source->text, bytes->data, bytes->size);
-		char *at = source->text;
-		if (sscanf(at, "torrent:%64[0-9a-f]", source->id) == 1 &&
-			strlen(source->id) == 64) {
-			at += 8 + 64;
-			while (*at == ':' && source->file_count < 8) {
-				size_t size = strcspn(++at, ":|");
-				snprintf(source->files[source->file_count++], 64, "%.*s", (int)size,
-					at);
-				at += size;
-			}
-			*at = '\0'; /* of resume data: how it was is not kept */
-			*ret_source = source;
-			return 0;
-		}
-	}
-	if (bytes && bytes->size > 0 && *(const char *)bytes->data == 'd') {
-		snprintf(source->id, sizeof source->id, "%064d", 0);
-		*ret_source = source;
-		return 0;
-	}
-	free(source);
-	return lsp_error_set(err, "torrent", LSP_E_PROTOCOL, "this is no torrent");
-}
-
-static void source_free(struct lsp_shim_source *source)
-{
-	free(source);
-}
-
-static void source_info(const struct lsp_shim_source *source, struct lsp_shim_info *ret_info)
-{
-	*ret_info = (struct lsp_shim_info){.name = "fake", .save_path = "/tmp/fake"};
-	if (strlen(source->id) == 64) {
-		lsp_text_from_hex(source->id, ret_info->v2, 32);
-		ret_info->flags = LSP_SHIM_HAS_V2 | LSP_SHIM_HAS_METADATA;
-		if (source->file_count && strcmp(source->files[0], "private") == 0)
-			ret_info->flags |= LSP_SHIM_PRIVATE;
-		ret_info->files = source->file_count;
-		ret_info->pieces = source->file_count;
-		ret_info->piece_length = FILE_SIZE;
-		ret_info->size = (uint64_t)source->file_count * FILE_SIZE;
-	} else {
-		lsp_text_from_hex(source->id, ret_info->v1, 20);
-		ret_info->flags = LSP_SHIM_HAS_V1;
-	}
-}
-
-static void source_file(
-	struct lsp_shim_source *source, uint32_t index, struct lsp_shim_file *ret_file)
-{
-	*ret_file = (struct lsp_shim_file){
-		.path = source->files[index], .size = FILE_SIZE, .first_piece = index};
-}
-
-static int source_bytes(struct lsp_shim_source *source, lsp_shim_take_bytes take, void *argument,
-	struct lsp_error *err)
-{
-	take(argument, source->text, strlen(source->text));
-	return 0;
-}
-
-static int source_priorities(struct lsp_shim_source *source, lsp_shim_take_bytes take,
-	void *argument, struct lsp_error *err)
-{
-	take(argument, "", 0);
-	return 0;
 }
 
 static int open_session(const struct lsp_shim_setting *settings, size_t count,
@@ -549,8 +478,8 @@ static int add(struct lsp_shim *shim, struct lsp_shim_source *source,
 	torrent->status = (struct lsp_shim_status){.torrent = add->torrent,
 		.state = LSP_SHIM_STATE_DOWNLOADING,
 		.flags = add->flags & (LSP_SHIM_PAUSED | LSP_SHIM_AUTO_MANAGED),
-		.wanted = (int64_t)source->file_count * FILE_SIZE,
-		.size = (int64_t)source->file_count * FILE_SIZE,
+		.wanted = (int64_t)source->file_count * FAKE_FILE_SIZE,
+		.size = (int64_t)source->file_count * FAKE_FILE_SIZE,
 		.error = ""};
 	bool fails = fake.fail_adds > 0;
 	fake.fail_adds -= fails;
@@ -558,7 +487,7 @@ static int add(struct lsp_shim *shim, struct lsp_shim_source *source,
 	bool needed = queue(LSP_SHIM_ALERT_ADDED, add->torrent, NULL,
 		fails ? "no torrent today" : NULL, 0, NULL);
 	pthread_mutex_unlock(&fake.lock);
-	source_free(source);
+	fake_source_free(source);
 	notify_if(needed);
 	return 0;
 }
@@ -647,7 +576,7 @@ static int move(
 	pthread_mutex_lock(&fake.lock);
 	struct torrent *torrent = by_number(number);
 	if (torrent)
-		torrent->moving = true;
+		torrent->moving = torrent->moves++ >= 0;
 	pthread_mutex_unlock(&fake.lock);
 	return torrent ? 0 : not_found(err);
 }
@@ -659,7 +588,7 @@ static int have(struct lsp_shim *shim, uint64_t number, lsp_shim_take_bytes take
 	struct torrent *torrent = by_number(number);
 	*ret_bits = torrent ? torrent->source.file_count : 0;
 	pthread_mutex_unlock(&fake.lock);
-	*ret_piece_length = FILE_SIZE;
+	*ret_piece_length = FAKE_FILE_SIZE;
 	take(argument, "\x80", 1);
 	return torrent ? 0 : not_found(err);
 }
@@ -757,13 +686,14 @@ static int take_nothing(struct lsp_shim *shim, uint64_t number, lsp_shim_take_by
 }
 
 const struct lsp_shim_functions fake_shim = {.version = version,
-	.parse = parse,
-	.source_free = source_free,
-	.source_info = source_info,
-	.source_file = source_file,
-	.source_metainfo = source_bytes,
-	.source_magnet = source_bytes,
-	.source_priorities = source_priorities,
+	.parse = fake_parse,
+	.source_free = fake_source_free,
+	.source_info = fake_source_info,
+	.source_file = fake_source_file,
+	.source_places = fake_source_places,
+	.source_metainfo = fake_source_bytes,
+	.source_magnet = fake_source_bytes,
+	.source_priorities = fake_source_priorities,
 	.open = open_session,
 	.close = close_session,
 	.apply = apply,

@@ -49,6 +49,8 @@ void fake_count_active(int on);
 void fake_hide_moves(int on);
 /* How often a torrent was asked for its status since the session was halted. */
 int fake_looks(void);
+/* Until it was told so often of a new place for this torrent's files: they are there by then. */
+void fake_await_move(const char *id, int count);
 /* How often the metadata of a torrent was copied. */
 int fake_copies(void);
 bool fake_is_open(void);

@@ -23,7 +23,8 @@ int world_try_add(struct world *world, const char *id, json_t *arguments, json_t
 	char text[200];
 	struct lsp_torrent_call call = {.command = LSP_TORRENT_ADD, .arguments = arguments};
 	struct rig_answer answer;
-	json_object_set_new(arguments, "save_path", json_string("/tmp/fake"));
+	if (!json_object_get(arguments, "save_path"))
+		json_object_set_new(arguments, "save_path", json_string("/tmp/fake"));
 	snprintf(text, sizeof text, "torrent:%s:a:b", id);
 	assert_ok(lsp_buffer_append(&call.metainfo, text, strlen(text), ERR));
 	rig_call_full(&world->rig, &call, &answer);

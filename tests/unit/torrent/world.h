@@ -20,7 +20,7 @@ extern lsp_time (*world_time)(const struct lsp_clock *clock);
 /* folder NULL: a new one. */
 void world_init(struct world *world, const char *folder);
 void world_done(struct world *world);
-/* Adds a torrent of two files; its status. */
+/* Adds a torrent of the files fake/a and fake/b below /tmp/fake (or its save_path); its status. */
 json_t *world_add(struct world *world, const char *id);
 /* The same with arguments (taken over); the result. *ret_status may be NULL. */
 int world_try_add(struct world *world, const char *id, json_t *arguments, json_t **ret_status);
