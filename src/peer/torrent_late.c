@@ -50,7 +50,7 @@ void lsp_torrent_late_free_all(struct lsp_peer *peer)
 	}
 }
 
-static void publish(struct lsp_torrent_late *late, const char *what, json_t *members)
+void lsp_torrent_late_publish(struct lsp_torrent_late *late, const char *what, json_t *members)
 {
 	json_t *event = json_pack("{s:s, s:s}", "event", what, "game", late->game);
 	if (event && members)
@@ -61,16 +61,17 @@ static void publish(struct lsp_torrent_late *late, const char *what, json_t *mem
 
 static void publish_failed(struct lsp_torrent_late *late, const struct lsp_error *error)
 {
-	publish(late, "download_failed", json_pack("{s:o}", "error", lsp_error_to_json(error)));
+	lsp_torrent_late_publish(
+		late, "download_failed", json_pack("{s:o}", "error", lsp_error_to_json(error)));
 }
 
-static void tell(struct lsp_torrent_late *late, enum lsp_torrent_command command)
+void lsp_torrent_late_tell(struct lsp_torrent_late *late, enum lsp_torrent_command command)
 {
 	lsp_torrents_tell(late->peer, command, json_pack("{s:s}", "torrent", late->id));
 }
 
 /* Who it was told of joins who is here. */
-static void offer_peers(struct lsp_torrent_late *late)
+void lsp_torrent_late_offer_peers(struct lsp_torrent_late *late)
 {
 	json_t *asked = json_object_get(lsp_torrent_wish_options(late->peer, late->id), "peers");
 	if (asked)
@@ -90,7 +91,8 @@ static void set_waiting(struct lsp_torrent_late *late, bool waiting)
 	late->waiting = waiting;
 	lsp_operation_set_waiting(late->guard, waiting);
 	if (waiting)
-		publish(late, "download_all_peers_gone", json_pack("{s:s}", "engine", "swarm"));
+		lsp_torrent_late_publish(
+			late, "download_all_peers_gone", json_pack("{s:s}", "engine", "swarm"));
 	else
 		lsp_games_publish_local(late->peer);
 }
@@ -120,7 +122,7 @@ static void drop(struct lsp_torrent_late *late)
 }
 
 /* The game is its from now on. */
-static int begin(struct lsp_torrent_late *late, struct lsp_error *err)
+int lsp_torrent_late_begin(struct lsp_torrent_late *late, struct lsp_error *err)
 {
 	struct lsp_peer *peer = late->peer;
 	return late->guard ? 0
@@ -147,7 +149,7 @@ static void rest(struct lsp_torrent_late *late, const struct lsp_error *error)
 	struct lsp_peer *peer = late->peer;
 	lsp_torrent_wish_set_stopped(peer, late->id, true);
 	if (!late->left)
-		tell(late, LSP_TORRENT_PAUSE);
+		lsp_torrent_late_tell(late, LSP_TORRENT_PAUSE);
 	set_waiting(late, false);
 	lsp_operation_unref(TAKE_PTR(late->guard));
 	lsp_games_publish_local(peer);
@@ -283,7 +285,7 @@ static void added(void *argument, struct lsp_torrent_answer *with)
 	}
 	snprintf(late->id, sizeof late->id, "%s", id);
 	lsp_torrent_wish_keep(late->peer, late->id, late->options);
-	publish(late, "download_begin", NULL);
+	lsp_torrent_late_publish(late, "download_begin", NULL);
 	answer(late);
 	lsp_torrent_late_look(late);
 }
@@ -314,7 +316,7 @@ int lsp_torrent_late_start(struct lsp_peer *peer, const char *game,
 	if (late && !late->guard)
 		return start_again(late, source, err);
 	int r = late_new(peer, game, source->id, &late, err);
-	if (r == 0 && (r = begin(late, err)) < 0)
+	if (r == 0 && (r = lsp_torrent_late_begin(late, err)) < 0)
 		drop(late);
 	if (r < 0)
 		return r;
@@ -369,13 +371,13 @@ static void moved(void *argument, struct lsp_torrent_answer *answer)
 	late->busy = false;
 	if (answer->result < 0) { /* where it is there is none of it yet */
 		if (answer->result != -LSP_E_CLOSED)
-			tell(late, LSP_TORRENT_REMOVE);
+			lsp_torrent_late_tell(late, LSP_TORRENT_REMOVE);
 		lsp_torrent_late_over(late, &answer->error);
 		return;
 	}
 	want_all(late);
 	set_category(late);
-	offer_peers(late);
+	lsp_torrent_late_offer_peers(late);
 	lsp_torrent_late_look(late);
 }
 
@@ -398,7 +400,7 @@ int lsp_torrent_late_take(
 		.done = moved,
 		.argument = late,
 	};
-	r = begin(late, err);
+	r = lsp_torrent_late_begin(late, err);
 	if (r == 0)
 		r = lsp_torrents_call(peer, &call, err);
 	else
@@ -408,7 +410,7 @@ int lsp_torrent_late_take(
 		return r;
 	}
 	late->busy = true;
-	publish(late, "download_begin", NULL);
+	lsp_torrent_late_publish(late, "download_begin", NULL);
 	return 0;
 }
 
@@ -454,7 +456,7 @@ static void take_up(struct lsp_peer *peer, const char *game, const char *id, con
 	struct lsp_error err = {0};
 	int r = late_new(peer, game, id, &late, &err);
 	bool stopped = lsp_torrent_wish_stopped(peer, id);
-	if (r == 0 && !stopped && (r = begin(late, &err)) < 0)
+	if (r == 0 && !stopped && (r = lsp_torrent_late_begin(late, &err)) < 0)
 		drop(late);
 	if (r < 0) {
 		lsp_log_warning("torrent", "%s: %s", game, err.message);
@@ -463,12 +465,20 @@ static void take_up(struct lsp_peer *peer, const char *game, const char *id, con
 	late->paused = json_is_true(json_object_get(status, "paused"));
 	late->seeds = has_come(status);
 	if (stopped && !late->paused)
-		tell(late, LSP_TORRENT_PAUSE);
+		lsp_torrent_late_tell(late, LSP_TORRENT_PAUSE);
 	want_all(late); /* it may have been killed once it had moved */
 	if (lsp_torrent_wish_promise(peer, id))
 		lsp_torrent_promote_restore(late);
 	else
 		lsp_torrent_late_look(late);
+}
+
+/* If its files are not the download's, they are nobody's. */
+static void let_go(struct lsp_peer *peer, const char *id)
+{
+	lsp_torrent_wish_drop(peer, id);
+	lsp_torrents_tell(
+		peer, LSP_TORRENT_REMOVE, json_pack("{s:s, s:b}", "torrent", id, "data", 1));
 }
 
 /* A stored torrent that the engine brought back, if it is one of these. */
@@ -482,9 +492,7 @@ static void adopt(struct lsp_peer *peer, const char *id, const json_t *status)
 	if (late && strcmp(late->id, id) == 0)
 		late->seeds |= has_come(status); /* another session */
 	else if (!late && is_taken_over(peer, game))
-		/* If its files are not the download's, they are nobody's. */
-		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE,
-			json_pack("{s:s, s:b}", "torrent", id, "data", 1));
+		let_go(peer, id);
 	else if (!late)
 		take_up(peer, game, id, status);
 }
@@ -561,7 +569,7 @@ void lsp_torrent_late_progress(struct lsp_torrent_late *late, json_t *progress)
 {
 	json_decref(late->progress);
 	late->progress = progress;
-	publish(late, "download_progress", json_incref(progress));
+	lsp_torrent_late_publish(late, "download_progress", json_incref(progress));
 }
 
 static void count(struct lsp_torrent_late *late, const json_t *event)
@@ -650,7 +658,7 @@ static void be_alone(struct lsp_torrent_late *late)
 {
 	if (late->guard && ++late->alone % ALONE_AFTER == 0) {
 		set_waiting(late, true);
-		offer_peers(late);
+		lsp_torrent_late_offer_peers(late);
 	}
 }
 
@@ -667,113 +675,4 @@ void lsp_torrent_late_tick(struct lsp_peer *peer)
 			be_alone(late);
 		lsp_torrent_late_look(late);
 	}
-}
-
-/* ---- What the user wants of it ---- */
-
-bool lsp_torrent_late_runs(const struct lsp_torrent_late *late)
-{
-	return late->guard != NULL;
-}
-
-bool lsp_torrent_late_is_waiting(const struct lsp_torrent_late *late)
-{
-	return late->waiting;
-}
-
-bool lsp_torrent_late_is_paused(const struct lsp_torrent_late *late)
-{
-	return late->guard && late->paused;
-}
-
-bool lsp_torrent_late_is_whole(const struct lsp_torrent_late *late)
-{
-	return late->hashing || late->placing || late->left;
-}
-
-const char *lsp_torrent_late_id(const struct lsp_torrent_late *late)
-{
-	return late->id;
-}
-
-json_t *lsp_torrent_late_progress_json(const struct lsp_torrent_late *late)
-{
-	return late->guard && late->progress ? json_incref(late->progress) : json_null();
-}
-
-int lsp_torrent_late_go_on(struct lsp_torrent_late *late, struct lsp_error *err)
-{
-	bool rested = !late->guard;
-	int r = begin(late, err);
-	if (r < 0)
-		return r;
-	late->trouble.code = 0;
-	late->looked = late->paused = false;
-	if (rested) {
-		lsp_torrent_wish_set_stopped(late->peer, late->id, false);
-		publish(late, "download_begin", NULL);
-	}
-	late->alone = 0;
-	if (late->left) {
-		lsp_torrent_promote_again(late);
-	} else if (late->id[0]) {
-		tell(late, LSP_TORRENT_RESUME);
-		offer_peers(late);
-	}
-	return 0;
-}
-
-int lsp_torrent_late_go_on_by_lan(
-	struct lsp_torrent_late *late, const struct lsp_hash *content, struct lsp_error *err)
-{
-	bool rested = !late->guard;
-	if (late->busy || late->left)
-		return lsp_error_set(err, "torrent", LSP_E_BUSY,
-			"%s is just beginning, or all of it is here already: try again",
-			late->game);
-	int r = begin(late, err);
-	if (r == 0)
-		r = lsp_torrent_promote_to_lan(late, content, err);
-	if (r < 0 && rested)
-		lsp_operation_unref(TAKE_PTR(late->guard));
-	if (r < 0 || !rested)
-		return r;
-	late->trouble.code = 0;
-	lsp_torrent_wish_set_stopped(late->peer, late->id, false);
-	publish(late, "download_begin", NULL);
-	return 0;
-}
-
-void lsp_torrent_late_then_install(struct lsp_torrent_late *late)
-{
-	late->then_install = true;
-}
-
-bool lsp_torrent_late_pause(struct lsp_torrent_late *late, bool paused)
-{
-	if (!late->guard)
-		return false;
-	if (late->id[0] && !late->left)
-		tell(late, paused ? LSP_TORRENT_PAUSE : LSP_TORRENT_RESUME);
-	late->paused = paused;
-	lsp_games_publish_local(late->peer);
-	return true;
-}
-
-bool lsp_torrent_late_cancel(struct lsp_torrent_late *late)
-{
-	if (!late->guard || late->placing)
-		return false;
-	(void)lsp_operations_cancel(late->peer->operations, late->game, LSP_CANCEL_USER, NULL);
-	lsp_torrent_late_look(late);
-	return true;
-}
-
-void lsp_torrent_late_end(struct lsp_peer *peer, const char *game)
-{
-	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
-	if (!late || late->guard || late->busy || late->asking)
-		return;
-	tell(late, LSP_TORRENT_FORGET); /* of one that had left the session already */
-	lsp_torrent_late_over(late, NULL);
 }

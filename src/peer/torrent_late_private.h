@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "content/redo.h"
 #include "task/pool.h"
+#include "torrent/engine.h"
 #include "wire/manifest.h"
 #include "wire/path.h"
 
@@ -54,6 +55,14 @@ struct lsp_torrent_late {
 	_Atomic uint64_t hashed;
 };
 
+/* The game is its from now on. -LSP_E_BUSY: it is another operation's. */
+LSP_MUST_CHECK int lsp_torrent_late_begin(struct lsp_torrent_late *late, struct lsp_error *err);
+/* An event of the game. Takes the members; NULL: none. */
+void lsp_torrent_late_publish(struct lsp_torrent_late *late, const char *what, json_t *members);
+/* A command to the engine that takes no more than the torrent. */
+void lsp_torrent_late_tell(struct lsp_torrent_late *late, enum lsp_torrent_command command);
+/* Who it was told of, and who is here, to the engine. */
+void lsp_torrent_late_offer_peers(struct lsp_torrent_late *late);
 /* A step has ended: what waited for that is done now. It may be gone then. */
 void lsp_torrent_late_look(struct lsp_torrent_late *late);
 /* It is a game, or (error) will be none: it is gone. */

@@ -131,6 +131,8 @@ static void begin_download(struct lsp_torrent_late *late, const struct lsp_hash 
 		r = lsp_download_start(peer, late->game, &options, NULL, &err);
 	if (r == 0 && to_lan)
 		lsp_download_set_engine(lsp_download_find(peer, late->game), LSP_ENGINE_LAN);
+	/* In that order: what is known of it before the torrent itself. */
+	lsp_torrent_wish_drop(peer, late->id);
 	forget(late);
 	lsp_torrent_late_over(late, r < 0 ? &err : NULL);
 }
@@ -379,8 +381,9 @@ static void found(struct lsp_job *job)
 		return;
 	late->busy = late->held = false;
 	if (job->result == 0 && late->guard && hex && lsp_hash_from_hex(hex, &content, NULL) == 0) {
-		lsp_torrents_tell(
-			peer, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", late->id));
+		/* With what it may have begun anew. */
+		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE,
+			json_pack("{s:s, s:b}", "torrent", late->id, "data", 1));
 		begin_download(late, &content);
 		return;
 	}
