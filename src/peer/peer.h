@@ -91,8 +91,9 @@ struct lsp_peer {
 	struct lsp_torrent_games *torrent_games;
 	struct lsp_torrent_fetch *torrent_fetches;
 	struct lsp_torrent_late *torrent_lates;
-	json_t *torrent_adds;   /* magnets that are to become games: torrent → game, or "" */
-	json_t *torrent_wishes; /* torrent_wish.h's */
+	json_t *torrent_adds;    /* magnets that are to become games: torrent → game, or "" */
+	json_t *torrent_leaving; /* torrent: as torrent_late.h says */
+	json_t *torrent_wishes;  /* torrent_wish.h's */
 	struct lsp_timer tick, swarm_timer;
 	struct lsp_post swarm_post, count_post;
 	bool swarm_posted, count_posted, stopping;

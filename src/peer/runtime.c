@@ -268,6 +268,8 @@ int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 	if (r == 0)
 		peer->torrent_adds = json_object();
 	if (r == 0)
+		peer->torrent_leaving = json_object();
+	if (r == 0)
 		peer->torrent_wishes = lsp_peer_load_json(peer, "as-game.json");
 	return r;
 }
@@ -282,6 +284,7 @@ void lsp_runtime_free_core(struct lsp_runtime *runtime)
 	lsp_torrent_games_free(peer->torrent_games);
 	json_decref(peer->torrent_adds);
 	json_decref(peer->torrent_wishes);
+	json_decref(peer->torrent_leaving);
 	lsp_download_free_all(peer);
 	lsp_calls_free(peer->calls);
 	lsp_shares_free(peer->shares);

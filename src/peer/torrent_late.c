@@ -10,6 +10,7 @@
 #include "peer/local.h"
 #include "peer/manifests.h"
 #include "peer/peer.h"
+#include "peer/torrent_games.h"
 #include "peer/torrent_kept.h"
 #include "peer/torrent_wish.h"
 #include "peer/torrents.h"
@@ -473,12 +474,46 @@ static void take_up(struct lsp_peer *peer, const char *game, const char *id, con
 		lsp_torrent_late_look(late);
 }
 
-/* If its files are not the download's, they are nobody's. */
-static void let_go(struct lsp_peer *peer, const char *id)
+struct letting_go {
+	struct lsp_peer *peer;
+	char game[LSP_GAME_ID_MAX + 1];
+	char id[LSP_SHA256_HEX_SIZE];
+};
+
+static void let_go(void *argument, struct lsp_torrent_answer *answer)
 {
-	lsp_torrent_wish_drop(peer, id);
-	lsp_torrents_tell(
-		peer, LSP_TORRENT_REMOVE, json_pack("{s:s, s:b}", "torrent", id, "data", 1));
+	struct letting_go *letting = argument;
+	if (answer) {
+		json_object_del(letting->peer->torrent_leaving, letting->id);
+		lsp_torrent_games_ready(letting->peer, letting->game);
+	}
+	free(letting);
+}
+
+void lsp_torrent_late_let_go(struct lsp_peer *peer, const char *game, const char *id)
+{
+	struct letting_go *letting = calloc(1, sizeof *letting);
+	struct lsp_error err = {0};
+	if (!letting)
+		return; /* the next start does it */
+	letting->peer = peer;
+	snprintf(letting->game, sizeof letting->game, "%s", game);
+	snprintf(letting->id, sizeof letting->id, "%s", id);
+	json_object_set_new(peer->torrent_leaving, id, json_true());
+	struct lsp_torrent_call call = {.command = LSP_TORRENT_REMOVE,
+		.arguments = json_pack("{s:s, s:b}", "torrent", id, "data", 1),
+		.done = let_go,
+		.argument = letting};
+	if (lsp_torrents_call(peer, &call, &err) == 0)
+		return;
+	lsp_log_warning("torrent", "%s", err.message);
+	json_object_del(peer->torrent_leaving, id);
+	free(letting);
+}
+
+bool lsp_torrent_late_leaves(const struct lsp_peer *peer, const char *id)
+{
+	return json_object_get(peer->torrent_leaving, id) != NULL;
 }
 
 /* A stored torrent that the engine brought back, if it is one of these. */
@@ -491,10 +526,12 @@ static void adopt(struct lsp_peer *peer, const char *id, const json_t *status)
 	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
 	if (late && strcmp(late->id, id) == 0)
 		late->seeds |= has_come(status); /* another session */
-	else if (!late && is_taken_over(peer, game))
-		let_go(peer, id);
-	else if (!late)
+	else if (!late && is_taken_over(peer, game)) {
+		lsp_torrent_wish_drop(peer, id);
+		lsp_torrent_late_let_go(peer, game, id);
+	} else if (!late) {
 		take_up(peer, game, id, status);
+	}
 }
 
 /* ---- All of it is here ---- */

@@ -81,6 +81,8 @@ void lsp_torrent_late_end(struct lsp_peer *peer, const char *game);
 
 /* The game that comes, or came halfway, by this torrent; or NULL. Borrowed. */
 const char *lsp_torrent_late_game(const struct lsp_peer *peer, const char *id);
+/* Is it told to leave, so that its removal says nothing of a seed that is called the same? */
+bool lsp_torrent_late_leaves(const struct lsp_peer *peer, const char *id);
 /* Calls for each game. */
 void lsp_torrent_late_each(const struct lsp_peer *peer,
 	void (*call)(void *argument, const char *game), void *argument);

@@ -63,6 +63,11 @@ void lsp_torrent_late_publish(struct lsp_torrent_late *late, const char *what, j
 void lsp_torrent_late_tell(struct lsp_torrent_late *late, enum lsp_torrent_command command);
 /* Who it was told of, and who is here, to the engine. */
 void lsp_torrent_late_offer_peers(struct lsp_torrent_late *late);
+/*
+ * One whose game is on its way, or here, without it: it leaves the engine with what it has, which
+ * is nobody's, and what the game is seeded by may take its place.
+ */
+void lsp_torrent_late_let_go(struct lsp_peer *peer, const char *game, const char *id);
 /* A step has ended: what waited for that is done now. It may be gone then. */
 void lsp_torrent_late_look(struct lsp_torrent_late *late);
 /* It is a game, or (error) will be none: it is gone. */

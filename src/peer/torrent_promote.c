@@ -63,9 +63,12 @@ static void pass(struct lsp_job *job)
 static void saved(struct lsp_job *job)
 {
 	struct forgetting *forgetting = lsp_container_of(job, struct forgetting, job);
-	if (!forgetting->peer->stopping)
-		lsp_torrents_tell(forgetting->peer, LSP_TORRENT_FORGET,
-			json_pack("{s:s}", "torrent", forgetting->id));
+	struct lsp_peer *peer = forgetting->peer;
+	if (!peer->stopping) {
+		lsp_torrents_tell(
+			peer, LSP_TORRENT_FORGET, json_pack("{s:s}", "torrent", forgetting->id));
+		lsp_torrent_wish_drop(peer, forgetting->id);
+	}
 	free(forgetting);
 }
 
@@ -131,9 +134,8 @@ static void begin_download(struct lsp_torrent_late *late, const struct lsp_hash 
 		r = lsp_download_start(peer, late->game, &options, NULL, &err);
 	if (r == 0 && to_lan)
 		lsp_download_set_engine(lsp_download_find(peer, late->game), LSP_ENGINE_LAN);
-	/* In that order: what is known of it before the torrent itself. */
-	lsp_torrent_wish_drop(peer, late->id);
 	forget(late);
+	late->id[0] = '\0'; /* until then the promise stands */
 	lsp_torrent_late_over(late, r < 0 ? &err : NULL);
 }
 
@@ -196,14 +198,22 @@ void lsp_torrent_promote_again(struct lsp_torrent_late *late)
 
 /* ---- Out of the session ---- */
 
+/* It stays in the session. */
+static void break_promise(struct lsp_torrent_late *late, const struct lsp_error *error)
+{
+	lsp_torrent_wish_set_promise(late->peer, late->id, NULL);
+	if (!late->paused)
+		lsp_torrent_late_tell(late, LSP_TORRENT_RESUME);
+	stumble(late, error);
+}
+
 static void removed(void *argument, struct lsp_torrent_answer *answer)
 {
 	struct lsp_torrent_late *late = argument;
 	if (!answer)
 		return;
 	if (answer->result < 0 && answer->result != -LSP_E_NOT_FOUND) {
-		lsp_torrent_wish_set_promise(late->peer, late->id, NULL);
-		stumble(late, &answer->error);
+		break_promise(late, &answer->error);
 		return;
 	}
 	late->left = true;
@@ -217,14 +227,14 @@ static void promised(struct lsp_job *job)
 	struct lsp_error err = {0};
 	if (late->peer->stopping)
 		return;
+	/* In the store, too: brought back, it must not begin to fetch what it does not find. */
+	lsp_torrent_late_tell(late, LSP_TORRENT_PAUSE);
 	struct lsp_torrent_call call = {.command = LSP_TORRENT_REMOVE,
 		.arguments = json_pack("{s:s, s:b}", "torrent", late->id, "keep", 1),
 		.done = removed,
 		.argument = late};
-	if (lsp_torrents_call(late->peer, &call, &err) == 0)
-		return;
-	lsp_torrent_wish_set_promise(late->peer, late->id, NULL);
-	stumble(late, &err);
+	if (lsp_torrents_call(late->peer, &call, &err) < 0)
+		break_promise(late, &err);
 }
 
 /* From here on it is too late to cancel. */
@@ -236,8 +246,8 @@ static void promise(struct lsp_torrent_late *late)
 	late->placing = true;
 	lsp_hash_to_hex(&late->manifest->content_id, hex);
 	lsp_torrent_wish_set_promise(late->peer, late->id,
-		json_pack("{s:s, s:b, s:b}", "content", hex, "to_lan", late->to_lan, "alias",
-			late->metainfo.size > 0));
+		json_pack("{s:s, s:b, s:b, s:b}", "content", hex, "to_lan", late->to_lan, "alias",
+			late->metainfo.size > 0, "paused", late->paused));
 	late->job = (struct lsp_job){.work = pass, .done = promised};
 	/* One thread, in order: behind the save. */
 	if (lsp_pool_submit(late->peer->state_pool, late->peer->core, &late->job, &err) < 0)
@@ -366,8 +376,7 @@ static void find(struct lsp_job *job)
 	_cleanup_close_ int game = -1;
 	job->result = open_game(late, &game, &job->error);
 	if (job->result == 0)
-		job->result = lsp_fs_exists_below(game, LSP_TORRENT_LATE_FILES) ||
-			      !lsp_fs_exists_below(game, LSP_STAGE_FOLDER "/files");
+		job->result = lsp_fs_exists_below(game, LSP_TORRENT_LATE_FILES);
 }
 
 static void found(struct lsp_job *job)
@@ -381,23 +390,21 @@ static void found(struct lsp_job *job)
 		return;
 	late->busy = late->held = false;
 	if (job->result == 0 && late->guard && hex && lsp_hash_from_hex(hex, &content, NULL) == 0) {
-		/* With what it may have begun anew. */
-		lsp_torrents_tell(peer, LSP_TORRENT_REMOVE,
-			json_pack("{s:s, s:b}", "torrent", late->id, "data", 1));
+		lsp_torrent_late_let_go(peer, late->game, late->id);
 		begin_download(late, &content);
 		return;
 	}
 	lsp_torrent_wish_set_promise(peer, late->id, NULL);
 	if (late->guard && !late->paused)
-		lsp_torrents_tell(
-			peer, LSP_TORRENT_RESUME, json_pack("{s:s}", "torrent", late->id));
+		lsp_torrent_late_tell(late, LSP_TORRENT_RESUME);
 	lsp_torrent_late_look(late);
 }
 
 void lsp_torrent_promote_restore(struct lsp_torrent_late *late)
 {
-	/* What it lacks it must not begin to fetch. */
-	lsp_torrents_tell(late->peer, LSP_TORRENT_PAUSE, json_pack("{s:s}", "torrent", late->id));
+	/* It is so already if the engine heard it. */
+	lsp_torrent_late_tell(late, LSP_TORRENT_PAUSE);
+	late->paused = is_promised(lsp_torrent_wish_promise(late->peer, late->id), "paused");
 	late->busy = late->held = true;
 	late->job = (struct lsp_job){.work = find, .done = found};
 	if (lsp_pool_submit(late->peer->disk, late->peer->core, &late->job, NULL) < 0)

@@ -46,9 +46,9 @@ void lsp_torrent_wish_keep(struct lsp_peer *peer, const char *id, json_t *option
 bool lsp_torrent_wish_stopped(const struct lsp_peer *peer, const char *id);
 void lsp_torrent_wish_set_stopped(struct lsp_peer *peer, const char *id, bool stopped);
 /*
- * Its files are about to become the game's stage: {"content", "engine", "alias"}, so that a kill
- * between that and the download's own record loses nothing. NULL: they are not. Borrowed; taken
- * over.
+ * Its files are about to become the game's stage: {"content", "to_lan", "alias", "paused"}, so that
+ * a kill between that and the download's own record loses nothing. NULL: they are not. Borrowed;
+ * taken over.
  */
 json_t *lsp_torrent_wish_promise(const struct lsp_peer *peer, const char *id);
 void lsp_torrent_wish_set_promise(struct lsp_peer *peer, const char *id, json_t *promise);

@@ -175,7 +175,8 @@ static void take_event(void *argument)
 	if (json_is_true(json_object_get(event, "session_closed")))
 		torrents->seeded_session = 0;
 	lsp_torrent_fetch_event(peer, name, id, event);
-	lsp_torrent_games_event(peer, name, id, event);
+	if (!lsp_torrent_late_leaves(peer, id))
+		lsp_torrent_games_event(peer, name, id, event);
 	lsp_torrent_add_event(peer, name, id, event);
 	if (strcmp(name, "torrent_settings") == 0) /* ours alone */
 		json_decref(event);

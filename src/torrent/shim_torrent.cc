@@ -246,7 +246,16 @@ int set_priorities(lsp_shim *shim, std::uint64_t number, std::uint8_t const *pri
 	std::size_t count, lsp_error *err)
 {
 	return guard(err, "the selection cannot be set", [&] {
-		handle_of(shim, number).prioritize_files(priorities_of(priorities, count));
+		lt::torrent_handle &handle = handle_of(shim, number);
+		lt::torrent_status const before = handle.status({});
+		handle.prioritize_files(priorities_of(priorities, count));
+		/* Of one that wanted nothing the library has closed the seeds, and does not count
+		 * them among those that it may dial even when it wants something: it is to forget
+		 * what it knows of them, and to ask anew. */
+		if (before.has_metadata && before.total_wanted == 0 && before.num_peers == 0) {
+			handle.clear_peers();
+			handle.force_reannounce(0, -1, lt::torrent_handle::ignore_min_interval);
+		}
 	});
 }
 

@@ -184,6 +184,11 @@ void lsp_torrent_fetch_tick(struct lsp_peer *peer)
 {
 }
 
+bool lsp_torrent_late_leaves(const struct lsp_peer *peer, const char *id)
+{
+	return false;
+}
+
 void lsp_torrent_games_event(
 	struct lsp_peer *peer, const char *name, const char *id, const json_t *event)
 {
