@@ -2,11 +2,11 @@
  * From a torrent's files to a game's stage.
  *
  * The files are hashed while the torrent seeds: until then nothing of it is changed, and a cancel
- * or a failure leaves a torrent that is whole. Then what is about to happen is saved, the torrent
- * leaves the session but not the engine's store, its files become the stage by one rename, and the
- * download of that content begins. Only when that is saved does the store forget the torrent. So
- * whenever the program is killed, either the torrent has the files, or the promise says what the
- * stage is.
+ * or a failure leaves a torrent that is whole. Then what is left of another stage goes, what
+ * is about to happen is saved, the torrent leaves the session but not the engine's store, its files
+ * become the stage by one rename, and the download of that content begins. Only when that is saved
+ * does the store forget the torrent. So whenever the program is killed, either the torrent has the
+ * files, or the promise says what the stage is.
  *
  * The same way a torrent that is not whole goes on by the LAN, with the manifest of who has it
  * there.
@@ -237,13 +237,10 @@ static void promised(struct lsp_job *job)
 		break_promise(late, &err);
 }
 
-/* From here on it is too late to cancel. */
-static void promise(struct lsp_torrent_late *late)
+static void save_promise(struct lsp_torrent_late *late)
 {
 	char hex[LSP_SHA256_HEX_SIZE];
 	struct lsp_error err = {0};
-	late->hashing = false;
-	late->placing = true;
 	lsp_hash_to_hex(&late->manifest->content_id, hex);
 	lsp_torrent_wish_set_promise(late->peer, late->id,
 		json_pack("{s:s, s:b, s:b, s:b}", "content", hex, "to_lan", late->to_lan, "alias",
@@ -251,6 +248,39 @@ static void promise(struct lsp_torrent_late *late)
 	late->job = (struct lsp_job){.work = pass, .done = promised};
 	/* One thread, in order: behind the save. */
 	if (lsp_pool_submit(late->peer->state_pool, late->peer->core, &late->job, &err) < 0)
+		break_promise(late, &err);
+}
+
+/* Once there is a promise, a stage is one that was made for it. */
+static void clear_stage(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	_cleanup_close_ int game = -1;
+	job->result = open_game(late, &game, &job->error);
+	if (job->result == 0)
+		job->result = lsp_stage_remove(game, &job->error);
+}
+
+static void stage_is_cleared(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	struct lsp_error err = job->error;
+	if (late->peer->stopping)
+		return;
+	if (job->result < 0)
+		stumble(late, &err);
+	else
+		save_promise(late);
+}
+
+/* From here on it is too late to cancel. */
+static void promise(struct lsp_torrent_late *late)
+{
+	struct lsp_error err = {0};
+	late->hashing = false;
+	late->placing = true;
+	late->job = (struct lsp_job){.work = clear_stage, .done = stage_is_cleared};
+	if (lsp_pool_submit(late->peer->disk, late->peer->core, &late->job, &err) < 0)
 		stumble(late, &err);
 }
 
@@ -370,13 +400,21 @@ int lsp_torrent_promote_to_lan(
 
 /* ---- After a kill ---- */
 
+/* Where the torrent has files now says nothing: the engine makes the empty ones anew. */
 static void find(struct lsp_job *job)
 {
 	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	_cleanup_manifest_ const struct lsp_manifest *manifest = NULL;
 	_cleanup_close_ int game = -1;
+	struct lsp_error err = {0};
 	job->result = open_game(late, &game, &job->error);
 	if (job->result == 0)
-		job->result = lsp_fs_exists_below(game, LSP_TORRENT_LATE_FILES);
+		job->result = lsp_stage_find(game, &manifest, &job->error);
+	if (job->result == 0) /* it stays if it holds something */
+		job->result = lsp_fs_rmdir_below(game, LSP_STAGE_FOLDER "/files", &err) == 0 ||
+			      err.code == LSP_E_NOT_FOUND;
+	if (job->result == 0)
+		late->manifest = TAKE_PTR(manifest);
 }
 
 static void found(struct lsp_job *job)
@@ -389,11 +427,13 @@ static void found(struct lsp_job *job)
 	if (peer->stopping)
 		return;
 	late->busy = late->held = false;
-	if (job->result == 0 && late->guard && hex && lsp_hash_from_hex(hex, &content, NULL) == 0) {
+	if (job->result == 0 && late->guard && hex && lsp_hash_from_hex(hex, &content, NULL) == 0 &&
+		lsp_hash_equal(&content, &late->manifest->content_id)) {
 		lsp_torrent_late_let_go(peer, late->game, late->id);
 		begin_download(late, &content);
 		return;
 	}
+	lsp_manifest_unref(TAKE_PTR(late->manifest));
 	lsp_torrent_wish_set_promise(peer, late->id, NULL);
 	if (late->guard && !late->paused)
 		lsp_torrent_late_tell(late, LSP_TORRENT_RESUME);
