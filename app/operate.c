@@ -257,14 +257,15 @@ static int nothing_to_do(struct cli *cli, const char *id, const json_t *result)
 static void say_started(
 	struct cli *cli, const struct cli_verb *verb, const char *id, const json_t *result)
 {
-	_cleanup_json_ json_t *game = verb->fetches ? ask_for_game(cli, id) : NULL;
 	struct cli_wait wait;
+	if (!json_is_true(json_object_get(result, "waiting"))) {
+		fprintf(cli->out, "%s: %s; 'lanspread games' shows it\n", id, verb->doing);
+		return;
+	}
+	_cleanup_json_ json_t *game = ask_for_game(cli, id);
 	cli_wait_init(&wait, verb, id);
 	cli_wait_look(&wait, game);
-	if (wait.waiting || json_is_true(json_object_get(result, "waiting")))
-		say_waiting(cli, &wait);
-	else
-		fprintf(cli->out, "%s: %s; 'lanspread games' shows it\n", id, verb->doing);
+	say_waiting(cli, &wait);
 }
 
 static int start_and_follow(
