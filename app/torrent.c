@@ -232,14 +232,16 @@ static void watch(void *argument, const json_t *event)
 	}
 }
 
-/* Ctrl-C: nobody waits for it any more. */
+#define CANCEL_PATIENCE (2 * LSP_SECOND)
+
+/* Ctrl-C: nobody waits for it any more, and not for long that the peer says so. */
 static void cancel_job(struct cli *cli, const char *job)
 {
 	json_t *command = cli_command_new("torrent_cancel");
 	_cleanup_json_ json_t *result = NULL;
 	cli_set(command, "job", job);
 	lsp_control_interrupted_by(cli->connection, -1);
-	(void)!cli_call(cli, command, &result, NULL, NULL);
+	(void)!cli_call_within(cli, command, CANCEL_PATIENCE, &result, NULL, NULL);
 }
 
 /* Sends, and waits as long as it takes: for a job with its name, which ends with us. The command is
