@@ -22,9 +22,7 @@
 
 #define TARGET LSP_MILLISECOND
 #define FLOOR (UINT64_C(64) << 10)
-#define START_RATE                                                                                 \
-	(UINT64_C(256) << 10) /* twenty senders that begin at once fit into 50 Mbit/s              \
-			       */
+#define START_RATE (UINT64_C(256) << 10) /* twenty senders at once: 50 Mbit/s */
 #define START_INTERVAL (5 * LSP_MILLISECOND)
 #define START_DOUBLING (120 * LSP_MILLISECOND)
 #define START_TARGET (LSP_MILLISECOND / 2)

@@ -418,7 +418,7 @@ static void after_sigkill_nothing_that_was_saved_is_checked_or_fetched_again(voi
 	json_decref(rig_ask(&pair.leech, LSP_TORRENT_ADD_PEERS,
 		json_pack("{s:s, s:[s]}", "torrent", id, "peers", pair.address)));
 	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
-	assert_true(rig_same_file(pair.content, pair.target, "doom/base/maps.pak"));
+	assert_true(rig_file_arrives(&pair.leech, pair.content, pair.target, "doom/base/maps.pak"));
 	assert_int_equal(rig_count(&pair.leech, "torrent_state", "state", "checking"), 0);
 	struct lsp_torrent_counters counters;
 	lsp_torrent_counters(pair.leech.engine, &counters);

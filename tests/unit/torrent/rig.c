@@ -253,6 +253,17 @@ bool rig_same_file(const char *a_folder, const char *b_folder, const char *path)
 	return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
 }
 
+bool rig_file_arrives(
+	struct rig *rig, const char *from_folder, const char *to_folder, const char *path)
+{
+	lsp_time patience = lsp_now(lsp_clock_system) + 30 * LSP_SECOND;
+	bool same = false;
+	while (!(same = rig_same_file(from_folder, to_folder, path)) &&
+		lsp_now(lsp_clock_system) < patience)
+		json_decref(rig_ask(rig, LSP_TORRENT_INSPECT, NULL));
+	return same;
+}
+
 void rig_remove_tree(const char *path)
 {
 	int fd = -1;

@@ -77,6 +77,12 @@ json_t *rig_await(
 void rig_file(const char *folder, const char *path, size_t size, unsigned seed);
 /* Are the two files the same? */
 bool rig_same_file(const char *a_folder, const char *b_folder, const char *path);
+/*
+ * Do they become so? The session says that a torrent is complete when its last blocks are hashed,
+ * and may write them behind that. Asks the session again and again meanwhile.
+ */
+bool rig_file_arrives(
+	struct rig *rig, const char *from_folder, const char *to_folder, const char *path);
 void rig_remove_tree(const char *path);
 /* Until `address`, where the engine listens, "127.0.0.1:port" or "" after a minute. */
 void rig_listen_address(struct rig *rig, char address[64]);

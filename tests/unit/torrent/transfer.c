@@ -23,8 +23,10 @@ static void two_sessions_transfer_a_torrent(void **state)
 		json_t *done = rig_await(&pair.leech, "torrent_completed", NULL, NULL, 1);
 		assert_string_equal(json_string_value(json_object_get(done, "torrent")), id);
 		json_decref(done);
-		assert_true(rig_same_file(pair.content, pair.target, "doom/base/maps.pak"));
-		assert_true(rig_same_file(pair.content, pair.target, "doom/readme.txt"));
+		assert_true(rig_file_arrives(
+			&pair.leech, pair.content, pair.target, "doom/base/maps.pak"));
+		assert_true(rig_file_arrives(
+			&pair.leech, pair.content, pair.target, "doom/readme.txt"));
 		/* The last sample is one of the whole. */
 		json_t *progress = rig_await(&pair.leech, "torrent_progress", NULL, NULL, 1);
 		assert_int_equal(json_integer_value(json_object_get(progress, "done")),
@@ -108,7 +110,7 @@ static void pieces_that_are_here_already_are_not_fetched_again(void **state)
 	assert_int_equal(answer.result, 0);
 	rig_answer_done(&answer);
 	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
-	assert_true(rig_same_file(pair.content, pair.target, "doom/base/maps.pak"));
+	assert_true(rig_file_arrives(&pair.leech, pair.content, pair.target, "doom/base/maps.pak"));
 	assert_int_equal(rig_number(&pair.leech, id, "downloaded"), 2 << 20);
 	assert_int_equal(rig_count(&pair.leech, "torrent_state", "state", "checking"), 0);
 	struct lsp_torrent_call have = {
@@ -150,7 +152,7 @@ static void a_library_game_is_seeded_in_place_under_its_content_id(void **state)
 	rig_listen_address(&pair.seed, pair.address);
 	json_decref(leech_magnet(&pair, id, json_object()));
 	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
-	assert_true(rig_same_file(pair.content, pair.target, "doom/base/maps.pak"));
+	assert_true(rig_file_arrives(&pair.leech, pair.content, pair.target, "doom/base/maps.pak"));
 	/* Nothing was checked, nothing is stored, and it is no download that was completed. */
 	assert_int_equal(rig_count(&pair.seed, "torrent_state", "state", "checking"), 0);
 	assert_int_equal(rig_count(&pair.seed, "torrent_completed", NULL, NULL), 0);
