@@ -10,8 +10,6 @@
 
 #include <chrono>
 #include <cstring>
-#include <future>
-#include <thread>
 
 namespace shim
 {
@@ -118,16 +116,7 @@ void close(lsp_shim *shim, std::uint32_t milliseconds)
 		shim->session->set_alert_notify([] {});
 		lt::session_proxy ending = shim->session->abort();
 		shim->session.reset();
-		std::promise<void> promise;
-		std::future<void> const ended = promise.get_future();
-		/* Whoever drops the last of it waits for the library's threads (decision 0018). */
-		std::thread([ending = std::move(ending), promise = std::move(promise)]() mutable {
-			{
-				lt::session_proxy const last = std::move(ending);
-			}
-			promise.set_value();
-		}).detach();
-		ended.wait_for(std::chrono::milliseconds(milliseconds));
+		wait_for_end(std::move(ending), std::chrono::milliseconds(milliseconds));
 	});
 	delete shim;
 }

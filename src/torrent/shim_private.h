@@ -1,5 +1,5 @@
-/* The inside of the shim, in C++: for shim.cc, shim_alert.cc, shim_query.cc, shim_torrent.cc,
- * shim_source.cc. */
+/* The inside of the shim, in C++: for shim.cc, shim_alert.cc, shim_close.cc, shim_query.cc,
+ * shim_torrent.cc, shim_source.cc. */
 #pragma once
 
 #include "torrent/shim.h"
@@ -16,6 +16,7 @@
 #include <libtorrent/torrent_status.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -93,6 +94,9 @@ inline std::uint64_t number_of(lt::client_data_t const &data)
 }
 
 int fail(lsp_error *err, lt::error_code const &code, char const *what) noexcept;
+
+/* Waits for a session that was aborted, but so long at the most. */
+void wait_for_end(lt::session_proxy ending, std::chrono::milliseconds patience);
 
 /* Runs it, and no exception gets out. */
 template <class Function> int guard(lsp_error *err, char const *what, Function function) noexcept

@@ -22,6 +22,7 @@ CASES = [
     ("\tuv_thread_create_ex(&thread, &options, run, NULL);", "src/http/server.c", True),
     ("\tstd::thread worker(run);", "src/torrent/shim.cc", True),
     ("\tauto answer = std::async(run);", "src/torrent/shim.cc", True),
+    ("\tstd::thread(run).detach();", "src/torrent/shim_close.cc", False),
     ("\tuv_queue_work(loop, &request, work, done);", "src/install/transaction.c", True),
     ("\tuv_queue_work(loop, &request, work, NULL);", "src/content/stage.c", True),
     ("\tpthread_kill(thread, SIGKILL);", "src/task/registry.c", True),
