@@ -226,7 +226,8 @@ static int copy_into(struct moving *moving, const char *path, const struct stat 
 		lsp_fs_set_mtime(to, (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
 			path, NULL) < 0)
 		lsp_log_debug(DOMAIN, "\"%s\" has a new time of modification", path);
-	return r;
+	/* Else the name that it gets may outlast a power cut that its content does not. */
+	return r == 0 ? lsp_fs_sync(to, path, err) : r;
 }
 
 /* The name of what is being copied into the folder of that file; the caller frees it. */

@@ -2,7 +2,8 @@
  * A torrent's files on the disk: to be moved to another folder, or deleted, without the library.
  *
  * A move outlasts a kill at any moment, and is done again until it is whole. What makes that safe:
- * no file ever stands half at its place (a copy is made under a name of its own and renamed), none
+ * no file ever stands half at its place (a copy is made under a name of its own, synced and then
+ * renamed, which holds for a power cut too), none
  * is ever put in place of another (RENAME_NOREPLACE), and one is only deleted where the same bytes
  * stand at the other place. So after a kill every file is whole at one of the two places or at
  * both, and the same move again finishes what the first began, or (with the places exchanged) takes

@@ -28,10 +28,27 @@ static struct {
 	unsigned calls, last; /* changes of the disk; from `last` on all fail, as after a kill */
 	int code;             /* with which */
 	bool apart;           /* the two folders are two filesystems */
+	unsigned copies;      /* that got their name */
+	bool is_dirty;        /* what was written last is not synced */
 } disk;
+
+/* A name that is on the disk before the content is, after a power cut stands for half of it. */
+static void expect_synced(const struct lsp_fs_event *event)
+{
+	if (event->call == LSP_FS_WRITE || event->call == LSP_FS_TRUNCATE ||
+		event->call == LSP_FS_CLONE)
+		disk.is_dirty = true;
+	else if (event->call == LSP_FS_SYNC)
+		disk.is_dirty = false;
+	else if (event->call == LSP_FS_RENAME && strncmp(event->path, ".lanspread-", 11) == 0) {
+		assert_false(disk.is_dirty);
+		disk.copies++;
+	}
+}
 
 static int before(const struct lsp_fs_event *event, void *argument)
 {
+	expect_synced(event);
 	bool crosses = event->call == LSP_FS_RENAME && disk.apart &&
 		       strncmp(event->path, ".lanspread-", 11) != 0;
 	if (++disk.calls > disk.last)
@@ -46,6 +63,8 @@ static void change_disk(bool apart, unsigned last, int code)
 	disk.last = last;
 	disk.code = code;
 	disk.apart = apart;
+	disk.copies = 0;
+	disk.is_dirty = false;
 	lsp_fs_set_hooks(&disk.hooks);
 }
 
@@ -268,6 +287,18 @@ static void what_is_anothers_is_never_replaced(void **state)
 	}
 }
 
+static void a_copy_is_on_the_disk_before_it_has_its_name(void **state)
+{
+	struct place place;
+	struct lsp_files_moved moved;
+	place_init(&place);
+	change_disk(true, UINT32_MAX, 0);
+	assert_int_equal(move_files(&place, false, true, &moved, NULL), 0);
+	assert_int_equal(disk.copies, COUNT);
+	expect_all_in(&place, place.to, place.from);
+	place_done(&place);
+}
+
 static void what_is_missing_at_both_places_is_counted(void **state)
 {
 	struct place place;
@@ -357,6 +388,7 @@ int main(void)
 		cmocka_unit_test(a_move_that_fails_anywhere_can_be_taken_back),
 		cmocka_unit_test(a_full_disk_leaves_nothing_at_the_new_place),
 		cmocka_unit_test(what_is_anothers_is_never_replaced),
+		cmocka_unit_test(a_copy_is_on_the_disk_before_it_has_its_name),
 		cmocka_unit_test(what_is_missing_at_both_places_is_counted),
 		cmocka_unit_test(the_same_folder_by_another_name_is_no_move),
 		cmocka_unit_test(holes_stay_holes),
