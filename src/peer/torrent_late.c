@@ -666,6 +666,8 @@ void lsp_torrent_late_event(
 	} else if (strcmp(name, "torrent_state") == 0) {
 		take_state(late, event);
 	} else if (strcmp(name, "torrent_error") == 0) {
+		if (json_object_get(event, "component"))
+			return; /* of its store, or of what a move left: the torrent goes on */
 		take_error(late, json_string_value(json_object_get(event, "code")),
 			json_object_get(event, "message"));
 	} else if (strcmp(name, "torrent_completed") == 0) {

@@ -216,7 +216,9 @@ LSP_MUST_CHECK int lsp_torrent_call(
  *   torrent_state            "state", "error"
  *   torrent_completed        "save_path", "name", "game"; once per run of the download
  *   torrent_tracker          "url", "status" ("working", "error", "warning"), "message", "peers"
- *   torrent_error            "code", "message"
+ *   torrent_error            "code", "message"; and, where the torrent goes on all the same,
+ *                            "component": "resume_store" (it could not be stored), "storage" (it
+ *                            could not be moved, or something is left where it was)
  *   torrent_selection        "reason": the stored selection was reconciled
  *   torrent_health           "degraded" [component]
  *   torrent_session_error    "component", "message"

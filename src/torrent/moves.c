@@ -208,7 +208,8 @@ static void tell_left(
 		"is left there is yours to delete (%.250s)",
 		move->to, move->from, move->moved.left.message);
 	lsp_log_warning(DOMAIN, "torrent %s: %s", id, message);
-	lsp_engine_emit(engine, lsp_event_error(id, "io", message));
+	lsp_engine_emit(
+		engine, lsp_event_error_beside(id, LSP_TORRENT_HEALTH_STORAGE, "io", message));
 }
 
 /* ---- One that the session has ------------------------------------------------------------ */
@@ -263,8 +264,9 @@ static void fail(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 		lsp_error_set(
 			&why, DOMAIN, error->code, "%.100s cannot be moved: %.380s", name, message);
 		lsp_log_warning(DOMAIN, "torrent %s: %s", torrent->record.id, why.message);
-		lsp_engine_emit(engine, lsp_event_error(torrent->record.id,
-						lsp_code_name(error->code), why.message));
+		lsp_engine_emit(engine,
+			lsp_event_error_beside(torrent->record.id, LSP_TORRENT_HEALTH_STORAGE,
+				lsp_code_name(error->code), why.message));
 		lsp_calls_on_alert(engine, &alert);
 	}
 	let_go(engine, torrent);

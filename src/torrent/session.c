@@ -232,8 +232,9 @@ void lsp_session_store_failed(struct lsp_torrent_engine *engine, struct lsp_torr
 	engine->tally.resume_failed++;
 	torrent->next_save = lsp_time_add(lsp_now(engine->clock), LSP_STORE_PATIENCE);
 	if (!lsp_faults_has(&engine->faults, LSP_TORRENT_HEALTH_RESUME_STORE, torrent->record.id))
-		lsp_engine_emit(engine, lsp_event_error(torrent->record.id,
-						lsp_code_name(error->code), error->message));
+		lsp_engine_emit(engine,
+			lsp_event_error_beside(torrent->record.id, LSP_TORRENT_HEALTH_RESUME_STORE,
+				lsp_code_name(error->code), error->message));
 	lsp_engine_fail(
 		engine, LSP_TORRENT_HEALTH_RESUME_STORE, torrent->record.id, error->message);
 }

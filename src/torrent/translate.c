@@ -113,6 +113,14 @@ json_t *lsp_event_error(const char *id, const char *code, const char *message)
 		code, "message", lsp_translate_text(message));
 }
 
+json_t *lsp_event_error_beside(
+	const char *id, enum lsp_torrent_component component, const char *code, const char *message)
+{
+	json_t *event = lsp_event_error(id, code, message);
+	json_object_set_new(event, "component", json_string(lsp_torrent_component_name(component)));
+	return event;
+}
+
 json_t *lsp_event_selection(const char *id, const char *reason)
 {
 	return json_pack(

@@ -44,6 +44,9 @@ json_t *lsp_translate_text(const char *bytes);
 json_t *lsp_event_progress(const char *id, const struct lsp_progress_sample *sample, int64_t size);
 json_t *lsp_event_state(const char *id, enum lsp_torrent_state state, const char *error);
 json_t *lsp_event_error(const char *id, const char *code, const char *message);
+/* The same of what failed beside the torrent, which goes on. */
+json_t *lsp_event_error_beside(const char *id, enum lsp_torrent_component component,
+	const char *code, const char *message);
 json_t *lsp_event_selection(const char *id, const char *reason);
 json_t *lsp_event_health(uint32_t degraded);
 json_t *lsp_event_session_error(enum lsp_torrent_component component, const char *message);

@@ -281,6 +281,13 @@ static void error_event(struct lsp_peer *peer, const char *code)
 			    "a file: no"));
 }
 
+/* Of what is not the torrent's own files. */
+static void error_event_beside(struct lsp_peer *peer, const char *component, const char *code)
+{
+	event(peer, json_pack("{s:s, s:s, s:s, s:s}", "event", "torrent_error", "component",
+			    component, "code", code, "message", "a file: no"));
+}
+
 /* From the engine's store, in the game's folder. */
 static void bring_back(struct lsp_peer *peer, const char *to)
 {
@@ -519,6 +526,23 @@ static void a_failure_is_told_once_and_what_a_new_session_mends_is_none(void **s
 	assert_int_equal(failed, 1);
 }
 
+static void what_fails_beside_the_torrent_does_not_end_the_download(void **state)
+{
+	struct lsp_peer *peer = *state;
+	bring_back(peer, "downloading");
+	error_event_beside(peer, "resume_store", "no_space");
+	error_event_beside(peer, "resume_store", "io");
+	error_event_beside(peer, "storage", "io");
+	lsp_torrent_late_tick(peer);
+	assert_true(is_busy(peer));
+	assert_int_equal(failed, 0);
+	assert_int_equal(told[LSP_TORRENT_PAUSE], 0);
+	/* A failure of its own files afterwards does. */
+	error_event(peer, "no_space");
+	assert_int_equal(failed, 1);
+	assert_false(is_busy(peer));
+}
+
 /* ---- Becoming a game ---- */
 
 static void one_that_is_whole_becomes_a_download_of_its_content(void **state)
@@ -708,6 +732,7 @@ int main(void)
 		TEST(one_whose_files_are_a_download_already_goes_with_what_it_has),
 		TEST(one_whose_torrent_is_removed_by_somebody_ends),
 		TEST(a_failure_is_told_once_and_what_a_new_session_mends_is_none),
+		TEST(what_fails_beside_the_torrent_does_not_end_the_download),
 		TEST(one_that_is_whole_becomes_a_download_of_its_content),
 		TEST(a_cancel_while_it_is_hashed_leaves_it_to_the_engine),
 		TEST(a_session_that_breaks_is_waited_for),

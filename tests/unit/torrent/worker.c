@@ -253,7 +253,9 @@ static void a_full_disk_degrades_the_store_until_the_next_good_write(void **stat
 	world_settle(&world);
 	full = true;
 	json_decref(world_add(&world, QUAKE)); /* works, and is said not to be stored */
-	json_decref(rig_await(&world.rig, "torrent_error", "torrent", QUAKE, 1));
+	json_t *told = rig_await(&world.rig, "torrent_error", "torrent", QUAKE, 1);
+	assert_string_equal(json_string_value(json_object_get(told, "component")), "resume_store");
+	json_decref(told);
 	assert_int_equal(world_health(&world), 1u << LSP_TORRENT_HEALTH_RESUME_STORE);
 	await_room(&world);
 	_cleanup_free_ char *record = lsp_text_format("%s/%s.meta.json", world.rig.resume, QUAKE);
