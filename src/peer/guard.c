@@ -96,18 +96,19 @@ static bool is_loopback(const struct lsp_session *session)
 					     : IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
-/* Who is engaged begins afresh: what was learned of the line is old. */
+/* Who is engaged begins afresh: what was learned of the line is old. Not so after a mere pause. */
 static void engage(const struct lsp_guards *guards, struct lsp_session *session, lsp_time now)
 {
 	struct lsp_guard *guard = lsp_session_guard(session);
 	bool down = guards->on && guards->shared && !is_loopback(session);
 	bool up = down || (guards->on && guard->gentle_until > now && !is_loopback(session));
-	if (up && !guard->up_engaged)
+	if (up && !guard->up_engaged && !guard->up_kept)
 		lsp_ping_guard_init(&guard->up, LSP_PING_GUARD_SENDER);
-	if (down && !guard->down_engaged)
+	if (down && !guard->down_engaged && !guard->down_kept)
 		lsp_ping_guard_init(&guard->down, LSP_PING_GUARD_RECEIVER);
 	guard->up_engaged = up;
 	guard->down_engaged = down;
+	guard->up_kept = guard->down_kept = false;
 	lsp_ping_guard_move(&guard->up, now);
 	lsp_ping_guard_move(&guard->down, now);
 	apply(session);
@@ -133,12 +134,12 @@ static void look_at(
 	guard->stream_received = stats.received;
 	bool sampled = lsp_connection_take_round_trip(connection, &least, &count) && witness;
 	if (guard->up_engaged && (stats.queued || up >= BULK_LOOK)) {
-		lsp_ping_guard_delivered(&guard->up, up);
+		lsp_ping_guard_delivered(&guard->up, up, now);
 		if (sampled)
 			lsp_ping_guard_sample(&guard->up, least, stats.rtt_min, count, now);
 	}
 	if (guard->down_engaged && bulk_down) {
-		lsp_ping_guard_delivered(&guard->down, down);
+		lsp_ping_guard_delivered(&guard->down, down, now);
 		if (sampled)
 			lsp_ping_guard_sample(
 				&guard->down, stats.rtt_smoothed, stats.rtt_min, count, now);
@@ -150,13 +151,33 @@ static void look_at(
 
 /* ---- All of them ----------------------------------------------------------------------------- */
 
+/*
+ * Once no bulk moves no look comes: a limit that nobody adapts would hold back what is asked for
+ * next. What was learned is kept for when bulk goes on.
+ */
+static bool let_go_at_rest(struct lsp_guards *guards, lsp_time now)
+{
+	if (now <= guards->until)
+		return false;
+	for (struct lsp_session *s = guards->peer->sessions; s; s = lsp_session_next(s)) {
+		struct lsp_guard *guard = lsp_session_guard(s);
+		if (!lsp_session_is_established(s) || !(guard->up_engaged || guard->down_engaged))
+			continue;
+		guard->up_kept = guard->up_engaged;
+		guard->down_kept = guard->down_engaged;
+		guard->up_engaged = guard->down_engaged = false;
+		apply(s);
+	}
+	return true;
+}
+
 static void look(void *argument)
 {
 	struct lsp_guards *guards = argument;
 	struct lsp_peer *peer = guards->peer;
 	lsp_time now = lsp_peer_now(peer);
 	bool witness = now < guards->due + LATE, any = false;
-	if (now > guards->until || peer->stopping)
+	if (peer->stopping || let_go_at_rest(guards, now))
 		return;
 	for (struct lsp_session *s = peer->sessions; s; s = lsp_session_next(s)) {
 		const struct lsp_guard *guard = lsp_session_guard(s);
@@ -213,7 +234,7 @@ static void watch(void *argument)
 {
 	struct lsp_guards *guards = argument;
 	lsp_time now = lsp_peer_now(guards->peer);
-	if (!guards->on || now > guards->until || guards->peer->stopping)
+	if (!guards->on || guards->peer->stopping || let_go_at_rest(guards, now))
 		return;
 	look_for_others(guards, now);
 	engage_all(guards, now);

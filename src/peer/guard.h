@@ -19,6 +19,7 @@
  * the first request is sent or comes: so the first byte of a download is guarded already.
  *
  * Looks at the paths come every 5 ms while bulk moves on an engaged path, and not at all otherwise.
+ * When they end, every path is let go: what is asked for next is not held to a rate of before.
  * A look that is late itself tells nothing about the line and is passed over. Paths over loopback
  * have no line. The setting ping_guard switches it all off.
  *
@@ -43,7 +44,8 @@ struct lsp_guard {
 	uint64_t stream_received;    /* streams' bytes at the last look */
 	uint64_t up_rate, down_rate; /* as they were set; 0: none */
 	bool up_engaged, down_engaged;
-	lsp_time gentle_until; /* it asked us to be gentle */
+	bool up_kept, down_kept; /* let go, but what was learned still holds */
+	lsp_time gentle_until;   /* it asked us to be gentle */
 };
 
 LSP_MUST_CHECK int lsp_guards_new(

@@ -468,6 +468,7 @@ void lsp_upload_file(struct lsp_session *session, struct lsp_responder *responde
 		lsp_responder_fail(responder, &err);
 		return;
 	}
+	lsp_guards_serve(peer->guards, session, false);
 	upload->by_file = true;
 	session->file_uploads++;
 	peer->file_uploads++;

@@ -75,7 +75,7 @@ void lsp_ping_guard_init(struct lsp_ping_guard *guard, enum lsp_ping_guard_role 
 
 void lsp_ping_guard_move(struct lsp_ping_guard *guard, lsp_time now)
 {
-	if (guard->started && now > guard->sampled + REST)
+	if (guard->started && now > guard->moved + REST)
 		start(guard);
 }
 
@@ -225,9 +225,11 @@ void lsp_ping_guard_sample(
 		interval_end(guard, now);
 }
 
-void lsp_ping_guard_delivered(struct lsp_ping_guard *guard, uint64_t bytes)
+void lsp_ping_guard_delivered(struct lsp_ping_guard *guard, uint64_t bytes, lsp_time now)
 {
 	guard->interval_bytes += bytes;
+	if (bytes)
+		guard->moved = now;
 }
 
 uint64_t lsp_ping_guard_rate(const struct lsp_ping_guard *guard)

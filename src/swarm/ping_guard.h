@@ -42,6 +42,7 @@ struct lsp_ping_guard {
 	uint32_t interval_samples;
 	lsp_time interval_since, sampled;
 	uint64_t interval_bytes; /* acknowledged or received in it */
+	lsp_time moved;          /* the last of them */
 	uint64_t queue;          /* the last interval's standing queue, nanoseconds */
 	uint64_t rate;           /* bytes a second */
 	uint64_t delivered;      /* bytes a second that got through, of late */
@@ -68,7 +69,7 @@ void lsp_ping_guard_move(struct lsp_ping_guard *guard, lsp_time now);
 void lsp_ping_guard_sample(
 	struct lsp_ping_guard *guard, uint64_t least, uint64_t min, uint32_t count, lsp_time now);
 /* Bytes were acknowledged (sender) or arrived (receiver). Growth needs a rate that is used. */
-void lsp_ping_guard_delivered(struct lsp_ping_guard *guard, uint64_t bytes);
+void lsp_ping_guard_delivered(struct lsp_ping_guard *guard, uint64_t bytes, lsp_time now);
 
 /* Bytes a second allowed now; a receiver's is LSP_PING_GUARD_FREE until it saw a queue. */
 uint64_t lsp_ping_guard_rate(const struct lsp_ping_guard *guard);

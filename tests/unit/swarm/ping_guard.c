@@ -80,7 +80,7 @@ static struct outcome run(double mbit, int flows, double burst, bool guarded, ui
 				continue;
 			uint64_t bytes = (uint64_t)(sent * offered[f] / sum);
 			delivered[f] += bytes;
-			lsp_ping_guard_delivered(&guards[f], bytes);
+			lsp_ping_guard_delivered(&guards[f], bytes, now);
 			if (offered[f] >= SMALLEST)
 				lsp_ping_guard_sample(
 					&guards[f], RTT + wait + noise(&random), 0, 1, now);
@@ -177,7 +177,7 @@ static void look(struct starter *s, struct lsp_random *random, lsp_time now)
 		bytes += PACKET;
 		count++;
 	}
-	lsp_ping_guard_delivered(&s->guard, bytes);
+	lsp_ping_guard_delivered(&s->guard, bytes, now);
 	if (count)
 		lsp_ping_guard_sample(&s->guard, least, 0, count, now);
 }
@@ -259,12 +259,12 @@ static void a_sender_begins_carefully_and_a_receiver_leaves_that_to_it(void **st
 	lsp_ping_guard_init(&guard, LSP_PING_GUARD_RECEIVER);
 	lsp_time now = LSP_SECOND;
 	for (int i = 0; i < 1000; i++, now += 5 * LSP_MILLISECOND) {
-		lsp_ping_guard_delivered(&guard, 50000);
+		lsp_ping_guard_delivered(&guard, 50000, now);
 		lsp_ping_guard_sample(&guard, RTT, 0, 1, now);
 		assert_true(lsp_ping_guard_rate(&guard) == LSP_PING_GUARD_FREE);
 	}
 	for (int i = 0; i < 50; i++, now += 5 * LSP_MILLISECOND) { /* its sender does not guard */
-		lsp_ping_guard_delivered(&guard, 50000);
+		lsp_ping_guard_delivered(&guard, 50000, now);
 		lsp_ping_guard_sample(&guard, RTT + 30 * LSP_MILLISECOND, 0, 1, now);
 	}
 	assert_in_range(lsp_ping_guard_rate(&guard), 1, 10000000);
@@ -278,12 +278,16 @@ static void after_a_rest_it_begins_carefully_again(void **state)
 	lsp_time now = LSP_SECOND;
 	for (int i = 0; i < 2000; i++, now += LSP_MILLISECOND) {
 		lsp_ping_guard_delivered(
-			&guard, LSP_MIN(lsp_ping_guard_rate(&guard), 1u << 27) / 1000);
+			&guard, LSP_MIN(lsp_ping_guard_rate(&guard), 1u << 27) / 1000, now);
 		lsp_ping_guard_sample(&guard, RTT, 0, 1, now);
 	}
 	uint64_t reached = lsp_ping_guard_rate(&guard);
 	assert_true(reached > UINT64_C(50) << 20);
 	lsp_ping_guard_move(&guard, now + LSP_SECOND); /* between two requests */
+	assert_true(lsp_ping_guard_rate(&guard) == reached);
+	for (int i = 0; i < 3000; i++, now += LSP_MILLISECOND) /* no witness, but bytes: no rest */
+		lsp_ping_guard_delivered(&guard, reached / 1000, now);
+	lsp_ping_guard_move(&guard, now);
 	assert_true(lsp_ping_guard_rate(&guard) == reached);
 	lsp_ping_guard_move(&guard, now + 5 * LSP_SECOND);
 	assert_true(lsp_ping_guard_rate(&guard) == first);
@@ -296,8 +300,8 @@ static void a_single_late_sample_does_not_count(void **state)
 	lsp_time now = LSP_SECOND;
 	for (int i = 0; i < 2000; i++, now += LSP_MILLISECOND) {
 		uint64_t late = i % 10 == 9 ? 20 * LSP_MILLISECOND : 0;
-		lsp_ping_guard_delivered(
-			&guard, LSP_MIN(lsp_ping_guard_rate(&guard), UINT64_C(1) << 30) / 1000);
+		lsp_ping_guard_delivered(&guard,
+			LSP_MIN(lsp_ping_guard_rate(&guard), UINT64_C(1) << 30) / 1000, now);
 		lsp_ping_guard_sample(&guard, RTT + late, 0, 1, now);
 	}
 	assert_true(lsp_ping_guard_queue(&guard) == 0);
@@ -311,8 +315,8 @@ static void a_path_that_became_longer_is_believed_in_time(void **state)
 	lsp_time now = LSP_SECOND;
 	for (int i = 0; i < 60000; i++, now += LSP_MILLISECOND) {
 		uint64_t rtt = i < 5000 ? RTT : RTT + 20 * LSP_MILLISECOND;
-		lsp_ping_guard_delivered(
-			&guard, LSP_MIN(lsp_ping_guard_rate(&guard), UINT64_C(1) << 30) / 1000);
+		lsp_ping_guard_delivered(&guard,
+			LSP_MIN(lsp_ping_guard_rate(&guard), UINT64_C(1) << 30) / 1000, now);
 		lsp_ping_guard_sample(&guard, rtt, 0, 1, now);
 	}
 	assert_true(lsp_ping_guard_queue(&guard) == 0);
