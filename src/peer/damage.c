@@ -3,7 +3,9 @@
 #include "base/buffer.h"
 #include "base/text.h"
 #include "peer/peer.h"
+#include "wire/path.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +13,10 @@
 
 #define RECORD "damaged.json"
 #define NAMED_MAX 2 /* files in a line */
+#define NAME_MAX_BYTES 100
+#define PRINT_SIZE 33 /* 32 hexadecimal digits and a NUL */
 
-/* What a game was when it was served last. */
+/* What a game was when it was served last; kept as long as it is damaged. */
 struct before {
 	struct before *prev, *next;
 	char game[LSP_GAME_ID_MAX + 1];
@@ -22,7 +26,7 @@ struct before {
 
 struct lsp_damage {
 	struct before *befores;
-	json_t *records; /* game id → {"content", "damaged", "files"} */
+	json_t *records; /* game id → {"content", "damaged", "fingerprint", "files"} */
 };
 
 int lsp_damage_new(struct lsp_peer *peer, struct lsp_damage **ret_damage, struct lsp_error *err)
@@ -66,6 +70,8 @@ static struct before *find(const struct lsp_damage *damage, const char *game)
 void lsp_damage_was(struct lsp_peer *peer, const struct lsp_library_game *game,
 	const struct lsp_manifest *manifest)
 {
+	if (lsp_damage_is(peer, game, NULL))
+		return; /* what it was before that is what counts */
 	struct before *before = find(peer->damage, game->id);
 	if (before)
 		drop(peer->damage, before);
@@ -128,11 +134,18 @@ static void save(struct lsp_peer *peer)
 	lsp_peer_save_json(peer, RECORD, json_deep_copy(peer->damage->records));
 }
 
+static void print_to_hex(const struct lsp_fingerprint *print, char ret_hex[PRINT_SIZE])
+{
+	snprintf(
+		ret_hex, PRINT_SIZE, "%016" PRIx64 "%016" PRIx64, print->files[0], print->files[1]);
+}
+
 /* False: no file differs (a mode does, which somebody set). */
 static bool record(
-	struct lsp_peer *peer, const struct lsp_manifest *was, const struct lsp_manifest *is)
+	struct lsp_peer *peer, const struct before *before, const struct lsp_manifest *is)
 {
-	char old[LSP_SHA256_HEX_SIZE], new[LSP_SHA256_HEX_SIZE];
+	const struct lsp_manifest *was = before->manifest;
+	char old[LSP_SHA256_HEX_SIZE], new[LSP_SHA256_HEX_SIZE], print[PRINT_SIZE];
 	json_t *files = compare(was, is);
 	if (!json_array_size(files)) {
 		json_decref(files);
@@ -140,10 +153,12 @@ static bool record(
 	}
 	lsp_hash_to_hex(&was->content_id, old);
 	lsp_hash_to_hex(&is->content_id, new);
-	json_object_set_new(peer->damage->records, is->name,
-		json_pack("{s:s, s:s, s:o}", "content", old, "damaged", new, "files", files));
+	print_to_hex(&before->fingerprint, print);
+	json_object_set_new(peer->damage->records, before->game,
+		json_pack("{s:s, s:s, s:s, s:o}", "content", old, "damaged", new, "fingerprint",
+			print, "files", files));
 	save(peer);
-	_cleanup_free_ char *text = lsp_damage_text(peer, is->name);
+	_cleanup_free_ char *text = lsp_damage_text(peer, before->game);
 	if (text)
 		lsp_peer_warn(peer, "%s", text);
 	return true;
@@ -153,28 +168,60 @@ bool lsp_damage_is(const struct lsp_peer *peer, const struct lsp_library_game *g
 	struct lsp_hash *ret_content)
 {
 	const json_t *found = game ? record_of(peer, game->id) : NULL;
-	struct lsp_hash was, is;
-	if (!found || game->state != LSP_LIBRARY_READY || !has_hash(found, "content", &was) ||
-		!has_hash(found, "damaged", &is) || !lsp_hash_equal(&is, &game->content))
+	const char *known = json_string_value(json_object_get(found, "fingerprint"));
+	struct lsp_hash was;
+	char print[PRINT_SIZE];
+	if (!known || game->state != LSP_LIBRARY_READY || !has_hash(found, "content", &was) ||
+		lsp_hash_equal(&was, &game->content))
+		return false;
+	print_to_hex(&game->fingerprint, print);
+	if (strcmp(print, known) != 0)
 		return false;
 	if (ret_content)
 		*ret_content = was;
 	return true;
 }
 
+/* A damaged game was hashed again. False: what differs is no file. */
+static bool found_again(struct lsp_peer *peer, const struct before *before, const char *game,
+	const struct lsp_manifest *manifest)
+{
+	json_t *found = json_object_get(peer->damage->records, game);
+	struct lsp_hash known;
+	if (has_hash(found, "damaged", &known) && lsp_hash_equal(&known, &manifest->content_id))
+		return true;
+	if (before)
+		return record(peer, before, manifest);
+	char hex[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(&manifest->content_id, hex);
+	json_object_set_new(found, "damaged", json_string(hex));
+	save(peer);
+	return true;
+}
+
+bool lsp_damage_end(struct lsp_peer *peer, const char *game)
+{
+	struct before *before = find(peer->damage, game);
+	if (before)
+		drop(peer->damage, before);
+	if (json_object_del(peer->damage->records, game) != 0)
+		return false;
+	save(peer);
+	return true;
+}
+
 bool lsp_damage_found(struct lsp_peer *peer, const struct lsp_library_game *game,
 	const struct lsp_manifest *manifest)
 {
-	struct before *before = find(peer->damage, game->id);
-	bool damaged = lsp_damage_is(peer, game, NULL);
-	if (before && !damaged &&
-		lsp_fingerprint_same_files(&before->fingerprint, &game->fingerprint) &&
-		!lsp_hash_equal(&before->manifest->content_id, &manifest->content_id))
-		damaged = record(peer, before->manifest, manifest);
-	if (before)
-		drop(peer->damage, before);
-	if (!damaged && json_object_del(peer->damage->records, game->id) == 0)
-		save(peer);
+	const struct before *before = find(peer->damage, game->id);
+	bool damaged = false;
+	if (lsp_damage_is(peer, game, NULL))
+		damaged = found_again(peer, before, game->id, manifest);
+	else if (before && lsp_fingerprint_same_files(&before->fingerprint, &game->fingerprint) &&
+		 !lsp_hash_equal(&before->manifest->content_id, &manifest->content_id))
+		damaged = record(peer, before, manifest);
+	if (!damaged)
+		lsp_damage_end(peer, game->id);
 	return damaged;
 }
 
@@ -189,15 +236,17 @@ char *lsp_damage_text(const struct lsp_peer *peer, const char *game)
 {
 	_cleanup_buffer_ struct lsp_buffer names = {0};
 	json_t *files = lsp_damage_files(peer, game), *file;
+	char name[NAME_MAX_BYTES + 1];
 	size_t i, count = json_array_size(files);
 	int r = 0;
 	json_array_foreach (files, i, file) {
 		const char *path = json_string_value(json_object_get(file, "path"));
 		if (r < 0 || i == NAMED_MAX)
 			break;
-		r = lsp_buffer_printf(&names, NULL, "%s%.100s (%lld of %lld chunks)", i ? ", " : "",
-			path ? path : "?",
-			(long long)json_integer_value(json_object_get(file, "chunks")),
+		path = path ? path : "?";
+		lsp_label_clean(path, strlen(path), name, NAME_MAX_BYTES);
+		r = lsp_buffer_printf(&names, NULL, "%s%s (%lld of %lld chunks)", i ? ", " : "",
+			name, (long long)json_integer_value(json_object_get(file, "chunks")),
 			(long long)json_integer_value(json_object_get(file, "of")));
 	}
 	if (r == 0 && count > NAMED_MAX)

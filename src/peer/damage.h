@@ -5,8 +5,12 @@
  * nor served, or the whole party would be asked to choose between the two. What a game was is
  * remembered when it stops being served, and compared when it has been hashed again. What was found
  * is kept in the state folder (damaged.json): the content that the game had, the one that it has
- * now, and the files in which they differ. It holds as long as the game has that second content;
- * `get` brings the first one back.
+ * now, the files in which they differ, and the fingerprint of its files (names, sizes, times).
+ *
+ * That holds for as long as the fingerprint does, whatever else falls over meanwhile. It ends when
+ * the first content is back, when the fingerprint is another (somebody wrote or touched a file: it
+ * is their own work again), and when an operation of ours has put a content there: `get` brings the
+ * first one back. A record without a fingerprint holds for nothing.
  *
  * Everything is the core loop's.
  */
@@ -34,10 +38,19 @@ void lsp_damage_was(struct lsp_peer *peer, const struct lsp_library_game *game,
 bool lsp_damage_found(struct lsp_peer *peer, const struct lsp_library_game *game,
 	const struct lsp_manifest *manifest);
 
+/*
+ * An operation has put a verified content there: it is what it shall be. True: it was a damaged
+ * game until now.
+ */
+bool lsp_damage_end(struct lsp_peer *peer, const char *game);
+
 /* Is that game (NULL: no) a damaged one? ret_content (may be NULL): what it was. */
 bool lsp_damage_is(const struct lsp_peer *peer, const struct lsp_library_game *game,
 	struct lsp_hash *ret_content);
-/* Of a damaged game: an array of {"path", "chunks": damaged ones, "of": all}. Borrowed. */
+/*
+ * Of a damaged game: an array of {"path", "chunks": damaged ones, "of": all}. Borrowed. What fell
+ * over after a restart of ours is not among them, for the first content's hashes are not kept.
+ */
 json_t *lsp_damage_files(const struct lsp_peer *peer, const char *game);
 /* The same in a line, with the way out. The caller frees it; NULL: no memory. */
 char *lsp_damage_text(const struct lsp_peer *peer, const char *game);

@@ -62,6 +62,8 @@ struct crossing {
 	struct lsp_peer *peer;
 	struct lsp_post post;
 	char game[LSP_GAME_ID_MAX + 1];
+	bool was_damaged; /* what the operation has put there may look the same, and is not shared
+			   */
 	void (*done)(void *argument);
 	void *argument;
 };
@@ -261,18 +263,29 @@ int lsp_local_hold(struct lsp_peer *peer, const char *game, struct lsp_error *er
 	return lsp_library_hold(peer->local->library, game, err);
 }
 
+static struct opening *last_opening(const struct lsp_local *local, const char *game)
+{
+	struct opening *opening, *last = NULL;
+	DL_FOREACH(local->openings, opening)
+	{
+		if (strcmp(opening->game, game) == 0)
+			last = opening;
+	}
+	return last;
+}
+
 /* What was found is shared before it is told of: who has it from us is not told in between that it
  * is gone. */
 static void cross_on_loop(void *argument)
 {
 	struct crossing *crossing = argument;
 	struct lsp_local *local = crossing->peer->local;
-	struct opening *opening, *last = NULL;
 	lsp_local_take_snapshot(local);
-	DL_FOREACH(local->openings, opening)
-	{
-		if (strcmp(opening->game, crossing->game) == 0)
-			last = opening;
+	struct opening *last = last_opening(local, crossing->game);
+	if (!last && crossing->was_damaged &&
+		is_ready(lsp_library_find(local->snapshot, crossing->game))) {
+		begin_opening(local, crossing->game);
+		last = last_opening(local, crossing->game);
 	}
 	if (last) {
 		crossing->next = last->waiting;
@@ -308,6 +321,9 @@ void lsp_local_release(struct lsp_peer *peer, const char *game, const struct lsp
 	void (*done)(void *argument), void *argument)
 {
 	struct crossing *crossing = crossing_new(peer, game, done, argument);
+	bool was_damaged = manifest && lsp_damage_end(peer, game);
+	if (crossing)
+		crossing->was_damaged = was_damaged;
 	lsp_library_release(
 		peer->local->library, game, manifest, crossing ? cross : NULL, crossing);
 	if (!crossing && done)

@@ -20,6 +20,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 /* ---- In between ---- */
 
@@ -422,12 +423,21 @@ static void a_commit_begins_once_though_the_torrents_leave_at_once(void **state)
 	expect_the_game(other);
 }
 
-static void damage_a_leaf(struct other *other)
+/* As a disk does it: the times stay. The library is held, or it may look in between. */
+static int damage_a_leaf(void *argument, struct lsp_error *err)
 {
-	_cleanup_free_ char *path = lsp_text_format("%s/games/" GAME "/pak0.pak", other->folder);
+	struct lsp_peer *peer = argument;
+	_cleanup_free_ char *path =
+		lsp_text_format("%s/" GAME "/pak0.pak", lsp_local_games_dir(peer));
+	struct stat before;
+	assert_int_equal(lsp_local_hold(peer, GAME, err), 0);
 	int fd = open(path, O_WRONLY);
+	assert_int_equal(fstat(fd, &before), 0);
 	assert_int_equal(pwrite(fd, "fell over", 9, 200000), 9);
+	assert_int_equal(futimens(fd, (struct timespec[]){before.st_atim, before.st_mtim}), 0);
 	close(fd);
+	lsp_local_release(peer, GAME, NULL, NULL, NULL);
+	return 0;
 }
 
 static void who_answers_no_hashes_is_asked_for_the_whole_chunk(void **state)
@@ -436,7 +446,7 @@ static void who_answers_no_hashes_is_asked_for_the_whole_chunk(void **state)
 	get(other);
 	other_expect(other, "download_finished");
 	RUN_UNTIL(&other->loop, told_ready());
-	damage_a_leaf(other);
+	assert_int_equal(on_the_loop(other, damage_a_leaf), 0);
 	no_hashes = true;
 	unsigned chunks = other->asked[LSP_REQUEST_GET_CHUNKS];
 	get(other);
