@@ -62,8 +62,7 @@ struct crossing {
 	struct lsp_peer *peer;
 	struct lsp_post post;
 	char game[LSP_GAME_ID_MAX + 1];
-	bool was_damaged; /* what the operation has put there may look the same, and is not shared
-			   */
+	bool was_damaged; /* what is there now may look the same, and is not shared yet */
 	void (*done)(void *argument);
 	void *argument;
 };

@@ -241,12 +241,16 @@ def test_remove_deletes_the_download_and_verify_finds_damage(lab, tmp_path):
     # A bit that fell over on the disk, so that only the content tells.
     path = ann.games / "mine/data/large.bin"
     times = path.stat()
-    with open(path, "r+b") as file:
-        file.seek(5 << 20)
-        byte = file.read(1)[0]
-        file.seek(5 << 20)
-        file.write(bytes([byte ^ 1]))
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    def fall_over(offset):
+        with open(path, "r+b") as file:
+            file.seek(offset)
+            byte = file.read(1)[0]
+            file.seek(offset)
+            file.write(bytes([byte ^ 1]))
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    fall_over(5 << 20)
     damaged = ann.run_cli("verify", "mine")
     assert damaged.returncode == 1 and damaged.stderr.count("\n") == 1 and "`lanspread get mine`" in damaged.stderr, damaged
     assert re.search(r"data/large\.bin \(1 of \d+ chunks\)", damaged.stderr), damaged
@@ -254,6 +258,9 @@ def test_remove_deletes_the_download_and_verify_finds_damage(lab, tmp_path):
     again = ann.run_cli("verify", "mine", "--json")  # what is known already is found again, not taken for the game
     events = [json.loads(line) for line in again.stdout.splitlines()]
     assert again.returncode == 1 and [file["chunks"] for event in events for file in event.get("files", [])] == [1], again
+    fall_over(1 << 20)  # and one more
+    damaged = ann.run_cli("verify", "mine")
+    assert damaged.returncode == 1 and re.search(r"data/large\.bin \(2 of \d+ chunks\)", damaged.stderr), damaged
     assert "data/large.bin" in ann.run_cli("games").stdout
     # Nobody else has it: that is said, and nothing claimed to be on its way.
     assert "waits for somebody" in ann.cli("get", "mine", "--no-wait")["message"]
