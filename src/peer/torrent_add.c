@@ -637,7 +637,8 @@ static void files_came(void *argument, struct lsp_torrent_answer *answer)
 {
 	struct magnet *magnet = argument;
 	struct lsp_error err = {0};
-	if (!answer) {
+	/* Two events may have asked, and the other's answer came first. */
+	if (!answer || !json_object_get(magnet->peer->torrent_adds, magnet->id)) {
 		magnet_free(magnet);
 		return;
 	}

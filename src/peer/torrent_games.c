@@ -132,6 +132,13 @@ static bool is_alias(const json_t *record, const char *id)
 	return false;
 }
 
+bool lsp_torrent_games_has(const struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, const char *id)
+{
+	const json_t *record = record_of(peer, game, content);
+	return record && (has_text(record, "content", id) || is_alias(record, id));
+}
+
 bool lsp_torrent_games_content(
 	const struct lsp_peer *peer, const char *game, struct lsp_hash *ret_content)
 {

@@ -76,6 +76,10 @@ LSP_MUST_CHECK int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char
  * game's. */
 bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id);
 
+/* Is that torrent recorded as one of that content of the game: as its own, or as an alias? */
+bool lsp_torrent_games_has(const struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, const char *id);
+
 /* The content that a torrent which the user added says the game has. */
 bool lsp_torrent_games_content(
 	const struct lsp_peer *peer, const char *game, struct lsp_hash *ret_content);

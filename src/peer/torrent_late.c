@@ -433,11 +433,30 @@ static bool game_of(const struct lsp_peer *peer, const char *path, char ret_game
 	return lsp_game_id_check(ret_game, length, NULL) == 0;
 }
 
-/* The program was killed when all was done but for the engine's store. */
-static bool is_taken_over(const struct lsp_peer *peer, const char *game)
+/* Is that content what the torrent became, or was to become? */
+static bool is_of(const struct lsp_peer *peer, const char *game, const char *id,
+	const struct lsp_hash *content)
+{
+	const char *hex =
+		json_string_value(json_object_get(lsp_torrent_wish_promise(peer, id), "content"));
+	struct lsp_hash promised;
+	return (hex && lsp_hash_from_hex(hex, &promised, NULL) == 0 &&
+		       lsp_hash_equal(&promised, content)) ||
+	       lsp_torrent_games_has(peer, game, content, id);
+}
+
+/*
+ * The program was killed when all was done but for the engine's store: the very content is here or
+ * is coming. Another version that somebody put there is none of the torrent's.
+ */
+static bool is_taken_over(const struct lsp_peer *peer, const char *game, const char *id)
 {
 	const struct lsp_library_game *local = lsp_local_find(peer, game);
-	return lsp_download_find(peer, game) || (local && local->state == LSP_LIBRARY_READY);
+	struct lsp_download *download = lsp_download_find(peer, game);
+	const struct lsp_hash *coming = download ? lsp_download_content(download) : NULL;
+	return (coming && is_of(peer, game, id, coming)) ||
+	       (local && local->state == LSP_LIBRARY_READY &&
+		       is_of(peer, game, id, &local->content));
 }
 
 static bool is_state(const json_t *of, const char *state)
@@ -461,6 +480,7 @@ static void take_up(struct lsp_peer *peer, const char *game, const char *id, con
 		drop(late);
 	if (r < 0) {
 		lsp_log_warning("torrent", "%s: %s", game, err.message);
+		lsp_torrents_tell(peer, LSP_TORRENT_PAUSE, json_pack("{s:s}", "torrent", id));
 		return;
 	}
 	late->paused = json_is_true(json_object_get(status, "paused"));
@@ -526,7 +546,7 @@ static void adopt(struct lsp_peer *peer, const char *id, const json_t *status)
 	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
 	if (late && strcmp(late->id, id) == 0)
 		late->seeds |= has_come(status); /* another session */
-	else if (!late && is_taken_over(peer, game)) {
+	else if (!late && is_taken_over(peer, game, id)) {
 		lsp_torrent_wish_drop(peer, id);
 		lsp_torrent_late_let_go(peer, game, id);
 	} else if (!late) {

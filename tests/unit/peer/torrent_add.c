@@ -32,7 +32,7 @@
 static struct lsp_job *jobs[16];
 static size_t job_count;
 static struct lsp_torrent_call asked;
-static unsigned started, late, warned, optioned;
+static unsigned started, late, warned, optioned, taken, removed;
 static bool known; /* a peer here has it */
 
 int lsp_pool_submit(
@@ -93,6 +93,7 @@ int lsp_torrents_call(struct lsp_peer *peer, struct lsp_torrent_call *call, stru
 
 void lsp_torrents_tell(struct lsp_peer *peer, enum lsp_torrent_command command, json_t *arguments)
 {
+	removed += command == LSP_TORRENT_REMOVE;
 	json_decref(arguments);
 }
 
@@ -167,7 +168,7 @@ void lsp_call_answer_saved(struct lsp_call *call, json_t *result)
 int lsp_torrent_late_take(
 	struct lsp_peer *peer, const char *game, const char *id, struct lsp_error *err)
 {
-	return 0;
+	return taken++ ? lsp_error_set(err, "peer", LSP_E_BUSY, "it is being downloaded") : 0;
 }
 
 void lsp_torrent_late_event(
@@ -435,6 +436,40 @@ static void one_that_a_peer_here_has_is_not_lost_either(void **state)
 	json_decref(event);
 }
 
+/* The metadata may be there when it is told that it was added: both events ask for them. */
+static void two_events_of_one_begin_one_download(void **state)
+{
+	struct world *world = *state;
+	json_t *status = magnet_status(world);
+	json_object_set_new(status, "game", json_string(GAME));
+	json_t *event = json_pack("{s:o}", "status", status);
+	struct lsp_torrent_call of[2];
+	taken = removed = 0;
+	for (int i = 0; i < 2; i++) {
+		lsp_torrent_add_event(
+			&world->peer, i ? "torrent_metadata" : "torrent_added", world->id, event);
+		assert_non_null(asked.done);
+		of[i] = asked;
+		asked = (struct lsp_torrent_call){0};
+	}
+	for (int i = 0; i < 2; i++) {
+		struct lsp_torrent_answer empty = {0};
+		asked = of[i];
+		answer(LSP_TORRENT_EXPORT, &empty);
+		of[i] = asked;
+	}
+	for (int i = 0; i < 2; i++) {
+		struct lsp_torrent_answer files = {
+			.value = json_pack("{s:[{s:s}]}", "files", "path", "version.ini")};
+		asked = of[i];
+		answer(LSP_TORRENT_FILES, &files);
+	}
+	assert_int_equal(taken, 1);
+	assert_int_equal(removed, 0);
+	assert_int_equal(warned, 0);
+	json_decref(event);
+}
+
 static void one_that_is_still_in_the_engine_is_left_to_it(void **state)
 {
 	struct world *world = *state;
@@ -524,6 +559,7 @@ int main(void)
 			end),
 		cmocka_unit_test_setup_teardown(
 			one_that_a_peer_here_has_is_not_lost_either, start, end),
+		cmocka_unit_test_setup_teardown(two_events_of_one_begin_one_download, start, end),
 		cmocka_unit_test_setup_teardown(
 			one_that_is_still_in_the_engine_is_left_to_it, start, end),
 		cmocka_unit_test_setup_teardown(

@@ -156,6 +156,17 @@ struct lsp_download *lsp_download_find(const struct lsp_peer *peer, const char *
 	return running ? (struct lsp_download *)&running : NULL;
 }
 
+const struct lsp_hash *lsp_download_content(const struct lsp_download *download)
+{
+	return &wanted;
+}
+
+bool lsp_torrent_games_has(const struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, const char *id)
+{
+	return aliases > 0;
+}
+
 const struct lsp_library_game *lsp_local_find(const struct lsp_peer *peer, const char *game)
 {
 	return is_local ? &local : NULL;
@@ -482,10 +493,26 @@ static void one_that_rested_does_so_after_a_restart(void **state)
 	assert_int_equal(failed, 1);
 }
 
+static void another_version_that_was_put_there_takes_nothing_from_one_that_rests(void **state)
+{
+	struct lsp_peer *peer = *state;
+	bring_back(peer, "downloading");
+	assert_true(lsp_torrent_late_cancel(late_of(peer)));
+	be_killed(peer);
+	is_local = true;
+	memset(local.content.bytes, 7, sizeof local.content.bytes);
+	local.state = LSP_LIBRARY_READY;
+	bring_back(peer, "paused");
+	assert_non_null(late_of(peer));
+	assert_null(asked.done);
+	assert_int_equal(told[LSP_TORRENT_REMOVE], 0);
+}
+
 static void one_whose_files_are_a_download_already_goes_with_what_it_has(void **state)
 {
 	struct lsp_peer *peer = *state;
 	running = true;
+	aliases = 1;
 	readied = 0;
 	bring_back(peer, "downloading");
 	assert_null(late_of(peer));
@@ -728,6 +755,7 @@ int main(void)
 		TEST(who_adds_one_is_answered_when_the_engine_has_it),
 		TEST(one_that_rests_goes_on_by_the_same_torrent_only),
 		TEST(one_that_was_killed_goes_on_with_all_of_its_files),
+		TEST(another_version_that_was_put_there_takes_nothing_from_one_that_rests),
 		TEST(one_that_rested_does_so_after_a_restart),
 		TEST(one_whose_files_are_a_download_already_goes_with_what_it_has),
 		TEST(one_whose_torrent_is_removed_by_somebody_ends),
