@@ -49,6 +49,17 @@ struct shim_torrent {
 	} downloaded, uploaded;
 	/* When it was last asked for its status: an alert from before that is old news. */
 	lt::time_point asked;
+	/* Whom it was told of, newest last, and no more than told_most: nobody may tell again. */
+	static constexpr std::size_t told_most = 200;
+	std::vector<lt::tcp::endpoint> told;
+
+	void tell(lt::tcp::endpoint const &peer)
+	{
+		told.erase(std::remove(told.begin(), told.end(), peer), told.end());
+		if (told.size() == told_most)
+			told.erase(told.begin());
+		told.push_back(peer);
+	}
 };
 
 struct lsp_shim {

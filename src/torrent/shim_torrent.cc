@@ -163,6 +163,8 @@ int add(lsp_shim *shim, lsp_shim_source *source, lsp_shim_add const *options, ls
 		};
 		torrent->downloaded = restored(owned->params.total_downloaded);
 		torrent->uploaded = restored(owned->params.total_uploaded);
+		for (lt::tcp::endpoint const &peer : owned->params.peers)
+			torrent->tell(peer);
 		if (!owned->restored)
 			owned->params.flags |= lt::torrent_flags::need_save_resume;
 		owned->params.userdata = data_of(options->torrent);
@@ -251,9 +253,11 @@ int set_priorities(lsp_shim *shim, std::uint64_t number, std::uint8_t const *pri
 		handle.prioritize_files(priorities_of(priorities, count));
 		/* Of one that wanted nothing the library has closed the seeds, and does not count
 		 * them among those that it may dial even when it wants something: it is to forget
-		 * what it knows of them, and to ask anew. */
+		 * what it knows of them, to hear it again, and to ask anew. */
 		if (before.has_metadata && before.total_wanted == 0 && before.num_peers == 0) {
 			handle.clear_peers();
+			for (lt::tcp::endpoint const &peer : shim->torrents.at(number)->told)
+				handle.connect_peer(peer, lt::peer_info::tracker);
 			handle.force_reannounce(0, -1, lt::torrent_handle::ignore_min_interval);
 		}
 	});
@@ -358,7 +362,9 @@ int connect_peer(lsp_shim *shim, std::uint64_t number, char const *address, lsp_
 {
 	/* As of a tracker: only from there does the library forgive a peer its failed dials. */
 	return guard(err, "the peer cannot be added", [&] {
-		handle_of(shim, number).connect_peer(endpoint_of(address), lt::peer_info::tracker);
+		lt::tcp::endpoint const peer = endpoint_of(address);
+		handle_of(shim, number).connect_peer(peer, lt::peer_info::tracker);
+		shim->torrents.at(number)->tell(peer);
 	});
 }
 
