@@ -152,6 +152,36 @@ static int make_parent(struct moving *moving, int folder, const char *path, stru
 	return r;
 }
 
+#define LINK_MAX_SIZE 4096
+
+static int read_link(
+	int root, const char *path, char ret_text[LINK_MAX_SIZE], struct lsp_error *err)
+{
+	_cleanup_close_ int folder = -1;
+	size_t above = parent_size(path);
+	_cleanup_free_ char *parent = strndup(path, above);
+	if (!parent)
+		return lsp_error_no_memory(err, DOMAIN);
+	int r = lsp_fs_open_dir_below(root, *parent ? parent : ".", &folder, err);
+	if (r < 0)
+		return r;
+	ssize_t size = readlinkat(folder, path + above + (above > 0), ret_text, LINK_MAX_SIZE - 1);
+	if (size < 0)
+		return lsp_error_errno(err, DOMAIN, errno, "cannot read the link \"%.300s\"", path);
+	ret_text[size] = '\0';
+	return 0;
+}
+
+/* 1: they lead to the same, 0: to others. */
+static int compare_links(const struct moving *moving, const char *path, struct lsp_error *err)
+{
+	char old[LINK_MAX_SIZE], new[LINK_MAX_SIZE];
+	int r = read_link(moving->from, path, old, err);
+	if (r == 0)
+		r = read_link(moving->to, path, new, err);
+	return r < 0 ? r : strcmp(old, new) == 0;
+}
+
 /* 1: the same bytes, 0: others. */
 static int compare(struct moving *moving, const char *path, struct lsp_error *err)
 {
@@ -257,20 +287,9 @@ static int copy_file(
 
 static int copy_link(struct moving *moving, const char *path, struct lsp_error *err)
 {
-	_cleanup_close_ int folder = -1;
-	_cleanup_free_ char *parent = strndup(path, parent_size(path));
-	char text[4096];
-	if (!parent)
-		return lsp_error_no_memory(err, DOMAIN);
-	int r = lsp_fs_open_dir_below(moving->from, *parent ? parent : ".", &folder, err);
-	if (r < 0)
-		return r;
-	size_t above = parent_size(path);
-	ssize_t size = readlinkat(folder, path + above + (above > 0), text, sizeof text - 1);
-	if (size < 0)
-		return lsp_error_errno(err, DOMAIN, errno, "cannot read the link \"%.300s\"", path);
-	text[size] = '\0';
-	return lsp_fs_symlink_below(moving->to, path, text, err);
+	char text[LINK_MAX_SIZE];
+	int r = read_link(moving->from, path, text, err);
+	return r < 0 ? r : lsp_fs_symlink_below(moving->to, path, text, err);
 }
 
 static int other_is_there(struct moving *moving, const char *path, struct lsp_error *err)
@@ -291,7 +310,7 @@ static int meet(struct moving *moving, size_t index, const struct stat *old, con
 	bool alike = old->st_size == new->st_size;
 	int r = 0;
 	if (S_ISLNK(old->st_mode) && S_ISLNK(new->st_mode))
-		r = alike;
+		r = compare_links(moving, path, err);
 	else if (S_ISREG(old->st_mode) && S_ISREG(new->st_mode) && alike)
 		r = compare(moving, path, err);
 	if (r < 0)

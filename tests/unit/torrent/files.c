@@ -287,6 +287,33 @@ static void what_is_anothers_is_never_replaced(void **state)
 	}
 }
 
+static void a_link_that_leads_elsewhere_is_anothers(void **state)
+{
+	struct place place;
+	struct lsp_files_moved moved;
+	struct lsp_error err = {0};
+	place_init(&place);
+	assert_int_equal(lsp_files_append(&place.files, "doom/link", NULL), 0);
+	put(place.to, "doom/kept", "kept");
+	_cleanup_free_ char *old = lsp_text_format("%s/doom/link", place.from);
+	_cleanup_free_ char *new = lsp_text_format("%s/doom/link", place.to);
+	char text[16] = "";
+	assert_int_equal(symlink("base/a.pak", old), 0);
+	assert_int_equal(symlink("base/b.pak", new), 0); /* of the same length */
+	assert_int_equal(move_files(&place, false, true, &moved, &err), -LSP_E_EXISTS);
+	assert_non_null(strstr(err.message, "doom/link"));
+	assert_int_equal(readlink(old, text, sizeof text - 1), 10);
+	assert_string_equal(text, "base/a.pak");
+	/* The same one is what a kill left. */
+	assert_int_equal(unlink(new), 0);
+	assert_int_equal(symlink("base/a.pak", new), 0);
+	assert_int_equal(move_files(&place, false, true, &moved, NULL), 0);
+	assert_int_equal(access(old, F_OK), -1);
+	assert_int_equal(readlink(new, text, sizeof text - 1), 10);
+	assert_string_equal(text, "base/a.pak");
+	place_done(&place);
+}
+
 static void a_copy_is_on_the_disk_before_it_has_its_name(void **state)
 {
 	struct place place;
@@ -388,6 +415,7 @@ int main(void)
 		cmocka_unit_test(a_move_that_fails_anywhere_can_be_taken_back),
 		cmocka_unit_test(a_full_disk_leaves_nothing_at_the_new_place),
 		cmocka_unit_test(what_is_anothers_is_never_replaced),
+		cmocka_unit_test(a_link_that_leads_elsewhere_is_anothers),
 		cmocka_unit_test(a_copy_is_on_the_disk_before_it_has_its_name),
 		cmocka_unit_test(what_is_missing_at_both_places_is_counted),
 		cmocka_unit_test(the_same_folder_by_another_name_is_no_move),
