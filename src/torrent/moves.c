@@ -36,6 +36,7 @@ struct lsp_move {
 	struct lsp_files files;
 	uint64_t expected; /* so many are at one of the places at least */
 	size_t found;      /* by LOOKS */
+	bool has_content;  /* some of it has come: there is a file of it */
 	enum stage stage;
 	unsigned unanswered;         /* looks at which the library had done it and not said so */
 	bool of_start;               /* no session has the torrent */
@@ -129,15 +130,27 @@ static int check_all_are_there(const struct lsp_move *move, struct lsp_error *er
 	return r;
 }
 
+/* Is the new place free, and the old one there? */
+static int look(struct lsp_move *move, struct lsp_error *err)
+{
+	int r = lsp_files_check_free(&move->files, move->from, move->to, err);
+	if (r == 0)
+		r = lsp_files_count(&move->files, move->from, &move->found, err);
+	if (r == 0 && move->has_content && move->found == 0)
+		return lsp_error_set(err, DOMAIN, LSP_E_NOT_FOUND,
+			"none of its files is in %.300s: is a disk not mounted? (If they are gone, "
+			"recheck it first)",
+			move->from);
+	return r;
+}
+
 static int work(struct lsp_torrent_job *job, struct lsp_cancel *token, struct lsp_error *err)
 {
 	struct lsp_move *move = job->argument;
 	if (!move->to)
 		return lsp_files_delete(&move->files, move->from, err);
-	if (move->stage == LOOKS) {
-		int r = lsp_files_check_free(&move->files, move->from, move->to, err);
-		return r < 0 ? r : lsp_files_count(&move->files, move->from, &move->found, err);
-	}
+	if (move->stage == LOOKS)
+		return look(move, err);
 	int r = check_all_are_there(move, err);
 	struct lsp_files_move orders = {.files = &move->files,
 		.from = move->from,
@@ -462,6 +475,7 @@ int lsp_move_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torren
 	if (r < 0)
 		return r;
 	lsp_torrent_refresh(engine, torrent);
+	move->has_content = torrent->status.done > 0;
 	bool stands = torrent->status.flags & LSP_SHIM_PAUSED;
 	r = engine->shim_functions->pause(engine->shim, torrent->number, err);
 	if (r < 0) {

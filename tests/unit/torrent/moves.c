@@ -93,6 +93,25 @@ static void expect_moved(struct scene *scene)
 	assert_false(there(scene->old, "a") || there(scene->old, "b"));
 }
 
+/* Up to where the library is told. */
+static void begin_move(struct scene *scene, struct rig_call *ret_move)
+{
+	struct lsp_torrent_call call = {.command = LSP_TORRENT_MOVE,
+		.arguments = json_pack("{s:s, s:s}", "torrent", DOOM, "save_path", scene->new)};
+	rig_begin(&scene->world.rig, ret_move, &call);
+	fake_await_move(DOOM, 1);
+}
+
+static void end_move(const struct scene *scene, struct rig_call *move)
+{
+	struct rig_answer answer;
+	fake_post(LSP_SHIM_ALERT_MOVED, DOOM, scene->new, NULL, 0);
+	rig_end(move, &answer);
+	assert_int_equal(answer.result, 0);
+	rig_answer_done(&answer);
+	assert_true(there(scene->new, "a") && there(scene->new, "b"));
+}
+
 /* ---- Order ------------------------------------------------------------------------------- */
 
 static struct {
@@ -119,17 +138,13 @@ static void where_it_goes_is_stored_before_a_file_is_moved(void **state)
 {
 	struct scene scene;
 	struct rig_call move;
-	struct rig_answer answer;
 	scene_init(&scene);
 	order.hooks = (struct lsp_fs_hooks){.before = ask_record};
 	snprintf(order.record, sizeof order.record, "%s", scene.record);
 	strcpy(order.wanted, "\"moving_to\"");
 	order.asked = order.noted = 0;
 	lsp_fs_set_hooks(&order.hooks);
-	struct lsp_torrent_call call = {.command = LSP_TORRENT_MOVE,
-		.arguments = json_pack("{s:s, s:s}", "torrent", DOOM, "save_path", scene.new)};
-	rig_begin(&scene.world.rig, &move, &call);
-	fake_await_move(DOOM, 1);
+	begin_move(&scene, &move);
 	lsp_fs_set_hooks(NULL);
 	assert_int_equal(order.asked, 2);
 	assert_int_equal(order.noted, 2);
@@ -138,11 +153,7 @@ static void where_it_goes_is_stored_before_a_file_is_moved(void **state)
 	assert_string_equal(json_string_value(json_object_get(record, "save_path")), scene.new);
 	assert_null(json_object_get(record, "moving_to"));
 	json_decref(record);
-	fake_post(LSP_SHIM_ALERT_MOVED, DOOM, scene.new, NULL, 0);
-	rig_end(&move, &answer);
-	assert_int_equal(answer.result, 0);
-	rig_answer_done(&answer);
-	assert_true(there(scene.new, "a") && there(scene.new, "b"));
+	end_move(&scene, &move);
 	world_done(&scene.world);
 }
 
@@ -243,6 +254,31 @@ static void a_place_that_is_taken_is_refused_and_nothing_has_changed(void **stat
 	world_done(&scene.world);
 }
 
+static void one_whose_disk_is_not_there_is_not_moved(void **state)
+{
+	struct scene scene;
+	char message[512];
+	scene_init(&scene);
+	fake_progress(DOOM, 1000, LSP_SHIM_STATE_DOWNLOADING, 0);
+	_cleanup_free_ char *away = lsp_text_format("%s.away", scene.old);
+	assert_int_equal(rename(scene.old, away), 0);
+	rig_refuse(&scene.world.rig, LSP_TORRENT_MOVE,
+		json_pack("{s:s, s:s}", "torrent", DOOM, "save_path", scene.new), LSP_E_NOT_FOUND,
+		message);
+	assert_non_null(strstr(message, scene.old));
+	assert_non_null(strstr(message, "is a disk not mounted?"));
+	json_t *record = read_record(&scene);
+	assert_null(json_object_get(record, "moving_to"));
+	assert_string_equal(json_string_value(json_object_get(record, "save_path")), scene.old);
+	json_decref(record);
+	/* Once it is there again nothing is in the way. */
+	assert_int_equal(rename(away, scene.old), 0);
+	struct rig_call move;
+	begin_move(&scene, &move);
+	end_move(&scene, &move);
+	world_done(&scene.world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +287,7 @@ int main(void)
 		cmocka_unit_test(a_move_that_was_cut_short_is_finished_before_the_torrent_is_added),
 		cmocka_unit_test(what_keeps_a_move_from_its_end_is_told_until_it_is_gone),
 		cmocka_unit_test(a_place_that_is_taken_is_refused_and_nothing_has_changed),
+		cmocka_unit_test(one_whose_disk_is_not_there_is_not_moved),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
