@@ -47,6 +47,10 @@ void status_of(lt::torrent_status const &from, shim_torrent &torrent, std::strin
 {
 	to = {};
 	error = from.errc ? from.errc.message() : std::string();
+	/* After a write that failed the library either stops the torrent or, without an error, only
+	 * asks for nothing any more. We never set that mode ourselves. */
+	if (error.empty() && (from.flags & lt::torrent_flags::upload_mode))
+		error = "its files cannot be written (is the disk full?)";
 	to.torrent = torrent.number;
 	to.state = state_of(from.state);
 	to.flags = status_flags(from);
