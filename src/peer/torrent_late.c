@@ -437,10 +437,8 @@ static bool game_of(const struct lsp_peer *peer, const char *path, char ret_game
 static bool is_of(const struct lsp_peer *peer, const char *game, const char *id,
 	const struct lsp_hash *content)
 {
-	const char *hex =
-		json_string_value(json_object_get(lsp_torrent_wish_promise(peer, id), "content"));
 	struct lsp_hash promised;
-	return (hex && lsp_hash_from_hex(hex, &promised, NULL) == 0 &&
+	return (lsp_torrent_wish_promised(peer, id, &promised) &&
 		       lsp_hash_equal(&promised, content)) ||
 	       lsp_torrent_games_has(peer, game, content, id);
 }

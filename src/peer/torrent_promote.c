@@ -382,6 +382,10 @@ static void manifest_came(
 		stumble(late, NULL);
 		return;
 	}
+	if (lsp_cancel_requested(lsp_operation_token(late->guard))) {
+		stumble(late, NULL);
+		return;
+	}
 	late->manifest = lsp_manifest_ref(manifest);
 	promise(late);
 }
@@ -421,13 +425,12 @@ static void found(struct lsp_job *job)
 {
 	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
 	struct lsp_peer *peer = late->peer;
-	json_t *promise = lsp_torrent_wish_promise(peer, late->id);
-	const char *hex = json_string_value(json_object_get(promise, "content"));
 	struct lsp_hash content;
 	if (peer->stopping)
 		return;
 	late->busy = late->held = false;
-	if (job->result == 0 && late->guard && hex && lsp_hash_from_hex(hex, &content, NULL) == 0 &&
+	if (job->result == 0 && late->guard &&
+		lsp_torrent_wish_promised(peer, late->id, &content) &&
 		lsp_hash_equal(&content, &late->manifest->content_id)) {
 		lsp_torrent_late_let_go(peer, late->game, late->id);
 		begin_download(late, &content);

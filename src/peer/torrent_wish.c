@@ -140,6 +140,14 @@ json_t *lsp_torrent_wish_promise(const struct lsp_peer *peer, const char *id)
 	return json_object_get(wish_of(peer, id), "promise");
 }
 
+bool lsp_torrent_wish_promised(
+	const struct lsp_peer *peer, const char *id, struct lsp_hash *ret_content)
+{
+	json_t *content = json_object_get(lsp_torrent_wish_promise(peer, id), "content");
+	const char *hex = json_string_value(content);
+	return hex && lsp_hash_from_hex(hex, ret_content, NULL) == 0;
+}
+
 void lsp_torrent_wish_set_promise(struct lsp_peer *peer, const char *id, json_t *promise)
 {
 	set(peer, id, "promise", promise);

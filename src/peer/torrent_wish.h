@@ -51,6 +51,9 @@ void lsp_torrent_wish_set_stopped(struct lsp_peer *peer, const char *id, bool st
  * taken over.
  */
 json_t *lsp_torrent_wish_promise(const struct lsp_peer *peer, const char *id);
+/* The content of it; false: there is no promise. */
+bool lsp_torrent_wish_promised(
+	const struct lsp_peer *peer, const char *id, struct lsp_hash *ret_content);
 void lsp_torrent_wish_set_promise(struct lsp_peer *peer, const char *id, json_t *promise);
 /* All of it. */
 void lsp_torrent_wish_drop(struct lsp_peer *peer, const char *id);

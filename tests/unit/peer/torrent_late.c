@@ -744,6 +744,25 @@ static void one_goes_on_by_the_lan_with_what_it_has(void **state)
 	run_job();
 }
 
+static void one_that_is_cancelled_while_its_manifest_is_asked_for_rests(void **state)
+{
+	struct lsp_peer *peer = *state;
+	struct lsp_error err = {0};
+	struct lsp_manifest_entry entry = {.path = "version.ini", .size = 9, .root = {{1}}};
+	_cleanup_manifest_ const struct lsp_manifest *manifest = NULL;
+	assert_int_equal(lsp_manifest_build(GAME, &entry, 1, &manifest, &err), 0);
+	bring_back(peer, "downloading");
+	struct lsp_torrent_late *late = late_of(peer);
+	assert_int_equal(lsp_torrent_late_go_on_by_lan(late, &manifest->content_id, &err), 0);
+	assert_true(lsp_torrent_late_cancel(late));
+	manifest_came(manifest_argument, manifest, NULL);
+	assert_int_equal(job_count, 0);
+	assert_int_equal(downloads, 0);
+	assert_int_equal(failed, 1);
+	assert_non_null(strstr(failure, "cancelled"));
+	assert_false(is_busy(peer));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 
 int main(void)
@@ -770,6 +789,7 @@ int main(void)
 		TEST(a_kill_after_that_leaves_a_download),
 		TEST(a_stage_that_cannot_be_made_is_tried_again),
 		TEST(one_goes_on_by_the_lan_with_what_it_has),
+		TEST(one_that_is_cancelled_while_its_manifest_is_asked_for_rests),
 	};
 	return cmocka_run_group_tests_name("torrent late", tests, NULL, NULL);
 }
