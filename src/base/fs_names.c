@@ -78,22 +78,12 @@ static int open_two(struct two_places *p, int from_fd, const char *from, int to_
 		     : lsp_fs_open_parent(to_fd, to, &p->to_dir, &p->to_owned, &p->to_name, err);
 }
 
-int lsp_fs_rename_below(
-	int from_dir_fd, const char *from, int to_dir_fd, const char *to, struct lsp_error *err)
+static int replace(const struct two_places *p)
 {
-	_cleanup_(two_places_done) struct two_places p = {.from_owned = -1, .to_owned = -1};
-	int r = open_two(&p, from_dir_fd, from, to_dir_fd, to, err);
-	if (r < 0)
-		return r;
-	struct lsp_fs_event event = {
-		LSP_FS_RENAME, p.from_dir, p.to_dir, p.from_name, p.to_name, -1};
-	if (LSP_FS_HOOKED(event, renameat(p.from_dir, p.from_name, p.to_dir, p.to_name)) < 0)
-		return lsp_error_errno(
-			err, "base", errno, "cannot rename \"%s\" to \"%s\"", from, to);
-	return 0;
+	return renameat(p->from_dir, p->from_name, p->to_dir, p->to_name);
 }
 
-static int rename_new(const struct two_places *p)
+static int take_new(const struct two_places *p)
 {
 	struct stat st;
 	if (renameat2(p->from_dir, p->from_name, p->to_dir, p->to_name, RENAME_NOREPLACE) == 0)
@@ -104,11 +94,11 @@ static int rename_new(const struct two_places *p)
 		errno = EEXIST;
 		return -1;
 	}
-	return errno == ENOENT ? renameat(p->from_dir, p->from_name, p->to_dir, p->to_name) : -1;
+	return errno == ENOENT ? replace(p) : -1;
 }
 
-int lsp_fs_rename_new_below(
-	int from_dir_fd, const char *from, int to_dir_fd, const char *to, struct lsp_error *err)
+static int rename_by(int (*call)(const struct two_places *places), int from_dir_fd,
+	const char *from, int to_dir_fd, const char *to, struct lsp_error *err)
 {
 	_cleanup_(two_places_done) struct two_places p = {.from_owned = -1, .to_owned = -1};
 	int r = open_two(&p, from_dir_fd, from, to_dir_fd, to, err);
@@ -116,10 +106,22 @@ int lsp_fs_rename_new_below(
 		return r;
 	struct lsp_fs_event event = {
 		LSP_FS_RENAME, p.from_dir, p.to_dir, p.from_name, p.to_name, -1};
-	if (LSP_FS_HOOKED(event, rename_new(&p)) < 0)
+	if (LSP_FS_HOOKED(event, call(&p)) < 0)
 		return lsp_error_errno(
 			err, "base", errno, "cannot rename \"%s\" to \"%s\"", from, to);
 	return 0;
+}
+
+int lsp_fs_rename_below(
+	int from_dir_fd, const char *from, int to_dir_fd, const char *to, struct lsp_error *err)
+{
+	return rename_by(replace, from_dir_fd, from, to_dir_fd, to, err);
+}
+
+int lsp_fs_rename_new_below(
+	int from_dir_fd, const char *from, int to_dir_fd, const char *to, struct lsp_error *err)
+{
+	return rename_by(take_new, from_dir_fd, from, to_dir_fd, to, err);
 }
 
 int lsp_fs_exchange_below(

@@ -71,7 +71,7 @@ int lsp_files_count_either(const struct lsp_files *files, const char *one, const
 	struct stat st;
 	int r = open_if_there(one, &first, err);
 	if (r == 0)
-		r = open_if_there(other, &second, err);
+		r = other ? open_if_there(other, &second, err) : 0;
 	for (size_t i = 0; r >= 0 && i < files->count; i++) {
 		r = first < 0 ? 0 : look(first, files->paths[i], &st, err);
 		if (r == 0 && second >= 0)
@@ -87,7 +87,7 @@ int lsp_files_count_either(const struct lsp_files *files, const char *one, const
 int lsp_files_count(
 	const struct lsp_files *files, const char *folder, size_t *ret_count, struct lsp_error *err)
 {
-	return lsp_files_count_either(files, folder, folder, ret_count, err);
+	return lsp_files_count_either(files, folder, NULL, ret_count, err);
 }
 
 int lsp_files_check_free(

@@ -34,7 +34,7 @@ void lsp_files_done(struct lsp_files *files);
 /* How many of them are in the folder, which may be missing itself. */
 LSP_MUST_CHECK int lsp_files_count(const struct lsp_files *files, const char *folder,
 	size_t *ret_count, struct lsp_error *err);
-/* How many of them are in one folder or the other. */
+/* How many of them are in one folder or the other (NULL: there is no other). */
 LSP_MUST_CHECK int lsp_files_count_either(const struct lsp_files *files, const char *one,
 	const char *other, size_t *ret_count, struct lsp_error *err);
 /* -LSP_E_EXISTS, and which: one of them is in that folder, which is not `from`. */

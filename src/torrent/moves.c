@@ -217,8 +217,7 @@ static void tell_left(
 		return;
 	snprintf(message, sizeof message,
 		"the torrent is in %.200s now, but not all of it could be deleted from %.200s: "
-		"what "
-		"is left there is yours to delete (%.250s)",
+		"what is left there is yours to delete (%.250s)",
 		move->to, move->from, move->moved.left.message);
 	lsp_log_warning(DOMAIN, "torrent %s: %s", id, message);
 	lsp_engine_emit(
@@ -393,8 +392,7 @@ static void end_deletion(struct lsp_torrent_engine *engine, const struct lsp_mov
 	if (r < 0) {
 		snprintf(message, sizeof message,
 			"the torrent is removed, but not all of its files: what is left in %.200s "
-			"is "
-			"yours to delete (%.250s)",
+			"is yours to delete (%.250s)",
 			move->from, err->message);
 		lsp_log_warning(DOMAIN, "torrent %s: %s", move->id, message);
 		lsp_engine_emit(engine, lsp_event_error(move->id, "io", message));

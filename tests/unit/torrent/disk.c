@@ -35,16 +35,6 @@ static bool is_answered(struct rig_call *pending)
 	return lsp_answer_is_complete(&pending->completed);
 }
 
-static void expect_end(struct rig_call *pending, int code, const char *words)
-{
-	struct rig_answer answer;
-	rig_end(pending, &answer);
-	assert_int_equal(answer.result, -code);
-	if (words && !strstr(answer.error.message, words))
-		fail_msg("\"%s\" is not in \"%s\"", words, answer.error.message);
-	rig_answer_done(&answer);
-}
-
 /* So many minutes, in steps. */
 static void pass_minutes(struct world *world, unsigned minutes)
 {
@@ -67,14 +57,14 @@ static void a_move_is_waited_for_as_long_as_the_session_moves(void **state)
 	pass_minutes(&world, 10);
 	assert_false(is_answered(&move));
 	fake_post(LSP_SHIM_ALERT_MOVED, DOOM, "/tmp/elsewhere", NULL, 0);
-	expect_end(&move, 0, NULL);
+	rig_expect_end(&move, 0, NULL);
 	/* One of which it says no such thing is over after a minute. */
 	fake_hide_moves(1);
 	begin(&world, &lost, LSP_TORRENT_MOVE, move_arguments());
 	fake_await_move(DOOM, 2);
 	pass_minutes(&world, 2);
 	assert_true(is_answered(&lost));
-	expect_end(&lost, LSP_E_TIMEOUT, "within a minute");
+	rig_expect_end(&lost, LSP_E_TIMEOUT, "within a minute");
 	world_done(&world);
 }
 
@@ -86,7 +76,7 @@ static void a_torrent_that_is_removed_while_it_moves_has_not_moved(void **state)
 	json_decref(world_add(&world, DOOM));
 	begin(&world, &move, LSP_TORRENT_MOVE, move_arguments());
 	json_decref(rig_ask(&world.rig, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", DOOM)));
-	expect_end(&move, LSP_E_NOT_FOUND, "was removed before");
+	rig_expect_end(&move, LSP_E_NOT_FOUND, "was removed before");
 	world_done(&world);
 }
 
@@ -100,13 +90,13 @@ static void what_is_waited_for_can_be_given_up(void **state)
 	begin(&world, &move, LSP_TORRENT_MOVE, move_arguments());
 	json_decref(
 		rig_ask(&world.rig, LSP_TORRENT_CANCEL, json_pack("{s:s}", "torrent", "d00d00")));
-	expect_end(&move, LSP_E_CANCELLED, "all the same");
+	rig_expect_end(&move, LSP_E_CANCELLED, "all the same");
 	rig_refuse(&world.rig, LSP_TORRENT_CANCEL, json_pack("{s:s}", "torrent", DOOM),
 		LSP_E_NOT_FOUND, message);
 	assert_non_null(strstr(message, "nobody waits"));
 	begin(&world, &remove, LSP_TORRENT_REMOVE, remove_arguments());
 	json_decref(rig_ask(&world.rig, LSP_TORRENT_CANCEL, json_pack("{s:s}", "torrent", DOOM)));
-	expect_end(&remove, LSP_E_CANCELLED, NULL);
+	rig_expect_end(&remove, LSP_E_CANCELLED, NULL);
 	rig_refuse(&world.rig, LSP_TORRENT_CANCEL, NULL, LSP_E_INVALID, message);
 	assert_string_equal(message, "job is missing");
 	world_done(&world);
@@ -128,7 +118,7 @@ static void files_are_waited_for_until_they_are_deleted(void **state)
 	assert_int_equal(world_try_add(&world, DOOM, json_object(), &status), -LSP_E_BUSY);
 	assert_null(status);
 	fake_post(LSP_SHIM_ALERT_DELETED, DOOM, NULL, NULL, 0);
-	expect_end(&remove, 0, NULL);
+	rig_expect_end(&remove, 0, NULL);
 	json_decref(world_add(&world, DOOM));
 	world_done(&world);
 }
@@ -141,7 +131,7 @@ static void files_that_cannot_be_deleted_are_told_once_with_their_place(void **s
 	json_decref(world_add(&world, DOOM));
 	begin(&world, &remove, LSP_TORRENT_REMOVE, remove_arguments());
 	fake_post(LSP_SHIM_ALERT_DELETE_FAILED, DOOM, NULL, "Permission denied", 0);
-	expect_end(
+	rig_expect_end(
 		&remove, LSP_E_IO, "what is left of /tmp/fake/fake is yours to delete (Permission");
 	json_t *removed = rig_await(&world.rig, "torrent_removed", "torrent", DOOM, 1);
 	assert_true(json_is_false(json_object_get(removed, "data")));
@@ -291,7 +281,7 @@ static void a_creation_that_ends_while_the_engine_is_given_up_is_answered(void *
 	world_await_state(&world, LSP_SUPERVISED_UNHEALTHY);
 	assert_false(is_answered(&create));
 	gate_open(&go_on);
-	expect_end(&create, 0, NULL);
+	rig_expect_end(&create, 0, NULL);
 	/* And the next session goes on as if nothing had been. */
 	json_t *list = rig_ask(&world.rig, LSP_TORRENT_LIST, NULL);
 	assert_int_equal(json_array_size(json_object_get(list, "torrents")), 1);

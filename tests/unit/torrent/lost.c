@@ -16,16 +16,6 @@ static void begin(struct world *world, struct rig_call *pending, enum lsp_torren
 	world_settle(world);
 }
 
-static void expect_end(struct rig_call *pending, int code, const char *words)
-{
-	struct rig_answer answer;
-	rig_end(pending, &answer);
-	assert_int_equal(answer.result, -code);
-	if (words && !strstr(answer.error.message, words))
-		fail_msg("\"%s\" is not in \"%s\"", words, answer.error.message);
-	rig_answer_done(&answer);
-}
-
 static void pass(struct world *world, unsigned seconds)
 {
 	for (unsigned i = 0; i < seconds; i++) {
@@ -168,7 +158,7 @@ static void a_lost_removed_with_data_waits_for_the_files(void **state)
 	assert_false(lsp_answer_is_complete(&remove.completed));
 	assert_true(size_of(&world, ".meta.json") > 0); /* a kill now is made up for */
 	fake_post(LSP_SHIM_ALERT_DELETED, DOOM, NULL, NULL, 0);
-	expect_end(&remove, 0, NULL);
+	rig_expect_end(&remove, 0, NULL);
 	assert_true(size_of(&world, ".meta.json") < 0);
 	json_decref(world_add(&world, DOOM));
 	world_done(&world);
@@ -188,7 +178,7 @@ static void a_lost_deleted_is_given_up_after_a_minute_and_said_to_be_unknown(voi
 	assert_false(lsp_answer_is_complete(&remove.completed));
 	pass(&world, 4);
 	assert_true(lsp_answer_is_complete(&remove.completed));
-	expect_end(&remove, LSP_E_IO, "is not known");
+	rig_expect_end(&remove, LSP_E_IO, "is not known");
 	json_decref(rig_await(&world.rig, "torrent_removed", "torrent", DOOM, 1));
 	json_decref(world_add(&world, DOOM));
 	world_done(&world);
@@ -217,7 +207,7 @@ static void a_lost_moved_is_seen_by_where_it_is(void **state)
 	int before = fake_saves(DOOM);
 	fake_lose(LSP_SHIM_ALERT_MOVED);
 	fake_post(LSP_SHIM_ALERT_MOVED, DOOM, "/tmp/elsewhere", NULL, 0);
-	expect_end(&move, 0, NULL);
+	rig_expect_end(&move, 0, NULL);
 	expect_lost(&world, 2);
 	assert_int_equal(fake_saves(DOOM), before + 1);
 	json_t *list = rig_ask(&world.rig, LSP_TORRENT_LIST, json_pack("{s:s}", "torrent", DOOM));
@@ -229,7 +219,7 @@ static void a_lost_moved_is_seen_by_where_it_is(void **state)
 	begin_move(&world, &move, 2);
 	fake_lose(LSP_SHIM_ALERT_MOVED);
 	fake_post(LSP_SHIM_ALERT_MOVED, DOOM, "/tmp/elsewhere", NULL, 0);
-	expect_end(&move, 0, NULL);
+	rig_expect_end(&move, 0, NULL);
 	world_done(&world);
 }
 
@@ -241,7 +231,7 @@ static void a_lost_move_failed_is_an_error(void **state)
 	begin_move(&world, &move, 1);
 	fake_lose(LSP_SHIM_ALERT_MOVE_FAILED);
 	fake_post(LSP_SHIM_ALERT_MOVE_FAILED, DOOM, "/tmp/fake", "no room", 0);
-	expect_end(&move, LSP_E_FAILED, "it is where it was");
+	rig_expect_end(&move, LSP_E_FAILED, "it is where it was");
 	world_done(&world);
 }
 

@@ -104,6 +104,16 @@ void rig_end(struct rig_call *pending, struct rig_answer *ret_answer)
 	*ret_answer = pending->answer;
 }
 
+void rig_expect_end(struct rig_call *pending, int code, const char *words)
+{
+	struct rig_answer answer;
+	rig_end(pending, &answer);
+	assert_int_equal(answer.result, -code);
+	if (words && !strstr(answer.error.message, words))
+		fail_msg("\"%s\" is not in \"%s\"", words, answer.error.message);
+	rig_answer_done(&answer);
+}
+
 void rig_answer_done(struct rig_answer *answer)
 {
 	json_decref(answer->value);

@@ -58,6 +58,8 @@ struct rig_call {
 };
 void rig_begin(struct rig *rig, struct rig_call *pending, struct lsp_torrent_call *call);
 void rig_end(struct rig_call *pending, struct rig_answer *ret_answer);
+/* It ends with that code (0: none); words, unless NULL, are in its message. */
+void rig_expect_end(struct rig_call *pending, int code, const char *words);
 
 /* Asks and waits. arguments are taken over. */
 void rig_call_full(struct rig *rig, struct lsp_torrent_call *call, struct rig_answer *ret_answer);
