@@ -208,7 +208,13 @@ static bool rests(const struct lsp_peer *peer, const char *id)
 static bool is_whole(const struct lsp_peer *peer, const char *id)
 {
 	const struct lsp_torrent_late *late = late_of(peer, id);
-	return late && lsp_torrent_late_is_whole(late);
+	return late && (lsp_torrent_late_is_whole(late) || lsp_torrent_late_is_held(late));
+}
+
+static bool is_held(const struct lsp_peer *peer, const char *id)
+{
+	const struct lsp_torrent_late *late = late_of(peer, id);
+	return late && lsp_torrent_late_is_held(late);
 }
 
 /* Such a one has its files where the game's download put them. */
@@ -238,6 +244,9 @@ static int spare_games(
 	if (lsp_torrent_fetch_game(peer, id) && command == LSP_TORRENT_PAUSE)
 		return lsp_error_set(err, "torrent", LSP_E_BUSY,
 			"it is the download of %s: `lanspread pause %s` pauses it", game, game);
+	if (game && command == LSP_TORRENT_RESUME && is_held(peer, id) && !rests(peer, id))
+		return lsp_error_set(err, "torrent", LSP_E_BUSY,
+			"it is being looked at how far %s had become a game: try again", game);
 	if (game && command == LSP_TORRENT_RECHECK && is_whole(peer, id))
 		return lsp_error_set(err, "torrent", LSP_E_BUSY,
 			"it is becoming the game %s: `lanspread verify %s` checks its files then",
@@ -276,6 +285,10 @@ static int pass_on(
 		r = lsp_torrent_late_go_on(late_of(peer, id), err);
 	if (r < 0)
 		return r;
+	if (through.command == LSP_TORRENT_RESUME && is_held(peer, id)) {
+		lsp_call_answer_saved(call, json_object()); /* what it goes on with is seen first */
+		return 0;
+	}
 	through.arguments = arguments_of(call);
 	json_object_set_new(through.arguments, "torrent", json_string(id));
 	struct lsp_torrent_place place = {

@@ -83,9 +83,7 @@ void lsp_torrent_late_offer_peers(struct lsp_torrent_late *late)
 			lsp_torrents_lan_peers(late->peer)));
 }
 
-#define ALONE_AFTER 3 /* ticks: a dial, or an answer of a tracker, takes less */
-
-static void set_waiting(struct lsp_torrent_late *late, bool waiting)
+void lsp_torrent_late_set_waiting(struct lsp_torrent_late *late, bool waiting)
 {
 	if (late->waiting == waiting || !late->guard)
 		return;
@@ -100,7 +98,7 @@ static void set_waiting(struct lsp_torrent_late *late, bool waiting)
 
 /* ---- Life ---- */
 
-static int late_new(struct lsp_peer *peer, const char *game, const char *id,
+int lsp_torrent_late_new(struct lsp_peer *peer, const char *game, const char *id,
 	struct lsp_torrent_late **ret_late, struct lsp_error *err)
 {
 	struct lsp_torrent_late *late = calloc(1, sizeof *late);
@@ -116,7 +114,7 @@ static int late_new(struct lsp_peer *peer, const char *game, const char *id,
 	return 0;
 }
 
-static void drop(struct lsp_torrent_late *late)
+void lsp_torrent_late_drop(struct lsp_torrent_late *late)
 {
 	DL_DELETE(late->peer->torrent_lates, late);
 	late_free(late);
@@ -151,7 +149,7 @@ static void rest(struct lsp_torrent_late *late, const struct lsp_error *error)
 	lsp_torrent_wish_set_stopped(peer, late->id, true);
 	if (!late->left)
 		lsp_torrent_late_tell(late, LSP_TORRENT_PAUSE);
-	set_waiting(late, false);
+	lsp_torrent_late_set_waiting(late, false);
 	lsp_operation_unref(TAKE_PTR(late->guard));
 	lsp_games_publish_local(peer);
 	publish_failed(late, error);
@@ -316,9 +314,9 @@ int lsp_torrent_late_start(struct lsp_peer *peer, const char *game,
 	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
 	if (late && !late->guard)
 		return start_again(late, source, err);
-	int r = late_new(peer, game, source->id, &late, err);
+	int r = lsp_torrent_late_new(peer, game, source->id, &late, err);
 	if (r == 0 && (r = lsp_torrent_late_begin(late, err)) < 0)
-		drop(late);
+		lsp_torrent_late_drop(late);
 	if (r < 0)
 		return r;
 	late->then_install = source->then_install;
@@ -341,14 +339,14 @@ int lsp_torrent_late_start(struct lsp_peer *peer, const char *game,
 	*source->metainfo = (struct lsp_buffer){0};
 	r = lsp_torrents_call(peer, &call, err);
 	if (r < 0)
-		drop(late);
+		lsp_torrent_late_drop(late);
 	else
 		late->call = source->call;
 	return r;
 }
 
 /* A magnet's own is nothing at first. */
-static void want_all(const struct lsp_torrent_late *late)
+void lsp_torrent_late_want_all(const struct lsp_torrent_late *late)
 {
 	lsp_torrents_tell(late->peer, LSP_TORRENT_SELECT,
 		json_pack("{s:s, s:n}", "torrent", late->id, "exclude"));
@@ -376,7 +374,7 @@ static void moved(void *argument, struct lsp_torrent_answer *answer)
 		lsp_torrent_late_over(late, &answer->error);
 		return;
 	}
-	want_all(late);
+	lsp_torrent_late_want_all(late);
 	set_category(late);
 	lsp_torrent_late_offer_peers(late);
 	lsp_torrent_late_look(late);
@@ -390,7 +388,7 @@ int lsp_torrent_late_take(
 		return lsp_error_set(err, "torrent", LSP_E_EXISTS,
 			"%s was begun by another torrent: `lanspread get %s` goes on with that",
 			game, game);
-	int r = late_new(peer, game, id, &late, err);
+	int r = lsp_torrent_late_new(peer, game, id, &late, err);
 	if (r < 0)
 		return r;
 	_cleanup_free_ char *folder = folder_of(late);
@@ -407,7 +405,7 @@ int lsp_torrent_late_take(
 	else
 		json_decref(call.arguments);
 	if (r < 0) {
-		drop(late);
+		lsp_torrent_late_drop(late);
 		return r;
 	}
 	late->busy = true;
@@ -415,82 +413,7 @@ int lsp_torrent_late_take(
 	return 0;
 }
 
-/* The game of "<games>/<game>/.lanspread/torrent"; false for another path. */
-static bool game_of(const struct lsp_peer *peer, const char *path, char ret_game[])
-{
-	const char *games = lsp_local_games_dir(peer);
-	size_t size = strlen(games);
-	const char *end = path && strncmp(path, games, size) == 0 && path[size] == '/'
-				  ? strchr(path + size + 1, '/')
-				  : NULL;
-	if (!end || strcmp(end, "/" LSP_TORRENT_LATE_FOLDER) != 0)
-		return false;
-	size_t length = (size_t)(end - path) - size - 1;
-	if (length > LSP_GAME_ID_MAX)
-		return false;
-	memcpy(ret_game, path + size + 1, length);
-	ret_game[length] = '\0';
-	return lsp_game_id_check(ret_game, length, NULL) == 0;
-}
-
-/* Is that content what the torrent became, or was to become? */
-static bool is_of(const struct lsp_peer *peer, const char *game, const char *id,
-	const struct lsp_hash *content)
-{
-	struct lsp_hash promised;
-	return (lsp_torrent_wish_promised(peer, id, &promised) &&
-		       lsp_hash_equal(&promised, content)) ||
-	       lsp_torrent_games_has(peer, game, content, id);
-}
-
-/*
- * The program was killed when all was done but for the engine's store: the very content is here or
- * is coming. Another version that somebody put there is none of the torrent's.
- */
-static bool is_taken_over(const struct lsp_peer *peer, const char *game, const char *id)
-{
-	const struct lsp_library_game *local = lsp_local_find(peer, game);
-	struct lsp_download *download = lsp_download_find(peer, game);
-	const struct lsp_hash *coming = download ? lsp_download_content(download) : NULL;
-	return (coming && is_of(peer, game, id, coming)) ||
-	       (local && local->state == LSP_LIBRARY_READY &&
-		       is_of(peer, game, id, &local->content));
-}
-
-static bool is_state(const json_t *of, const char *state)
-{
-	const char *text = json_string_value(json_object_get(of, "state"));
-	return text && strcmp(text, state) == 0;
-}
-
-static bool has_come(const json_t *of)
-{
-	return is_state(of, "seeding") || is_state(of, "completed");
-}
-
-static void take_up(struct lsp_peer *peer, const char *game, const char *id, const json_t *status)
-{
-	struct lsp_torrent_late *late;
-	struct lsp_error err = {0};
-	int r = late_new(peer, game, id, &late, &err);
-	bool stopped = lsp_torrent_wish_stopped(peer, id);
-	if (r == 0 && !stopped && (r = lsp_torrent_late_begin(late, &err)) < 0)
-		drop(late);
-	if (r < 0) {
-		lsp_log_warning("torrent", "%s: %s", game, err.message);
-		lsp_torrents_tell(peer, LSP_TORRENT_PAUSE, json_pack("{s:s}", "torrent", id));
-		return;
-	}
-	late->paused = json_is_true(json_object_get(status, "paused"));
-	late->seeds = has_come(status);
-	if (stopped && !late->paused)
-		lsp_torrent_late_tell(late, LSP_TORRENT_PAUSE);
-	want_all(late); /* it may have been killed once it had moved */
-	if (lsp_torrent_wish_promise(peer, id))
-		lsp_torrent_promote_restore(late);
-	else
-		lsp_torrent_late_look(late);
-}
+/* ---- Letting go ---- */
 
 struct letting_go {
 	struct lsp_peer *peer;
@@ -534,24 +457,6 @@ bool lsp_torrent_late_leaves(const struct lsp_peer *peer, const char *id)
 	return json_object_get(peer->torrent_leaving, id) != NULL;
 }
 
-/* A stored torrent that the engine brought back, if it is one of these. */
-static void adopt(struct lsp_peer *peer, const char *id, const json_t *status)
-{
-	const char *path = json_string_value(json_object_get(status, "save_path"));
-	char game[LSP_GAME_ID_MAX + 1];
-	if (!game_of(peer, path, game))
-		return;
-	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);
-	if (late && strcmp(late->id, id) == 0)
-		late->seeds |= has_come(status); /* another session */
-	else if (!late && is_taken_over(peer, game, id)) {
-		lsp_torrent_wish_drop(peer, id);
-		lsp_torrent_late_let_go(peer, game, id);
-	} else if (!late) {
-		take_up(peer, game, id, status);
-	}
-}
-
 /* ---- All of it is here ---- */
 
 static void have_came(void *argument, struct lsp_torrent_answer *answer)
@@ -580,7 +485,7 @@ static void ask_whole(struct lsp_torrent_late *late)
 			       late->peer, LSP_TORRENT_HAVE, late->id, have_came, late, NULL) == 0;
 }
 
-/* ---- Events ---- */
+/* ---- Which one ---- */
 
 struct lsp_torrent_late *lsp_torrent_late_find(const struct lsp_peer *peer, const char *game)
 {
@@ -593,7 +498,7 @@ struct lsp_torrent_late *lsp_torrent_late_find(const struct lsp_peer *peer, cons
 	return NULL;
 }
 
-static struct lsp_torrent_late *find_torrent(const struct lsp_peer *peer, const char *id)
+struct lsp_torrent_late *lsp_torrent_late_by_id(const struct lsp_peer *peer, const char *id)
 {
 	struct lsp_torrent_late *late;
 	DL_FOREACH(peer->torrent_lates, late)
@@ -606,7 +511,7 @@ static struct lsp_torrent_late *find_torrent(const struct lsp_peer *peer, const 
 
 const char *lsp_torrent_late_game(const struct lsp_peer *peer, const char *id)
 {
-	const struct lsp_torrent_late *late = find_torrent(peer, id);
+	const struct lsp_torrent_late *late = lsp_torrent_late_by_id(peer, id);
 	return late ? late->game : NULL;
 }
 
@@ -617,119 +522,5 @@ void lsp_torrent_late_each(
 	DL_FOREACH(peer->torrent_lates, late)
 	{
 		call(argument, late->game);
-	}
-}
-
-void lsp_torrent_late_progress(struct lsp_torrent_late *late, json_t *progress)
-{
-	json_decref(late->progress);
-	late->progress = progress;
-	lsp_torrent_late_publish(late, "download_progress", json_incref(progress));
-}
-
-static void count(struct lsp_torrent_late *late, const json_t *event)
-{
-	if (json_integer_value(json_object_get(event, "peers")) > 0) {
-		late->alone = 0;
-		set_waiting(late, false);
-	}
-	if (late->guard && !late->hashing)
-		lsp_torrent_late_progress(
-			late, json_pack("{s:O?, s:O?, s:O?, s:O?, s:O?, s:s, s:s}", "done",
-				      json_object_get(event, "done"), "total",
-				      json_object_get(event, "total"), "rate",
-				      json_object_get(event, "download_rate"), "eta_s",
-				      json_object_get(event, "eta_s"), "sources",
-				      json_object_get(event, "peers"), "phase", "downloading",
-				      "engine", "swarm"));
-}
-
-/* What a new session puts right, or a look at the files, is no failure of the download. */
-static void take_error(struct lsp_torrent_late *late, const char *code, const json_t *message)
-{
-	bool space = code && strcmp(code, "no_space") == 0;
-	const char *text = json_string_value(message);
-	if (late->trouble.code || (code && !space && strcmp(code, "io") != 0))
-		return;
-	lsp_error_set(&late->trouble, "torrent", space ? LSP_E_NO_SPACE : LSP_E_IO, "%s",
-		text ? text : "the torrent engine failed");
-}
-
-static void take_state(struct lsp_torrent_late *late, const json_t *event)
-{
-	bool paused = is_state(event, "paused");
-	if (is_state(event, "failed"))
-		take_error(late, NULL, json_object_get(event, "error"));
-	late->seeds |= has_come(event);
-	if (paused != late->paused && !late->held) {
-		late->paused = paused;
-		lsp_games_publish_local(late->peer);
-	}
-}
-
-void lsp_torrent_late_event(
-	struct lsp_peer *peer, const char *name, const char *id, const json_t *event)
-{
-	if (strcmp(name, "torrent_added") == 0)
-		adopt(peer, id, json_object_get(event, "status"));
-	struct lsp_torrent_late *late = find_torrent(peer, id);
-	if (!late || late->placing || late->left)
-		return;
-	json_int_t total = json_integer_value(json_object_get(event, "total"));
-	if (strcmp(name, "torrent_removed") == 0) {
-		late->gone = true;
-	} else if (strcmp(name, "torrent_progress") == 0) {
-		late->seeds |= total && json_integer_value(json_object_get(event, "done")) == total;
-		count(late, event);
-	} else if (strcmp(name, "torrent_state") == 0) {
-		take_state(late, event);
-	} else if (strcmp(name, "torrent_error") == 0) {
-		if (json_object_get(event, "component"))
-			return; /* of its store, or of what a move left: the torrent goes on */
-		take_error(late, json_string_value(json_object_get(event, "code")),
-			json_object_get(event, "message"));
-	} else if (strcmp(name, "torrent_completed") == 0) {
-		late->seeds = true;
-	} else {
-		return;
-	}
-	lsp_torrent_late_look(late);
-}
-
-static json_int_t known(const struct lsp_torrent_late *late, const char *key)
-{
-	return json_integer_value(json_object_get(late->progress, key));
-}
-
-static void tell_hashed(struct lsp_torrent_late *late)
-{
-	json_int_t total = known(late, "total"), done = (json_int_t)atomic_load(&late->hashed);
-	lsp_torrent_late_progress(
-		late, json_pack("{s:I, s:I, s:i, s:n, s:i, s:s, s:s}", "done", LSP_MIN(done, total),
-			      "total", total, "rate", 0, "eta_s", "sources", 0, "phase", "hashing",
-			      "engine", "swarm"));
-}
-
-/* Who did not answer may do so by now. */
-static void be_alone(struct lsp_torrent_late *late)
-{
-	if (late->guard && ++late->alone % ALONE_AFTER == 0) {
-		set_waiting(late, true);
-		lsp_torrent_late_offer_peers(late);
-	}
-}
-
-void lsp_torrent_late_tick(struct lsp_peer *peer)
-{
-	struct lsp_torrent_late *late, *next;
-	DL_FOREACH_SAFE(peer->torrent_lates, late, next)
-	{
-		if (late->hashing)
-			tell_hashed(late);
-		if (late->seeds || late->paused || late->busy)
-			set_waiting(late, false);
-		else if (known(late, "sources") == 0)
-			be_alone(late);
-		lsp_torrent_late_look(late);
 	}
 }

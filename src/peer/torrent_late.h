@@ -59,6 +59,8 @@ bool lsp_torrent_late_is_paused(const struct lsp_torrent_late *late);
 bool lsp_torrent_late_is_waiting(const struct lsp_torrent_late *late);
 /* Is it being made a game, so that its files must be left alone? */
 bool lsp_torrent_late_is_whole(const struct lsp_torrent_late *late);
+/* Is it being looked at where its files are, so that it must neither fetch nor check? */
+bool lsp_torrent_late_is_held(const struct lsp_torrent_late *late);
 const char *lsp_torrent_late_id(const struct lsp_torrent_late *late);
 /* As of a download. A new reference; null while nothing is known. */
 json_t *lsp_torrent_late_progress_json(const struct lsp_torrent_late *late);

@@ -28,6 +28,11 @@ bool lsp_torrent_late_is_whole(const struct lsp_torrent_late *late)
 	return late->hashing || late->placing || late->left;
 }
 
+bool lsp_torrent_late_is_held(const struct lsp_torrent_late *late)
+{
+	return late->held;
+}
+
 const char *lsp_torrent_late_id(const struct lsp_torrent_late *late)
 {
 	return late->id;
@@ -51,7 +56,11 @@ int lsp_torrent_late_go_on(struct lsp_torrent_late *late, struct lsp_error *err)
 		lsp_torrent_late_publish(late, "download_begin", NULL);
 	}
 	late->alone = 0;
-	if (late->left) {
+	if (late->held && !late->astray)
+		return 0; /* once it is known where its files are */
+	if (late->astray) {
+		lsp_torrent_promote_restore(late);
+	} else if (late->left) {
 		lsp_torrent_promote_again(late);
 	} else if (late->id[0]) {
 		lsp_torrent_late_tell(late, LSP_TORRENT_RESUME);
@@ -64,7 +73,7 @@ int lsp_torrent_late_go_on_by_lan(
 	struct lsp_torrent_late *late, const struct lsp_hash *content, struct lsp_error *err)
 {
 	bool rested = !late->guard;
-	if (late->busy || late->left)
+	if (late->busy || late->left || late->astray)
 		return lsp_error_set(err, "torrent", LSP_E_BUSY,
 			"%s is just beginning, or all of it is here already: try again",
 			late->game);
@@ -90,7 +99,7 @@ bool lsp_torrent_late_pause(struct lsp_torrent_late *late, bool paused)
 {
 	if (!late->guard)
 		return false;
-	if (late->id[0] && !late->left)
+	if (late->id[0] && !late->left && !late->held)
 		lsp_torrent_late_tell(late, paused ? LSP_TORRENT_PAUSE : LSP_TORRENT_RESUME);
 	late->paused = paused;
 	lsp_games_publish_local(late->peer);
@@ -99,7 +108,7 @@ bool lsp_torrent_late_pause(struct lsp_torrent_late *late, bool paused)
 
 bool lsp_torrent_late_cancel(struct lsp_torrent_late *late)
 {
-	if (!late->guard || late->placing)
+	if (!late->guard || late->placing || late->held)
 		return false;
 	(void)lsp_operations_cancel(late->peer->operations, late->game, LSP_CANCEL_USER, NULL);
 	lsp_torrent_late_look(late);

@@ -1,4 +1,8 @@
-/* A late game's download: its life (torrent_late.c), and its end as a game (torrent_promote.c). */
+/*
+ * A late game's download: its life (torrent_late.c), what the engine says of it
+ * (torrent_late_events.c), what the user wants of it (torrent_late_control.c), and its end as a
+ * game (torrent_promote.c).
+ */
 #pragma once
 
 #include "peer/torrent_late.h"
@@ -39,6 +43,7 @@ struct lsp_torrent_late {
 	bool seeds;     /* all bytes have come */
 	bool paused;    /* by the user */
 	bool held;      /* by us, until it is known where its files are */
+	bool astray;    /* held, and that is to be looked at when it is wanted again */
 	bool gone;      /* its torrent was removed, and not by us */
 	bool waiting;   /* for somebody who has it */
 	unsigned alone; /* ticks without a peer */
@@ -48,6 +53,8 @@ struct lsp_torrent_late {
 
 	/* The promotion. */
 	bool hashing, placing, left, to_lan;
+	bool leaving; /* the session is told to let it go; `leaves`: it is to be told again */
+	bool leaves;
 	struct lsp_buffer metainfo;
 	const struct lsp_manifest *manifest;
 	struct lsp_manifest_query *query;
@@ -55,6 +62,17 @@ struct lsp_torrent_late {
 	_Atomic uint64_t hashed;
 };
 
+/* In the list, of no game yet. */
+LSP_MUST_CHECK int lsp_torrent_late_new(struct lsp_peer *peer, const char *game, const char *id,
+	struct lsp_torrent_late **ret_late, struct lsp_error *err);
+/* One that did not begin. */
+void lsp_torrent_late_drop(struct lsp_torrent_late *late);
+/* The one of a torrent, or NULL. */
+struct lsp_torrent_late *lsp_torrent_late_by_id(const struct lsp_peer *peer, const char *id);
+/* A magnet's own selection is nothing at first. */
+void lsp_torrent_late_want_all(const struct lsp_torrent_late *late);
+/* For somebody who has it. */
+void lsp_torrent_late_set_waiting(struct lsp_torrent_late *late, bool waiting);
 /* The game is its from now on. -LSP_E_BUSY: it is another operation's. */
 LSP_MUST_CHECK int lsp_torrent_late_begin(struct lsp_torrent_late *late, struct lsp_error *err);
 /* An event of the game. Takes the members; NULL: none. */
@@ -76,10 +94,15 @@ void lsp_torrent_late_progress(struct lsp_torrent_late *late, json_t *progress);
 
 /* All of it is here. */
 void lsp_torrent_promote(struct lsp_torrent_late *late);
+/* It is to leave the session, which could not say that it did: once more. */
+void lsp_torrent_promote_leave(struct lsp_torrent_late *late);
 /* It has left the session, and is no stage yet: once more. */
 void lsp_torrent_promote_again(struct lsp_torrent_late *late);
 /* It goes on as a download from the peers here, of that content, with what it has. */
 LSP_MUST_CHECK int lsp_torrent_promote_to_lan(
 	struct lsp_torrent_late *late, const struct lsp_hash *content, struct lsp_error *err);
-/* It was restored, and may have become a stage before the program was killed. */
+/*
+ * It was restored, and may have become a stage before the program was killed. Where that cannot be
+ * told it goes astray: neither fetched nor forgotten, and looked at again when it is wanted.
+ */
 void lsp_torrent_promote_restore(struct lsp_torrent_late *late);

@@ -27,6 +27,7 @@
 #include "peer/torrents.h"
 #include "task/operation.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* ---- The end of a step ---- */
@@ -115,28 +116,34 @@ static int record(struct lsp_torrent_late *late, const struct lsp_hash *content,
 	return 0;
 }
 
-/* The stage is there: a download like any other commits it, or goes on with it. */
-static void begin_download(struct lsp_torrent_late *late, const struct lsp_hash *content)
+/*
+ * The stage is there: a download like any other commits it, or goes on with it. 0: it has taken
+ * over. Else the promise stands, and so does what the engine's store has.
+ */
+static int begin_download(
+	struct lsp_torrent_late *late, const struct lsp_hash *content, struct lsp_error *err)
 {
 	struct lsp_peer *peer = late->peer;
 	json_t *promise = lsp_torrent_wish_promise(peer, late->id);
 	bool to_lan = is_promised(promise, "to_lan");
-	struct lsp_error err = {0};
 	struct lsp_download_options options = {
 		.content = content,
 		.purpose = late->then_install ? LSP_DOWNLOAD_THEN_INSTALL : LSP_DOWNLOAD_ONLY,
 		.engine = LSP_ENGINE_SWARM, /* its files are looked at, which this engine wrote */
 		.manifest = late->manifest,
 	};
-	int r = to_lan ? 0 : record(late, content, is_promised(promise, "alias"), &err);
+	int r = to_lan ? 0 : record(late, content, is_promised(promise, "alias"), err);
 	lsp_operation_end(late->guard);
 	if (r == 0)
-		r = lsp_download_start(peer, late->game, &options, NULL, &err);
-	if (r == 0 && to_lan)
+		r = lsp_download_start(peer, late->game, &options, NULL, err);
+	if (r < 0)
+		return r;
+	if (to_lan)
 		lsp_download_set_engine(lsp_download_find(peer, late->game), LSP_ENGINE_LAN);
 	forget(late);
 	late->id[0] = '\0'; /* until then the promise stands */
-	lsp_torrent_late_over(late, r < 0 ? &err : NULL);
+	lsp_torrent_late_over(late, NULL);
+	return 0;
 }
 
 /* ---- The rename ---- */
@@ -147,20 +154,46 @@ static int open_game(const struct lsp_torrent_late *late, int *ret_fd, struct ls
 	return path ? lsp_fs_open_dir(path, ret_fd, err) : lsp_error_no_memory(err, "peer");
 }
 
+/*
+ * Only that says that something is not there. ENOTDIR does not: a link is where a folder should be,
+ * and what it leads to nobody has looked at.
+ */
+static bool is_absence(const struct lsp_error *error)
+{
+	return error->sys_errno == ENOENT;
+}
+
+static int is_there(int game, const char *path, bool *ret_there, struct lsp_error *err)
+{
+	struct stat status;
+	struct lsp_error why = {0};
+	int r = lsp_fs_stat_below(game, path, &status, &why);
+	if (r < 0 && !is_absence(&why)) {
+		*err = why;
+		return r;
+	}
+	*ret_there = r == 0;
+	return 0;
+}
+
+/* Where they are not the torrent's any more, an earlier try has made them the stage. */
 static void place(struct lsp_job *job)
 {
 	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
 	_cleanup_stage_ struct lsp_stage *stage = NULL;
 	_cleanup_close_ int game = -1;
 	struct lsp_error *err = &job->error;
+	bool there = false;
 	int r = open_game(late, &game, err);
 	if (r == 0)
+		r = is_there(game, LSP_TORRENT_LATE_FILES, &there, err);
+	if (r == 0 && there)
 		r = lsp_stage_remove(game, err);
 	if (r == 0)
 		r = lsp_stage_open(game, late->manifest, &stage, err);
-	if (r == 0)
+	if (r == 0 && there)
 		r = lsp_fs_remove_tree_below(game, LSP_STAGE_FOLDER "/files", err);
-	if (r == 0 && lsp_fs_exists_below(game, LSP_TORRENT_LATE_FILES))
+	if (r == 0 && there)
 		r = lsp_fs_rename_below(
 			game, LSP_TORRENT_LATE_FILES, game, LSP_STAGE_FOLDER "/files", err);
 	if (r == 0)
@@ -171,16 +204,19 @@ static void place(struct lsp_job *job)
 static void placed(struct lsp_job *job)
 {
 	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	struct lsp_error err = job->error;
+	int r = job->result;
 	if (late->peer->stopping)
 		return;
-	if (job->result == 0) {
+	if (r == 0) {
 		struct lsp_hash content = late->manifest->content_id;
-		begin_download(late, &content);
-		return;
+		r = begin_download(late, &content, &err);
 	}
+	if (r == 0)
+		return;
 	/* The store still has it: it is tried again when it is wanted, or at the next start. */
 	late->busy = late->placing = false;
-	late->trouble = job->error;
+	late->trouble = err;
 	lsp_torrent_late_look(late);
 }
 
@@ -207,34 +243,73 @@ static void break_promise(struct lsp_torrent_late *late, const struct lsp_error 
 	stumble(late, error);
 }
 
+/*
+ * Where the session breaks meanwhile, nobody knows whether it was still in it: the next session is
+ * asked, with each tick.
+ */
+static void not_removed(struct lsp_torrent_late *late, const struct lsp_error *error)
+{
+	if (!late->leaves)
+		lsp_log_info("torrent", "%s becomes a game once its torrent has left: %s",
+			late->game, error->message);
+	late->leaves = true;
+}
+
 static void removed(void *argument, struct lsp_torrent_answer *answer)
 {
 	struct lsp_torrent_late *late = argument;
 	if (!answer)
 		return;
+	late->leaving = false;
 	if (answer->result < 0 && answer->result != -LSP_E_NOT_FOUND) {
-		break_promise(late, &answer->error);
+		not_removed(late, &answer->error);
 		return;
 	}
 	late->left = true;
-	late->busy = false;
+	late->leaves = late->busy = false;
 	lsp_torrent_promote_again(late);
+}
+
+void lsp_torrent_promote_leave(struct lsp_torrent_late *late)
+{
+	struct lsp_error err = {0};
+	if (late->leaving)
+		return;
+	/* In the store, too: brought back, it must not begin to fetch what it does not find. */
+	struct lsp_torrent_call pause = {
+		.command = LSP_TORRENT_PAUSE, .arguments = json_pack("{s:s}", "torrent", late->id)};
+	struct lsp_torrent_call call = {.command = LSP_TORRENT_REMOVE,
+		.arguments = json_pack("{s:s, s:b}", "torrent", late->id, "keep", 1),
+		.done = removed,
+		.argument = late};
+	int r = lsp_torrents_call(late->peer, &pause, &err);
+	if (r == 0)
+		r = lsp_torrents_call(late->peer, &call, &err);
+	else
+		json_decref(call.arguments);
+	late->leaving = r == 0;
+	if (r < 0)
+		not_removed(late, &err);
+}
+
+/* A kill would have it fetched again: what cannot be kept is not begun. */
+static void check_promise(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	job->result = lsp_torrent_wish_is_kept(
+		late->peer, late->id, &late->manifest->content_id, &job->error);
 }
 
 static void promised(struct lsp_job *job)
 {
 	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
-	struct lsp_error err = {0};
+	struct lsp_error err = job->error;
 	if (late->peer->stopping)
 		return;
-	/* In the store, too: brought back, it must not begin to fetch what it does not find. */
-	lsp_torrent_late_tell(late, LSP_TORRENT_PAUSE);
-	struct lsp_torrent_call call = {.command = LSP_TORRENT_REMOVE,
-		.arguments = json_pack("{s:s, s:b}", "torrent", late->id, "keep", 1),
-		.done = removed,
-		.argument = late};
-	if (lsp_torrents_call(late->peer, &call, &err) < 0)
+	if (job->result < 0)
 		break_promise(late, &err);
+	else
+		lsp_torrent_promote_leave(late);
 }
 
 static void save_promise(struct lsp_torrent_late *late)
@@ -245,7 +320,7 @@ static void save_promise(struct lsp_torrent_late *late)
 	lsp_torrent_wish_set_promise(late->peer, late->id,
 		json_pack("{s:s, s:b, s:b, s:b}", "content", hex, "to_lan", late->to_lan, "alias",
 			late->metainfo.size > 0, "paused", late->paused));
-	late->job = (struct lsp_job){.work = pass, .done = promised};
+	late->job = (struct lsp_job){.work = check_promise, .done = promised};
 	/* One thread, in order: behind the save. */
 	if (lsp_pool_submit(late->peer->state_pool, late->peer->core, &late->job, &err) < 0)
 		break_promise(late, &err);
@@ -404,21 +479,60 @@ int lsp_torrent_promote_to_lan(
 
 /* ---- After a kill ---- */
 
+#define NO_STAGE 1
+
 /* Where the torrent has files now says nothing: the engine makes the empty ones anew. */
+static int find_stage(int game, const struct lsp_manifest **ret_manifest, struct lsp_error *err)
+{
+	struct lsp_error why = {0};
+	_cleanup_manifest_ const struct lsp_manifest *manifest = NULL;
+	int r = lsp_stage_find(game, &manifest, &why);
+	if (r == 0)
+		r = lsp_fs_rmdir_below(game, LSP_STAGE_FOLDER "/files", &why);
+	if (r == -LSP_E_EXISTS) { /* it stays, since it holds something */
+		*ret_manifest = TAKE_PTR(manifest);
+		return 0;
+	}
+	if (r == 0 || is_absence(&why))
+		return NO_STAGE;
+	*err = why;
+	return r;
+}
+
 static void find(struct lsp_job *job)
 {
 	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
-	_cleanup_manifest_ const struct lsp_manifest *manifest = NULL;
 	_cleanup_close_ int game = -1;
-	struct lsp_error err = {0};
 	job->result = open_game(late, &game, &job->error);
 	if (job->result == 0)
-		job->result = lsp_stage_find(game, &manifest, &job->error);
-	if (job->result == 0) /* it stays if it holds something */
-		job->result = lsp_fs_rmdir_below(game, LSP_STAGE_FOLDER "/files", &err) == 0 ||
-			      err.code == LSP_E_NOT_FOUND;
-	if (job->result == 0)
-		late->manifest = TAKE_PTR(manifest);
+		job->result = find_stage(game, &late->manifest, &job->error);
+	else if (is_absence(&job->error))
+		job->result = NO_STAGE;
+}
+
+/* It stands still, and the promise stands, until it is wanted; or the next start looks again. */
+static void stray(struct lsp_torrent_late *late)
+{
+	lsp_manifest_unref(TAKE_PTR(late->manifest));
+	late->astray = true;
+	if (!late->guard && late->trouble.code)
+		lsp_log_warning(
+			"torrent", "%s stands still: %s", late->game, late->trouble.message);
+	lsp_torrent_late_look(late);
+}
+
+/* Its files are the stage: what the engine has of it is nothing any more. */
+static void become_download(struct lsp_torrent_late *late)
+{
+	struct lsp_peer *peer = late->peer;
+	struct lsp_hash content = late->manifest->content_id;
+	char game[sizeof late->game], id[sizeof late->id];
+	memcpy(game, late->game, sizeof game);
+	memcpy(id, late->id, sizeof id);
+	if (begin_download(late, &content, &late->trouble) < 0)
+		stray(late);
+	else
+		lsp_torrent_late_let_go(peer, game, id);
 }
 
 static void found(struct lsp_job *job)
@@ -428,14 +542,21 @@ static void found(struct lsp_job *job)
 	struct lsp_hash content;
 	if (peer->stopping)
 		return;
-	late->busy = late->held = false;
-	if (job->result == 0 && late->guard &&
-		lsp_torrent_wish_promised(peer, late->id, &content) &&
-		lsp_hash_equal(&content, &late->manifest->content_id)) {
-		lsp_torrent_late_let_go(peer, late->game, late->id);
-		begin_download(late, &content);
+	late->busy = false;
+	if (job->result < 0) {
+		late->trouble = job->error;
+		stray(late);
 		return;
 	}
+	if (job->result == 0 && lsp_torrent_wish_promised(peer, late->id, &content) &&
+		lsp_hash_equal(&content, &late->manifest->content_id)) {
+		if (late->guard)
+			become_download(late);
+		else
+			stray(late);
+		return;
+	}
+	late->held = late->astray = false;
 	lsp_manifest_unref(TAKE_PTR(late->manifest));
 	lsp_torrent_wish_set_promise(peer, late->id, NULL);
 	if (late->guard && !late->paused)
@@ -447,9 +568,13 @@ void lsp_torrent_promote_restore(struct lsp_torrent_late *late)
 {
 	/* It is so already if the engine heard it. */
 	lsp_torrent_late_tell(late, LSP_TORRENT_PAUSE);
-	late->paused = is_promised(lsp_torrent_wish_promise(late->peer, late->id), "paused");
+	if (!late->astray)
+		late->paused =
+			is_promised(lsp_torrent_wish_promise(late->peer, late->id), "paused");
 	late->busy = late->held = true;
 	late->job = (struct lsp_job){.work = find, .done = found};
-	if (lsp_pool_submit(late->peer->disk, late->peer->core, &late->job, NULL) < 0)
-		late->busy = late->held = false;
+	if (lsp_pool_submit(late->peer->disk, late->peer->core, &late->job, &late->trouble) == 0)
+		return;
+	late->busy = false;
+	stray(late);
 }

@@ -1,7 +1,9 @@
 #include "peer/torrent_wish.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "peer/peer.h"
+#include "store/json_file.h"
 #include "torrent/engine.h"
 #include "wire/json.h"
 
@@ -151,6 +153,26 @@ bool lsp_torrent_wish_promised(
 void lsp_torrent_wish_set_promise(struct lsp_peer *peer, const char *id, json_t *promise)
 {
 	set(peer, id, "promise", promise);
+}
+
+int lsp_torrent_wish_is_kept(const struct lsp_peer *peer, const char *id,
+	const struct lsp_hash *content, struct lsp_error *err)
+{
+	_cleanup_free_ char *path = lsp_text_format("%s/" FILE_NAME, peer->state_dir);
+	_cleanup_json_ json_t *document = NULL;
+	struct lsp_error why = {0};
+	char hex[LSP_SHA256_HEX_SIZE];
+	int r = path ? lsp_json_file_read(path, &document, &why)
+		     : lsp_error_no_memory(&why, "peer");
+	json_t *promise = json_object_get(json_object_get(document, id), "promise");
+	const char *kept = json_string_value(json_object_get(promise, "content"));
+	lsp_hash_to_hex(content, hex);
+	if (r == 0 && kept && strcmp(kept, hex) == 0)
+		return 0;
+	return lsp_error_set(err, "torrent", LSP_E_FAILED,
+		"what becomes of its files cannot be kept in %.200s (is the disk full?), so they "
+		"stay the torrent's%s%.200s",
+		peer->state_dir, r < 0 ? ": " : "", r < 0 ? why.message : "");
 }
 
 void lsp_torrent_wish_drop(struct lsp_peer *peer, const char *id)

@@ -55,5 +55,11 @@ json_t *lsp_torrent_wish_promise(const struct lsp_peer *peer, const char *id);
 bool lsp_torrent_wish_promised(
 	const struct lsp_peer *peer, const char *id, struct lsp_hash *ret_content);
 void lsp_torrent_wish_set_promise(struct lsp_peer *peer, const char *id, json_t *promise);
+/*
+ * Is the promise of that content on the disk? Blocks: on the state pool, behind the save, which on
+ * a full disk fails.
+ */
+LSP_MUST_CHECK int lsp_torrent_wish_is_kept(const struct lsp_peer *peer, const char *id,
+	const struct lsp_hash *content, struct lsp_error *err);
 /* All of it. */
 void lsp_torrent_wish_drop(struct lsp_peer *peer, const char *id);
