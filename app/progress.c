@@ -48,9 +48,10 @@ static char *figures(const json_t *progress, uint64_t done, uint64_t total)
 	from = sources ? lsp_text_format("  from %llu", (unsigned long long)sources) : strdup("");
 	if (!speed || !left || !from)
 		return NULL;
-	return lsp_text_format("%3u %%  %s of %s%s%s%s",
-		(unsigned)((double)done / (double)total * 100), lsp_text_size(done, a),
-		lsp_text_size(total, b), speed, left, from);
+	return lsp_text_format("%3u %%  %s%s of %s%s%s%s",
+		(unsigned)((double)done / (double)total * 100),
+		strcmp(phase, "preparing") == 0 ? "checking what is here, " : "",
+		lsp_text_size(done, a), lsp_text_size(total, b), speed, left, from);
 }
 
 const char *cli_progress_line(

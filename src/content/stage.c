@@ -141,15 +141,21 @@ static uint64_t count_left(struct lsp_stage *stage)
 	return left;
 }
 
-/* "<file> <size> <mtime> <ctime>" a line. A line that does not fit ends the reading: not kept. */
+/*
+ * "boot <id>", then "<file> <size> <mtime> <ctime>" a line. A line that does not fit ends the
+ * reading: not kept. After another boot none is: a file that somebody else wrote may not have
+ * reached the disk before the power went, and its size and times tell nothing of that.
+ */
 static void load_kept(struct lsp_stage *stage)
 {
 	_cleanup_buffer_ struct lsp_buffer text = {0};
 	if (lsp_fs_read_file_below(stage->stage_fd, LSP_STAGE_KEPT, 64u << 20, &text, NULL) < 0)
 		return;
-	char *save = NULL;
-	for (char *line = strtok_r((char *)text.data, "\n", &save); line;
-		line = strtok_r(NULL, "\n", &save)) {
+	char *save = NULL, *line = strtok_r((char *)text.data, "\n", &save);
+	if (!line || !*stage->boot || strncmp(line, "boot ", 5) != 0 ||
+		strcmp(line + 5, stage->boot) != 0)
+		return;
+	while ((line = strtok_r(NULL, "\n", &save))) {
 		unsigned long long file, size;
 		long long mtime, ctime;
 		if (sscanf(line, "%llu %llu %lld %lld", &file, &size, &mtime, &ctime) != 4 ||

@@ -8,7 +8,8 @@
  *     chunks         which chunks are verified: written in place, so that it survives SIGKILL; it
  *                    names the boot it belongs to, since after a power cut it proves nothing
  *     chunks.synced  which chunks were fsynced: replaced atomically, believed always
- *     kept           files that an update leaves where they are, with the stamps they had
+ *     kept           files that an update leaves where they are, with the stamps they had; believed
+ *                    within the boot that it names, after another they are hashed again (by reuse)
  *
  * Commit moves the files into place, version.ini last, by the redo list of content/redo.h: whatever
  * happens, the folder holds the old content or the new one.

@@ -50,18 +50,20 @@ bool lsp_stage_is_kept(struct lsp_stage *stage, uint32_t file)
 int lsp_stage_save_kept(struct lsp_stage *stage, struct lsp_error *err)
 {
 	_cleanup_buffer_ struct lsp_buffer text = {0};
-	int r = 0;
+	size_t count = 0;
+	int r = lsp_buffer_printf(&text, err, "boot %s\n", stage->boot);
 	for (uint32_t i = 0; r == 0 && i < stage->manifest->file_count; i++) {
 		pthread_mutex_lock(&stage->lock);
 		bool kept = lsp_bitmap_get(&stage->kept, i);
 		struct lsp_file_stamp stamp = stage->kept_stamps[i];
 		pthread_mutex_unlock(&stage->lock);
+		count += kept;
 		if (kept)
 			r = lsp_buffer_printf(&text, err,
 				"%" PRIu32 " %" PRIu64 " %" PRId64 " %" PRId64 "\n", i, stamp.size,
 				stamp.mtime_ns, stamp.ctime_ns);
 	}
-	if (r == 0 && text.size)
+	if (r == 0 && count)
 		r = lsp_fs_write_file_below(
 			stage->stage_fd, LSP_STAGE_KEPT, text.data, text.size, 0644, err);
 	return r;

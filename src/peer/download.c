@@ -721,8 +721,7 @@ void lsp_download_tick(struct lsp_peer *peer)
 	sync_if_due(download, now); /* may end it */
 	DL_FOREACH_SAFE(peer->downloads, download, next)
 	{
-		if (download->phase == PHASE_FETCHING && download->dirty &&
-			now >= download->next_progress) {
+		if (now >= download->next_progress && lsp_download_has_progress(download)) {
 			download->dirty = false;
 			download->next_progress = now + PROGRESS_INTERVAL;
 			publish(download, "progress", lsp_download_progress_json(download));

@@ -9,7 +9,7 @@
  * keeps what was verified in the stage, for the next one.
  *
  * One download a game; it holds the game's operation from start to end and lets go of it on every
- * way out. Blocking steps run on the disk pool with the download's token.
+ * way out. Blocking steps run on pools with the download's token.
  *
  * All on the core loop.
  */

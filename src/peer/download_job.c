@@ -11,6 +11,7 @@
 #include "wire/metainfo.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /* Another game of this machine. */
@@ -36,6 +37,7 @@ struct lsp_download_job {
 	struct lsp_stage *stage;
 	char *torrent;
 	bool take_written;
+	_Atomic uint64_t looked_at, to_look_at; /* of an OPEN: bytes of the pass that runs */
 	struct lsp_download_result result;
 };
 
@@ -94,6 +96,22 @@ static int find(struct lsp_download_job *job, struct lsp_error *err)
 	return 0; /* not found, or not readable: then it is asked for */
 }
 
+static void note_progress(void *argument, uint64_t done, uint64_t total)
+{
+	struct lsp_download_job *job = argument;
+	atomic_store(&job->looked_at, done);
+	atomic_store(&job->to_look_at, total);
+}
+
+bool lsp_download_job_progress(
+	const struct lsp_download_job *job, uint64_t *ret_done, uint64_t *ret_total)
+{
+	uint64_t total = atomic_load(&job->to_look_at), done = atomic_load(&job->looked_at);
+	*ret_done = LSP_MIN(done, total); /* a pass may have begun between the two */
+	*ret_total = total;
+	return total > 0;
+}
+
 /* Takes from the other games here what is the same, the most promising first. Failing is no harm.
  */
 static void adopt(struct lsp_download_job *job, int dir, struct lsp_stage *stage)
@@ -104,7 +122,8 @@ static void adopt(struct lsp_download_job *job, int dir, struct lsp_stage *stage
 	_cleanup_free_ struct lsp_adopt_match *found = calloc(count + 1, sizeof *found);
 	uint64_t gained = 0;
 	if (job->unknown_files)
-		(void)!lsp_adopt_folder(stage, dir, true, job->token, NULL, NULL, &gained, NULL);
+		(void)!lsp_adopt_folder(
+			stage, dir, true, job->token, note_progress, job, &gained, NULL);
 	if (!candidates || !found)
 		return;
 	for (size_t i = 0; i < count; i++)
@@ -118,7 +137,7 @@ static void adopt(struct lsp_download_job *job, int dir, struct lsp_stage *stage
 		if (!path || lsp_fs_open_dir(path, &fd, NULL) < 0)
 			continue;
 		struct lsp_adopt_candidate one = {fd, other->manifest};
-		(void)!lsp_adopt_run(stage, &one, 1, job->token, NULL, NULL, &gained, NULL);
+		(void)!lsp_adopt_run(stage, &one, 1, job->token, note_progress, job, &gained, NULL);
 	}
 }
 
@@ -151,7 +170,7 @@ static int check_space(const struct lsp_download_job *job, int dir, struct lsp_s
 static int find_local(struct lsp_download_job *job, int dir)
 {
 	_cleanup_hashed_ struct lsp_hashed hashed = {0};
-	struct lsp_hasher_options options = {0};
+	struct lsp_hasher_options options = {.progress = note_progress, .progress_argument = job};
 	if (lsp_library_manifest(lsp_local_library(job->peer), job->game, &job->local, NULL) == 0)
 		return 0;
 	int r = lsp_hasher_run(dir, job->game, &options, job->token, &hashed, NULL);
@@ -170,11 +189,12 @@ static int open_stage(struct lsp_download_job *job, struct lsp_error *err)
 	if (r == 0)
 		r = lsp_stage_open(dir, job->manifest, &stage, err);
 	if (r == 0)
-		r = lsp_stage_prepare(stage, job->token, NULL, NULL, err);
+		r = lsp_stage_prepare(stage, job->token, note_progress, job, err);
 	if (r == 0)
 		r = check_space(job, dir, stage, true, err);
 	if (r == 0 && job->local)
-		r = lsp_stage_reuse(stage, dir, job->local, true, job->token, NULL, NULL, err);
+		r = lsp_stage_reuse(
+			stage, dir, job->local, true, job->token, note_progress, job, err);
 	if (r == 0 && job->take_written)
 		r = lsp_stage_take_all_written(stage, job->token, err);
 	if (r == 0)
@@ -263,7 +283,9 @@ int lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *download,
 			       : lsp_error_no_memory(err, "peer");
 	if (r == 0) {
 		job->job.token = job->token;
-		r = lsp_pool_submit(peer->disk, peer->core, &job->job, err);
+		r = lsp_pool_submit(
+			task->kind == LSP_DOWNLOAD_JOB_OPEN ? peer->prepare : peer->disk,
+			peer->core, &job->job, err);
 	}
 	if (r < 0) {
 		job_free(job);

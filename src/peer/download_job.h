@@ -1,11 +1,12 @@
 /*
- * The steps of a download that block on the disk, each as a job of the disk pool.
+ * The steps of a download that block on the disk, each as a job of a pool.
  *
  *   FIND    is there a stage of this content? Then its manifest is there as well; else a torrent
  *           of it may be kept, which tells it too.
  *   OPEN    the game's folder is made, the stage opened, the space checked, what is doubtful is
  *           hashed, and so is what the folder holds if the library has not come to that yet; what
- *           fits of it is reused.
+ *           fits of it is reused. That may take minutes, so it has a pool of its own, and tells
+ *           how far it is: uploads and the other downloads wait for the disk pool.
  *   SYNC    what was written goes to the disk.
  *   COMMIT  everything moves into place.
  *
@@ -54,6 +55,12 @@ LSP_MUST_CHECK int lsp_download_job_start(struct lsp_peer *peer, struct lsp_down
 	struct lsp_download_job **ret_job, struct lsp_error *err);
 /* It ends soon; its result will be -LSP_E_CANCELLED, or what it came to. */
 void lsp_download_job_cancel(struct lsp_download_job *job);
+/*
+ * How far an OPEN is with what it looks at: bytes of the pass that runs (what the folder holds,
+ * what is doubtful, what can be reused). False: nothing is looked at yet.
+ */
+bool lsp_download_job_progress(
+	const struct lsp_download_job *job, uint64_t *ret_done, uint64_t *ret_total);
 
 /* download.c: takes what it wants out of the result; the rest is freed. */
 void lsp_download_job_done(struct lsp_download *download, struct lsp_download_result *result);

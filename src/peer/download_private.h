@@ -53,7 +53,7 @@ struct lsp_download {
 	/* Progress. */
 	struct lsp_rate rate;
 	lsp_time next_progress, last_sync;
-	uint64_t last_done;
+	uint64_t last_looked_at; /* bytes, by the job that opens the stage */
 	bool dirty;
 
 	/* How it ends. */
@@ -61,3 +61,6 @@ struct lsp_download {
 	bool handed_over; /* an update: operations.c tells the rest */
 	struct lsp_error error;
 };
+
+/* download_view.c: is there progress that nobody was told of? */
+bool lsp_download_has_progress(struct lsp_download *download);

@@ -2,6 +2,7 @@
 #include "peer/download_private.h"
 
 #include "peer/choice.h"
+#include "peer/download_job.h"
 #include "peer/peer.h"
 #include "peer/torrent_fetch.h"
 
@@ -91,6 +92,18 @@ static bool status_of(const struct lsp_download *download, struct lsp_swarm_game
 	return game && lsp_swarm_game_status(download->peer->swarm, game, ret_status) == 0;
 }
 
+bool lsp_download_has_progress(struct lsp_download *download)
+{
+	uint64_t done, total;
+	if (download->phase != PHASE_OPENING || !download->job)
+		return download->dirty && download->phase == PHASE_FETCHING;
+	if (!lsp_download_job_progress(download->job, &done, &total) ||
+		done == download->last_looked_at)
+		return false;
+	download->last_looked_at = done;
+	return true;
+}
+
 json_t *lsp_download_progress_json(const struct lsp_download *download)
 {
 	static const char *const phases[] = {
@@ -108,6 +121,8 @@ json_t *lsp_download_progress_json(const struct lsp_download *download)
 	uint64_t done = 0;
 	if (status_of(download, &status))
 		done = status.bytes_have;
+	else if (download->phase == PHASE_OPENING && download->job)
+		(void)lsp_download_job_progress(download->job, &done, &total);
 	else if (download->phase >= PHASE_COMMITTING && download->phase < PHASE_ENDING)
 		done = total;
 	uint64_t rate = lsp_rate_get(&download->rate, lsp_peer_now(download->peer));

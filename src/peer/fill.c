@@ -11,6 +11,9 @@
 
 #include <utlist.h>
 
+/* After an answer that failed: the next tries, of which a chunk has three, are whole chunks. */
+#define LEAVES_PAUSE (10 * LSP_SECOND)
+
 struct lsp_fill {
 	struct lsp_fill *prev, *next; /* of the peer */
 	struct lsp_peer *peer;
@@ -58,12 +61,18 @@ static void stop(struct lsp_fill *fill)
 
 static void fail(struct lsp_fill *fill, enum lsp_swarm_failure failure)
 {
-	if (failure == LSP_SWARM_BROKEN && fill->session)
-		lsp_session_refuse_leaves(fill->session);
 	if (!fill->over)
 		lsp_swarm_failed(fill->peer->swarm, fill->id, failure, lsp_peer_now(fill->peer));
 	lsp_peer_kick(fill->peer);
 	stop(fill);
+}
+
+/* means_it: it cannot, or does not keep to the protocol. Else it, or the way to it, has trouble. */
+static void fail_of_peer(struct lsp_fill *fill, bool means_it)
+{
+	lsp_session_refuse_leaves(fill->session,
+		means_it ? LSP_TIME_NEVER : lsp_time_add(lsp_peer_now(fill->peer), LEAVES_PAUSE));
+	fail(fill, LSP_SWARM_BROKEN);
 }
 
 void lsp_fill_cancel(struct lsp_peer *peer, lsp_swarm_id request)
@@ -107,7 +116,7 @@ static void response_came(struct lsp_exchange *exchange, struct lsp_response *re
 	if (response->type != LSP_RESPONSE_BYTES || response->bytes.length != fill->expected) {
 		lsp_log_warning("peer", "%s answered a request for leaves with something else",
 			lsp_session_name(fill->session));
-		fail(fill, LSP_SWARM_BROKEN);
+		fail_of_peer(fill, true);
 	}
 }
 
@@ -216,8 +225,12 @@ static void refused(struct lsp_fill *fill, const struct lsp_error *error)
 		lsp_peer_kick(peer);
 		fill->over = true;
 		stop(fill);
+	} else if (error->code == LSP_E_NOT_FOUND) {
+		fail(fill, LSP_SWARM_MISSING);
 	} else {
-		fail(fill, error->code == LSP_E_NOT_FOUND ? LSP_SWARM_MISSING : LSP_SWARM_BROKEN);
+		fail_of_peer(fill,
+			error->code == LSP_E_UNSUPPORTED || error->code == LSP_E_INVALID ||
+				error->code == LSP_E_PROTOCOL || error->code == LSP_E_TOO_LARGE);
 	}
 }
 
@@ -263,7 +276,7 @@ static void ask_for_leaves(struct lsp_fill *fill)
 	lsp_buffer_reset(&fill->bytes);
 	if (lsp_exchange_start(lsp_session_connection(fill->session), &request, &callbacks, fill,
 		    &fill->exchange, NULL) < 0)
-		fail(fill, LSP_SWARM_BROKEN);
+		fail_of_peer(fill, false);
 }
 
 /* ---- Their hashes ---- */

@@ -62,7 +62,8 @@ struct lsp_peer {
 	struct lsp_cancel *root; /* cancelled: the peer stops */
 	struct lsp_tasks *tasks;
 	struct lsp_loop *core;
-	struct lsp_pool *disk;
+	struct lsp_pool *disk;             /* short work: reads, writes, looks */
+	struct lsp_pool *prepare;          /* long work: stages that open, second looks */
 	struct lsp_pool *state_pool;       /* one thread: saves of small files, in order */
 	struct lsp_operations *operations; /* who is busy with which game */
 	const struct lsp_unpacker *unpacker;

@@ -41,6 +41,8 @@
 #define BLOCKS_MAX 512 /* 128 MiB on their way between disk and network */
 #define DISK_THREADS 4
 #define DISK_QUEUE 4096
+#define PREPARE_THREADS 4
+#define PREPARE_QUEUE 4096
 
 struct lsp_peer *lsp_runtime_peer(struct lsp_runtime *runtime)
 {
@@ -319,6 +321,9 @@ static int start_threads(struct lsp_runtime *runtime, struct lsp_error *err)
 		r = lsp_loop_start(peer->tasks, "core", &peer->core, err);
 	if (r == 0)
 		r = lsp_pool_new(peer->tasks, "disk", DISK_THREADS, DISK_QUEUE, &peer->disk, err);
+	if (r == 0)
+		r = lsp_pool_new(peer->tasks, "prepare", PREPARE_THREADS, PREPARE_QUEUE,
+			&peer->prepare, err);
 	if (r == 0)
 		r = lsp_pool_new(peer->tasks, "state", 1, 100000, &peer->state_pool, err);
 	if (r == 0)

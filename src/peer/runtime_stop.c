@@ -94,6 +94,7 @@ static void stop_loop(struct lsp_runtime *runtime, lsp_time deadline, struct lsp
 	if (runtime->library)
 		lsp_library_abort(runtime->library);
 	stop_pool(runtime->hash, true, deadline);
+	stop_pool(peer->prepare, true, deadline);
 	stop_pool(peer->disk, true, deadline);
 	(void)!lsp_answer_wait(&runtime->endpoint_closed, NULL, peer->clock, deadline, NULL);
 	stop_pool(peer->state_pool, false, deadline);
@@ -163,6 +164,7 @@ static void free_all(struct lsp_runtime *runtime)
 		return; /* somebody may still use it; the program is about to exit with an error */
 	lsp_library_free(runtime->library);
 	lsp_runtime_free_core(runtime);
+	lsp_pool_free(peer->prepare);
 	lsp_pool_free(peer->disk);
 	lsp_pool_free(peer->state_pool);
 	lsp_pool_free(runtime->hash);

@@ -395,7 +395,7 @@ bool lsp_serve_recheck(struct lsp_peer *peer, struct lsp_share *share, uint32_t 
 	recheck->job.done = recheck_done;
 	int r = lsp_bitmap_init(&recheck->wrong, lsp_share_manifest(share)->chunk_count, &err);
 	if (r == 0)
-		r = lsp_pool_submit(peer->disk, peer->core, &recheck->job, &err);
+		r = lsp_pool_submit(peer->prepare, peer->core, &recheck->job, &err);
 	if (r < 0) {
 		lsp_share_end_recheck(share, 0);
 		recheck_free(recheck);

@@ -66,14 +66,14 @@ struct lsp_session *lsp_session_next(const struct lsp_session *session)
 	return session->next;
 }
 
-void lsp_session_refuse_leaves(struct lsp_session *session)
+void lsp_session_refuse_leaves(struct lsp_session *session, lsp_time until)
 {
-	session->without_leaves = true;
+	session->leaves_from = LSP_MAX(session->leaves_from, until);
 }
 
 bool lsp_session_gives_leaves(const struct lsp_session *session)
 {
-	return !session->without_leaves;
+	return lsp_peer_now(session->peer) >= session->leaves_from;
 }
 
 void lsp_session_count_sent(struct lsp_session *session, size_t bytes)

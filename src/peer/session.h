@@ -41,8 +41,11 @@ struct lsp_connection *lsp_session_connection(const struct lsp_session *session)
 lsp_swarm_id lsp_session_swarm_peer(const struct lsp_session *session);
 struct lsp_guard *lsp_session_guard(struct lsp_session *session);
 bool lsp_session_is_established(const struct lsp_session *session);
-/* Its answers to requests for leaves are of no use: it is asked for whole chunks. */
-void lsp_session_refuse_leaves(struct lsp_session *session);
+/*
+ * Until then it is asked for whole chunks: LSP_TIME_NEVER, as long as it is connected, of one whose
+ * answers to requests for leaves are of no use.
+ */
+void lsp_session_refuse_leaves(struct lsp_session *session, lsp_time until);
 bool lsp_session_gives_leaves(const struct lsp_session *session);
 void lsp_session_count_sent(struct lsp_session *session, size_t bytes);
 void lsp_session_count_received(struct lsp_session *session, size_t bytes);

@@ -29,11 +29,11 @@ struct lsp_session {
 	struct lsp_peer *peer;
 	struct lsp_connection *connection;
 	enum session_state state;
-	bool dialled;        /* by us */
-	bool greeted;        /* its Hello came */
-	bool listed_early;   /* the other side has our list already: it is told of changes from then
-				on */
-	bool without_leaves; /* it answered a request for some wrongly */
+	bool dialled;      /* by us */
+	bool greeted;      /* its Hello came */
+	bool listed_early; /* the other side has our list already: it is told of changes from then
+			      on */
+	lsp_time leaves_from; /* until then it is not asked for any */
 	bool took_over; /* from another connection with the same peer: nothing new to anybody */
 
 	struct lsp_hash id, instance;

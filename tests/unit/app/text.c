@@ -31,6 +31,9 @@ static void a_line_shows_what_is_known(void **state)
 	expect_line(all, 100,
 		"quake  [###############---------------]   50 %  1.2 GB of 2.4 GB  110.0 MB/s  "
 		"0:11 left  from 3");
+	json_t *preparing = progress(25000, 50000);
+	json_object_set_new(preparing, "phase", json_string("preparing"));
+	expect_line(preparing, 60, "quake   50 %  checking what is here, 25.0 kB of 50.0 kB");
 	expect_line(progress(0, 50000), 20, "quake    0 %  0 byt");
 	expect_line(progress(0, 0), 100, "quake  working ...");
 	expect_line(

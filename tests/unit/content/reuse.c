@@ -192,6 +192,45 @@ static void kept_files_are_remembered_after_a_kill(void **state)
 	lsp_stage_unref(stage);
 }
 
+static bool keeps(struct update *update, const char *path)
+{
+	struct lsp_stage *stage = NULL;
+	OK(lsp_stage_open(update->game.fd, update->new, &stage, &why));
+	bool has = lsp_stage_has(stage, lsp_manifest_find(update->new, path)->first_chunk);
+	lsp_stage_unref(stage);
+	return has;
+}
+
+/* What somebody wrote before the power went may not be on the disk, whatever its size and times. */
+static void after_another_boot_a_kept_file_is_hashed_again(void **state)
+{
+	struct update *update = *state;
+	struct lsp_stage *stage = open_update(update);
+	lsp_stage_unref(stage);
+	assert_true(keeps(update, "small"));
+	assert_true(keeps(update, "data/same.pak"));
+	int fd = fixture_open(update->game.fd, LSP_STAGE_FOLDER "/kept");
+	assert_int_equal(pwrite(fd, "boot 00000000", 13, 0), 13);
+	close(fd);
+	struct stat st;
+	fd = fixture_open(update->game.fd, "small");
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(pwrite(fd, "lost", 4, 5), 4);
+	assert_int_equal(futimens(fd, (struct timespec[]){st.st_atim, st.st_mtim}), 0);
+	close(fd);
+	assert_false(keeps(update, "small"));
+	assert_false(keeps(update, "data/same.pak"));
+	lsp_manifest_unref(update->new);
+	stage = open_update(update);
+	assert_false(lsp_stage_has(stage, lsp_manifest_find(update->new, "small")->first_chunk));
+	assert_true(
+		lsp_stage_has(stage, lsp_manifest_find(update->new, "data/same.pak")->first_chunk));
+	fetch_rest(update, stage);
+	OK(lsp_stage_commit(stage, update->old, &why));
+	lsp_stage_unref(stage);
+	fixture_assert_content(update->game.fd, update->new);
+}
+
 static void a_renamed_file_costs_nothing(void **state)
 {
 	struct update *update = *state;
@@ -367,6 +406,7 @@ int main(void)
 		TEST(what_fell_over_on_the_disk_is_fetched_and_not_kept),
 		TEST(a_kept_file_that_changes_before_the_commit_stops_it),
 		TEST(kept_files_are_remembered_after_a_kill),
+		TEST(after_another_boot_a_kept_file_is_hashed_again),
 		TEST(a_renamed_file_costs_nothing),
 		TEST(pieces_that_moved_are_found_by_their_hash),
 		TEST(adopting_a_copy_under_other_names_costs_no_download),

@@ -16,6 +16,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/runtime.h"
+#include "peer/session_private.h"
 #include "peer/torrent_games.h"
 
 #include <pthread.h>
@@ -25,7 +26,8 @@
 /* ---- In between ---- */
 
 static unsigned commits, commits_to_refuse, fetches_without_stage;
-static bool torrents_leave_at_once, no_hashes;
+static bool torrents_leave_at_once;
+static int hashes_refused_with;                                 /* 0: they are given */
 static pthread_mutex_t source_lock = PTHREAD_MUTEX_INITIALIZER; /* held: sources wait for it */
 static atomic_uint sources_asked;
 
@@ -142,9 +144,9 @@ static void send_hashes(struct lsp_responder *responder, const struct lsp_get_ha
 {
 	uint8_t chunk[LSP_PIECE_LENGTH_MIN];
 	size_t size = read_chunk(request->first, chunk), count = 0;
-	if (no_hashes) {
+	if (hashes_refused_with) {
 		struct lsp_error err = {0};
-		lsp_error_set(&err, "test", LSP_E_UNSUPPORTED, "no hashes here");
+		lsp_error_set(&err, "test", hashes_refused_with, "no hashes here");
 		lsp_responder_fail(responder, &err);
 		return;
 	}
@@ -200,7 +202,8 @@ static int begin(void **state)
 	assert_int_equal(other_set_up(state), 0);
 	struct other *other = *state;
 	commits = commits_to_refuse = fetches_without_stage = told = removed = 0;
-	torrents_leave_at_once = no_hashes = false;
+	torrents_leave_at_once = false;
+	hashes_refused_with = 0;
 	atomic_store(&sources_asked, 0);
 	other_write(other, "../theirs/" GAME "/pak0.pak", PAK_SIZE);
 	other_write_text(other, "../theirs/" GAME "/version.ini", "20240101\n");
@@ -447,7 +450,7 @@ static void who_answers_no_hashes_is_asked_for_the_whole_chunk(void **state)
 	other_expect(other, "download_finished");
 	RUN_UNTIL(&other->loop, told_ready());
 	assert_int_equal(on_the_loop(other, damage_a_leaf), 0);
-	no_hashes = true;
+	hashes_refused_with = LSP_E_UNSUPPORTED;
 	unsigned chunks = other->asked[LSP_REQUEST_GET_CHUNKS];
 	get(other);
 	other_expect(other, "download_finished");
@@ -458,6 +461,43 @@ static void who_answers_no_hashes_is_asked_for_the_whole_chunk(void **state)
 	expect_the_game(other);
 }
 
+static int gives_leaves(void *argument, struct lsp_error *err)
+{
+	struct lsp_peer *peer = argument;
+	assert_non_null(peer->sessions);
+	return lsp_session_gives_leaves(peer->sessions);
+}
+
+static int after_the_pause(void *argument, struct lsp_error *err)
+{
+	struct lsp_peer *peer = argument;
+	lsp_time until = peer->sessions->leaves_from;
+	assert_true(until > lsp_peer_now(peer) && until <= lsp_peer_now(peer) + 10 * LSP_SECOND);
+	peer->sessions->leaves_from = 0; /* as if it had passed */
+	return lsp_session_gives_leaves(peer->sessions);
+}
+
+/* A disk that failed once says nothing about the next request. */
+static void who_fails_to_give_hashes_is_asked_for_them_again_later(void **state)
+{
+	struct other *other = *state;
+	get(other);
+	other_expect(other, "download_finished");
+	RUN_UNTIL(&other->loop, told_ready());
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(on_the_loop(other, damage_a_leaf), 0);
+		hashes_refused_with = i == 0 ? LSP_E_IO : LSP_E_UNSUPPORTED;
+		get(other);
+		other_expect(other, "download_finished");
+		assert_int_equal(other->asked[LSP_REQUEST_GET_HASHES], i + 1);
+		assert_false(on_the_loop(other, gives_leaves));
+		if (i == 0)
+			assert_true(on_the_loop(other, after_the_pause));
+		expect_the_game(other);
+	}
+	assert_false(on_the_loop(other, gives_leaves));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -466,6 +506,7 @@ int main(void)
 		TEST(what_is_lost_after_a_download_is_fetched_when_it_is_asked_for),
 		TEST(a_commit_that_cannot_start_says_so_and_can_be_tried_again),
 		TEST(who_answers_no_hashes_is_asked_for_the_whole_chunk),
+		TEST(who_fails_to_give_hashes_is_asked_for_them_again_later),
 		TEST(a_commit_begins_once_though_the_torrents_leave_at_once),
 	};
 	return cmocka_run_group_tests_name("peer/commit", tests, NULL, NULL);
