@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
 #define DEFAULT_PORT 47777
 
 /* A --peer. */
@@ -21,6 +23,14 @@ struct manual {
 	uint16_t port;
 	bool has_id, resolved;
 	struct lsp_hash id;
+};
+
+/* A handshake that we began; the connection's user until there is a session. */
+struct attempt {
+	struct attempt *prev, *next;
+	struct lsp_connection *connection;
+	uint64_t number, candidate; /* the dialer's */
+	bool over;                  /* another one to the same peer came to be first */
 };
 
 struct lsp_connect {
@@ -36,6 +46,7 @@ struct lsp_connect {
 	struct lsp_supervised *service;
 	struct lsp_dialer *dialer;
 	struct lsp_timer timer;
+	struct attempt *attempts;
 	struct manual *manuals;
 	size_t manual_count;
 	void (*stopped)(void *argument);
@@ -43,6 +54,7 @@ struct lsp_connect {
 };
 
 static void dial_due(void *argument);
+static void end_attempt(struct lsp_connect *connect, struct attempt *attempt);
 
 /* ---- Options ---- */
 
@@ -129,6 +141,8 @@ void lsp_connect_free(struct lsp_connect *connect)
 {
 	if (!connect)
 		return;
+	while (connect->attempts)
+		end_attempt(connect, connect->attempts);
 	lsp_dialer_free(connect->dialer);
 	lsp_identity_unref(connect->identity);
 	free(connect->manuals);
@@ -171,19 +185,35 @@ static void arm(struct lsp_connect *connect)
 		lsp_timer_start(&connect->timer, lsp_dialer_wake(connect->dialer));
 }
 
+static int begin_attempt(
+	struct lsp_connect *connect, const struct lsp_dial *dial, struct lsp_error *err)
+{
+	struct attempt *attempt = calloc(1, sizeof *attempt);
+	if (!attempt)
+		return lsp_error_no_memory(err, "peer");
+	attempt->number = dial->attempt;
+	attempt->candidate = dial->candidate;
+	/* Odd: no session. */
+	int r = lsp_endpoint_connect(connect->endpoint, &dial->address,
+		dial->has_id ? &dial->id : NULL, (void *)((uintptr_t)attempt | 1),
+		&attempt->connection, err);
+	if (r < 0)
+		free(attempt);
+	else
+		DL_APPEND(connect->attempts, attempt);
+	return r;
+}
+
 static void dial(struct lsp_connect *connect, const struct lsp_dial *dial)
 {
-	struct lsp_connection *connection;
 	struct lsp_error err = {0};
 	char text[LSP_ADDRESS_TEXT_MAX];
 	lsp_log_debug("peer", "dialling %s", lsp_address_format(&dial->address, text));
-	/* The candidate's number travels as the connection's user until there is a session. */
-	if (lsp_endpoint_connect(connect->endpoint, &dial->address, dial->has_id ? &dial->id : NULL,
-		    (void *)(uintptr_t)(dial->candidate << 1 | 1), &connection, &err) == 0)
+	if (begin_attempt(connect, dial, &err) == 0)
 		return;
 	lsp_log_debug("peer", "cannot dial %s: %s", text, err.message);
 	lsp_dialer_result(
-		connect->dialer, dial->candidate, LSP_DIAL_FAILED, lsp_peer_now(connect->peer));
+		connect->dialer, dial->attempt, LSP_DIAL_FAILED, lsp_peer_now(connect->peer));
 }
 
 static void dial_due(void *argument)
@@ -197,11 +227,11 @@ static void dial_due(void *argument)
 	arm(connect);
 }
 
-/* The number of the candidate that a connection without a session was dialled for; 0: none. */
-static uint64_t candidate_of(const struct lsp_connection *connection)
+/* What a connection without a session was dialled for; NULL: it came. */
+static struct attempt *attempt_of(const struct lsp_connection *connection)
 {
 	uintptr_t user = (uintptr_t)lsp_connection_user(connection);
-	return user & 1 ? user >> 1 : 0;
+	return user & 1 ? (struct attempt *)(user - 1) : NULL;
 }
 
 static struct lsp_session *session_of(const struct lsp_connection *connection)
@@ -210,15 +240,37 @@ static struct lsp_session *session_of(const struct lsp_connection *connection)
 	return user & 1 ? NULL : (struct lsp_session *)user;
 }
 
+static void end_attempt(struct lsp_connect *connect, struct attempt *attempt)
+{
+	DL_DELETE(connect->attempts, attempt);
+	free(attempt);
+}
+
 /* ---- From the endpoint ---- */
+
+/* The first of the attempts to reach a peer: the others end. */
+static void attempt_succeeded(struct lsp_connect *connect, struct attempt *attempt)
+{
+	struct attempt *other;
+	lsp_dialer_result(
+		connect->dialer, attempt->number, LSP_DIAL_CONNECTED, lsp_peer_now(connect->peer));
+	DL_FOREACH(connect->attempts, other)
+	{
+		if (other == attempt || other->candidate != attempt->candidate || other->over)
+			continue;
+		other->over = true;
+		lsp_connection_close(
+			other->connection, LSP_CLOSE_DUPLICATE, "another address answered first");
+	}
+	end_attempt(connect, attempt);
+}
 
 static void connected(struct lsp_connection *connection, void *argument)
 {
 	struct lsp_connect *connect = argument;
-	uint64_t candidate = candidate_of(connection);
-	if (candidate)
-		lsp_dialer_result(connect->dialer, candidate, LSP_DIAL_CONNECTED,
-			lsp_peer_now(connect->peer));
+	struct attempt *attempt = attempt_of(connection);
+	if (attempt)
+		attempt_succeeded(connect, attempt);
 	lsp_connection_set_user(connection, NULL);
 	lsp_session_start(connect->peer, connection);
 }
@@ -249,38 +301,43 @@ static void tell_another_key(struct lsp_connect *connect, const struct lsp_conne
 }
 
 /* A dial that came to nothing. */
-static void dial_failed(struct lsp_connect *connect, const struct lsp_connection *connection,
-	const struct lsp_close *close)
+static void attempt_failed(struct lsp_connect *connect, const struct attempt *attempt,
+	const struct lsp_connection *connection, const struct lsp_close *close)
 {
 	char text[LSP_ADDRESS_TEXT_MAX];
-	const struct lsp_hash *learned =
-		lsp_dialer_learned(connect->dialer, candidate_of(connection));
+	lsp_time now = lsp_peer_now(connect->peer);
+	const struct lsp_hash *learned = lsp_dialer_learned(connect->dialer, attempt->number);
 	bool refused = close->reason == LSP_CLOSE_IDENTITY || close->reason == LSP_CLOSE_SELF ||
 		       close->reason == LSP_CLOSE_CLONE || close->reason == LSP_CLOSE_VERSION;
-	if (close->reason == LSP_CLOSE_CLONE)
+	bool told = refused && !lsp_dialer_is_news(connect->dialer, attempt->number,
+				       lsp_connection_peer_id(connection), now);
+	if (!told && close->reason == LSP_CLOSE_CLONE)
 		tell_refused(connect, connection,
 			"it has this machine's identity (a cloned disk?): run `lanspread identity "
 			"rotate` on one of them");
-	else if (close->reason == LSP_CLOSE_IDENTITY && learned)
+	else if (!told && close->reason == LSP_CLOSE_IDENTITY && learned)
 		tell_another_key(connect, connection, learned, close->message);
-	else if (refused && close->reason != LSP_CLOSE_SELF)
+	else if (!told && refused && close->reason != LSP_CLOSE_SELF)
 		tell_refused(connect, connection, close->message);
 	else
 		lsp_log_debug("peer", "no connection with %s: %s (%s)",
 			lsp_address_format(lsp_connection_address(connection), text),
 			lsp_close_reason_name(close->reason), close->message);
-	lsp_dialer_result(connect->dialer, candidate_of(connection),
-		refused ? LSP_DIAL_REFUSED : LSP_DIAL_FAILED, lsp_peer_now(connect->peer));
+	lsp_dialer_result(connect->dialer, attempt->number,
+		refused ? LSP_DIAL_REFUSED : LSP_DIAL_FAILED, now);
 }
 
 static void closed(struct lsp_connection *connection, const struct lsp_close *close, void *argument)
 {
 	struct lsp_connect *connect = argument;
 	struct lsp_session *session = session_of(connection);
+	struct attempt *attempt = attempt_of(connection);
 	if (session)
 		lsp_session_end(session, close);
-	else if (candidate_of(connection))
-		dial_failed(connect, connection, close);
+	if (attempt && !attempt->over)
+		attempt_failed(connect, attempt, connection, close);
+	if (attempt)
+		end_attempt(connect, attempt);
 	arm(connect);
 }
 

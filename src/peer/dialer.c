@@ -8,27 +8,34 @@
 
 #define FIRST_WAIT (LSP_SECOND)
 #define LONGEST_WAIT (15 * LSP_SECOND)
-#define REFUSED_WAIT (20 * LSP_SECOND)
+#define RANKS_OF_A_KIND 10 /* of interfaces of one kind: net/interface.c */
 
 struct address {
 	struct sockaddr_storage address;
 	unsigned rank;
-	bool announced; /* an announcement holds it now */
-	bool given;     /* by the user */
+	bool announced;      /* an announcement holds it now */
+	bool given;          /* by the user */
+	bool tried;          /* in this round */
+	uint64_t attempt;    /* that runs; 0: none */
+	lsp_time not_before; /* it rests until then */
 };
 
 struct candidate {
 	uint64_t number;
-	bool has_id, manual, dialing, connected;
+	bool has_id, manual, connected;
 	bool pinned;   /* the user gave the id too */
 	bool greeting; /* the handshake is done, who it is and whether it stays is not yet known */
 	struct lsp_hash id;
 	struct address addresses[LSP_DIALER_MAX_ADDRESSES];
-	size_t address_count, next_address;
-	uint64_t wait;   /* the back-off after the next round of failures */
-	lsp_time due;    /* when to dial; NEVER: not until something changes */
-	lsp_time forget; /* when to drop it, if nothing holds it */
-	bool answered;   /* was connected at least once */
+	size_t address_count;
+	uint64_t wait;           /* the back-off after the next round of failures */
+	lsp_time due;            /* when to dial; NEVER: not until something changes */
+	lsp_time started;        /* the last attempt; 0: the next one need not wait for it */
+	unsigned started_rank;   /* and where */
+	struct lsp_hash told_of; /* who refused it, as the user was told last */
+	lsp_time told_until;     /* and need not be told again */
+	lsp_time forget;         /* when to drop it, if nothing holds it */
+	bool answered;           /* was connected at least once */
 };
 
 struct lsp_dialer {
@@ -86,13 +93,28 @@ static struct candidate *find_id(const struct lsp_dialer *dialer, const struct l
 	return NULL;
 }
 
-static struct candidate *find_number(const struct lsp_dialer *dialer, uint64_t number)
+static struct candidate *find_attempt(
+	const struct lsp_dialer *dialer, uint64_t attempt, struct address **ret_address)
 {
 	for (size_t i = 0; i < dialer->count; i++) {
-		if (dialer->candidates[i].number == number)
-			return &dialer->candidates[i];
+		struct candidate *candidate = &dialer->candidates[i];
+		for (size_t j = 0; j < candidate->address_count; j++) {
+			if (candidate->addresses[j].attempt != attempt)
+				continue;
+			*ret_address = &candidate->addresses[j];
+			return candidate;
+		}
 	}
 	return NULL;
+}
+
+static bool is_dialing(const struct candidate *candidate)
+{
+	for (size_t i = 0; i < candidate->address_count; i++) {
+		if (candidate->addresses[i].attempt)
+			return true;
+	}
+	return false;
 }
 
 static struct address *find_address(
@@ -112,7 +134,8 @@ static void drop(struct lsp_dialer *dialer, struct candidate *candidate)
 
 static bool is_held(const struct candidate *candidate)
 {
-	if (candidate->manual || candidate->connected || candidate->dialing || candidate->greeting)
+	if (candidate->manual || candidate->connected || candidate->greeting ||
+		is_dialing(candidate))
 		return true;
 	for (size_t i = 0; i < candidate->address_count; i++) {
 		if (candidate->addresses[i].announced)
@@ -138,8 +161,8 @@ static bool make_room(struct lsp_dialer *dialer)
 	struct candidate *worst = NULL;
 	for (size_t i = 0; i < dialer->count; i++) {
 		struct candidate *candidate = &dialer->candidates[i];
-		if (candidate->manual || candidate->connected || candidate->dialing ||
-			candidate->answered)
+		if (candidate->manual || candidate->connected || candidate->answered ||
+			is_dialing(candidate))
 			continue;
 		if (!worst || candidate->wait > worst->wait ||
 			(candidate->wait == worst->wait && candidate->number < worst->number))
@@ -176,6 +199,10 @@ static bool add_address(struct candidate *candidate, const struct sockaddr_stora
 	if (known) {
 		bool anew = announced && !known->announced;
 		known->announced |= announced;
+		if (anew) {
+			known->tried = false;
+			known->not_before = 0;
+		}
 		return anew;
 	}
 	if (candidate->address_count == LSP_DIALER_MAX_ADDRESSES) {
@@ -189,7 +216,8 @@ static bool add_address(struct candidate *candidate, const struct sockaddr_stora
 		candidate->addresses[at] = candidate->addresses[at - 1];
 		at--;
 	}
-	candidate->addresses[at] = (struct address){*address, rank, announced};
+	candidate->addresses[at] =
+		(struct address){.address = *address, .rank = rank, .announced = announced};
 	return true;
 }
 
@@ -198,8 +226,10 @@ static void add_given(struct candidate *candidate, const struct sockaddr_storage
 {
 	add_address(candidate, address, 0, false);
 	struct address *added = find_address(candidate, address);
-	if (added)
+	if (added) {
 		added->given = true;
+		added->not_before = 0;
+	}
 }
 
 static bool we_dial_first(const struct lsp_dialer *dialer, const struct candidate *candidate)
@@ -213,7 +243,6 @@ static void schedule_anew(
 	const struct lsp_dialer *dialer, struct candidate *candidate, lsp_time earliest)
 {
 	candidate->wait = FIRST_WAIT;
-	candidate->next_address = 0;
 	lsp_time due = we_dial_first(dialer, candidate)
 			       ? earliest
 			       : lsp_time_add(earliest, LSP_DIALER_POLITENESS);
@@ -281,28 +310,61 @@ void lsp_dialer_manual(struct lsp_dialer *dialer, const struct lsp_hash *id,
 		schedule_anew(dialer, candidate, now);
 }
 
-/* A manual candidate without an id is connected when any candidate at its address is. */
-static bool is_due(const struct candidate *candidate, lsp_time now)
+/* ---- Attempts ---- */
+
+/* The next one waits for the answer to the last, longer if the last one's interface is better. */
+static lsp_time after_the_last(const struct candidate *candidate, const struct address *address)
 {
-	return !candidate->connected && !candidate->dialing && !candidate->greeting &&
-	       candidate->address_count && candidate->due <= now;
+	if (!candidate->started || !is_dialing(candidate))
+		return 0;
+	bool worse = address->rank / RANKS_OF_A_KIND > candidate->started_rank / RANKS_OF_A_KIND;
+	return lsp_time_add(candidate->started,
+		worse ? LSP_DIALER_WORSE_ATTEMPT_DELAY : LSP_DIALER_ATTEMPT_DELAY);
+}
+
+/* When an address may be dialled, as things stand. */
+static lsp_time time_of(const struct candidate *candidate, const struct address *address)
+{
+	if (address->tried || address->attempt)
+		return LSP_TIME_NEVER;
+	lsp_time at = LSP_MAX(candidate->due, address->not_before);
+	return LSP_MAX(at, after_the_last(candidate, address));
+}
+
+/* The best address that may be dialled now; NULL: none, *ret_next is when one may. */
+static struct address *pick(struct candidate *candidate, lsp_time now, lsp_time *ret_next)
+{
+	*ret_next = LSP_TIME_NEVER;
+	if (candidate->connected || candidate->greeting || candidate->due == LSP_TIME_NEVER)
+		return NULL;
+	for (size_t i = 0; i < candidate->address_count; i++) {
+		lsp_time at = time_of(candidate, &candidate->addresses[i]);
+		if (at <= now)
+			return &candidate->addresses[i];
+		*ret_next = LSP_MIN(*ret_next, at);
+	}
+	return NULL;
 }
 
 bool lsp_dialer_next(struct lsp_dialer *dialer, lsp_time now, struct lsp_dial *ret_dial)
 {
+	lsp_time next;
 	drop_forgotten(dialer, now);
 	for (size_t i = 0; i < dialer->count; i++) {
 		struct candidate *candidate = &dialer->candidates[i];
-		if (!is_due(candidate, now))
+		struct address *address = pick(candidate, now, &next);
+		if (!address)
 			continue;
-		if (candidate->next_address >= candidate->address_count)
-			candidate->next_address = 0;
-		candidate->dialing = true;
+		address->attempt = ++dialer->numbers;
+		address->tried = true;
+		candidate->started = now;
+		candidate->started_rank = address->rank;
 		*ret_dial = (struct lsp_dial){
+			.attempt = address->attempt,
 			.candidate = candidate->number,
 			.has_id = candidate->has_id,
 			.id = candidate->id,
-			.address = candidate->addresses[candidate->next_address].address,
+			.address = address->address,
 		};
 		return true;
 	}
@@ -311,46 +373,100 @@ bool lsp_dialer_next(struct lsp_dialer *dialer, lsp_time now, struct lsp_dial *r
 
 lsp_time lsp_dialer_wake(const struct lsp_dialer *dialer)
 {
-	lsp_time wake = LSP_TIME_NEVER;
+	lsp_time wake = LSP_TIME_NEVER, next;
 	for (size_t i = 0; i < dialer->count; i++) {
-		const struct candidate *candidate = &dialer->candidates[i];
-		if (!candidate->connected && !candidate->dialing && !candidate->greeting &&
-			candidate->address_count)
-			wake = LSP_MIN(wake, candidate->due);
+		if (pick(&dialer->candidates[i], 0, &next))
+			return 0;
+		wake = LSP_MIN(wake, next);
 	}
 	return wake;
+}
+
+static void begin_round(struct candidate *candidate)
+{
+	for (size_t i = 0; i < candidate->address_count; i++)
+		candidate->addresses[i].tried = false;
 }
 
 /* A round of addresses is over: wait, longer each time, not all peers at the same moment. */
 static void back_off(struct lsp_dialer *dialer, struct candidate *candidate, lsp_time now)
 {
 	uint64_t jitter = lsp_random_below(&dialer->random, candidate->wait / 4 + 1);
+	begin_round(candidate);
 	candidate->due = lsp_time_add(now, candidate->wait + jitter);
 	candidate->wait = LSP_MIN(2 * candidate->wait, LONGEST_WAIT);
 }
 
-void lsp_dialer_result(
-	struct lsp_dialer *dialer, uint64_t number, enum lsp_dial_result result, lsp_time now)
+/* No attempt runs, and there is nothing more to try just now. */
+static bool round_is_over(const struct candidate *candidate, lsp_time now)
 {
-	struct candidate *candidate = find_number(dialer, number);
-	if (!candidate)
-		return;
-	candidate->dialing = false;
-	candidate->greeting = result == LSP_DIAL_CONNECTED && !candidate->connected;
-	if (result == LSP_DIAL_CONNECTED || candidate->connected) {
-		candidate->due = LSP_TIME_NEVER;
-		return;
+	for (size_t i = 0; i < candidate->address_count; i++) {
+		const struct address *address = &candidate->addresses[i];
+		if (address->attempt || (!address->tried && address->not_before <= now))
+			return false;
 	}
-	if (result == LSP_DIAL_FAILED && ++candidate->next_address < candidate->address_count) {
-		candidate->due = now;
-		return;
+	return true;
+}
+
+static bool all_rest(const struct candidate *candidate, lsp_time now)
+{
+	for (size_t i = 0; i < candidate->address_count; i++) {
+		if (candidate->addresses[i].not_before <= now)
+			return false;
 	}
-	candidate->next_address = 0;
-	if (result == LSP_DIAL_REFUSED)
-		candidate->due = lsp_time_add(now, REFUSED_WAIT);
+	return true;
+}
+
+/* It has failed: the next address need not wait for it. */
+static void go_on(struct lsp_dialer *dialer, struct candidate *candidate, lsp_time now)
+{
+	candidate->started = 0;
+	if (!round_is_over(candidate, now))
+		return;
+	if (all_rest(candidate, now))
+		begin_round(candidate);
 	else
 		back_off(dialer, candidate, now);
 	candidate->forget = lsp_time_add(now, LSP_DIALER_MEMORY);
+}
+
+/* The others need not be told about: nobody asks for their results any more. */
+static void end_attempts(struct candidate *candidate)
+{
+	for (size_t i = 0; i < candidate->address_count; i++)
+		candidate->addresses[i].attempt = 0;
+}
+
+void lsp_dialer_result(
+	struct lsp_dialer *dialer, uint64_t attempt, enum lsp_dial_result result, lsp_time now)
+{
+	struct address *address;
+	struct candidate *candidate = find_attempt(dialer, attempt, &address);
+	if (!candidate)
+		return;
+	address->attempt = 0;
+	if (result == LSP_DIAL_REFUSED)
+		address->not_before = lsp_time_add(now, LSP_DIALER_REFUSED_WAIT);
+	if (result == LSP_DIAL_CONNECTED) {
+		end_attempts(candidate);
+		begin_round(candidate);
+		candidate->greeting = !candidate->connected;
+		candidate->due = LSP_TIME_NEVER;
+	} else if (!candidate->connected && !candidate->greeting) {
+		go_on(dialer, candidate, now);
+	}
+}
+
+bool lsp_dialer_is_news(
+	struct lsp_dialer *dialer, uint64_t attempt, const struct lsp_hash *who, lsp_time now)
+{
+	struct address *address;
+	struct candidate *candidate = find_attempt(dialer, attempt, &address);
+	if (!candidate || (now < candidate->told_until && lsp_hash_equal(&candidate->told_of, who)))
+		return false;
+	candidate->told_of = *who;
+	candidate->told_until = lsp_time_add(now, LSP_DIALER_REFUSED_WAIT);
+	return true;
 }
 
 /* The user gave an address without an id, and now it turns out who is there: one candidate. */
@@ -391,6 +507,8 @@ void lsp_dialer_connected(struct lsp_dialer *dialer, const struct lsp_hash *id,
 	candidate->connected = true;
 	candidate->greeting = false;
 	candidate->answered = true;
+	candidate->told_until = 0;
+	begin_round(candidate);
 	add_address(candidate, address, 50, false); /* one port for both: it may be dialled */
 	candidate->wait = FIRST_WAIT;
 	candidate->due = LSP_TIME_NEVER;
@@ -403,7 +521,6 @@ void lsp_dialer_disconnected(
 	if (!candidate)
 		return;
 	candidate->connected = candidate->greeting = false;
-	candidate->next_address = 0;
 	candidate->forget = lsp_time_add(now, LSP_DIALER_MEMORY);
 	if (goodbye && !candidate->manual)
 		candidate->due = LSP_TIME_NEVER;
@@ -432,12 +549,16 @@ static void unlearn(struct lsp_dialer *dialer, struct candidate *candidate, lsp_
 		if (candidate->addresses[i].given)
 			candidate->addresses[kept++] = candidate->addresses[i];
 	}
-	for (size_t i = 0; i < kept; i++)
+	for (size_t i = 0; i < kept; i++) {
 		candidate->addresses[i].announced = false;
+		candidate->addresses[i].not_before = 0;
+	}
 	candidate->address_count = kept;
 	candidate->has_id = candidate->connected = candidate->greeting = candidate->answered =
 		false;
 	candidate->due = LSP_TIME_NEVER;
+	candidate->told_until = 0;
+	begin_round(candidate);
 	schedule_anew(dialer, candidate, now);
 }
 
@@ -460,9 +581,10 @@ const struct lsp_hash *lsp_dialer_known(const struct lsp_dialer *dialer, size_t 
 	return NULL;
 }
 
-const struct lsp_hash *lsp_dialer_learned(const struct lsp_dialer *dialer, uint64_t number)
+const struct lsp_hash *lsp_dialer_learned(const struct lsp_dialer *dialer, uint64_t attempt)
 {
-	const struct candidate *candidate = find_number(dialer, number);
+	struct address *address;
+	const struct candidate *candidate = find_attempt(dialer, attempt, &address);
 	return candidate && candidate->manual && candidate->has_id && !candidate->pinned
 		       ? &candidate->id
 		       : NULL;

@@ -100,13 +100,13 @@ static void nothing_is_dialled_between_the_handshake_and_the_hello(void **state)
 	struct sockaddr_storage a = address("10.0.0.2");
 	found(f, &f->large, "10.0.0.2", 0);
 	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
-	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_CONNECTED, f->now);
+	lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_CONNECTED, f->now);
 	found(f, &f->large, "10.0.0.3", 0); /* its other address is announced just now */
 	assert_false(lsp_dialer_next(f->dialer, f->now + 60 * LSP_SECOND, &dial));
 	assert_int_equal(lsp_dialer_wake(f->dialer), LSP_TIME_NEVER);
 	lsp_dialer_disconnected(f->dialer, &f->large, false, f->now);
 	assert_true(lsp_dialer_next(f->dialer, f->now + 60 * LSP_SECOND, &dial));
-	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_CONNECTED, f->now);
+	lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_CONNECTED, f->now);
 	lsp_dialer_connected(f->dialer, &f->large, &a, f->now);
 	lsp_dialer_disconnected(f->dialer, &f->large, false, f->now);
 	assert_true(lsp_dialer_next(f->dialer, f->now + 60 * LSP_SECOND, &dial));
@@ -120,7 +120,7 @@ static void our_own_id_somewhere_else_is_dialled_since_a_clone_must_be_found_out
 	found(f, &own, "10.0.0.9", 0);
 	assert_true(lsp_dialer_next(f->dialer, f->now + LSP_DIALER_POLITENESS, &dial));
 	assert_true(dial.has_id && lsp_hash_equal(&dial.id, &own));
-	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_REFUSED, f->now);
+	lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_REFUSED, f->now);
 	assert_false(lsp_dialer_next(f->dialer, f->now + 10 * LSP_SECOND, &dial));
 }
 
@@ -133,11 +133,111 @@ static void the_next_address_is_tried_right_after_a_failure_best_rank_first(void
 	f->now += LSP_DIALER_RESOLUTION_DELAY;
 	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
 	assert_true(is_address(&dial, "10.0.0.1"));
-	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_FAILED, f->now);
+	lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_FAILED, f->now);
 	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
 	assert_true(is_address(&dial, "10.9.0.1"));
-	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_FAILED, f->now);
+	lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_FAILED, f->now);
 	assert_false(lsp_dialer_next(f->dialer, f->now, &dial));
+}
+
+static void a_refusal_is_of_one_address_and_the_next_is_tried_right_after_it(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial dial;
+	found(f, &f->large, "10.0.0.1", 0);
+	found(f, &f->large, "10.0.0.2", 5);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_true(is_address(&dial, "10.0.0.1"));
+	lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_REFUSED, f->now);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_true(is_address(&dial, "10.0.0.2"));
+	/* Nobody is there: that one is tried again by itself, as often as if it were the only one.
+	 */
+	lsp_time refused_until = f->now + LSP_DIALER_REFUSED_WAIT;
+	for (int i = 0; i < 3; i++) {
+		lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_FAILED, f->now);
+		assert_false(lsp_dialer_next(f->dialer, f->now, &dial));
+		f->now = lsp_dialer_wake(f->dialer);
+		assert_true(f->now < refused_until);
+		assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+		assert_true(is_address(&dial, "10.0.0.2"));
+	}
+	f->now = refused_until;
+	lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_REFUSED, f->now);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_true(is_address(&dial, "10.0.0.1"));
+}
+
+static void who_refuses_is_told_of_once_for_all_addresses(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial first, second;
+	struct lsp_hash who = hash(0x55), another = hash(0x66);
+	found(f, &f->large, "10.0.0.1", 0);
+	found(f, &f->large, "10.0.0.2", 0);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &first));
+	assert_true(lsp_dialer_is_news(f->dialer, first.attempt, &who, f->now));
+	lsp_dialer_result(f->dialer, first.attempt, LSP_DIAL_REFUSED, f->now);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &second));
+	assert_false(lsp_dialer_is_news(f->dialer, second.attempt, &who, f->now));
+	assert_true(lsp_dialer_is_news(f->dialer, second.attempt, &another, f->now));
+	lsp_dialer_result(f->dialer, second.attempt, LSP_DIAL_REFUSED, f->now);
+	f->now = lsp_dialer_wake(f->dialer);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &first));
+	assert_true(lsp_dialer_is_news(f->dialer, first.attempt, &another, f->now));
+}
+
+static void while_one_address_does_not_answer_the_next_is_tried_too(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial first, second, third, none;
+	found(f, &f->large, "10.0.0.1", 0);
+	found(f, &f->large, "10.0.0.2", 5);
+	found(f, &f->large, "10.9.0.1", 20);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &first));
+	assert_true(is_address(&first, "10.0.0.1"));
+	assert_false(lsp_dialer_next(f->dialer, f->now, &none));
+	assert_int_equal(lsp_dialer_wake(f->dialer), f->now + LSP_DIALER_ATTEMPT_DELAY);
+	f->now += LSP_DIALER_ATTEMPT_DELAY;
+	assert_true(lsp_dialer_next(f->dialer, f->now, &second));
+	assert_true(is_address(&second, "10.0.0.2"));
+	assert_int_equal(second.candidate, first.candidate);
+	/* Another kind of interface: more patience. */
+	assert_int_equal(lsp_dialer_wake(f->dialer), f->now + LSP_DIALER_WORSE_ATTEMPT_DELAY);
+	/* The one fails, the other is still waited for, and the third need not wait any more. */
+	lsp_dialer_result(f->dialer, second.attempt, LSP_DIAL_FAILED, f->now);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &third));
+	assert_true(is_address(&third, "10.9.0.1"));
+	lsp_dialer_result(f->dialer, third.attempt, LSP_DIAL_FAILED, f->now);
+	assert_int_equal(lsp_dialer_wake(f->dialer), LSP_TIME_NEVER);
+	lsp_dialer_result(f->dialer, first.attempt, LSP_DIAL_FAILED, f->now);
+	assert_true(lsp_dialer_wake(f->dialer) >= f->now + LSP_SECOND);
+	assert_true(lsp_dialer_wake(f->dialer) != LSP_TIME_NEVER);
+}
+
+static void the_first_that_answers_ends_the_other_attempts(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial first, second, none;
+	struct sockaddr_storage a = address("10.0.0.2");
+	found(f, &f->large, "10.0.0.1", 0);
+	found(f, &f->large, "10.0.0.2", 0);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &first));
+	f->now += LSP_DIALER_ATTEMPT_DELAY;
+	assert_true(lsp_dialer_next(f->dialer, f->now, &second));
+	lsp_dialer_result(f->dialer, second.attempt, LSP_DIAL_CONNECTED, f->now);
+	lsp_dialer_result(f->dialer, first.attempt, LSP_DIAL_FAILED, f->now); /* nobody asks */
+	assert_false(lsp_dialer_next(f->dialer, f->now + 60 * LSP_SECOND, &none));
+	lsp_dialer_connected(f->dialer, &f->large, &a, f->now);
+	assert_int_equal(lsp_dialer_wake(f->dialer), LSP_TIME_NEVER);
+	/* And both may be dialled again. */
+	lsp_dialer_disconnected(f->dialer, &f->large, false, f->now);
+	f->now = lsp_dialer_wake(f->dialer);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &first));
+	assert_true(is_address(&first, "10.0.0.1"));
+	f->now += LSP_DIALER_ATTEMPT_DELAY;
+	assert_true(lsp_dialer_next(f->dialer, f->now, &second));
+	assert_true(is_address(&second, "10.0.0.2"));
 }
 
 static void a_better_address_that_is_announced_a_moment_later_is_dialled_first(void **state)
@@ -174,7 +274,7 @@ static void failures_back_off_to_fifteen_seconds(void **state)
 	uint64_t last = 0;
 	for (int i = 0; i < 10; i++) {
 		assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
-		lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_FAILED, f->now);
+		lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_FAILED, f->now);
 		last = lsp_dialer_wake(f->dialer) - f->now;
 		assert_true(last >= LSP_SECOND);
 		assert_true(last <= 19 * LSP_SECOND);
@@ -219,7 +319,7 @@ static void an_address_that_the_user_gave_takes_the_id_of_who_answers(void **sta
 	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
 	assert_false(dial.has_id);
 	lsp_dialer_connected(f->dialer, &f->small, &a, f->now);
-	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_CONNECTED, f->now);
+	lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_CONNECTED, f->now);
 	assert_int_equal(lsp_dialer_count(f->dialer), 1);
 	/* It is kept for good, and trusted on first use from here on. */
 	lsp_dialer_disconnected(f->dialer, &f->small, true, f->now);
@@ -235,8 +335,8 @@ static void who_is_forgotten_at_an_address_of_the_users_is_trusted_anew(void **s
 	struct lsp_dial dial;
 	lsp_dialer_manual(f->dialer, NULL, &a, f->now);
 	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
-	assert_null(lsp_dialer_learned(f->dialer, dial.candidate));
-	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_CONNECTED, f->now);
+	assert_null(lsp_dialer_learned(f->dialer, dial.attempt));
+	lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_CONNECTED, f->now);
 	lsp_dialer_connected(f->dialer, &f->large, &a, f->now);
 	assert_true(lsp_hash_equal(lsp_dialer_known(f->dialer, 0), &f->large));
 	assert_null(lsp_dialer_known(f->dialer, 1));
@@ -246,20 +346,20 @@ static void who_is_forgotten_at_an_address_of_the_users_is_trusted_anew(void **s
 	f->now += 60 * LSP_SECOND;
 	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
 	assert_true(dial.has_id);
-	assert_true(lsp_hash_equal(lsp_dialer_learned(f->dialer, dial.candidate), &f->large));
-	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_REFUSED, f->now);
+	assert_true(lsp_hash_equal(lsp_dialer_learned(f->dialer, dial.attempt), &f->large));
+	lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_REFUSED, f->now);
 	assert_true(lsp_dialer_forget(f->dialer, &f->large, f->now));
 	assert_false(lsp_dialer_forget(f->dialer, &f->large, f->now));
 	/* At once, whoever is there, and only where the user said. */
 	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
 	assert_false(dial.has_id);
 	assert_memory_equal(&dial.address, &a, sizeof(struct sockaddr_in));
-	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_FAILED, f->now);
+	lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_FAILED, f->now);
 	assert_true(lsp_dialer_wake(f->dialer) > f->now);
 	/* An id that the user gave is no such thing. */
 	lsp_dialer_manual(f->dialer, &f->small, &other, f->now);
 	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
-	assert_null(lsp_dialer_learned(f->dialer, dial.candidate));
+	assert_null(lsp_dialer_learned(f->dialer, dial.attempt));
 	assert_true(lsp_dialer_forget(f->dialer, &f->small, f->now));
 	assert_int_equal(lsp_dialer_count(f->dialer), 1);
 }
@@ -270,7 +370,7 @@ static void a_refusal_is_not_repeated_for_twenty_seconds(void **state)
 	struct lsp_dial dial;
 	found(f, &f->large, "10.0.0.1", 0);
 	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
-	lsp_dialer_result(f->dialer, dial.candidate, LSP_DIAL_REFUSED, f->now);
+	lsp_dialer_result(f->dialer, dial.attempt, LSP_DIAL_REFUSED, f->now);
 	assert_true(lsp_dialer_wake(f->dialer) >= f->now + 20 * LSP_SECOND);
 }
 
@@ -326,6 +426,10 @@ int main(void)
 		TEST(nothing_is_dialled_between_the_handshake_and_the_hello),
 		TEST(our_own_id_somewhere_else_is_dialled_since_a_clone_must_be_found_out),
 		TEST(the_next_address_is_tried_right_after_a_failure_best_rank_first),
+		TEST(a_refusal_is_of_one_address_and_the_next_is_tried_right_after_it),
+		TEST(who_refuses_is_told_of_once_for_all_addresses),
+		TEST(while_one_address_does_not_answer_the_next_is_tried_too),
+		TEST(the_first_that_answers_ends_the_other_attempts),
 		TEST(a_better_address_that_is_announced_a_moment_later_is_dialled_first),
 		TEST(the_best_rank_waits_for_no_other),
 		TEST(failures_back_off_to_fifteen_seconds),

@@ -32,6 +32,7 @@ struct other {
 	char folder[40];
 	struct lanspread *peer;
 	struct lanspread_stream *events;
+	const char *const *peers; /* that it is told of, as by --peer; NULL: none */
 
 	uv_loop_t loop;
 	struct side side;
@@ -100,6 +101,7 @@ OTHER_FUNCTION void other_start_peer(struct other *other)
 		.state_dir = state,
 		.listen = "127.0.0.1:0",
 		.no_discovery = 1,
+		.peers = other->peers,
 		.log_sink = other_no_log,
 		.log_level = LANSPREAD_LOG_DEBUG,
 		.log_level_set = 1,
