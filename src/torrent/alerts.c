@@ -310,6 +310,7 @@ static void about_session(struct lsp_torrent_engine *engine, const struct lsp_sh
 	case LSP_SHIM_ALERT_DROPPED:
 		engine->tally.alerts_dropped++;
 		engine->alerts_lost = true;
+		engine->listen_lost |= alert->number != 0;
 		lsp_log_warning(DOMAIN, "the library threw alerts away: too much at once; every "
 					"torrent is asked how it is");
 		break;

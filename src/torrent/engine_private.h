@@ -170,10 +170,12 @@ struct lsp_torrent_engine {
 	char listen_wanted[1024]; /* as the session was told last */
 	struct lsp_random random;
 	lsp_time next_tick, next_second;
-	lsp_time next_look; /* around, by a DHT that was turned on; 0: none is due */
-	bool wake_taken;    /* by lsp_session_await: it may have been for the worker */
-	bool alerts_lost;   /* what they told of is not made up for yet */
-	bool broken;        /* the session told so */
+	lsp_time next_look;   /* around, by a DHT that was turned on; 0: none is due */
+	bool wake_taken;      /* by lsp_session_await: it may have been for the worker */
+	bool alerts_lost;     /* what they told of is not made up for yet */
+	bool listen_lost;     /* nor where it listens, of which they told */
+	lsp_time next_listen; /* when it is to tell that again, if need be */
+	bool broken;          /* the session told so */
 	struct lsp_error broken_error;
 	size_t saves_outstanding;
 	lsp_time save_deadline; /* while it closes: after it nothing is written; 0: it does not */
@@ -352,7 +354,7 @@ int lsp_torrent_undeleted(const struct lsp_torrent *torrent, const struct lsp_sh
 /* lost.c */
 /* After alerts were lost: every torrent and every wait is brought to what the session has. */
 void lsp_lost_recover(struct lsp_torrent_engine *engine);
-/* Gives up what cannot be known any more. */
+/* Once a second: gives up what cannot be known any more, and has told again what can. */
 void lsp_lost_expire(struct lsp_torrent_engine *engine, lsp_time now);
 
 /* limits.c */

@@ -1,7 +1,8 @@
 /*
  * Alerts that never came. The library throws some away when its queue is full, and says only that
  * it did; whoever waits for one of them would wait for ever: a save that is under way, and with it
- * every later save of that torrent; a call; a torrent on its way in or out.
+ * every later save of that torrent; a call; a torrent on its way in or out; who is to be told where
+ * the session listens.
  *
  * So after each loss the session is asked what it has, and every torrent how it is. What is
  * different from what we know is taken as the alert that would have told of it: from there on all
@@ -106,6 +107,33 @@ static void recover_state(struct lsp_torrent_engine *engine, struct lsp_torrent 
 	lsp_torrent_refresh(engine, torrent);
 }
 
+/* ---- Where it listens -------------------------------------------------------------------- */
+
+/*
+ * Nobody can ask the library for its addresses, only for one port. So it is to stop listening and
+ * begin again, which it tells; who is connected by TCP stays so. Not at once again: where hardly
+ * any alert gets through, what it says may be lost once more.
+ */
+static void listen_again(struct lsp_torrent_engine *engine, lsp_time now)
+{
+	struct lsp_shim_setting listen = {
+		.name = "listen_interfaces", .kind = LSP_SHIM_TEXT, .text = ""};
+	struct lsp_error err = {0};
+	if (!engine->listen_lost || now < engine->next_listen || engine->save_deadline)
+		return;
+	engine->listen_lost = false;
+	engine->next_listen = lsp_time_add(now, LSP_STORE_PATIENCE);
+	json_object_clear(engine->listening);
+	int r = engine->shim_functions->apply(engine->shim, &listen, 1, &err);
+	listen.text = engine->listen_wanted;
+	if (r == 0)
+		r = engine->shim_functions->apply(engine->shim, &listen, 1, &err);
+	if (r < 0) {
+		lsp_log_warning(DOMAIN, "%s", err.message);
+		engine->listen_lost = true;
+	}
+}
+
 /* ---- Who is there ------------------------------------------------------------------------ */
 
 /* It may be gone after this. */
@@ -149,6 +177,7 @@ void lsp_lost_recover(struct lsp_torrent_engine *engine)
 		next = torrent->by_number.next;
 		recover_one(engine, torrent);
 	}
+	listen_again(engine, lsp_now(engine->clock));
 	if (engine->alerts_lost)
 		lsp_engine_wake(engine);
 }
@@ -162,4 +191,5 @@ void lsp_lost_expire(struct lsp_torrent_engine *engine, lsp_time now)
 			take(engine, torrent, LSP_SHIM_ALERT_DELETE_FAILED, 0, "",
 				"whether anything is left is not known");
 	}
+	listen_again(engine, now);
 }

@@ -196,7 +196,8 @@ int lsp_session_open(struct lsp_torrent_engine *engine, struct lsp_error *err)
 	engine->tally.sessions++;
 	engine->tally.session_open = true;
 	engine->counted_read_back = 0;
-	engine->is_brisk = false;
+	engine->is_brisk = engine->listen_lost = false;
+	engine->next_listen = 0;
 	engine->next_tick = engine->next_second = lsp_now(engine->clock);
 	lsp_torrent_limits_apply(engine, true);
 	lsp_engine_clear(engine, LSP_TORRENT_HEALTH_SESSION, "session");

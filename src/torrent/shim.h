@@ -246,7 +246,8 @@ enum lsp_shim_alert_type {
 	LSP_SHIM_ALERT_PORT_MAP_FAILED, /* error */
 	LSP_SHIM_ALERT_STATUS,          /* status; one of each torrent that changed */
 	LSP_SHIM_ALERT_COUNTED,         /* number: bytes read back from the disk to be hashed */
-	LSP_SHIM_ALERT_DROPPED,         /* the library threw alerts away */
+	LSP_SHIM_ALERT_DROPPED,         /* the library threw alerts away; number 1: of where it
+					   listens, or of the ports it had mapped, too */
 	LSP_SHIM_ALERT_SESSION_ERROR,   /* error: the session is broken */
 	LSP_SHIM_ALERT_COUNT
 };

@@ -110,6 +110,22 @@ void on_counted(translation &t, lt::session_stats_alert const &alert)
 	t.send(LSP_SHIM_ALERT_COUNTED);
 }
 
+/* What of the session's own is told once and never again. */
+bool is_told_once(int type)
+{
+	return type == lt::listen_succeeded_alert::alert_type ||
+	       type == lt::listen_failed_alert::alert_type ||
+	       type == lt::portmap_alert::alert_type || type == lt::portmap_error_alert::alert_type;
+}
+
+void on_dropped(translation &t, lt::alerts_dropped_alert const &alert)
+{
+	for (std::size_t type = 0; type < alert.dropped_alerts.size(); type++)
+		if (alert.dropped_alerts[type] && is_told_once(int(type)))
+			t.out.number = 1;
+	t.send(LSP_SHIM_ALERT_DROPPED);
+}
+
 /* About the session. True where it was one of these. */
 bool session_alert(translation &t, lt::alert const *alert)
 {
@@ -127,8 +143,8 @@ bool session_alert(translation &t, lt::alert const *alert)
 	} else if (auto const *unmapped = lt::alert_cast<lt::portmap_error_alert>(alert)) {
 		t.fail(unmapped->error);
 		t.send(LSP_SHIM_ALERT_PORT_MAP_FAILED);
-	} else if (lt::alert_cast<lt::alerts_dropped_alert>(alert)) {
-		t.send(LSP_SHIM_ALERT_DROPPED);
+	} else if (auto const *dropped = lt::alert_cast<lt::alerts_dropped_alert>(alert)) {
+		on_dropped(t, *dropped);
 	} else if (auto const *broken = lt::alert_cast<lt::session_error_alert>(alert)) {
 		t.error = broken->message();
 		t.send(LSP_SHIM_ALERT_SESSION_ERROR);

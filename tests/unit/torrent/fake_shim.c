@@ -45,6 +45,7 @@ static struct {
 	struct queued alerts[ALERTS];
 	unsigned first, last;
 	int64_t limits[2];
+	bool is_deaf; /* it was told to listen nowhere */
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* What happened nevertheless. */
@@ -70,6 +71,7 @@ static bool queue(enum lsp_shim_alert_type type, uint64_t torrent, const char *t
 	if (fake.lose & (UINT64_C(1) << type)) {
 		fake.lose &= ~(UINT64_C(1) << type);
 		lose(type, torrent);
+		number = type == LSP_SHIM_ALERT_LISTENING || type == LSP_SHIM_ALERT_LISTEN_FAILED;
 		type = LSP_SHIM_ALERT_DROPPED;
 		torrent = 0;
 		text = error = NULL;
@@ -120,7 +122,7 @@ void fake_reset(void)
 	pthread_mutex_lock(&fake.lock);
 	fake.open = fake.ignore_limits = fake.hold_saves = fake.hide_moves = false;
 	fake.lose = 0;
-	fake.counts_active = false;
+	fake.counts_active = fake.is_deaf = false;
 	fake.fail_opens = fake.fail_adds = fake.opens = fake.updates = fake.copies = 0;
 	fake.first = fake.last = 0;
 	memset(fake.torrents, 0, sizeof fake.torrents);
@@ -327,7 +329,15 @@ static void close_session(struct lsp_shim *shim, uint32_t milliseconds)
 static int apply(struct lsp_shim *shim, const struct lsp_shim_setting *settings, size_t count,
 	struct lsp_error *err)
 {
+	bool needed = false;
 	pthread_mutex_lock(&fake.lock);
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(settings[i].name, "listen_interfaces") != 0)
+			continue;
+		if (fake.is_deaf && *settings[i].text)
+			needed = queue(LSP_SHIM_ALERT_LISTENING, 0, "0.0.0.0:47778", NULL, 1, NULL);
+		fake.is_deaf = !*settings[i].text;
+	}
 	for (size_t i = 0; i < count && !fake.ignore_limits; i++) {
 		if (strcmp(settings[i].name, "download_rate_limit") == 0)
 			fake.limits[0] = settings[i].number;
@@ -335,6 +345,7 @@ static int apply(struct lsp_shim *shim, const struct lsp_shim_setting *settings,
 			fake.limits[1] = settings[i].number;
 	}
 	pthread_mutex_unlock(&fake.lock);
+	notify_if(needed);
 	return 0;
 }
 

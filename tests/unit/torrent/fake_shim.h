@@ -6,6 +6,8 @@
  * been active: as often as it was saved. What begins like a real .torrent is one too, always the
  * same.
  *
+ * It says where it listens when it was told to listen nowhere, and then somewhere again.
+ *
  * A move goes on until a test posts its end. Of one that is removed with its data DELETED or
  * DELETE_FAILED are the test's to post.
  *

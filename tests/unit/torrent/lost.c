@@ -351,6 +351,60 @@ static void a_loss_of_nothing_that_matters_changes_nothing(void **state)
 	world_done(&world);
 }
 
+/* ---- Where it listens -------------------------------------------------------------------- */
+
+static char *listens_at(struct world *world)
+{
+	json_t *answer = rig_ask(&world->rig, LSP_TORRENT_INSPECT, NULL);
+	const char *text = json_string_value(json_array_get(json_object_get(answer, "listen"), 0));
+	char *copy = text ? strdup(text) : NULL;
+	json_decref(answer);
+	return copy;
+}
+
+static void a_lost_listening_is_told_again_and_what_it_clears_is_cleared(void **state)
+{
+	struct world world;
+	world_at_rest(&world);
+	fake_post(LSP_SHIM_ALERT_LISTEN_FAILED, NULL, "0.0.0.0:47778", "it is taken", 1);
+	world_settle(&world);
+	assert_int_equal(world_health(&world), 1u << LSP_TORRENT_HEALTH_NETWORK);
+	uint64_t listens = world_counters(&world).listens;
+	fake_lose(LSP_SHIM_ALERT_LISTENING);
+	fake_post(LSP_SHIM_ALERT_LISTENING, NULL, "0.0.0.0:47779", "", 1);
+	expect_lost(&world, 1);
+	world_settle(&world);
+	assert_int_equal(world_health(&world), 0);
+	assert_true(world_counters(&world).listens > listens); /* by which the port is asked for */
+	_cleanup_free_ char *address = listens_at(&world);
+	assert_string_equal(address, "0.0.0.0:47778");
+	world_done(&world);
+}
+
+/* Where it is lost again it is told again, but not in a loop that has no end. */
+static void a_listening_that_is_lost_again_is_told_again_later(void **state)
+{
+	struct world world;
+	world_init(&world, NULL); /* without a torrent, too */
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_RESTART, NULL));
+	world_settle(&world);
+	fake_lose(LSP_SHIM_ALERT_LISTENING);
+	fake_post(LSP_SHIM_ALERT_LISTENING, NULL, "0.0.0.0:47779", "", 1);
+	expect_lost(&world, 1);
+	world_settle(&world);
+	assert_int_equal(world_counters(&world).listens, 1);
+	fake_lose(LSP_SHIM_ALERT_LISTENING);
+	fake_post(LSP_SHIM_ALERT_LISTENING, NULL, "0.0.0.0:47779", "", 1);
+	expect_lost(&world, 2);
+	world_settle(&world);
+	assert_int_equal(world_counters(&world).listens, 1);
+	pass(&world, 6);
+	assert_int_equal(world_counters(&world).listens, 2);
+	pass(&world, 20);
+	assert_int_equal(world_counters(&world).listens, 2);
+	world_done(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +425,8 @@ int main(void)
 		cmocka_unit_test(a_lost_end_of_a_check_is_saved),
 		cmocka_unit_test(lost_metadata_are_told_and_saved),
 		cmocka_unit_test(a_lost_status_is_made_up_for),
+		cmocka_unit_test(a_lost_listening_is_told_again_and_what_it_clears_is_cleared),
+		cmocka_unit_test(a_listening_that_is_lost_again_is_told_again_later),
 		cmocka_unit_test(a_loss_of_nothing_that_matters_changes_nothing),
 	};
 	return cmocka_run_group_tests_name("torrent lost", tests, NULL, NULL);

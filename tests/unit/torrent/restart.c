@@ -342,6 +342,59 @@ static void nothing_waits_for_ever_where_the_library_loses_alerts(void **state)
 	rig_done(&rig);
 }
 
+/* ---- Where it listens -------------------------------------------------------------------- */
+
+static _Atomic unsigned swallowed; /* alerts of where it listens, of which the first are lost */
+
+static void swallow(const struct lsp_shim_alert **alert)
+{
+	static const struct lsp_shim_alert dropped = {
+		.type = LSP_SHIM_ALERT_DROPPED, .number = 1, .text = "", .error = ""};
+	if ((*alert)->type == LSP_SHIM_ALERT_LISTENING && swallowed < 2) {
+		swallowed++;
+		*alert = &dropped;
+	}
+}
+
+struct hearing {
+	void (*each)(void *argument, const struct lsp_shim_alert *alert);
+	void *argument;
+};
+
+static void hear(void *argument, const struct lsp_shim_alert *alert)
+{
+	const struct hearing *hearing = argument;
+	swallow(&alert);
+	hearing->each(hearing->argument, alert);
+}
+
+static void hard_of_hearing_pop(struct lsp_shim *shim,
+	void (*each)(void *argument, const struct lsp_shim_alert *alert), void *argument)
+{
+	struct hearing hearing = {each, argument};
+	lsp_shim_libtorrent()->pop(shim, hear, &hearing);
+}
+
+static void where_it_listens_is_told_again_where_that_was_lost(void **state)
+{
+	struct lsp_shim_functions shim = *lsp_shim_libtorrent();
+	struct rig rig;
+	lsp_time limit = fixture_limit();
+	bool listens = false;
+	swallowed = 0;
+	shim.pop = hard_of_hearing_pop;
+	rig_init(&rig, &(struct rig_options){.shim = &shim});
+	while (!listens) {
+		json_t *answer = rig_ask(&rig, LSP_TORRENT_INSPECT, NULL);
+		listens = json_array_size(json_object_get(answer, "listen")) > 0;
+		json_decref(answer);
+		if (!listens && lsp_now(lsp_clock_system) > limit)
+			fail_msg("nobody is told where it listens");
+	}
+	assert_int_equal(swallowed, 2);
+	rig_done(&rig);
+}
+
 /* ---- Killed ------------------------------------------------------------------------------ */
 
 /* The child: an engine on `folder`, until it is killed. Each line says what is saved. */
@@ -443,6 +496,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_paused_one_stays_paused_and_a_removed_one_stays_gone),
 		cmocka_unit_test(the_stored_selection_wins_over_the_resume_data),
 		cmocka_unit_test(damaged_files_of_the_store_hurt_nobody_but_themselves),
+		cmocka_unit_test(where_it_listens_is_told_again_where_that_was_lost),
 		cmocka_unit_test(nothing_waits_for_ever_where_the_library_loses_alerts),
 		cmocka_unit_test_prestate(
 			after_sigkill_nothing_that_was_saved_is_checked_or_fetched_again, self),
