@@ -20,9 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How the engine's store remembers a magnet that is to become a game. */
-#define CATEGORY "as-game"
-
 /* ---- A torrent file ---- */
 
 /* A torrent on its way to be a game. */
@@ -506,7 +503,7 @@ int lsp_torrent_add_magnet(struct lsp_peer *peer, struct lsp_call *call, const c
 		.command = LSP_TORRENT_ADD,
 		.arguments = json_pack("{s:s, s:s, s:s, s:[s], s:o, s:s, s:s}", "magnet", link,
 			"save_path", folder, "root", "files", "exclude", "**", "peers",
-			lsp_torrents_lan_peers(peer), "category", CATEGORY, "game",
+			lsp_torrents_lan_peers(peer), "category", LSP_TORRENT_WISH_CATEGORY, "game",
 			game ? game : ""),
 		.done = magnet_added,
 		.argument = magnet,
@@ -692,11 +689,10 @@ static void exported(void *argument, struct lsp_torrent_answer *answer)
 
 bool lsp_torrent_add_is_magnet(const struct lsp_peer *peer, const json_t *status)
 {
-	const char *category = json_string_value(json_object_get(status, "category"));
 	const char *path = json_string_value(json_object_get(status, "save_path"));
 	_cleanup_free_ char *folder = lsp_torrent_kept_folder(peer);
-	return category && path && folder && strcmp(category, CATEGORY) == 0 &&
-	       strcmp(path, folder) == 0;
+	/* Its category it may have lost, or somebody changed it. */
+	return path && folder && strcmp(path, folder) == 0;
 }
 
 /* Also after a restart: what waits for its metadata is in the engine's store, and nowhere else. */
@@ -721,6 +717,8 @@ void lsp_torrent_add_event(
 		lsp_torrent_wish_drop(peer, id);
 		return;
 	}
+	if (strcmp(name, "torrent_settings") == 0)
+		lsp_torrent_wish_update(peer, id, json_object_get(event, "settings"));
 	if (strcmp(name, "torrent_metadata") != 0 && strcmp(name, "torrent_added") != 0)
 		return;
 	struct magnet *magnet = magnet_new(peer, game, id);

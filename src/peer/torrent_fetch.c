@@ -132,8 +132,7 @@ static json_t *add_arguments(struct lsp_torrent_fetch *fetch, struct lsp_error *
 		skipped_files(fetch, err));
 	if (arguments && json_array_size(trackers))
 		json_object_set(arguments, "trackers", trackers);
-	lsp_torrent_wish_apply(
-		arguments, lsp_torrent_games_options(peer, game), LSP_TORRENT_STAGE_FETCH);
+	lsp_torrent_games_fetch_options(peer, game, !fetch->alias_path, arguments);
 	return arguments;
 }
 
@@ -457,6 +456,9 @@ void lsp_torrent_fetch_event(
 		tell_whether_alone(fetch);
 	} else if (strcmp(name, "torrent_error") == 0) {
 		torrent_error(fetch, event);
+	} else if (strcmp(name, "torrent_settings") == 0) {
+		lsp_torrent_games_note_settings(peer, lsp_share_game(fetch->share),
+			&fetch->manifest->content_id, id, json_object_get(event, "settings"));
 	} else if ((strcmp(name, "torrent_completed") == 0 || strcmp(name, "torrent_state") == 0) &&
 		   can_look(fetch)) {
 		ask(fetch);

@@ -11,6 +11,7 @@
 #include "peer/torrent_settings.h"
 #include "peer/torrent_wish.h"
 #include "peer/torrents.h"
+#include "wire/json.h"
 #include "wire/path.h"
 
 #include <string.h>
@@ -173,6 +174,45 @@ void lsp_torrent_games_set_options(struct lsp_peer *peer, const char *game,
 	json_object_set_new(record, "options", kept);
 	json_object_del(record, "settings"); /* which are older */
 	save(peer);
+}
+
+void lsp_torrent_games_fetch_options(
+	const struct lsp_peer *peer, const char *game, bool own, json_t *arguments)
+{
+	const json_t *record = record_of(peer, game, NULL);
+	const json_t *aliases = json_object_get(record, "aliases");
+	size_t count = json_array_size(aliases);
+	const char *id = count ? json_string_value(json_array_get(aliases, count - 1)) : NULL;
+	lsp_torrent_wish_apply(
+		arguments, json_object_get(record, "options"), LSP_TORRENT_STAGE_FETCH);
+	lsp_torrent_wish_apply_lasting(
+		arguments, lsp_torrent_settings_of(record, own, id ? id : ""));
+}
+
+/* What was asked since it began to be fetched the engine does not know: none of it goes. */
+static bool note(json_t *of, const json_t *settings)
+{
+	_cleanup_json_ json_t *all = json_copy(of);
+	const char *key;
+	json_t *value;
+	json_object_foreach ((json_t *)settings, key, value)
+		json_object_set(all, key, value);
+	return of && all && lsp_torrent_wish_note(of, all);
+}
+
+void lsp_torrent_games_note_settings(struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, const char *id, const json_t *settings)
+{
+	json_t *record = record_of(peer, game, NULL);
+	if (!record && json_object_size(settings))
+		record = want_record(peer, game, content);
+	json_t *options = json_object_get(record, "options");
+	if (record && !options && json_object_set_new(record, "options", json_object()) == 0)
+		options = json_object_get(record, "options");
+	bool changed = note(options, settings);
+	changed |= note(lsp_torrent_settings_of(record, !is_alias(record, id), id), settings);
+	if (changed)
+		save(peer);
 }
 
 char *lsp_torrent_games_path(const struct lsp_peer *peer, const char *id)

@@ -95,6 +95,15 @@ const char *lsp_torrent_games_alias(const struct lsp_peer *peer, const char *gam
  */
 void lsp_torrent_games_set_options(struct lsp_peer *peer, const char *game,
 	const struct lsp_hash *content, const json_t *options);
+/*
+ * What was asked, and set, of the torrent by which it is fetched (`own`: its own, else its alias
+ * that was added last), into the arguments of an add.
+ */
+void lsp_torrent_games_fetch_options(
+	const struct lsp_peer *peer, const char *game, bool own, json_t *arguments);
+/* What the engine says was set of that torrent, which fetches this content of the game. */
+void lsp_torrent_games_note_settings(struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, const char *id, const json_t *settings);
 /* Borrowed; NULL: nothing. Trackers are not among them. */
 json_t *lsp_torrent_games_options(const struct lsp_peer *peer, const char *game);
 /* Trackers of it, or NULL. Borrowed. */

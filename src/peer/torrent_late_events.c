@@ -170,6 +170,8 @@ void lsp_torrent_late_event(
 	if (strcmp(name, "torrent_added") == 0)
 		adopt(peer, id, json_object_get(event, "status"));
 	struct lsp_torrent_late *late = lsp_torrent_late_by_id(peer, id);
+	if (late && strcmp(name, "torrent_settings") == 0)
+		lsp_torrent_wish_update(peer, id, json_object_get(event, "settings"));
 	if (!late || late->placing || late->left)
 		return;
 	json_int_t total = json_integer_value(json_object_get(event, "total"));

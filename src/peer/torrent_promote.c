@@ -116,6 +116,17 @@ static int record(struct lsp_torrent_late *late, const struct lsp_hash *content,
 	return 0;
 }
 
+/* By the LAN it is another torrent: what is told to trackers was asked of this one alone. */
+static void keep_options(struct lsp_torrent_late *late, const struct lsp_hash *content)
+{
+	static const char *const others[] = {"trackers", "trackers_set", "web_seeds"};
+	json_t *options = json_copy(lsp_torrent_wish_options(late->peer, late->id));
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(others); i++)
+		json_object_del(options, others[i]);
+	lsp_torrent_games_set_options(late->peer, late->game, content, options);
+	json_decref(options);
+}
+
 /*
  * The stage is there: a download like any other commits it, or goes on with it. 0: it has taken
  * over. Else the promise stands, and so does what the engine's store has.
@@ -138,8 +149,10 @@ static int begin_download(
 		r = lsp_download_start(peer, late->game, &options, NULL, err);
 	if (r < 0)
 		return r;
-	if (to_lan)
+	if (to_lan) {
+		keep_options(late, content);
 		lsp_download_set_engine(lsp_download_find(peer, late->game), LSP_ENGINE_LAN);
+	}
 	forget(late);
 	late->id[0] = '\0'; /* until then the promise stands */
 	lsp_torrent_late_over(late, NULL);

@@ -30,9 +30,14 @@ bool lsp_torrent_settings_keep(json_t *record, bool own, const char *id, json_t 
 	return json_object_set_new(all, key, now) == 0;
 }
 
+json_t *lsp_torrent_settings_of(const json_t *record, bool own, const char *id)
+{
+	return json_object_get(json_object_get(record, "settings"), key_of(own, id));
+}
+
 void lsp_torrent_settings_apply(const json_t *record, bool own, const char *id, json_t *arguments)
 {
-	json_t *settings = json_object_get(json_object_get(record, "settings"), key_of(own, id));
+	json_t *settings = lsp_torrent_settings_of(record, own, id);
 	const char *of = json_string_value(json_object_get(settings, OF));
 	if (!settings || json_object_update(arguments, settings) < 0)
 		return;

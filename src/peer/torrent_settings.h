@@ -15,6 +15,8 @@
 
 /* `own`: it is the game's own torrent. False if that is what the record has already. */
 bool lsp_torrent_settings_keep(json_t *record, bool own, const char *id, json_t *settings);
+/* Borrowed; NULL: nothing was set of it. */
+json_t *lsp_torrent_settings_of(const json_t *record, bool own, const char *id);
 /* Into the arguments of an add. */
 void lsp_torrent_settings_apply(const json_t *record, bool own, const char *id, json_t *arguments);
 void lsp_torrent_settings_forget(json_t *record, bool own, const char *id);

@@ -31,6 +31,7 @@ static const struct {
 	{"pex", METADATA | FETCH | SEED},
 	{"super_seeding", SEED},
 	{"trackers", METADATA | FETCH | SEED},
+	{"trackers_set", METADATA | FETCH | SEED},
 	{"web_seeds", METADATA | FETCH | SEED},
 	{"peers", METADATA | FETCH},
 	{"max_download", METADATA | FETCH | SEED},
@@ -84,6 +85,45 @@ void lsp_torrent_wish_apply(json_t *arguments, const json_t *wanted, enum lsp_to
 	}
 }
 
+static bool is_lasting(unsigned stages)
+{
+	return (stages & FETCH) && (stages & SEED);
+}
+
+void lsp_torrent_wish_apply_lasting(json_t *arguments, const json_t *wanted)
+{
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(options); i++) {
+		json_t *value = json_object_get(wanted, options[i].key);
+		if (value && is_lasting(options[i].stages))
+			json_object_set_new(arguments, options[i].key, json_deep_copy(value));
+	}
+}
+
+/* The engine has been told of it: that it says nothing of it means that it was taken away. */
+static bool says_all(const char *key, unsigned stages)
+{
+	return is_lasting(stages) && strcmp(key, "trackers") != 0;
+}
+
+bool lsp_torrent_wish_note(json_t *wanted, const json_t *settings)
+{
+	bool changed = false;
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(options); i++) {
+		const char *key = options[i].key;
+		json_t *before = json_object_get(wanted, key);
+		json_t *now = json_object_get(settings, key);
+		const char *text = json_string_value(now);
+		if (!(options[i].stages & SEED) || (now && json_equal(before, now)) ||
+			(text && strcmp(text, LSP_TORRENT_WISH_CATEGORY) == 0))
+			continue;
+		if (now)
+			changed |= json_object_set_new(wanted, key, json_deep_copy(now)) == 0;
+		else if (says_all(key, options[i].stages))
+			changed |= json_object_del(wanted, key) == 0;
+	}
+	return changed;
+}
+
 /* ---- What is kept ---- */
 
 static json_t *wish_of(const struct lsp_peer *peer, const char *id)
@@ -125,6 +165,16 @@ void lsp_torrent_wish_keep(struct lsp_peer *peer, const char *id, json_t *wanted
 	lsp_torrent_wish_drop(peer, id);
 	if (json_object_size(wanted))
 		set(peer, id, "options", json_deep_copy(wanted));
+}
+
+void lsp_torrent_wish_update(struct lsp_peer *peer, const char *id, const json_t *settings)
+{
+	_cleanup_json_ json_t *now = json_object();
+	json_t *before = lsp_torrent_wish_options(peer, id);
+	if (!now || (before && json_object_update(now, before) < 0))
+		return;
+	if (lsp_torrent_wish_note(now, settings))
+		set(peer, id, "options", json_object_size(now) ? json_incref(now) : NULL);
 }
 
 bool lsp_torrent_wish_stopped(const struct lsp_peer *peer, const char *id)

@@ -37,12 +37,24 @@ LSP_MUST_CHECK int lsp_torrent_wish_check(
 /* Those that have a meaning at that stage join the arguments of LSP_TORRENT_ADD. NULL: none. */
 void lsp_torrent_wish_apply(json_t *arguments, const json_t *options, enum lsp_torrent_stage stage);
 
+/* The same, of those alone that mean as much to who fetches as to who seeds. */
+void lsp_torrent_wish_apply_lasting(json_t *arguments, const json_t *options);
+/*
+ * What the user set of the torrent since then (torrent_settings of the engine) takes the place of
+ * what was asked for. False if nothing is different.
+ */
+bool lsp_torrent_wish_note(json_t *options, const json_t *settings);
+/* What a list of torrents shows of a magnet that is to become a game; nobody asked for it. */
+#define LSP_TORRENT_WISH_CATEGORY "as-game"
+
 /* ---- What is kept, by the torrent's id ---- */
 
 /* Borrowed; NULL: none. */
 json_t *lsp_torrent_wish_options(const struct lsp_peer *peer, const char *id);
 /* NULL: none, and an earlier torrent's are forgotten. */
 void lsp_torrent_wish_keep(struct lsp_peer *peer, const char *id, json_t *options);
+/* lsp_torrent_wish_note of them. */
+void lsp_torrent_wish_update(struct lsp_peer *peer, const char *id, const json_t *settings);
 bool lsp_torrent_wish_stopped(const struct lsp_peer *peer, const char *id);
 void lsp_torrent_wish_set_stopped(struct lsp_peer *peer, const char *id, bool stopped);
 /*

@@ -223,9 +223,9 @@ LSP_MUST_CHECK int lsp_torrent_call(
  *   torrent_health           "degraded" [component]
  *   torrent_session_error    "component", "message"
  *   torrent_create_progress  "job", "done", "total"
- *   torrent_settings         "settings": what was set of a transient one by now, which is for
- *                            whoever adds it again to keep; arguments of add, and "trackers_set",
- *                            "goal_met", which an add takes as well
+ *   torrent_settings         "settings": what was set of a transient one, or one of a "game", by
+ *                            now, which is for whoever adds it again to keep; arguments of add,
+ *                            and "trackers_set", "goal_met", which an add takes as well
  */
 typedef void (*lsp_torrent_event_function)(void *argument, json_t *event);
 

@@ -305,7 +305,7 @@ void lsp_session_write_record(struct lsp_torrent_engine *engine, struct lsp_torr
 {
 	struct lsp_error err = {0};
 	torrent->record_dirty = true;
-	if (torrent->transient)
+	if (torrent->transient || torrent->record.game)
 		lsp_engine_emit(engine, json_pack("{s:s, s:s, s:o}", "event", "torrent_settings",
 						"torrent", torrent->record.id, "settings",
 						lsp_torrent_record_settings(&torrent->record)));

@@ -142,18 +142,25 @@ SETS = ["max_upload=1M", "category=party", "trackers=http://127.0.0.1:9/announce
 def options_of(daemon, identity):
     known = torrents_of(daemon)[identity]
     trackers = [one["url"] for one in daemon.cli("torrent", "trackers", identity)["trackers"]]
-    return {**{key: known[key] for key in ("max_upload", "category")}, "trackers": trackers}
+    return {**{key: known[key] for key in ("max_upload", "max_download", "category")}, "trackers": trackers}
 
 
 @needs_stranger
 @pytest.mark.parametrize("kind, piece_length, by_magnet", [("v1", 0, False), ("v2", 0, False), ("v2", 0, True),
                                                            ("v2", 16 << 20, True)])
 def test_what_was_asked_of_it_holds_from_the_link_to_the_seeding(lab, tmp_path, kind, piece_length, by_magnet):
-    """Also when it is restarted in between. The peer that gives it is one of the options."""
+    """Also when it is restarted in between, and what was set of it meanwhile. The peer that gives it is one of the
+    options."""
     ann, doom = lab.host("ann").daemon(), Doom(lab, tmp_path, kind, piece_length)
     ann.cli("torrent", "configure", "--set", "lsd=false")
     source = f"magnet:?xt=urn:btmh:1220{doom.id}&dn=doom" if by_magnet else None
-    doom.add(ann, *SETS, "paused=true", "game=doom2", source=source)
+    doom.add(ann, *SETS, "paused=true", "max_download=1M", "game=doom2", source=source)
+    # As a download that is known at once it has no torrent while it is paused.
+    is_torrent = by_magnet or kind == "v1"
+    expected = {**OPTIONS, **({"max_download": 0, "category": "hall"} if is_torrent else {"max_download": 1_000_000})}
+    if is_torrent:
+        ann.cli("torrent", "limits", doom.id, "--set", "max_download=0")
+        ann.cli("torrent", "options", doom.id, "--set", "category=hall")
     ann.restart()
     if by_magnet:
         wait_torrent(ann, doom.id, lambda torrent: torrent["paused"])
@@ -165,7 +172,7 @@ def test_what_was_asked_of_it_holds_from_the_link_to_the_seeding(lab, tmp_path, 
     for _ in range(2):
         ann.wait_until(lambda: ann.status()["torrent"], what="the engine")
         wait_torrent(ann, doom.id, lambda torrent: torrent["state"] == "seeding")
-        assert options_of(ann, doom.id) == OPTIONS and torrents_of(ann)[doom.id]["save_path"] == str(ann.games)
+        assert options_of(ann, doom.id) == expected and torrents_of(ann)[doom.id]["save_path"] == str(ann.games)
         ann.restart()
 
 

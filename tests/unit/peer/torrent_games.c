@@ -72,8 +72,9 @@ int lsp_torrents_ensure(struct lsp_torrents *torrents, struct lsp_error *err)
 	return 0;
 }
 
-void lsp_torrent_wish_apply(json_t *arguments, const json_t *options, enum lsp_torrent_stage stage)
+int lsp_torrent_add_check(const json_t *options, struct lsp_error *err)
 {
+	return 0;
 }
 
 void lsp_peer_warn(struct lsp_peer *peer, const char *format, ...)
@@ -328,6 +329,38 @@ static void what_was_set_holds_in_the_next_session(void **state)
 	assert_int_equal(answered, call_count);
 }
 
+static void what_is_set_of_the_torrent_that_fetches_it_holds_for_it_and_its_seed(void **state)
+{
+	struct lsp_peer *peer = *state;
+	char id[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(&manifest.content_id, id);
+	json_t *asked = json_pack("{s:i, s:s}", "max_upload", 1000, "category", "party");
+	lsp_torrent_games_set_options(peer, GAME, &manifest.content_id, asked);
+	json_decref(asked);
+	json_t *set = json_pack("{s:i, s:b}", "max_upload", 5000, "paused", 1);
+	lsp_torrent_games_note_settings(peer, GAME, &manifest.content_id, id, set);
+	json_decref(set);
+	json_t *arguments = json_object(),
+	       *expected = json_pack("{s:i, s:s}", "max_upload", 5000, "category", "party");
+	lsp_torrent_games_fetch_options(peer, GAME, true, arguments);
+	assert_true(json_equal(arguments, expected));
+	json_decref(arguments);
+	json_decref(expected);
+	lsp_torrent_games_ready(peer, GAME);
+	engine_answers(LSP_TORRENT_ADD, 0);
+	assert_added_with("max_upload", "5000");
+	assert_added_with("category", "\"party\"");
+	assert_added_with("paused", NULL);
+	/* And what was set of the seed holds for the download of its next content. */
+	says(peer, "torrent_settings",
+		json_pack("{s:{s:i, s:b}}", "settings", "max_upload", 7, "paused", 1));
+	arguments = json_object();
+	lsp_torrent_games_fetch_options(peer, GAME, true, arguments);
+	assert_int_equal(json_integer_value(json_object_get(arguments, "max_upload")), 7);
+	assert_null(json_object_get(arguments, "paused"));
+	json_decref(arguments);
+}
+
 static void who_shares_a_game_shares_its_next_content(void **state)
 {
 	struct lsp_peer *peer = *state;
@@ -435,6 +468,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			one_that_has_seeded_enough_and_went_can_be_shared_again, start, end),
 		cmocka_unit_test_setup_teardown(what_was_set_holds_in_the_next_session, start, end),
+		cmocka_unit_test_setup_teardown(
+			what_is_set_of_the_torrent_that_fetches_it_holds_for_it_and_its_seed, start,
+			end),
 		cmocka_unit_test_setup_teardown(
 			who_shares_a_game_shares_its_next_content, start, end),
 		cmocka_unit_test_setup_teardown(

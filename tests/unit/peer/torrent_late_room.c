@@ -187,6 +187,8 @@ void lsp_torrent_games_ready(struct lsp_peer *peer, const char *game)
 void lsp_torrent_games_set_options(struct lsp_peer *peer, const char *game,
 	const struct lsp_hash *content, const json_t *options)
 {
+	json_decref(room.options);
+	room.options = json_deep_copy(options);
 }
 
 int lsp_torrent_games_keep(const struct lsp_peer *peer, const char *id,
@@ -239,6 +241,7 @@ int room_end(void **state)
 	int fd;
 	lsp_torrent_late_free_all(peer);
 	lsp_operations_free(peer->operations);
+	json_decref(TAKE_PTR(room.options));
 	json_decref(peer->torrent_wishes);
 	json_decref(peer->torrent_leaving);
 	for (size_t i = 0; i < room.job_count; i++)

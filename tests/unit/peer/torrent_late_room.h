@@ -35,9 +35,10 @@ struct room {
 	struct lsp_torrent_call asked; /* the last call that somebody waits for */
 	bool is_closed;                /* the engine, which has just failed */
 	unsigned told[LSP_TORRENT_COMMAND_COUNT], failed, dropped, answered, aliases, readied;
-	bool running; /* a download of it */
-	bool is_full; /* the disk of the state folder */
-	int refusal;  /* of the next download; 0: it begins */
+	bool running;    /* a download of it */
+	json_t *options; /* what the game's record was given */
+	bool is_full;    /* the disk of the state folder */
+	int refusal;     /* of the next download; 0: it begins */
 	unsigned downloads;
 	enum lsp_engine engine;
 	struct lsp_hash wanted; /* what was downloaded last */

@@ -242,6 +242,79 @@ static void a_download_that_does_not_begin_is_begun_again_with_all_that_is_there
 	assert_int_equal(room.told[LSP_TORRENT_FORGET], 1);
 }
 
+/* ---- What was set of it ---- */
+
+static void settings_event(struct lsp_peer *peer, json_t *settings)
+{
+	event(peer, json_pack("{s:s, s:o}", "event", "torrent_settings", "settings", settings));
+}
+
+static void expect_options(json_t *expected)
+{
+	if (!json_equal(room.options, expected)) {
+		char *text = json_dumps(room.options, JSON_ENCODE_ANY);
+		fail_msg("the game has %s", text ? text : "nothing");
+	}
+	json_decref(expected);
+}
+
+static void what_was_asked_for(struct lsp_peer *peer)
+{
+	json_t *asked = json_pack("{s:i, s:s, s:[s], s:f, s:s}", "max_upload", 1000, "category",
+		"party", "tags", "one", "seed_ratio", 2.0, "peers", "x");
+	lsp_torrent_wish_keep(peer, ID, asked);
+	json_decref(asked);
+}
+
+static void what_is_set_of_it_holds_once_it_is_a_game(void **state)
+{
+	struct lsp_peer *peer = *state;
+	what_was_asked_for(peer);
+	become_promised(peer);
+	/* Of what it was asked for its tags were taken away; of what holds later it knows nothing.
+	 */
+	settings_event(peer, json_pack("{s:i, s:i, s:s, s:b, s:[s], s:b}", "max_upload", 5000,
+				     "max_download", 7, "category", "hall", "paused", 1, "trackers",
+				     "udp://a:1", "trackers_set", 1));
+	be_killed(peer);
+	bring_back(peer, "seeding");
+	run_job();
+	answer(LSP_TORRENT_HAVE, (struct lsp_torrent_answer){
+					 .value = json_pack("{s:i, s:i}", "pieces", 3, "have", 3)});
+	answer(LSP_TORRENT_EXPORT, exported());
+	run_job();
+	run_job();
+	run_job();
+	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
+	run_job();
+	expect_options(json_pack("{s:i, s:i, s:s, s:f, s:s, s:[s], s:b}", "max_upload", 5000,
+		"max_download", 7, "category", "hall", "seed_ratio", 2.0, "peers", "x", "trackers",
+		"udp://a:1", "trackers_set", 1));
+	run_job();
+}
+
+static void by_the_lan_it_keeps_its_limits_and_tells_no_tracker(void **state)
+{
+	struct lsp_peer *peer = *state;
+	struct lsp_error err = {0};
+	struct lsp_manifest_entry entry = {.path = "version.ini", .size = 9, .root = {{1}}};
+	_cleanup_manifest_ const struct lsp_manifest *manifest = NULL;
+	assert_int_equal(lsp_manifest_build(GAME, &entry, 1, &manifest, &err), 0);
+	write_files();
+	bring_back(peer, "downloading");
+	settings_event(peer, json_pack("{s:i, s:[s], s:b}", "max_upload", 5000, "trackers",
+				     "udp://a:1", "trackers_set", 1));
+	assert_int_equal(
+		lsp_torrent_late_go_on_by_lan(late_of(peer), &manifest->content_id, &err), 0);
+	room.manifest_came(room.manifest_argument, manifest, NULL);
+	run_job();
+	run_job();
+	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
+	run_job();
+	expect_options(json_pack("{s:i}", "max_upload", 5000));
+	run_job();
+}
+
 /* ---- What cannot be seen is not taken for absent ---- */
 
 static const char *unreadable; /* the end of the path, on which opening fails */
@@ -399,6 +472,8 @@ int main(void)
 		TEST(one_whose_session_breaks_while_it_leaves_is_told_to_leave_the_next),
 		TEST(one_whose_promise_cannot_be_kept_stays_a_torrent),
 		TEST(a_download_that_does_not_begin_is_begun_again_with_all_that_is_there),
+		TEST(what_is_set_of_it_holds_once_it_is_a_game),
+		TEST(by_the_lan_it_keeps_its_limits_and_tells_no_tracker),
 		TEST(a_stage_that_cannot_be_read_after_a_kill_is_neither_fetched_again_nor_lost),
 		TEST(one_that_rests_with_a_stage_keeps_it_until_it_is_wanted),
 		TEST(files_that_cannot_be_seen_are_not_replaced_by_an_empty_stage),
