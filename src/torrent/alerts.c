@@ -18,6 +18,7 @@ static void take_status(struct lsp_torrent_engine *engine, struct lsp_torrent *t
 	torrent->status.error = torrent->error;
 	torrent->status.save_path = torrent->status.name = torrent->status.tracker = NULL;
 	torrent->status_at = lsp_now(engine->clock);
+	torrent->is_still &= (status->flags & LSP_SHIM_PAUSED) != 0;
 	if (!*torrent->error)
 		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_STORAGE, torrent->record.id);
 	bool lacks =
@@ -72,6 +73,7 @@ static void on_added(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 		return; /* dropped once the calls were told */
 	}
 	torrent->added = true;
+	torrent->is_still = lsp_torrent_flags(engine, torrent) & LSP_SHIM_PAUSED;
 	tell_restored(engine, torrent->record.id, "");
 	struct lsp_error err = {0};
 	if (torrent->has_place && engine->shim_functions->set_queue_position(
@@ -163,6 +165,8 @@ static void on_gone(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 	torrent->was_removed = true;
 	/* With its data it stays in the store until these are gone: a kill before has them deleted
 	 * at the next start. */
+	if (lsp_move_returns(torrent))
+		return;
 	if (alert->type != LSP_SHIM_ALERT_REMOVED || !torrent->remove_data) {
 		struct lsp_error err = {0};
 		if (torrent->keep_stored)
@@ -185,7 +189,7 @@ static bool is_gone(const struct lsp_torrent *torrent, const struct lsp_shim_ale
 {
 	switch (alert->type) {
 	case LSP_SHIM_ALERT_REMOVED:
-		return !torrent->remove_data;
+		return !torrent->remove_data || lsp_move_returns(torrent);
 	case LSP_SHIM_ALERT_DELETED:
 	case LSP_SHIM_ALERT_DELETE_FAILED:
 		return true;
@@ -252,6 +256,7 @@ static void about_torrent(struct lsp_torrent_engine *engine, struct lsp_torrent 
 		torrent->was_checked = false;
 		break;
 	case LSP_SHIM_ALERT_RESUMED:
+		torrent->is_still = false;
 		lsp_torrent_refresh(engine, torrent);
 		break;
 	case LSP_SHIM_ALERT_RESUME_DATA:
@@ -354,9 +359,16 @@ void lsp_alert_take(struct lsp_torrent_engine *engine, const struct lsp_shim_ale
 		about_session(engine, alert);
 		return;
 	}
+	if (alert->type == LSP_SHIM_ALERT_MOVE_FAILED &&
+		lsp_move_on_refused(engine, torrent, alert))
+		return;
 	bool gone = is_gone(torrent, alert);
 	bool was_here = torrent->added;
 	about_torrent(engine, torrent, alert);
+	if (gone && lsp_move_returns(torrent)) {
+		lsp_move_on_left(engine, torrent);
+		return;
+	}
 	if (gone && was_here)
 		lsp_engine_emit(engine,
 			json_pack("{s:s, s:s, s:b}", "event", "torrent_removed", "torrent",

@@ -57,10 +57,10 @@ void lsp_torrent_call_begin(struct lsp_torrent_engine *engine, struct lsp_call *
 
 /* ---- Waiting ----------------------------------------------------------------------------- */
 
-int lsp_torrent_call_wait_for(struct lsp_torrent_engine *engine, struct lsp_call *call,
-	const struct lsp_torrent *torrent, uint64_t alerts)
+int lsp_torrent_call_wait_for(
+	struct lsp_torrent_engine *engine, struct lsp_call *call, uint64_t number, uint64_t alerts)
 {
-	call->number = torrent->number;
+	call->number = number;
 	call->waits = alerts;
 	call->deadline = lsp_time_add(lsp_now(engine->clock), LSP_CALL_PATIENCE);
 	call->next = engine->waiting;
@@ -160,13 +160,46 @@ static bool is_at_it(struct lsp_torrent_engine *engine, const struct lsp_call *c
 {
 	struct lsp_torrent *torrent = lsp_torrent_by_number(engine, call->number);
 	if (!torrent)
-		return false;
+		return lsp_moves_work_at(engine, call->number);
 	if (torrent->move && lsp_move_is_at_it(torrent->move))
 		return true;
 	if (torrent->removing) /* it has let go, and tells once the files are gone, or are not */
 		return torrent->was_removed;
 	lsp_torrent_refresh(engine, torrent);
 	return torrent->status.flags & LSP_SHIM_MOVING;
+}
+
+size_t lsp_calls_end(struct lsp_torrent_engine *engine, uint64_t number, int result,
+	const struct lsp_error *error)
+{
+	struct lsp_error removed = {0};
+	size_t count = 0;
+	lsp_error_set(
+		&removed, DOMAIN, LSP_E_NOT_FOUND, "the torrent was removed before that was done");
+	for (struct lsp_call **at = &engine->waiting; *at;) {
+		struct lsp_call *call = *at;
+		if (call->number != number) {
+			at = &call->next;
+			continue;
+		}
+		*at = call->next;
+		count++;
+		bool fails = result < 0 || call->call.command != LSP_TORRENT_REMOVE;
+		struct lsp_error err = result < 0 ? *error : removed;
+		lsp_torrent_call_end(engine, call, fails ? -err.code : 0, &err);
+	}
+	return count;
+}
+
+void lsp_calls_follow(struct lsp_torrent_engine *engine, uint64_t number, uint64_t to)
+{
+	for (struct lsp_call *call = engine->waiting; call; call = call->next) {
+		if (call->number != number)
+			continue;
+		call->number = to;
+		if (call->call.command == LSP_TORRENT_MOVE)
+			call->waits |= UINT64_C(1) << LSP_SHIM_ALERT_ADDED;
+	}
 }
 
 void lsp_calls_expire(struct lsp_torrent_engine *engine, lsp_time now)

@@ -50,7 +50,7 @@ LSP_COMMAND(pause)
 	if (r < 0)
 		return r;
 	if (!stands)
-		return lsp_torrent_call_wait_for(engine, call, torrent,
+		return lsp_torrent_call_wait_for(engine, call, torrent->number,
 			ALERT(PAUSED) | ALERT(REMOVED) | ALERT(TORRENT_ERROR));
 	return saved_with_status(engine, call, torrent);
 }
@@ -88,79 +88,6 @@ LSP_COMMAND(resume)
 	if (r < 0)
 		return r;
 	return saved_with_status(engine, call, torrent);
-}
-
-/*
- * That its files are to go, before the first does. A full disk, which is what people delete files
- * for, is no reason not to.
- */
-static void note_removal(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
-{
-	struct lsp_error err = {0};
-	if (torrent->transient || !engine->store)
-		return;
-	int r = lsp_torrent_record_set(&torrent->record, "removing", json_true(), &err);
-	if (r == 0)
-		r = lsp_resume_store_write_record(engine->store, &torrent->record, &err);
-	torrent->record_dirty = r < 0;
-	if (r < 0)
-		lsp_log_warning(DOMAIN,
-			"torrent %s is removed with its files, which a kill would leave in part: "
-			"%s",
-			torrent->record.id, err.message);
-}
-
-int lsp_remove_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, bool data,
-	struct lsp_error *err)
-{
-	if (torrent->move &&
-		lsp_move_is_at_it(torrent->move)) { /* first its files are where they were */
-		torrent->removing = torrent->remove_waits = true;
-		torrent->remove_data = data;
-		lsp_move_stop(torrent->move);
-		return 0;
-	}
-	if (data)
-		note_removal(engine, torrent);
-	int r = engine->shim_functions->remove(engine->shim, torrent->number, data, err);
-	if (r == 0) {
-		torrent->removing = true;
-		torrent->remove_data = data;
-	} else if (data) {
-		(void)!lsp_torrent_record_set(&torrent->record, "removing", NULL, NULL);
-		lsp_session_write_record(engine, torrent);
-	}
-	return r;
-}
-
-LSP_COMMAND(remove)
-{
-	struct lsp_torrent *torrent = NULL;
-	bool data = false, keep = false;
-	int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
-	if (r == 0)
-		r = lsp_torrent_call_switch(call, "data", &data, err);
-	if (r == 0)
-		r = lsp_torrent_call_switch(call, "keep", &keep, err);
-	if (r == 0)
-		r = lsp_remove_begin(engine, torrent, data, err);
-	if (r < 0)
-		return r;
-	torrent->keep_stored = keep;
-	return lsp_torrent_call_wait_for(engine, call, torrent,
-		data ? ALERT(DELETED) | ALERT(DELETE_FAILED) : ALERT(REMOVED));
-}
-
-LSP_COMMAND(forget)
-{
-	const char *id = NULL;
-	int r = lsp_torrent_call_text(call, "torrent", true, &id, err);
-	if (r < 0)
-		return r;
-	/* One that was added again is not meant. */
-	if (json_object_del(engine->kept, id) == 0 && engine->store)
-		r = lsp_session_forget(engine, id, err);
-	return r;
 }
 
 LSP_COMMAND(sequential)
@@ -340,7 +267,7 @@ LSP_COMMAND(move)
 	if (r < 0)
 		return r;
 	return lsp_torrent_call_wait_for(
-		engine, call, torrent, ALERT(MOVED) | ALERT(MOVE_FAILED) | ALERT(REMOVED));
+		engine, call, torrent->number, ALERT(MOVED) | ALERT(MOVE_FAILED) | ALERT(REMOVED));
 }
 
 LSP_COMMAND(deadline)

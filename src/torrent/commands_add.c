@@ -122,8 +122,7 @@ static int read_before(struct lsp_torrent_engine *engine, const char *id, struct
 	struct lsp_torrent *ignored;
 	if (engine->unlisted || json_object_get(engine->unread, id))
 		lsp_restore_all(engine);
-	bool is_late = json_object_get(engine->unread, id) || json_object_get(engine->stuck, id) ||
-		       json_object_get(engine->moving, id);
+	bool is_late = json_object_get(engine->unread, id) || lsp_move_is_stored(engine, id);
 	return is_late && !lsp_torrent_by_id(engine, id)
 		       ? lsp_torrent_find(engine, id, &ignored, err)
 		       : 0;
@@ -212,7 +211,7 @@ static int add_now(struct lsp_torrent_engine *engine, struct lsp_call *call, str
 		return r;
 	}
 	return lsp_torrent_call_wait_for(
-		engine, call, torrent, UINT64_C(1) << LSP_SHIM_ALERT_ADDED);
+		engine, call, torrent->number, UINT64_C(1) << LSP_SHIM_ALERT_ADDED);
 }
 
 /* ---- A sample first ---------------------------------------------------------------------- */

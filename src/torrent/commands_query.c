@@ -24,6 +24,16 @@ static void take_bytes(void *argument, const void *data, size_t size)
 
 /* ---- Torrents ---------------------------------------------------------------------------- */
 
+/* Who would remove one whose move cannot be finished is told where its files are; or NULL. */
+static json_t *stored_move(const struct lsp_torrent_engine *engine, const struct lsp_call *call)
+{
+	const char *name = NULL;
+	if (lsp_torrent_call_text(call, "torrent", true, &name, NULL) < 0)
+		return NULL;
+	const struct lsp_move *move = lsp_move_called(engine, name);
+	return move ? lsp_move_json(move) : NULL;
+}
+
 LSP_COMMAND(list)
 {
 	struct lsp_torrent *torrent = NULL;
@@ -34,6 +44,7 @@ LSP_COMMAND(list)
 		int r = lsp_torrent_call_torrent(engine, call, &torrent, err);
 		if (r < 0) {
 			json_decref(list);
+			call->answer.value = stored_move(engine, call);
 			return r;
 		}
 		lsp_torrent_refresh(engine, torrent);

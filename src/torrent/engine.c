@@ -279,12 +279,10 @@ static int build(struct lsp_torrent_engine *engine, const struct lsp_torrent_opt
 	engine->lan_peers = json_array();
 	engine->leftovers = json_object();
 	engine->unread = json_object();
-	engine->moving = json_object();
-	engine->stuck = json_object();
 	engine->resume_dir = strdup(options->resume_dir);
 	engine->kept = json_object();
 	if (!engine->listening || !engine->lan_peers || !engine->leftovers || !engine->kept ||
-		!engine->unread || !engine->moving || !engine->stuck || !engine->resume_dir)
+		!engine->unread || !engine->resume_dir)
 		return lsp_error_no_memory(err, DOMAIN);
 	int r = lsp_faults_init(&engine->faults, err);
 	if (r == 0)
@@ -358,8 +356,7 @@ void lsp_torrent_engine_free(struct lsp_torrent_engine *engine)
 	json_decref(engine->leftovers);
 	json_decref(engine->kept);
 	json_decref(engine->unread);
-	json_decref(engine->moving);
-	json_decref(engine->stuck);
+	lsp_moves_free(engine);
 	free(engine->resume_dir);
 	if (engine->wake_fd >= 0)
 		close(engine->wake_fd);

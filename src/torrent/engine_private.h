@@ -3,11 +3,10 @@
  *
  * engine.c is the face: the queue of calls and what other threads may read. worker.c is the task:
  * it waits, and hands what came to the others. session.c opens, saves and closes, restore.c brings
- * in what is stored;
- * alerts.c takes what the library says, lost.c makes up for what it could not say; moves.c has
- * files on their way; torrents.c is the table of torrents; report.c makes JSON of them; limits.c
- * keeps caps and goals; commands*.c are the commands, create.c those that take long and have a task
- * of their own.
+ * in what is stored; alerts.c takes what the library says, lost.c makes up for what it could not
+ * say; moves*.c have files on their way, removals.c has torrents go; torrents.c is the table of
+ * torrents; report.c makes JSON of them; limits.c keeps caps and goals; commands*.c are the
+ * commands, create.c those that take long and have a task of their own.
  */
 #pragma once
 
@@ -57,6 +56,8 @@ struct lsp_torrent {
 	bool removing, remove_data;
 	bool keep_stored;       /* the store keeps it when it is removed */
 	bool remove_waits;      /* until its move has ended; `removing` is set */
+	bool cannot_be_deleted; /* by its goal: its files were not there */
+	bool is_still;          /* paused, and the library has let go of its files */
 	struct lsp_move *move;  /* its files are on their way: moves.c; NULL: they are not */
 	bool was_removed;       /* REMOVED came, DELETED has not */
 	lsp_time gone_by;       /* alerts were lost: DELETED is waited for until then; 0: they were
@@ -182,8 +183,7 @@ struct lsp_torrent_engine {
 	json_t *kept;           /* id → true: removed, and kept in the store until it is told */
 	json_t *leftovers;      /* id → true: removed, and still in the store */
 	lsp_time next_leftover; /* when they are tried again */
-	json_t *moving;         /* id → true: a task is at its files (moves.c) */
-	json_t *stuck;          /* id → why: stored, and its move could not be finished yet */
+	struct lsp_move *moves; /* of stored torrents that the session does not have: moves.c */
 	json_t *unread;         /* id → why: stored, and could not be read yet */
 	bool unlisted;          /* nor could the store's folder */
 	lsp_time next_read;     /* when they are tried again */
@@ -272,13 +272,22 @@ int lsp_restore_open(struct lsp_torrent_engine *engine, struct lsp_error *err);
 lsp_time lsp_restore_next(const struct lsp_torrent_engine *engine);
 int lsp_restore_due(struct lsp_torrent_engine *engine, lsp_time now, struct lsp_error *err);
 
-/* moves.c */
+/* moves_live.c */
 /* It has metadata and no move. MOVED or MOVE_FAILED end the calls that wait for it. */
 int lsp_move_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, const char *path,
 	struct lsp_error *err);
 void lsp_move_on_paused(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 /* The library was told of the new place, and has answered. */
 void lsp_move_on_told(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* The library does not take the new place. True: the torrent leaves the session instead. */
+bool lsp_move_on_refused(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	const struct lsp_shim_alert *alert);
+/* Does it leave the session only to be restored from its record? */
+bool lsp_move_returns(const struct lsp_torrent *torrent);
+/* It has left. Drops the torrent, and restores it; its calls go on waiting. */
+void lsp_move_on_left(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* Is it a removal, which looks at what it would delete? */
+bool lsp_move_deletes(const struct lsp_move *move);
 /* Is it at its files, before the library is told? */
 bool lsp_move_is_at_it(const struct lsp_move *move);
 /* Once a second: an answer that the library threw away is not waited for. */
@@ -286,10 +295,32 @@ void lsp_moves_look(struct lsp_torrent_engine *engine);
 /* Has it taken back, if that still can be; its torrent is removed then. */
 void lsp_move_stop(struct lsp_move *move);
 /* The session's end: a task that is at it goes on. */
-void lsp_move_drop(struct lsp_torrent *torrent);
+void lsp_move_drop(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+
+/* moves_stored.c */
 /* What a record says to be on its way, moving or being deleted, is finished before it is added. */
 int lsp_move_restore(struct lsp_torrent_engine *engine, const struct lsp_record *record,
 	struct lsp_shim_source *source, struct lsp_error *err);
+
+bool lsp_move_is_stored(const struct lsp_torrent_engine *engine, const char *id);
+/* The stored one whose torrent's id is or begins so; NULL. */
+struct lsp_move *lsp_move_called(const struct lsp_torrent_engine *engine, const char *name);
+uint64_t lsp_move_number(const struct lsp_move *move);
+/* Is a task at its files, for the calls that wait for this number? */
+bool lsp_moves_work_at(const struct lsp_torrent_engine *engine, uint64_t number);
+/* Why its torrent is not there; has it tried again now. Negative. */
+int lsp_move_refuse(
+	struct lsp_torrent_engine *engine, struct lsp_move *move, struct lsp_error *err);
+/* {"id", "save_path", "moving_to", "folder", "game"} */
+json_t *lsp_move_json(const struct lsp_move *move);
+/* Its torrent is removed: the calls of its number are told when it is. It may be gone after this.
+ */
+LSP_MUST_CHECK int lsp_move_remove(
+	struct lsp_torrent_engine *engine, struct lsp_move *move, bool data, struct lsp_error *err);
+/* When one that could not be finished is tried again; LSP_TIME_NEVER: there is none. */
+lsp_time lsp_moves_next(const struct lsp_torrent_engine *engine);
+void lsp_moves_retry(struct lsp_torrent_engine *engine, lsp_time now);
+void lsp_moves_free(struct lsp_torrent_engine *engine);
 
 /* torrents.c */
 /* Takes over the record. The hashes, the name and the size are the source's. */
@@ -384,8 +415,14 @@ const struct lsp_call *lsp_calls_waiting(
 /* Those that wait for a torrent of that name, which goes on with what it does. How many. */
 size_t lsp_calls_cancel(struct lsp_torrent_engine *engine, const char *torrent);
 void lsp_calls_fail_all(struct lsp_torrent_engine *engine, const struct lsp_error *error);
-int lsp_torrent_call_wait_for(struct lsp_torrent_engine *engine, struct lsp_call *call,
-	const struct lsp_torrent *torrent, uint64_t alerts);
+int lsp_torrent_call_wait_for(
+	struct lsp_torrent_engine *engine, struct lsp_call *call, uint64_t number, uint64_t alerts);
+/* Ends all that wait for that number: a removal so, others with the error or as too late. How many.
+ */
+size_t lsp_calls_end(struct lsp_torrent_engine *engine, uint64_t number, int result,
+	const struct lsp_error *error);
+/* What waited for that number waits for another: its torrent is being added anew. */
+void lsp_calls_follow(struct lsp_torrent_engine *engine, uint64_t number, uint64_t to);
 /* The torrent that the arguments name. */
 int lsp_torrent_call_torrent(struct lsp_torrent_engine *engine, struct lsp_call *call,
 	struct lsp_torrent **ret_torrent, struct lsp_error *err);
@@ -411,7 +448,7 @@ int lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *call, cons
 	void (*free_argument)(void *), struct lsp_error *err);
 /* Ends those that have ended; `why`: no session is there, nor will be soon. */
 void lsp_jobs_finish(struct lsp_torrent_engine *engine, const struct lsp_error *why);
-/* Removes it, for a call or (NULL) on our own account. */
+/* removals.c: removes it, for a call or on our own account. */
 int lsp_remove_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, bool data,
 	struct lsp_error *err);
 

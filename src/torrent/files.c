@@ -300,23 +300,58 @@ static int other_is_there(struct moving *moving, const char *path, struct lsp_er
 		moving->move->to, path, moving->move->from, path);
 }
 
+static void identify(uint64_t ret_file[5], const struct stat *st)
+{
+	const uint64_t file[5] = {st->st_dev, st->st_ino, (uint64_t)st->st_size,
+		(uint64_t)st->st_mtim.tv_sec * 1000000000 + (uint64_t)st->st_mtim.tv_nsec,
+		(uint64_t)st->st_ctim.tv_sec * 1000000000 + (uint64_t)st->st_ctim.tv_nsec};
+	memcpy(ret_file, file, sizeof file);
+}
+
+/* The same, but what was compared before and has not changed is not read again. */
+static int compare_once(struct moving *moving, size_t index, const struct stat *old,
+	const struct stat *new, struct lsp_error *err)
+{
+	struct lsp_files_known now = {.is_known = true}, *known = moving->move->known;
+	identify(now.files[0], old);
+	identify(now.files[1], new);
+	if (known && known[index].is_known &&
+		memcmp(known[index].files, now.files, sizeof now.files) == 0)
+		return known[index].alike;
+	int r = compare(moving, moving->move->files->paths[index], err);
+	now.alike = r == 1;
+	if (r >= 0 && known)
+		known[index] = now;
+	return r;
+}
+
+/* It is at both places. 1: they are the same; 0: they are not, or one file by whatever links. */
+static int are_alike(struct moving *moving, size_t index, const struct stat *old,
+	const struct stat *new, struct lsp_error *err)
+{
+	if (S_ISLNK(old->st_mode) && S_ISLNK(new->st_mode))
+		return compare_links(moving, moving->move->files->paths[index], err);
+	if (S_ISREG(old->st_mode) && S_ISREG(new->st_mode) && old->st_size == new->st_size)
+		return compare_once(moving, index, old, new, err);
+	return 0;
+}
+
+static bool is_one_file(const struct stat *old, const struct stat *new)
+{
+	return old->st_dev == new->st_dev && old->st_ino == new->st_ino;
+}
+
 /* It is at both places: by a kill between its copy and the end of its original, or another's. */
 static int meet(struct moving *moving, size_t index, const struct stat *old, const struct stat *new,
 	struct lsp_error *err)
 {
-	const char *path = moving->move->files->paths[index];
-	if (old->st_dev == new->st_dev && old->st_ino == new->st_ino)
-		return 0; /* one file, by whatever links */
-	bool alike = old->st_size == new->st_size;
-	int r = 0;
-	if (S_ISLNK(old->st_mode) && S_ISLNK(new->st_mode))
-		r = compare_links(moving, path, err);
-	else if (S_ISREG(old->st_mode) && S_ISREG(new->st_mode) && alike)
-		r = compare(moving, path, err);
+	if (is_one_file(old, new))
+		return 0;
+	int r = are_alike(moving, index, old, new, err);
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return other_is_there(moving, path, err);
+		return other_is_there(moving, moving->move->files->paths[index], err);
 	moving->states[index] = FOUND;
 	return 0;
 }
@@ -398,7 +433,8 @@ static void undo(struct moving *moving, struct lsp_files_moved *moved)
 		if (r < 0) {
 			lsp_log_warning(DOMAIN, "\"%s\" stays in %s: %s", path, moving->move->to,
 				err.message);
-			moved->is_split = true;
+			moved->is_split |= moving->states[i] == RENAMED;
+			moved->left = err;
 		}
 	}
 	prune(files, moving->to);
@@ -446,30 +482,91 @@ static int move_all(struct moving *moving, struct lsp_files_moved *moved, struct
 	return r;
 }
 
+/* The two folders, and room for what is compared. */
+static int moving_init(struct moving *moving, const struct lsp_files_move *move,
+	struct lsp_cancel *token, struct lsp_error *err)
+{
+	*moving = (struct moving){.move = move,
+		.token = token,
+		.from = -1,
+		.to = -1,
+		.states = calloc(move->files->count + 1, 1),
+		.block = malloc(2 * BLOCK)};
+	if (!moving->states || !moving->block)
+		return lsp_error_no_memory(err, DOMAIN);
+	moving->other = moving->block + BLOCK;
+	return open_if_there(move->from, &moving->from, err);
+}
+
+static void moving_done(struct moving *moving)
+{
+	free(moving->states);
+	free(moving->block);
+	if (moving->from >= 0)
+		close(moving->from);
+	if (moving->to >= 0)
+		close(moving->to);
+}
+
 int lsp_files_move(const struct lsp_files_move *move, struct lsp_cancel *token,
 	struct lsp_files_moved *ret_moved, struct lsp_error *err)
 {
-	_cleanup_close_ int from = -1, to = -1;
-	_cleanup_free_ uint8_t *states = calloc(move->files->count + 1, 1);
-	_cleanup_free_ uint8_t *blocks = malloc(2 * BLOCK);
+	struct moving moving;
 	*ret_moved = (struct lsp_files_moved){0};
-	if (!states || !blocks)
-		return lsp_error_no_memory(err, DOMAIN);
-	int r = open_if_there(move->from, &from, err);
-	if (r == 0)
+	int r = moving_init(&moving, move, token, err);
+	if (r == 0 && !move->to_is_there)
 		r = lsp_fs_make_dirs(move->to, false, err);
 	if (r == 0)
-		r = lsp_fs_open_dir(move->to, &to, err);
-	if (r < 0 || from < 0 || is_same_folder(from, to))
+		r = lsp_fs_open_dir(move->to, &moving.to, err);
+	if (r == -LSP_E_NOT_FOUND)
+		r = lsp_error_set(err, DOMAIN, LSP_E_NOT_FOUND,
+			"%.300s is not there any more: is a disk not mounted?", move->to);
+	if (r == 0 && moving.from >= 0 && !is_same_folder(moving.from, moving.to))
+		r = move_all(&moving, ret_moved, err);
+	moving_done(&moving);
+	return r;
+}
+
+static int delete_moved(struct moving *moving, size_t index, size_t *others, struct lsp_error *err)
+{
+	const char *path = moving->move->files->paths[index];
+	struct stat old, new;
+	int r = look(moving->to, path, &new, err);
+	if (r <= 0)
 		return r;
-	struct moving moving = {.move = move,
-		.token = token,
-		.from = from,
-		.to = to,
-		.states = states,
-		.block = blocks,
-		.other = blocks + BLOCK};
-	return move_all(&moving, ret_moved, err);
+	r = moving->from < 0 ? 0 : look(moving->from, path, &old, err);
+	if (r == 1)
+		r = is_one_file(&old, &new) ? 0 : are_alike(moving, index, &old, &new, err);
+	else if (r == 0)
+		r = 1; /* it was moved */
+	if (r == 0)
+		*others += 1;
+	return r == 1 ? lsp_fs_unlink_below(moving->to, path, err) : r;
+}
+
+int lsp_files_delete_moved(const struct lsp_files_move *move, struct lsp_cancel *token,
+	size_t *ret_others, struct lsp_error *err)
+{
+	struct moving moving;
+	struct lsp_error first = {0};
+	*ret_others = 0;
+	int r = moving_init(&moving, move, token, err);
+	if (r == 0)
+		r = open_if_there(move->to, &moving.to, err);
+	bool is_apart = r == 0 && moving.to >= 0 && !is_same_folder(moving.from, moving.to);
+	for (size_t i = 0; is_apart && i < move->files->count; i++) {
+		struct lsp_error why = {0};
+		if ((r = lsp_cancel_check(token, err)) < 0)
+			break;
+		if (delete_moved(&moving, i, ret_others, &why) < 0 && !first.code)
+			first = why;
+	}
+	if (is_apart && r == 0)
+		prune(move->files, moving.to);
+	moving_done(&moving);
+	if (r == 0 && first.code && err)
+		*err = first;
+	return r < 0 ? r : -first.code;
 }
 
 int lsp_files_delete(const struct lsp_files *files, const char *folder, struct lsp_error *err)

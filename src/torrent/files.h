@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct lsp_files {
 	char **paths;
@@ -41,9 +42,19 @@ LSP_MUST_CHECK int lsp_files_count_either(const struct lsp_files *files, const c
 LSP_MUST_CHECK int lsp_files_check_free(
 	const struct lsp_files *files, const char *from, const char *folder, struct lsp_error *err);
 
+/* What was compared at the two places, to be known as long as neither file changes; of zeros: none.
+ */
+struct lsp_files_known {
+	uint64_t files[2][5];
+	bool alike, is_known;
+};
+
 struct lsp_files_move {
 	const struct lsp_files *files;
-	const char *from, *to; /* absolute; `to` is made where it is missing */
+	const char *from, *to; /* absolute */
+	bool to_is_there;      /* it was; else it is made where it is missing */
+	struct lsp_files_known
+		*known; /* one for each file, for the next try; NULL: nothing is kept */
 	/*
 	 * What this call has done is taken back when it fails; and, if *undo_cancelled says so by
 	 * then (NULL: no), when it is cancelled. Else it stays, for the next to go on with.
@@ -53,8 +64,9 @@ struct lsp_files_move {
 };
 
 struct lsp_files_moved {
-	bool is_split;         /* after a failure: not all of it could be taken back */
-	struct lsp_error left; /* code 0, or why a file is still at the old place too */
+	bool is_split;         /* after a failure: what is at the new place is not at the old one */
+	struct lsp_error left; /* code 0, or why a file is still at the other place too: the old
+				  one, after a failure the new one */
 };
 
 /*
@@ -64,6 +76,13 @@ struct lsp_files_moved {
 LSP_MUST_CHECK int lsp_files_move(const struct lsp_files_move *move, struct lsp_cancel *token,
 	struct lsp_files_moved *ret_moved, struct lsp_error *err);
 
+/*
+ * Deletes in `to` what a move (of which from, to and known count) brought there: what is not in
+ * `from`, or is the same there. What else has the name of one stays, and is counted. All that can
+ * be deleted is; the error is the first.
+ */
+LSP_MUST_CHECK int lsp_files_delete_moved(const struct lsp_files_move *move,
+	struct lsp_cancel *token, size_t *ret_others, struct lsp_error *err);
 /* Deletes those that are there, and the folders of theirs that are empty then. All that can be
  * deleted is; the error is the first. */
 LSP_MUST_CHECK int lsp_files_delete(

@@ -215,8 +215,8 @@ static bool goal_is_met(const struct lsp_torrent *torrent, lsp_time now)
 	const struct lsp_shim_status *status = &torrent->status;
 	bool seeds =
 		torrent->state == LSP_TORRENT_SEEDING || torrent->state == LSP_TORRENT_COMPLETED;
-	if (!seeds || record->goal_met || torrent->removing || torrent->status_at == 0 ||
-		(status->flags & LSP_SHIM_PAUSED))
+	if (!seeds || record->goal_met || torrent->removing || torrent->cannot_be_deleted ||
+		torrent->status_at == 0 || (status->flags & LSP_SHIM_PAUSED))
 		return false;
 	uint64_t seeded = (uint64_t)status->finished_seconds +
 			  lsp_time_left(torrent->status_at, now) / LSP_SECOND;

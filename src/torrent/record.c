@@ -123,6 +123,13 @@ static int get_paths(const json_t *json, struct lsp_record *record, struct lsp_e
 	if (r == 0 && record->moving_to && record->moving_to[0] != '/')
 		return wrong(err, "moving_to", "an absolute path");
 	if (r == 0)
+		r = get_text(json, "save_mount", &record->save_mount, err);
+	if (r == 0)
+		r = get_text(json, "moving_mount", &record->moving_mount, err);
+	if (r == 0 && ((record->save_mount && record->save_mount[0] != '/') ||
+			      (record->moving_mount && record->moving_mount[0] != '/')))
+		return wrong(err, "save_mount and moving_mount", "absolute paths");
+	if (r == 0)
 		r = get_text(json, "root", &record->root, err);
 	if (r == 0 && record->root &&
 		(strchr(record->root, '/') || strcmp(record->root, ".") == 0 ||
@@ -181,7 +188,8 @@ static int get_switches(const json_t *json, struct lsp_record *record, struct ls
 		{"auto_managed", &record->auto_managed}, {"pex", &record->pex},
 		{"super_seeding", &record->super_seeding}, {"seed_remove", &record->seed_remove},
 		{"seed_remove_data", &record->seed_remove_data}, {"goal_met", &record->goal_met},
-		{"trackers_set", &record->trackers_set}, {"removing", &record->removing}};
+		{"trackers_set", &record->trackers_set}, {"removing", &record->removing},
+		{"leaving", &record->leaving}, {"moving_back", &record->moving_back}};
 	record->auto_managed = record->pex = true;
 	int r = 0;
 	for (unsigned i = 0; r == 0 && i < LSP_ARRAY_SIZE(switches); i++)

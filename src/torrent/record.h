@@ -34,7 +34,12 @@ struct lsp_record {
 	const char *save_path; /* absolute */
 	const char *moving_to; /* absolute: its files are on their way there; or NULL */
 	uint64_t moving_files; /* how many there were when that began */
-	bool removing;         /* its files are being deleted, then it is forgotten */
+	bool moving_back;      /* they came from there, and are on their way back */
+	/* Where the disks of the two are mounted (mounts.h), while something is done to the files;
+	 * NULL: not known. */
+	const char *save_mount, *moving_mount;
+	bool removing; /* its files are being deleted, then it is forgotten */
+	bool leaving;  /* its move is taken back, then it is forgotten */
 	const json_t *tags, *trackers, *web_seeds; /* arrays or NULL */
 	bool trackers_set; /* trackers and web_seeds are all there are, not additions */
 	bool paused, sequential, allocate, auto_managed, pex, super_seeding;

@@ -173,7 +173,8 @@ static int restore_entry(
 		r = source_from_rest(engine, entry, &source, err);
 	if (r == 0 && !had_record)
 		r = default_record(engine, entry, source, err);
-	if (r == 0 && (entry->record.moving_to || entry->record.removing)) {
+	if (r == 0 &&
+		(entry->record.moving_to || entry->record.removing || entry->record.leaving)) {
 		r = lsp_move_restore(engine, &entry->record, source, err);
 		engine->shim_functions->source_free(source);
 		return r;
@@ -300,7 +301,7 @@ void lsp_restore_all(struct lsp_torrent_engine *engine)
 		struct lsp_error err = {0};
 		/* What was removed is, though its files are still there. */
 		bool done = json_object_get(engine->leftovers, ids[i]) ||
-			    json_object_get(engine->moving, ids[i]) ||
+			    lsp_move_is_stored(engine, ids[i]) ||
 			    json_object_get(engine->kept, ids[i]) ||
 			    lsp_torrent_by_id(engine, ids[i]);
 		if (!done && restore_one(engine, ids[i], &err) < 0) {
@@ -333,8 +334,7 @@ int lsp_restore_open(struct lsp_torrent_engine *engine, struct lsp_error *err)
 
 lsp_time lsp_restore_next(const struct lsp_torrent_engine *engine)
 {
-	bool waits = engine->unlisted || json_object_size(engine->unread) > 0 ||
-		     json_object_size(engine->stuck) > 0;
+	bool waits = engine->unlisted || json_object_size(engine->unread) > 0;
 	return waits ? engine->next_read : LSP_TIME_NEVER;
 }
 

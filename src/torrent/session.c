@@ -643,7 +643,9 @@ static void save_all(struct lsp_torrent_engine *engine, lsp_time deadline)
  */
 static bool outlasts(const struct lsp_torrent *torrent)
 {
-	return torrent->remove_waits || (torrent->record.removing && !torrent->record_dirty);
+	return torrent->remove_waits || lsp_move_returns(torrent) ||
+	       (torrent->move && lsp_move_deletes(torrent->move)) ||
+	       (torrent->record.removing && !torrent->record_dirty);
 }
 
 void lsp_session_close(struct lsp_torrent_engine *engine, lsp_time deadline)

@@ -144,6 +144,13 @@ struct lsp_shim_add {
 };
 LSP_SHIM_PIN(lsp_shim_add, 160);
 
+/* What goes with a torrent that is removed. */
+enum lsp_shim_removal {
+	LSP_SHIM_REMOVE_PARTS, /* the library's own file of what is not wanted */
+	LSP_SHIM_REMOVE_DATA,  /* all of its files */
+	LSP_SHIM_REMOVE_NOTHING
+};
+
 enum lsp_shim_state {
 	LSP_SHIM_STATE_CHECKING_RESUME,
 	LSP_SHIM_STATE_CHECKING,
@@ -360,8 +367,8 @@ struct lsp_shim_functions {
 	/* Takes the source. ADDED follows, whatever becomes of it. */
 	int (*add)(struct lsp_shim *shim, struct lsp_shim_source *source,
 		const struct lsp_shim_add *add, struct lsp_error *err);
-	/* REMOVED follows; with data DELETED or DELETE_FAILED too. */
-	int (*remove)(struct lsp_shim *shim, uint64_t torrent, int data, struct lsp_error *err);
+	/* what: enum lsp_shim_removal. REMOVED follows; with data DELETED or DELETE_FAILED too. */
+	int (*remove)(struct lsp_shim *shim, uint64_t torrent, int what, struct lsp_error *err);
 	int (*pause)(struct lsp_shim *shim, uint64_t torrent, struct lsp_error *err);
 	int (*resume)(struct lsp_shim *shim, uint64_t torrent, struct lsp_error *err);
 	int (*set_flags)(struct lsp_shim *shim, uint64_t torrent, uint32_t flags, uint32_t mask,

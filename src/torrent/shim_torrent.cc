@@ -173,14 +173,16 @@ int add(lsp_shim *shim, lsp_shim_source *source, lsp_shim_add const *options, ls
 	});
 }
 
-int remove(lsp_shim *shim, std::uint64_t number, int data, lsp_error *err)
+int remove(lsp_shim *shim, std::uint64_t number, int what, lsp_error *err)
 {
 	return guard(err, "the torrent cannot be removed", [&] {
 		lt::torrent_handle &handle = handle_of(shim, number);
-		if (data)
+		if (what == LSP_SHIM_REMOVE_DATA)
 			shim->deleting[hash_key(handle.info_hashes())] = number;
 		shim->session->remove_torrent(
-			handle, data ? lt::session::delete_files : lt::session::delete_partfile);
+			handle, what == LSP_SHIM_REMOVE_DATA    ? lt::session::delete_files
+				: what == LSP_SHIM_REMOVE_PARTS ? lt::session::delete_partfile
+								: lt::remove_flags_t{});
 	});
 }
 

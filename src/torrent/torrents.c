@@ -60,7 +60,7 @@ void lsp_torrent_drop(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 {
 	HASH_DELETE(by_number, engine->by_number, torrent);
 	HASH_DELETE(by_id, engine->by_id, torrent);
-	lsp_move_drop(torrent);
+	lsp_move_drop(engine, torrent);
 	lsp_faults_clear_prefix(&engine->faults, torrent->record.id);
 	lsp_torrent_record_done(&torrent->record);
 	free(torrent->title);
@@ -92,19 +92,14 @@ static int not_here(struct lsp_torrent_engine *engine, const char *name, struct 
 				"the torrent %s is stored and cannot be read, which is tried again "
 				"every 5 s: %.300s",
 				id, json_string_value(why));
-	json_object_foreach (engine->stuck, id, why)
-		if (strlen(name) >= 6 && strncasecmp(id, name, strlen(name)) == 0)
-			return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
-				"the move of torrent %s was cut short and cannot be finished, "
-				"which "
-				"is tried again every 5 s: %.300s",
-				id, json_string_value(why));
-	json_object_foreach (engine->moving, id, why)
-		if (strlen(name) >= 6 && strncasecmp(id, name, strlen(name)) == 0)
-			return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
-				"what was begun with the files of torrent %s, to move or delete "
-				"them, was cut short and is being finished",
-				id);
+	const struct lsp_torrent *torrent = lsp_torrent_by_id(engine, name);
+	if (torrent && lsp_move_returns(torrent))
+		return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
+			"the files of torrent %s have just been moved: try again in a moment",
+			torrent->record.id);
+	struct lsp_move *move = lsp_move_called(engine, name);
+	if (move)
+		return lsp_move_refuse(engine, move, err);
 	return lsp_error_set(err, DOMAIN, LSP_E_NOT_FOUND,
 		"there is no torrent %.64s here; `lanspread torrent list` lists them", name);
 }

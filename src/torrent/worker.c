@@ -46,6 +46,7 @@ static bool is_active(const struct lsp_torrent_engine *engine)
 static int tick(struct lsp_torrent_engine *engine, lsp_time now, struct lsp_error *err)
 {
 	struct lsp_torrent *torrent;
+	lsp_moves_retry(engine, now);
 	int r = lsp_restore_due(engine, now, err);
 	if (r < 0 || !engine->shim || now < engine->next_tick)
 		return r;
@@ -77,7 +78,7 @@ static lsp_time next_wake(const struct lsp_torrent_engine *engine)
 	bool needed = engine->shim && (engine->by_number || engine->waiting || doubtful ||
 					      engine->listen_lost ||
 					      json_object_size(engine->leftovers));
-	lsp_time read = lsp_restore_next(engine);
+	lsp_time read = LSP_MIN(lsp_restore_next(engine), lsp_moves_next(engine));
 	return needed ? LSP_MIN(engine->next_tick, read) : read;
 }
 

@@ -95,6 +95,7 @@ static void what_is_waited_for_can_be_given_up(void **state)
 		LSP_E_NOT_FOUND, message);
 	assert_non_null(strstr(message, "nobody waits"));
 	begin(&world, &remove, LSP_TORRENT_REMOVE, remove_arguments());
+	fake_await_removal(DOOM);
 	json_decref(rig_ask(&world.rig, LSP_TORRENT_CANCEL, json_pack("{s:s}", "torrent", DOOM)));
 	rig_expect_end(&remove, LSP_E_CANCELLED, NULL);
 	rig_refuse(&world.rig, LSP_TORRENT_CANCEL, NULL, LSP_E_INVALID, message);
@@ -112,6 +113,7 @@ static void files_are_waited_for_until_they_are_deleted(void **state)
 	world_init(&world, NULL);
 	json_decref(world_add(&world, DOOM));
 	begin(&world, &remove, LSP_TORRENT_REMOVE, remove_arguments());
+	fake_await_removal(DOOM);
 	pass_minutes(&world, 10);
 	assert_false(is_answered(&remove));
 	/* It is neither here nor gone. */
@@ -130,6 +132,7 @@ static void files_that_cannot_be_deleted_are_told_once_with_their_place(void **s
 	world_init(&world, NULL);
 	json_decref(world_add(&world, DOOM));
 	begin(&world, &remove, LSP_TORRENT_REMOVE, remove_arguments());
+	fake_await_removal(DOOM);
 	fake_post(LSP_SHIM_ALERT_DELETE_FAILED, DOOM, NULL, "Permission denied", 0);
 	rig_expect_end(
 		&remove, LSP_E_IO, "what is left of /tmp/fake/fake is yours to delete (Permission");

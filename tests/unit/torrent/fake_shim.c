@@ -38,9 +38,9 @@ struct lsp_shim {
 static struct {
 	pthread_mutex_t lock;
 	struct lsp_shim session;
-	bool open, ignore_limits, hold_saves, hide_moves, counts_active;
+	bool open, ignore_limits, hold_saves, hold_pauses, hide_moves, counts_active;
 	uint64_t lose; /* bits 1 << alert type */
-	int fail_opens, fail_adds, opens, updates, copies, looks;
+	int fail_opens, fail_adds, opens, updates, copies, looks, moves_told;
 	struct torrent torrents[TORRENTS];
 	struct queued alerts[ALERTS];
 	unsigned first, last;
@@ -122,8 +122,9 @@ void fake_reset(void)
 	pthread_mutex_lock(&fake.lock);
 	fake.open = fake.ignore_limits = fake.hold_saves = fake.hide_moves = false;
 	fake.lose = 0;
-	fake.counts_active = fake.is_deaf = false;
-	fake.fail_opens = fake.fail_adds = fake.opens = fake.updates = fake.copies = 0;
+	fake.counts_active = fake.is_deaf = fake.hold_pauses = false;
+	fake.fail_opens = fake.fail_adds = fake.opens = fake.updates = fake.copies =
+		fake.moves_told = 0;
 	fake.first = fake.last = 0;
 	memset(fake.torrents, 0, sizeof fake.torrents);
 	pthread_mutex_unlock(&fake.lock);
@@ -201,6 +202,11 @@ static int read_locked(const int *value)
 	return result;
 }
 
+int fake_moves_told(void)
+{
+	return read_locked(&fake.moves_told);
+}
+
 int fake_opens(void)
 {
 	return read_locked(&fake.opens);
@@ -257,6 +263,22 @@ void fake_await_move(const char *id, int count)
 		if (i > 50000000)
 			abort(); /* nobody told it */
 	}
+}
+
+void fake_await_removal(const char *id)
+{
+	struct torrent torrent = copy_of(id);
+	for (unsigned i = 0; torrent.used && !torrent.gone; i++) {
+		sched_yield();
+		if (i > 50000000)
+			abort(); /* nobody told it */
+		torrent = copy_of(id);
+	}
+}
+
+void fake_hold_pauses(int on)
+{
+	set_locked(&fake.hold_pauses, on);
 }
 
 int fake_copies(void)
@@ -519,12 +541,12 @@ static int answer(uint64_t number, enum lsp_shim_alert_type type, struct lsp_err
 	return torrent ? 0 : not_found(err);
 }
 
-static int remove_torrent(struct lsp_shim *shim, uint64_t number, int data, struct lsp_error *err)
+static int remove_torrent(struct lsp_shim *shim, uint64_t number, int what, struct lsp_error *err)
 {
 	pthread_mutex_lock(&fake.lock);
 	struct torrent *torrent = by_number(number);
 	if (torrent) {
-		torrent->deleting = data;
+		torrent->deleting = what == LSP_SHIM_REMOVE_DATA;
 		torrent->gone = true;
 	}
 	pthread_mutex_unlock(&fake.lock);
@@ -537,7 +559,10 @@ static int pause_torrent(struct lsp_shim *shim, uint64_t number, struct lsp_erro
 	struct torrent *torrent = by_number(number);
 	if (torrent)
 		torrent->status.flags = LSP_SHIM_PAUSED;
+	bool holds = fake.hold_pauses;
 	pthread_mutex_unlock(&fake.lock);
+	if (holds)
+		return torrent ? 0 : not_found(err);
 	return answer(number, LSP_SHIM_ALERT_PAUSED, err);
 }
 
@@ -588,6 +613,7 @@ static int move(
 	struct torrent *torrent = by_number(number);
 	if (torrent)
 		torrent->moving = torrent->moves++ >= 0;
+	fake.moves_told += torrent != NULL;
 	pthread_mutex_unlock(&fake.lock);
 	return torrent ? 0 : not_found(err);
 }

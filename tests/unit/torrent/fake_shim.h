@@ -51,8 +51,14 @@ void fake_count_active(int on);
 void fake_hide_moves(int on);
 /* How often a torrent was asked for its status since the session was halted. */
 int fake_looks(void);
+/* How often it was told of a new place for the files of any torrent. */
+int fake_moves_told(void);
 /* Until it was told so often of a new place for this torrent's files: they are there by then. */
 void fake_await_move(const char *id, int count);
+/* Until it was told to remove this torrent. */
+void fake_await_removal(const char *id);
+/* One that is told to pause says so at once, and PAUSED is the test's to post. */
+void fake_hold_pauses(int on);
 /* How often the metadata of a torrent was copied. */
 int fake_copies(void);
 bool fake_is_open(void);

@@ -1,5 +1,6 @@
 /* Files that are moved, and killed while they are: at every single change of the disk. */
 #include "torrent/files.h"
+#include "torrent/mounts.h"
 
 #include "base/cleanup.h"
 #include "base/fs.h"
@@ -408,6 +409,128 @@ static void what_is_deleted_leaves_what_is_not_the_torrents(void **state)
 	place_done(&place);
 }
 
+/* Bytes that this process has read. */
+static unsigned long long read_so_far(void)
+{
+	char text[512] = "";
+	unsigned long long bytes = 0;
+	FILE *file = fopen("/proc/self/io", "re");
+	assert_non_null(file);
+	assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+	fclose(file);
+	assert_int_equal(sscanf(text, "rchar: %llu", &bytes), 1);
+	return bytes;
+}
+
+static void put_large(const char *folder, const char *path, char last)
+{
+	static char text[4 << 20];
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 2] = last;
+	put(folder, path, text);
+}
+
+/* Of large ones, again and again, that would be all that the disk does. */
+static void what_was_compared_is_compared_again_only_when_it_has_changed(void **state)
+{
+	struct place place;
+	struct lsp_files_moved moved;
+	struct lsp_files_known known[COUNT + 1] = {0};
+	place_init(&place);
+	struct lsp_files_move move = {
+		.files = &place.files, .from = place.from, .to = place.to, .known = known};
+	put_large(place.from, paths[0], 'a');
+	put_large(place.to, paths[0], 'b');
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned long long before = read_so_far();
+		int r = lsp_files_move(&move, NULL, &moved, NULL);
+		unsigned long long read = read_so_far() - before;
+		assert_int_equal(r, i < 3 ? -LSP_E_EXISTS : 0);
+		if (i == 0 || i == 3)
+			assert_in_range(read, 8 << 20, 9 << 20);
+		else
+			assert_in_range(read, 0, 1 << 20);
+		if (i == 2)
+			put_large(place.to, paths[0], 'a');
+	}
+	place_done(&place);
+}
+
+static void what_a_move_brought_is_deleted_there_and_nothing_of_anothers(void **state)
+{
+	struct place place;
+	struct lsp_error err = {0};
+	struct stat st;
+	size_t others = 0;
+	place_init(&place);
+	struct lsp_files_move move = {.files = &place.files, .from = place.from, .to = place.to};
+	/* One was copied, one moved, of one another is there, and one is beside them. */
+	put(place.to, paths[0], text_of(0));
+	put(place.to, paths[1], text_of(1));
+	_cleanup_free_ char *moved = lsp_text_format("%s/%s", place.from, paths[1]);
+	assert_int_equal(unlink(moved), 0);
+	put(place.to, paths[3], "somebody's");
+	put(place.to, "doom/base/mine", "mine");
+	assert_int_equal(lsp_files_delete_moved(&move, NULL, &others, &err), 0);
+	assert_int_equal(others, 1);
+	assert_int_equal(has(place.to, paths[0], text_of(0)), 0);
+	assert_int_equal(has(place.to, paths[1], text_of(1)), 0);
+	assert_int_equal(has(place.to, paths[3], "somebody's"), 1);
+	assert_int_equal(has(place.to, "doom/base/mine", "mine"), 1);
+	for (size_t i = 0; i < COUNT; i++)
+		assert_int_equal(has(place.from, paths[i], text_of(i)), i != 1);
+	/* The same folder by another name has nothing that was brought. */
+	_cleanup_free_ char *link = lsp_text_format("%s/link", place.root);
+	assert_int_equal(symlink(place.from, link), 0);
+	move.to = link;
+	assert_int_equal(lsp_files_delete_moved(&move, NULL, &others, &err), 0);
+	assert_int_equal(has(place.from, paths[0], text_of(0)), 1);
+	/* Nor has one that is missing. */
+	_cleanup_free_ char *missing = lsp_text_format("%s/missing", place.root);
+	move.to = missing;
+	assert_int_equal(lsp_files_delete_moved(&move, NULL, &others, &err), 0);
+	assert_int_equal(stat(missing, &st), -1);
+	place_done(&place);
+}
+
+static void a_folder_that_was_there_is_not_made(void **state)
+{
+	struct place place;
+	struct lsp_files_moved moved;
+	struct lsp_error err = {0};
+	struct stat st;
+	place_init(&place);
+	struct lsp_files_move move = {
+		.files = &place.files, .from = place.from, .to = place.to, .to_is_there = true};
+	assert_int_equal(lsp_files_move(&move, NULL, &moved, &err), -LSP_E_NOT_FOUND);
+	assert_non_null(strstr(err.message, "is a disk not mounted?"));
+	assert_int_equal(stat(place.to, &st), -1);
+	place_done(&place);
+}
+
+static void it_is_known_whether_a_disk_is_mounted(void **state)
+{
+	struct place place;
+	struct lsp_error err = {0};
+	place_init(&place);
+	_cleanup_free_ char *of_proc = lsp_mount_of("/proc/self"), *of_root = lsp_mount_of("/");
+	_cleanup_free_ char *of_place = lsp_mount_of(place.from), *of_none = NULL;
+	assert_string_equal(of_proc, "/proc");
+	assert_string_equal(of_root, "/");
+	assert_int_equal(lsp_mount_check(of_proc, &err), 0);
+	assert_int_equal(lsp_mount_check(of_root, &err), 0);
+	assert_int_equal(lsp_mount_check(of_place, &err), 0);
+	assert_int_equal(lsp_mount_check(NULL, &err), 0);
+	/* Of what is not there yet: where it would be. */
+	_cleanup_free_ char *missing = lsp_text_format("%s/some/where", place.from);
+	of_none = lsp_mount_of(missing);
+	assert_string_equal(of_none, of_place);
+	assert_int_equal(lsp_mount_check(missing, &err), -LSP_E_NOT_FOUND);
+	assert_int_equal(lsp_mount_check(place.from, &err), -LSP_E_NOT_FOUND);
+	assert_non_null(strstr(err.message, "mount it"));
+	place_done(&place);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +544,10 @@ int main(void)
 		cmocka_unit_test(the_same_folder_by_another_name_is_no_move),
 		cmocka_unit_test(holes_stay_holes),
 		cmocka_unit_test(what_is_deleted_leaves_what_is_not_the_torrents),
+		cmocka_unit_test(what_was_compared_is_compared_again_only_when_it_has_changed),
+		cmocka_unit_test(what_a_move_brought_is_deleted_there_and_nothing_of_anothers),
+		cmocka_unit_test(a_folder_that_was_there_is_not_made),
+		cmocka_unit_test(it_is_known_whether_a_disk_is_mounted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

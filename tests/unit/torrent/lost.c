@@ -153,6 +153,7 @@ static void a_lost_removed_with_data_waits_for_the_files(void **state)
 	fake_lose(LSP_SHIM_ALERT_REMOVED);
 	begin(&world, &remove, LSP_TORRENT_REMOVE,
 		json_pack("{s:s, s:b}", "torrent", DOOM, "data", 1));
+	fake_await_removal(DOOM);
 	expect_lost(&world, 1);
 	pass(&world, 30);
 	assert_false(lsp_answer_is_complete(&remove.completed));
@@ -171,6 +172,7 @@ static void a_lost_deleted_is_given_up_after_a_minute_and_said_to_be_unknown(voi
 	world_at_rest(&world);
 	begin(&world, &remove, LSP_TORRENT_REMOVE,
 		json_pack("{s:s, s:b}", "torrent", DOOM, "data", 1));
+	fake_await_removal(DOOM);
 	fake_lose(LSP_SHIM_ALERT_DELETED);
 	fake_post(LSP_SHIM_ALERT_DELETED, DOOM, NULL, NULL, 0);
 	expect_lost(&world, 1);
@@ -223,7 +225,8 @@ static void a_lost_moved_is_seen_by_where_it_is(void **state)
 	world_done(&world);
 }
 
-static void a_lost_move_failed_is_an_error(void **state)
+/* Its files are there by then. */
+static void a_lost_move_failed_has_it_restored_at_the_new_place(void **state)
 {
 	struct world world;
 	struct rig_call move;
@@ -231,7 +234,13 @@ static void a_lost_move_failed_is_an_error(void **state)
 	begin_move(&world, &move, 1);
 	fake_lose(LSP_SHIM_ALERT_MOVE_FAILED);
 	fake_post(LSP_SHIM_ALERT_MOVE_FAILED, DOOM, "/tmp/fake", "no room", 0);
-	rig_expect_end(&move, LSP_E_FAILED, "it is where it was");
+	rig_expect_end(&move, 0, NULL);
+	json_t *added = rig_await(&world.rig, "torrent_added", "torrent", DOOM, 2);
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(added, "status"), "save_path")),
+		"/tmp/elsewhere");
+	json_decref(added);
+	assert_int_equal(rig_count(&world.rig, "torrent_removed", NULL, NULL), 0);
 	world_done(&world);
 }
 
@@ -418,7 +427,7 @@ int main(void)
 		cmocka_unit_test(a_lost_removed_with_data_waits_for_the_files),
 		cmocka_unit_test(a_lost_deleted_is_given_up_after_a_minute_and_said_to_be_unknown),
 		cmocka_unit_test(a_lost_moved_is_seen_by_where_it_is),
-		cmocka_unit_test(a_lost_move_failed_is_an_error),
+		cmocka_unit_test(a_lost_move_failed_has_it_restored_at_the_new_place),
 		cmocka_unit_test(a_lost_paused_answers_who_paused_it),
 		cmocka_unit_test(a_lost_error_is_told_and_ends_what_waits),
 		cmocka_unit_test(a_lost_finished_completes_it_once),

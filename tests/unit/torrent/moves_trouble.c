@@ -1,0 +1,477 @@
+/* What keeps a move or a removal from its end, and who ends it. */
+#include "scene.h"
+
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/text.h"
+#include "torrent/engine_private.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static json_t *named(const char *key, const char *value)
+{
+	return json_pack("{s:s, s:s*}", "torrent", DOOM, key, value);
+}
+
+static json_t *removal(bool data)
+{
+	return json_pack("{s:s, s:b}", "torrent", DOOM, "data", data);
+}
+
+static void begin_remove(struct scene *scene, struct rig_call *remove, bool data)
+{
+	struct lsp_torrent_call call = {.command = LSP_TORRENT_REMOVE, .arguments = removal(data)};
+	rig_begin(&scene->world.rig, remove, &call);
+}
+
+static void begin_move(struct scene *scene, struct rig_call *move)
+{
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_MOVE, .arguments = named("save_path", scene->new)};
+	rig_begin(&scene->world.rig, move, &call);
+}
+
+static void expect_stuck(struct scene *scene, const char *words)
+{
+	char message[512];
+	json_decref(rig_await(&scene->world.rig, "torrent_error", "torrent", DOOM, 1));
+	assert_int_equal(world_health(&scene->world), 1u << LSP_TORRENT_HEALTH_STORAGE);
+	rig_refuse(&scene->world.rig, LSP_TORRENT_PAUSE, named("no", NULL), LSP_E_BUSY, message);
+	if (!strstr(message, words))
+		fail_msg("\"%s\" is not in \"%s\"", words, message);
+}
+
+static void expect_forgotten(struct scene *scene, bool data)
+{
+	json_t *removed = rig_await(&scene->world.rig, "torrent_removed", "torrent", DOOM, 1);
+	assert_int_equal(json_is_true(json_object_get(removed, "data")), data);
+	json_decref(removed);
+	assert_int_equal(access(scene->record, F_OK), -1);
+	assert_int_equal(world_health(&scene->world), 0);
+	assert_int_equal(rig_count(&scene->world.rig, "torrent_added", NULL, NULL), 0);
+}
+
+/* Its place is there again, or gone. */
+static void put_away(const char *folder, bool back)
+{
+	_cleanup_free_ char *away = lsp_text_format("%s.away", folder);
+	assert_int_equal(back ? rename(away, folder) : rename(folder, away), 0);
+}
+
+/* Of `b` another one is in the new place. */
+static void put_another_there(const struct scene *scene)
+{
+	scene_put_one_there(scene);
+	rig_file(scene->new, "fake/b", 1000, 9);
+}
+
+/* ---- One that cannot be finished ---------------------------------------------------------- */
+
+static void one_that_cannot_be_finished_is_forgotten_by_a_removal(void **state)
+{
+	struct scene scene;
+	scene_init(&scene);
+	put_another_there(&scene);
+	scene_start_again(&scene, scene_moving(&scene, 2));
+	expect_stuck(&scene, "another file has the name");
+	json_decref(rig_ask(&scene.world.rig, LSP_TORRENT_REMOVE, removal(false)));
+	expect_forgotten(&scene, false);
+	assert_true(scene_has(scene.old, "b") && scene_has(scene.new, "a"));
+	world_done(&scene.world);
+}
+
+static void with_its_data_what_is_its_own_goes_from_both_places(void **state)
+{
+	for (unsigned back = 0; back < 2; back++) {
+		struct scene scene;
+		scene_init(&scene);
+		put_another_there(&scene);
+		json_t *record =
+			back ? json_pack("{s:s, s:s, s:i, s:b}", "save_path", scene.new,
+				       "moving_to", scene.old, "moving_files", 2, "moving_back", 1)
+			     : scene_moving(&scene, 2);
+		scene_start_again(&scene, record);
+		expect_stuck(&scene, "another file has the name");
+		json_decref(rig_ask(&scene.world.rig, LSP_TORRENT_REMOVE, removal(true)));
+		expect_forgotten(&scene, true);
+		assert_false(scene_has(scene.old, "a") || scene_has(scene.old, "b"));
+		assert_false(scene_has(scene.new, "a"));
+		assert_true(scene_has(scene.new, "b")); /* somebody's */
+		world_done(&scene.world);
+	}
+}
+
+/* A kill while it did so: the record says both. */
+static void a_removal_from_both_places_is_finished_by_the_next_start(void **state)
+{
+	struct scene scene;
+	scene_init(&scene);
+	put_another_there(&scene);
+	json_t *record = scene_moving(&scene, 2);
+	json_object_set_new(record, "removing", json_true());
+	json_object_set_new(record, "save_mount", json_string("/"));
+	scene_start_again(&scene, record);
+	expect_forgotten(&scene, true);
+	assert_false(scene_has(scene.old, "b") || scene_has(scene.new, "a"));
+	assert_true(scene_has(scene.new, "b"));
+	world_done(&scene.world);
+}
+
+/* And without its data it is one place that the files are in. */
+static void a_removal_of_one_that_moves_is_finished_by_the_next_start(void **state)
+{
+	struct scene scene;
+	scene_init(&scene);
+	scene_put_one_there(&scene);
+	json_t *record = scene_moving(&scene, 2);
+	json_object_set_new(record, "leaving", json_true());
+	scene_start_again(&scene, record);
+	expect_forgotten(&scene, false);
+	assert_true(scene_has(scene.old, "a") && scene_has(scene.old, "b"));
+	assert_false(scene_has(scene.new, "a"));
+	world_done(&scene.world);
+}
+
+static atomic_uint tries;
+static char tried[160];
+
+static int count_tries(const char *path, void *argument)
+{
+	tries += strcmp(path, tried) == 0;
+	return 0;
+}
+
+static void it_is_tried_again_ever_more_seldom_and_at_once_when_somebody_asks(void **state)
+{
+	struct scene scene;
+	struct lsp_fs_hooks hooks = {.before_read = count_tries};
+	char message[512];
+	scene_init(&scene);
+	put_another_there(&scene);
+	tries = 0;
+	snprintf(tried, sizeof tried, "%s", scene.new);
+	lsp_fs_set_hooks(&hooks);
+	scene_start_again(&scene, scene_moving(&scene, 2));
+	json_decref(rig_await(&scene.world.rig, "torrent_error", "torrent", DOOM, 1));
+	unsigned each = tries; /* looks of one try */
+	assert_in_range(each, 1, 4);
+	for (unsigned i = 0; i < 3600; i++) {
+		world_advance(&scene.world, LSP_SECOND);
+		world_settle(&scene.world);
+	}
+	assert_in_range(tries / each, 8, 20); /* 5 + 10 + … + 160, then each 300 s */
+	assert_int_equal(rig_count(&scene.world.rig, "torrent_error", "torrent", DOOM), 1);
+	_cleanup_free_ char *other = lsp_text_format("%s/fake/b", scene.new);
+	assert_int_equal(unlink(other), 0);
+	rig_refuse(&scene.world.rig, LSP_TORRENT_PAUSE, named("no", NULL), LSP_E_BUSY, message);
+	scene_expect_moved(&scene); /* and no time passes */
+	lsp_fs_set_hooks(NULL);
+	assert_int_equal(world_health(&scene.world), 0);
+	world_done(&scene.world);
+}
+
+/* ---- Disks that are not there ------------------------------------------------------------ */
+
+static void files_of_a_disk_that_is_not_mounted_are_not_called_deleted(void **state)
+{
+	struct scene scene;
+	scene_init(&scene);
+	/* Nothing is mounted at that place. */
+	json_t *record = json_pack("{s:b, s:s}", "removing", 1, "save_mount", scene.old);
+	scene_start_again(&scene, record);
+	expect_stuck(&scene, "is not there: mount it");
+	assert_int_equal(access(scene.record, F_OK), 0);
+	assert_true(scene_has(scene.old, "a") && scene_has(scene.old, "b"));
+	/* With its data it waits for the disk, and says so. */
+	struct rig_call remove;
+	begin_remove(&scene, &remove, true);
+	rig_expect_end(&remove, LSP_E_NOT_FOUND, "is not there: mount it");
+	json_decref(rig_ask(&scene.world.rig, LSP_TORRENT_REMOVE, removal(false)));
+	expect_forgotten(&scene, false);
+	world_done(&scene.world);
+}
+
+static void one_of_which_no_file_is_there_is_not_removed_with_its_data(void **state)
+{
+	struct scene scene;
+	char message[512];
+	scene_init(&scene);
+	fake_progress(DOOM, 1000, LSP_SHIM_STATE_DOWNLOADING, 0);
+	put_away(scene.old, false);
+	rig_refuse(&scene.world.rig, LSP_TORRENT_REMOVE, removal(true), LSP_E_NOT_FOUND, message);
+	assert_non_null(strstr(message, "is a disk not mounted?"));
+	json_t *record = scene_record(&scene);
+	assert_null(json_object_get(record, "removing"));
+	json_decref(record);
+	put_away(scene.old, true);
+	struct rig_call remove;
+	begin_remove(&scene, &remove, true);
+	fake_await_removal(DOOM);
+	fake_post(LSP_SHIM_ALERT_DELETED, DOOM, NULL, NULL, 0);
+	rig_expect_end(&remove, 0, NULL);
+	world_done(&scene.world);
+}
+
+static void a_start_makes_no_folder_for_a_move_and_fills_none_below_a_mount_point(void **state)
+{
+	for (unsigned is_known = 0; is_known < 2; is_known++) {
+		struct scene scene;
+		scene_init(&scene);
+		json_t *record = scene_moving(&scene, 2);
+		if (is_known) { /* the folder is there, and nothing is mounted at it */
+			json_object_set_new(record, "moving_mount", json_string(scene.new));
+			assert_ok(lsp_fs_make_dirs(scene.new, false, ERR));
+		}
+		scene_start_again(&scene, record);
+		expect_stuck(
+			&scene, is_known ? "is not there: mount it" : "is a disk not mounted?");
+		assert_true(scene_has(scene.old, "a") && scene_has(scene.old, "b"));
+		assert_false(scene_has(scene.new, "a"));
+		assert_int_equal(access(scene.new, F_OK), is_known ? 0 : -1);
+		world_done(&scene.world);
+	}
+}
+
+/* ---- Of one that the session has --------------------------------------------------------- */
+
+static struct {
+	struct lsp_fs_hooks hooks;
+	unsigned renames;
+	bool apart, holds;
+	const char *refused; /* its renames, or (apart) deletions, but of the first */
+	struct gate arrived, go_on;
+} disk;
+
+static int before(const struct lsp_fs_event *event, void *argument)
+{
+	bool is_file = event->path && strlen(event->path) == 1;
+	if (event->call == LSP_FS_RENAME && is_file) {
+		disk.renames++;
+		if (disk.holds && disk.renames == 2) {
+			gate_open(&disk.arrived);
+			(void)gate_pass(&disk.go_on);
+		}
+		if (disk.apart)
+			return EXDEV;
+		return disk.refused && disk.renames > 1 ? EIO : 0;
+	}
+	if (event->call == LSP_FS_CLONE)
+		return EOPNOTSUPP;
+	return disk.apart && event->call == LSP_FS_UNLINK && is_file && disk.refused &&
+			       strcmp(event->path, disk.refused) == 0
+		       ? EACCES
+		       : 0;
+}
+
+static void change_disk(bool apart, const char *refused)
+{
+	disk.hooks = (struct lsp_fs_hooks){.before = before};
+	disk.renames = 0;
+	disk.apart = apart;
+	disk.refused = refused;
+	disk.holds = false;
+	lsp_fs_set_hooks(&disk.hooks);
+}
+
+static void what_is_left_at_the_old_place_the_library_is_not_shown(void **state)
+{
+	struct scene scene;
+	struct rig_call move;
+	scene_init(&scene);
+	change_disk(true, "a");
+	begin_move(&scene, &move);
+	while (rig_count(&scene.world.rig, "torrent_added", "torrent", DOOM) < 2) {
+		world_advance(&scene.world, LSP_SECOND / 4);
+		world_settle(&scene.world);
+	}
+	rig_expect_end(&move, 0, NULL);
+	lsp_fs_set_hooks(NULL);
+	json_t *added = rig_await(&scene.world.rig, "torrent_added", "torrent", DOOM, 2);
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(added, "status"), "save_path")),
+		scene.new);
+	json_decref(added);
+	json_t *told = rig_await(&scene.world.rig, "torrent_error", "torrent", DOOM, 1);
+	const char *message = json_string_value(json_object_get(told, "message"));
+	assert_non_null(strstr(message, "what is left there is yours to delete"));
+	assert_non_null(strstr(message, scene.old));
+	json_decref(told);
+	assert_int_equal(rig_count(&scene.world.rig, "torrent_removed", NULL, NULL), 0);
+	assert_int_equal(fake_moves_told(), 0);
+	assert_true(scene_has(scene.new, "a") && scene_has(scene.new, "b"));
+	assert_true(scene_has(scene.old, "a") && !scene_has(scene.old, "b"));
+	/* It is there at the next start, too. */
+	scene_start_again(&scene, NULL);
+	added = rig_await(&scene.world.rig, "torrent_added", "torrent", DOOM, 1);
+	json_decref(added);
+	world_done(&scene.world);
+}
+
+static void one_whose_files_are_in_each_place_is_brought_together_out_of_the_session(void **state)
+{
+	struct scene scene;
+	struct rig_call move;
+	scene_init(&scene);
+	change_disk(false, "b"); /* it does not move, and `a` does not come back */
+	begin_move(&scene, &move);
+	rig_expect_end(&move, LSP_E_IO, "some of its files are in each place");
+	lsp_fs_set_hooks(NULL);
+	while (rig_count(&scene.world.rig, "torrent_added", "torrent", DOOM) < 2) {
+		world_advance(&scene.world, LSP_SECOND);
+		world_settle(&scene.world);
+	}
+	assert_true(scene_has(scene.new, "a") && scene_has(scene.new, "b"));
+	assert_false(scene_has(scene.old, "a") || scene_has(scene.old, "b"));
+	json_t *record = scene_record(&scene);
+	assert_string_equal(json_string_value(json_object_get(record, "save_path")), scene.new);
+	assert_null(json_object_get(record, "moving_to"));
+	json_decref(record);
+	assert_int_equal(world_health(&scene.world), 0);
+	assert_int_equal(rig_count(&scene.world.rig, "torrent_removed", NULL, NULL), 0);
+	world_done(&scene.world);
+}
+
+static void a_move_beside_a_pause_waits_until_the_library_has_let_go(void **state)
+{
+	struct scene scene;
+	struct rig_call pause, move;
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_PAUSE, .arguments = named("no", NULL)};
+	scene_init(&scene);
+	fake_hold_pauses(1);
+	rig_begin(&scene.world.rig, &pause, &call);
+	begin_move(&scene, &move);
+	for (unsigned i = 0; i < 10; i++) {
+		world_advance(&scene.world, LSP_SECOND);
+		world_settle(&scene.world);
+	}
+	json_t *record = scene_record(&scene);
+	assert_null(json_object_get(record, "moving_to"));
+	json_decref(record);
+	assert_true(scene_has(scene.old, "a") && access(scene.new, F_OK) < 0);
+	fake_post(LSP_SHIM_ALERT_PAUSED, DOOM, NULL, NULL, 0);
+	rig_expect_end(&pause, 0, NULL);
+	fake_await_move(DOOM, 1);
+	scene_end_move(&scene, &move);
+	/* One that has stood still for long waits for nothing. */
+	struct lsp_torrent_call back = {
+		.command = LSP_TORRENT_MOVE, .arguments = named("save_path", scene.old)};
+	rig_begin(&scene.world.rig, &move, &back);
+	fake_await_move(DOOM, 2);
+	fake_post(LSP_SHIM_ALERT_MOVED, DOOM, scene.old, NULL, 0);
+	rig_expect_end(&move, 0, NULL);
+	world_done(&scene.world);
+}
+
+static void that_one_is_removed_while_it_moves_is_stored_at_once(void **state)
+{
+	for (unsigned data = 0; data < 2; data++) {
+		struct scene scene;
+		struct rig_call move, remove;
+		scene_init(&scene);
+		gate_init(&disk.arrived);
+		gate_init(&disk.go_on);
+		change_disk(false, NULL);
+		disk.holds = true;
+		begin_move(&scene, &move);
+		gate_await(&disk.arrived);
+		begin_remove(&scene, &remove, data);
+		world_settle(&scene.world);
+		json_t *record = scene_record(&scene);
+		assert_string_equal(
+			json_string_value(json_object_get(record, "moving_to")), scene.new);
+		assert_int_equal(json_is_true(json_object_get(record, "removing")), data);
+		assert_int_equal(json_is_true(json_object_get(record, "leaving")), !data);
+		json_decref(record);
+		assert_false(lsp_answer_is_complete(&remove.completed));
+		gate_open(&disk.go_on);
+		lsp_fs_set_hooks(NULL);
+		scene_start_again(&scene, NULL);
+		struct rig_answer answer;
+		rig_end(&move, &answer);
+		assert_true(answer.result < 0);
+		rig_answer_done(&answer);
+		rig_end(&remove, &answer);
+		rig_answer_done(&answer);
+		while (access(scene.record, F_OK) == 0)
+			world_settle(&scene.world);
+		assert_int_equal(scene_has(scene.old, "a") && scene_has(scene.old, "b"), !data);
+		assert_false(scene_has(scene.new, "a") || scene_has(scene.new, "b"));
+		world_done(&scene.world);
+	}
+}
+
+/* ---- Tasks that cannot be had ------------------------------------------------------------ */
+
+static atomic_uint jobs, refused_job;
+
+int __wrap_lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *call, const char *name,
+	bool needs_worker,
+	int (*work)(struct lsp_torrent_job *, struct lsp_cancel *, struct lsp_error *),
+	int (*finish)(struct lsp_torrent_job *, struct lsp_error *), void *argument,
+	void (*free_argument)(void *), struct lsp_error *err);
+int __real_lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *call, const char *name,
+	bool needs_worker,
+	int (*work)(struct lsp_torrent_job *, struct lsp_cancel *, struct lsp_error *),
+	int (*finish)(struct lsp_torrent_job *, struct lsp_error *), void *argument,
+	void (*free_argument)(void *), struct lsp_error *err);
+
+int __wrap_lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *call, const char *name,
+	bool needs_worker,
+	int (*work)(struct lsp_torrent_job *, struct lsp_cancel *, struct lsp_error *),
+	int (*finish)(struct lsp_torrent_job *, struct lsp_error *), void *argument,
+	void (*free_argument)(void *), struct lsp_error *err)
+{
+	if (++jobs == refused_job)
+		return lsp_error_no_memory(err, "torrent");
+	return __real_lsp_job_start(
+		engine, call, name, needs_worker, work, finish, argument, free_argument, err);
+}
+
+static void a_move_whose_task_cannot_be_had_has_not_begun(void **state)
+{
+	for (unsigned which = 1; which <= 2; which++) {
+		struct scene scene;
+		struct rig_call move;
+		scene_init(&scene);
+		jobs = 0;
+		refused_job = which;
+		begin_move(&scene, &move);
+		rig_expect_end(&move, LSP_E_NO_MEMORY, NULL);
+		refused_job = 0;
+		json_t *record = scene_record(&scene);
+		assert_null(json_object_get(record, "moving_to"));
+		assert_string_equal(
+			json_string_value(json_object_get(record, "save_path")), scene.old);
+		json_decref(record);
+		assert_true(scene_has(scene.old, "a") && scene_has(scene.old, "b"));
+		scene_begin_move(&scene, &move);
+		scene_end_move(&scene, &move);
+		world_done(&scene.world);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_that_cannot_be_finished_is_forgotten_by_a_removal),
+		cmocka_unit_test(with_its_data_what_is_its_own_goes_from_both_places),
+		cmocka_unit_test(a_removal_from_both_places_is_finished_by_the_next_start),
+		cmocka_unit_test(a_removal_of_one_that_moves_is_finished_by_the_next_start),
+		cmocka_unit_test(it_is_tried_again_ever_more_seldom_and_at_once_when_somebody_asks),
+		cmocka_unit_test(files_of_a_disk_that_is_not_mounted_are_not_called_deleted),
+		cmocka_unit_test(one_of_which_no_file_is_there_is_not_removed_with_its_data),
+		cmocka_unit_test(
+			a_start_makes_no_folder_for_a_move_and_fills_none_below_a_mount_point),
+		cmocka_unit_test(what_is_left_at_the_old_place_the_library_is_not_shown),
+		cmocka_unit_test(
+			one_whose_files_are_in_each_place_is_brought_together_out_of_the_session),
+		cmocka_unit_test(a_move_beside_a_pause_waits_until_the_library_has_let_go),
+		cmocka_unit_test(that_one_is_removed_while_it_moves_is_stored_at_once),
+		cmocka_unit_test(a_move_whose_task_cannot_be_had_has_not_begun),
+	};
+	return cmocka_run_group_tests_name("torrent moves, trouble", tests, NULL, NULL);
+}
