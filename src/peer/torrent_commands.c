@@ -100,13 +100,27 @@ struct placing {
 	struct lsp_call *call;
 	struct lsp_torrent_call through;
 	const char *refusal; /* if that is in the games folder */
+	char *other, *name;  /* another place of it, looked at after the first; or NULL */
 };
 
 static void placing_free(struct placing *placing)
 {
 	json_decref(placing->through.arguments);
 	lsp_buffer_done(&placing->through.metainfo);
+	free(placing->other);
+	free(placing->name);
 	free(placing);
+}
+
+static void placed(void *argument, int result, struct lsp_error *error);
+
+/* 1: it is being looked at. */
+static int look_at_other(struct placing *placing, struct lsp_error *err)
+{
+	_cleanup_free_ char *other = TAKE_PTR(placing->other);
+	struct lsp_torrent_place place = {.path = other, .name = placing->name};
+	int r = other ? lsp_torrent_place_look(placing->peer, &place, placed, placing, err) : 0;
+	return r == 0 && other ? 1 : r;
 }
 
 static void placed(void *argument, int result, struct lsp_error *error)
@@ -119,6 +133,8 @@ static void placed(void *argument, int result, struct lsp_error *error)
 	}
 	if (result == 1)
 		result = lsp_error_set(&err, "torrent", LSP_E_INVALID, "%s", placing->refusal);
+	if (result == 0 && (result = look_at_other(placing, &err)) == 1)
+		return;
 	if (result == 0) {
 		struct lsp_torrent_call through = placing->through;
 		placing->through = (struct lsp_torrent_call){0};
@@ -129,18 +145,29 @@ static void placed(void *argument, int result, struct lsp_error *error)
 	placing_free(placing);
 }
 
-/* Calls the engine unless that place is in the games folder. Takes over what `through` holds. */
+/*
+ * Calls the engine unless that place, or another one (NULL: none), is in the games folder. Takes
+ * over what `through` holds.
+ */
 static int call_outside(struct lsp_peer *peer, struct lsp_call *call,
-	struct lsp_torrent_place *place, const char *refusal, struct lsp_torrent_call *through,
-	struct lsp_error *err)
+	struct lsp_torrent_place *place, const char *other, const char *refusal,
+	struct lsp_torrent_call *through, struct lsp_error *err)
 {
 	struct placing *placing = calloc(1, sizeof *placing);
-	if (!placing) {
+	if (placing)
+		*placing = (struct placing){.peer = peer,
+			.call = call,
+			.refusal = refusal,
+			.other = other ? strdup(other) : NULL,
+			.name = other && place->name ? strdup(place->name) : NULL};
+	if (!placing || (other && (!placing->other || (place->name && !placing->name)))) {
+		if (placing)
+			placing_free(placing);
 		json_decref(through->arguments);
 		lsp_buffer_done(&through->metainfo);
 		return lsp_error_no_memory(err, "peer");
 	}
-	*placing = (struct placing){peer, call, *through, refusal};
+	placing->through = *through;
 	place->metainfo = &placing->through.metainfo;
 	int r = lsp_torrent_place_look(peer, place, placed, placing, err);
 	if (r < 0)
@@ -260,6 +287,11 @@ static int spare_games(
 		return lsp_error_set(err, "torrent", LSP_E_DENIED,
 			"its files are those of the game %s: `lanspread verify %s` checks them",
 			game, game);
+	if (game && harms && command == LSP_TORRENT_MOVE)
+		return lsp_error_set(err, "torrent", LSP_E_DENIED,
+			"its files are those of the game %s, and stay in the games folder; "
+			"`lanspread remove %s` deletes them",
+			game, game);
 	if (game && harms)
 		return lsp_error_set(err, "torrent", LSP_E_DENIED,
 			"its files are those of the game %s: `lanspread remove %s` deletes them",
@@ -296,14 +328,39 @@ static int pass_on(
 		.name = json_string_value(json_object_get(status, "folder"))};
 	if (command_of(call) == LSP_TORRENT_MOVE && *lsp_call_text(call, "save_path") == '/') {
 		place.path = lsp_call_text(call, "save_path");
-		return call_outside(peer, call, &place, into_games, &through, err);
+		return call_outside(peer, call, &place, NULL, into_games, &through, err);
 	}
 	if (place.path && writes_or_deletes(call) && !is_of_a_game(peer, id, status))
-		return call_outside(peer, call, &place, among_games, &through, err);
+		return call_outside(peer, call, &place, NULL, among_games, &through, err);
 	r = lsp_torrents_call(peer, &through, err);
 	if (r == 0 && command_of(call) == LSP_TORRENT_REMOVE)
 		(void)lsp_torrent_games_forget(peer, id);
 	return r;
+}
+
+/*
+ * What a move that cannot be finished has in two places, as the engine says (lsp_move_json): it is
+ * forgotten, or deleted in both.
+ */
+static int remove_stuck(
+	struct lsp_peer *peer, struct lsp_call *call, const json_t *move, struct lsp_error *err)
+{
+	const char *id = json_string_value(json_object_get(move, "id"));
+	struct lsp_torrent_call through = {
+		.command = LSP_TORRENT_REMOVE, .done = answered_and_kept, .argument = call};
+	int r = spare_games(peer, call, move, err);
+	if (r < 0)
+		return r;
+	through.arguments = arguments_of(call);
+	json_object_set_new(through.arguments, "torrent", json_string(id));
+	struct lsp_torrent_place place = {
+		.path = json_string_value(json_object_get(move, "save_path")),
+		.name = json_string_value(json_object_get(move, "folder"))};
+	if (deletes(call))
+		return call_outside(peer, call, &place,
+			json_string_value(json_object_get(move, "moving_to")), among_games,
+			&through, err);
+	return lsp_torrents_call(peer, &through, err);
 }
 
 static void resolved(void *argument, struct lsp_torrent_answer *answer)
@@ -315,7 +372,10 @@ static void resolved(void *argument, struct lsp_torrent_answer *answer)
 		return;
 	json_t *found = json_array_get(json_object_get(answer->value, "torrents"), 0);
 	int r = answer->result;
-	if (r < 0)
+	bool is_stuck = r == -LSP_E_BUSY && json_object_get(answer->value, "id");
+	if (is_stuck && command_of(resolving.call) == LSP_TORRENT_REMOVE)
+		r = remove_stuck(resolving.peer, resolving.call, answer->value, &err);
+	else if (r < 0)
 		err = answer->error;
 	else
 		r = pass_on(resolving.peer, resolving.call, found, &err);
@@ -499,7 +559,7 @@ static int add_plain(struct lsp_peer *peer, struct lsp_call *call, const char *m
 	}
 	struct lsp_torrent_place place = {
 		.path = json_string_value(json_object_get(arguments, "save_path"))};
-	return call_outside(peer, call, &place, into_games, &through, err);
+	return call_outside(peer, call, &place, NULL, into_games, &through, err);
 }
 
 /* Takes the bytes over (NULL: a magnet). */
