@@ -8,6 +8,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/share.h"
+#include "peer/torrent_files.h"
 #include "peer/torrent_settings.h"
 #include "peer/torrent_wish.h"
 #include "peer/torrents.h"
@@ -19,7 +20,7 @@
 #include <utlist.h>
 
 #define RECORDS_FILE "swarm.json"
-#define TORRENTS_FOLDER "torrents"
+#define TORRENTS_FOLDER LSP_TORRENT_FILES_FOLDER
 #define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
 
 /* A torrent that was told to leave the session. */
@@ -40,6 +41,37 @@ struct lsp_torrent_games {
 	struct leaving *waiting;
 };
 
+static bool has_text(const json_t *object, const char *key, const char *text)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+	return value && strcmp(value, text) == 0;
+}
+
+static bool is_alias(const json_t *record, const char *id)
+{
+	json_t *alias;
+	size_t index;
+	json_array_foreach (json_object_get(record, "aliases"), index, alias) {
+		const char *text = json_string_value(alias);
+		if (text && strcmp(text, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Does a record refer to the .torrent of this id? */
+static bool is_recorded(struct lsp_peer *peer, const char *id)
+{
+	const char *game;
+	json_t *record;
+	json_object_foreach (peer->torrent_games->records, game, record)
+		if (is_alias(record, id) ||
+			(has_text(record, "content", id) &&
+				json_is_true(json_object_get(record, "shared"))))
+			return true;
+	return false;
+}
+
 int lsp_torrent_games_new(
 	struct lsp_peer *peer, struct lsp_torrent_games **ret_games, struct lsp_error *err)
 {
@@ -56,6 +88,10 @@ int lsp_torrent_games_new(
 	games->peer = peer;
 	games->records = lsp_peer_load_json(peer, RECORDS_FILE);
 	*ret_games = games;
+	peer->torrent_games = games;
+	/* Without any that can be read (it may be damaged) nothing says what is wanted. */
+	if (json_object_size(games->records))
+		lsp_torrent_files_sweep(peer, is_recorded);
 	return 0;
 }
 
@@ -78,12 +114,6 @@ void lsp_torrent_games_free(struct lsp_torrent_games *games)
 
 /* ---- Records ---- */
 
-static bool has_text(const json_t *object, const char *key, const char *text)
-{
-	const char *value = json_string_value(json_object_get(object, key));
-	return value && strcmp(value, text) == 0;
-}
-
 /* The record of a game, of that content (NULL: of any). */
 static json_t *record_of(
 	const struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
@@ -100,6 +130,21 @@ static void save(struct lsp_peer *peer)
 	lsp_peer_save_json(peer, RECORDS_FILE, json_incref(peer->torrent_games->records));
 }
 
+/* Of another content none of these are. */
+static void drop_files(struct lsp_peer *peer, const json_t *record)
+{
+	const char *content = json_string_value(json_object_get(record, "content"));
+	json_t *alias;
+	size_t index;
+	if (content)
+		lsp_torrent_files_drop(peer, content);
+	json_array_foreach (json_object_get(record, "aliases"), index, alias) {
+		const char *id = json_string_value(alias);
+		if (id)
+			lsp_torrent_files_drop(peer, id);
+	}
+}
+
 /* Of another content only the aliases are not its own any more: who shared a game shares the next
  * version of it. */
 static json_t *want_record(struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
@@ -110,6 +155,7 @@ static json_t *want_record(struct lsp_peer *peer, const char *game, const struct
 		return record;
 	lsp_hash_to_hex(content, hex);
 	if (record) {
+		drop_files(peer, record);
 		json_object_set_new(record, "content", json_string(hex));
 		json_object_set_new(record, "aliases", json_array());
 		lsp_torrent_settings_forget_others(record);
@@ -119,18 +165,6 @@ static json_t *want_record(struct lsp_peer *peer, const char *game, const struct
 	if (record && json_object_set_new(peer->torrent_games->records, game, record) < 0)
 		record = NULL;
 	return record;
-}
-
-static bool is_alias(const json_t *record, const char *id)
-{
-	json_t *alias;
-	size_t index;
-	json_array_foreach (json_object_get(record, "aliases"), index, alias) {
-		const char *text = json_string_value(alias);
-		if (text && strcmp(text, id) == 0)
-			return true;
-	}
-	return false;
 }
 
 bool lsp_torrent_games_has(const struct lsp_peer *peer, const char *game,
@@ -333,8 +367,11 @@ bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id)
 		}
 	}
 	json_object_del(games->seeds, id);
-	if (found)
+	if (found) {
 		save(peer);
+		if (!is_recorded(peer, id))
+			lsp_torrent_files_drop(peer, id);
+	}
 	return found;
 }
 

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "peer/peer.h"
 #include "peer/torrent_add.h"
+#include "peer/torrent_files.h"
 #include "peer/torrents.h"
 #include "wire/metainfo.h"
 #include "wire/path.h"
@@ -12,9 +13,8 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define FOLDER "torrents/magnets"
+#define FOLDER LSP_TORRENT_FILES_FOLDER "/magnets"
 #define SUFFIX ".torrent"
 
 char *lsp_torrent_kept_folder(const struct lsp_peer *peer)
@@ -46,51 +46,9 @@ int lsp_torrent_kept_write(const struct lsp_peer *peer, const char *name,
 	return r < 0 ? r : lsp_fs_write_file(path, metainfo->data, metainfo->size, 0600, err);
 }
 
-/* ---- Going ---- */
-
-struct dropping {
-	struct lsp_job job;
-	char *folder, *name;
-};
-
-static void dropping_free(struct dropping *dropping)
-{
-	free(dropping->folder);
-	free(dropping->name);
-	free(dropping);
-}
-
-static void drop(struct lsp_job *job)
-{
-	struct dropping *dropping = lsp_container_of(job, struct dropping, job);
-	_cleanup_close_ int folder = -1;
-	job->result = lsp_fs_open_dir(dropping->folder, &folder, &job->error);
-	if (job->result == 0)
-		job->result = lsp_fs_unlink_below(folder, dropping->name, &job->error);
-}
-
-static void dropped(struct lsp_job *job)
-{
-	struct dropping *dropping = lsp_container_of(job, struct dropping, job);
-	if (job->result < 0 && job->result != -LSP_E_NOT_FOUND)
-		lsp_log_warning("torrent", "%s", job->error.message);
-	dropping_free(dropping);
-}
-
 void lsp_torrent_kept_drop(struct lsp_peer *peer, const char *name)
 {
-	struct lsp_error err = {0};
-	struct dropping *dropping = calloc(1, sizeof *dropping);
-	if (!dropping)
-		return; /* the next start finds that it is a game already */
-	dropping->folder = lsp_torrent_kept_folder(peer);
-	dropping->name = strdup(name);
-	dropping->job.work = drop;
-	dropping->job.done = dropped;
-	/* One thread, in order: behind the saves. */
-	if (!dropping->folder || !dropping->name ||
-		lsp_pool_submit(peer->state_pool, peer->core, &dropping->job, &err) < 0)
-		dropping_free(dropping);
+	lsp_torrent_file_drop(peer, FOLDER, name);
 }
 
 /* ---- After a restart ---- */

@@ -8,6 +8,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/share.h"
+#include "peer/torrent_files.h"
 #include "peer/torrent_wish.h"
 #include "peer/torrents.h"
 
@@ -136,9 +137,13 @@ const char *lsp_local_games_dir(const struct lsp_peer *peer)
 	return "/games";
 }
 
+static json_t *stored; /* swarm.json, of the next start */
+
 json_t *lsp_peer_load_json(struct lsp_peer *peer, const char *name)
 {
-	return json_object();
+	json_t *document = stored ? stored : json_object();
+	stored = NULL;
+	return document;
 }
 
 void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *document)
@@ -159,12 +164,31 @@ int lsp_pool_submit(
 	return -1;
 }
 
+static char dropped[8][LSP_SHA256_HEX_SIZE];
+static size_t drop_count;
+
+void lsp_torrent_files_drop(struct lsp_peer *peer, const char *id)
+{
+	assert_true(drop_count < LSP_ARRAY_SIZE(dropped));
+	snprintf(dropped[drop_count++], sizeof dropped[0], "%s", id);
+}
+
+static bool (*wanted)(struct lsp_peer *peer, const char *id);
+
+void lsp_torrent_files_sweep(
+	struct lsp_peer *peer, bool (*is_wanted)(struct lsp_peer *peer, const char *id))
+{
+	wanted = is_wanted;
+}
+
 /* ---- The tests ---- */
 
 static int start(void **state)
 {
 	static struct lsp_peer peer;
 	call_count = answered = left = 0;
+	drop_count = 0;
+	wanted = NULL;
 	everything = true;
 	memset(&manifest, 0, sizeof manifest);
 	*state = &peer;
@@ -452,6 +476,51 @@ static void the_torrent_of_a_game_that_is_fetched_is_that_of_the_content_that_co
 	fetched = NULL;
 }
 
+static void a_torrent_file_goes_with_the_last_that_refers_to_it(void **state)
+{
+	struct lsp_peer *peer = *state;
+	struct lsp_hash next = {{7}};
+	char id[LSP_SHA256_HEX_SIZE];
+	lsp_hash_to_hex(&manifest.content_id, id);
+	everything = false;
+	lsp_torrent_games_share(peer, GAME, &manifest.content_id, NULL);
+	assert_int_equal(
+		lsp_torrent_games_add_alias(peer, GAME, &manifest.content_id, "0123", NULL), 0);
+	assert_int_equal(
+		lsp_torrent_games_add_alias(peer, "doom", &manifest.content_id, "0123", NULL), 0);
+	assert_int_equal(drop_count, 0);
+	/* It is removed: both games' record of it goes. */
+	assert_true(lsp_torrent_games_forget(peer, "0123"));
+	assert_int_equal(drop_count, 1);
+	assert_string_equal(dropped[0], "0123");
+	/* That of a game which is shared no more. */
+	assert_true(lsp_torrent_games_forget(peer, id));
+	assert_int_equal(drop_count, 2);
+	assert_string_equal(dropped[1], id);
+	/* Those of a content that is replaced. */
+	assert_int_equal(
+		lsp_torrent_games_add_alias(peer, GAME, &manifest.content_id, "4567", NULL), 0);
+	assert_int_equal(lsp_torrent_games_add_alias(peer, GAME, &next, "89ab", NULL), 0);
+	assert_int_equal(drop_count, 4);
+	assert_string_equal(dropped[2], id);
+	assert_string_equal(dropped[3], "4567");
+	engine_answers(LSP_TORRENT_ADD, 0);
+}
+
+static void a_start_wants_the_torrents_that_are_recorded_and_only_knows_those_it_could_read(
+	void **state)
+{
+	struct lsp_peer *peer = *state;
+	assert_null(wanted); /* nothing is recorded, or it could not be read */
+	lsp_torrent_games_free(peer->torrent_games);
+	stored = json_pack("{s:{s:s, s:b, s:[s]}, s:{s:s, s:b, s:[]}}", GAME, "content", "aa",
+		"shared", 1, "aliases", "bb", "doom", "content", "cc", "shared", 0, "aliases");
+	assert_int_equal(lsp_torrent_games_new(peer, &peer->torrent_games, NULL), 0);
+	assert_non_null(wanted);
+	assert_true(wanted(peer, "aa") && wanted(peer, "bb"));
+	assert_false(wanted(peer, "cc") || wanted(peer, "dd"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -479,6 +548,11 @@ int main(void)
 			what_was_asked_for_starts_the_engine_when_it_is_here, start, end),
 		cmocka_unit_test_setup_teardown(
 			one_that_waits_to_leave_is_let_go_at_the_end, start, end),
+		cmocka_unit_test_setup_teardown(
+			a_torrent_file_goes_with_the_last_that_refers_to_it, start, end),
+		cmocka_unit_test_setup_teardown(
+			a_start_wants_the_torrents_that_are_recorded_and_only_knows_those_it_could_read,
+			start, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
