@@ -1,5 +1,7 @@
 """Moves and removals of torrents that are killed in the middle, with real sessions: the disk shows when that is."""
 
+import contextlib
+import subprocess
 import time
 
 import pytest
@@ -130,6 +132,87 @@ def test_a_removal_with_its_data_that_is_killed_is_finished(ann):
         if was_middle:
             return
     pytest.fail("it was never in the middle")
+
+
+@contextlib.contextmanager
+def mounted(disk, folder):
+    """The disk at a folder; what is on it stays when it is there no more."""
+    subprocess.run(["mount", "--bind", disk, folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def expect_wait(daemon, identity, place, disk):
+    """It waits for its disk, says so, and neither writes below it nor takes its files for deleted."""
+    before = contents(disk)
+    start(daemon)
+    daemon.wait_until(lambda: daemon.status()["torrent"]["health"]["degraded"] == ["storage"], what="it to wait")
+    refused = daemon.run_cli("torrent", "pause", identity)
+    assert refused.returncode and f"the disk of {place} is not there" in refused.stderr
+    assert contents(place) == {} and contents(disk) == before
+    daemon.kill()
+
+
+def test_a_disk_that_is_not_mounted_is_waited_for(ann):
+    old, place = ann.folder / "old", ann.folder / "place"
+    place.mkdir()
+    identity = seed(ann, old)
+    before = contents(old)
+    with SmallDisk(ann.folder / "disk", "64m") as disk:
+        for _ in range(TRIES):
+            with mounted(disk.folder, place):
+                caller = begin(ann, (place / HALF).exists, "torrent", "move", identity, place)
+                ann.kill()
+                caller.wait()
+            if was_middle := contents(old) == before:
+                expect_wait(ann, identity, place, disk.folder)
+            with mounted(disk.folder, place):
+                start(ann)
+                expect_whole(ann, identity, old, place, before)
+                if not was_middle:
+                    ann.cli("torrent", "move", identity, old)
+                    continue
+                caller = begin(ann, lambda: not (place / "many/d0/f000").exists(), "torrent", "remove", identity, "--data")
+                ann.kill()
+                caller.wait()
+            if contents(disk.folder):
+                expect_wait(ann, identity, place, disk.folder)
+            with mounted(disk.folder, place):
+                start(ann)
+                ann.wait_until(lambda: not list((ann.state / "torrent").glob(f"{identity}*")), what="it to be forgotten")
+                assert contents(place) == {}
+                ann.stop()
+            return
+    pytest.fail("it was never in the middle")
+
+
+def test_one_whose_move_cannot_be_finished_is_removed_from_both_places(ann):
+    old = ann.folder / "old"
+    identity = seed(ann, old)
+    before = contents(old)
+    with SmallDisk(ann.folder / "disk", "64m") as disk:
+        new = disk.folder / "new"
+        for _ in range(TRIES):
+            caller = begin(ann, (new / HALF).exists, "torrent", "move", identity, new)
+            ann.kill()
+            caller.wait()
+            was_middle = contents(old) == before and not (new / "many/d9/f299").exists()
+            if was_middle:
+                (new / "many/d9").mkdir(exist_ok=True)
+                (new / "many/d9/f299").write_text("somebody's")
+            start(ann)
+            if was_middle:
+                break
+            expect_whole(ann, identity, old, new, before)
+            ann.cli("torrent", "move", identity, old)
+        ann.wait_until(lambda: ann.status()["torrent"]["health"]["degraded"] == ["storage"], what="it to wait")
+        assert ann.run_cli("torrent", "remove", identity, "--data").stdout == "removed\n"
+        assert contents(old) == {} and contents(new) == {"many/d9/f299": b"somebody's"}
+        assert torrents_of(ann) == {} and ann.status()["torrent"]["health"]["state"] == "ok"
+        assert not list((ann.state / "torrent").glob(f"{identity}*"))
+        ann.stop()
 
 
 def test_a_removal_with_its_data_ends_a_move(ann):

@@ -36,8 +36,13 @@ def test_what_was_removed_by_its_v1_hash_is_not_seeded_again(ann):
     content = share_game(ann, large=1 << 16)
     shared = ann.cli("share", "quake", "--hybrid")
     one = wait_torrent(ann, shared["id"], lambda torrent: torrent["state"] == "seeding")
+    kept = ann.state / "torrents"
+    assert (kept / f"{shared['id']}.torrent").exists()
     assert ann.run_cli("torrent", "remove", one["info_hash_v1"]).stdout == "removed\n"
+    assert not (kept / f"{shared['id']}.torrent").exists()
+    (kept / f"{64 * 'a'}.torrent").write_bytes(b"what a kill left")
     ann.restart()
+    assert not list(kept.glob("*.torrent"))
     wait_listening(ann)
     wait_torrent(ann, content, lambda torrent: torrent["state"] == "seeding")
     assert shared["id"] not in torrents_of(ann)
@@ -121,8 +126,15 @@ def test_a_torrent_whose_place_becomes_the_games_folder_is_held(lab, tmp_path):
     before = tree(library)
     for words in (["resume"], ["recheck"], ["remove", "--data"], ["options", "--set", "seed_remove_data=true"]):
         assert "in the games folder by now" in refused(ann, "torrent", words[0], identity, *words[1:]), words
+    # Out of there it may go, and goes on; with it the game that it was there.
+    ann.cli("torrent", "move", identity, tmp_path / "out")
+    assert not (library / "doom").exists() and tree(tmp_path / "out") == before
+    ann.wait_games(lambda games: "doom" not in games or games["doom"]["availability"] == "unavailable")
+    ann.cli("torrent", "resume", identity)
+    wait_torrent(ann, identity, lambda torrent: torrent["state"] != "paused")
+    assert "into the games folder" in refused(ann, "torrent", "move", identity, library)
     ann.cli("torrent", "remove", identity)
-    assert tree(library) == before
+    assert tree(tmp_path / "out") == before
 
 
 # ---- Limits -------------------------------------------------------------------------------------------
