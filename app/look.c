@@ -92,6 +92,8 @@ int cli_run_status(struct cli *cli, const struct cli_arguments *arguments)
 	print_pair(cli, "listens at", text);
 	print_pair(cli, "page", cli_text(status, "http")[0] ? cli_text(status, "http") : "off");
 	print_pair(cli, "games in", cli_text(status, "games_dir"));
+	if (cli_text(status, "games_dir_problem")[0])
+		print_pair(cli, "", cli_text(status, "games_dir_problem"));
 	print_pair(cli, "state in", cli_text(status, "state_dir"));
 	join(json_object_get(health, "degraded"), text, sizeof text);
 	fprintf(cli->out, "%-10s %s%s%s\n", "health", cli_text(health, "state"),

@@ -4,12 +4,16 @@
 #include "control/path.h"
 #include "wire/frame.h"
 #include "wire/json.h"
+#include "wire/path.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -26,6 +30,81 @@ struct lsp_control_connection {
 	char data[READ_SIZE];
 	size_t begin, end; /* of data: what was read and not decoded yet */
 };
+
+/* ---- Why nobody answers ---- */
+
+#define USER_NAME_MAX 64
+
+/* "anna", or "user 1000". */
+static void user_name(uid_t user, char ret_name[USER_NAME_MAX])
+{
+	char buffer[4096];
+	struct passwd entry, *found = NULL;
+	if (getpwuid_r(user, &entry, buffer, sizeof buffer, &found) == 0 && found)
+		lsp_label_clean(
+			found->pw_name, strlen(found->pw_name), ret_name, USER_NAME_MAX - 1);
+	else
+		snprintf(ret_name, USER_NAME_MAX, "user %lu", (unsigned long)user);
+}
+
+/* Whose the socket is, or the nearest folder above it that may be looked at. */
+static bool find_owner(const char *path, uid_t *ret_owner)
+{
+	char at[LSP_CONTROL_PATH_MAX];
+	struct stat st;
+	snprintf(at, sizeof at, "%s", path);
+	for (;;) {
+		if (stat(at, &st) == 0) {
+			*ret_owner = st.st_uid;
+			return true;
+		}
+		char *slash = strrchr(at, '/');
+		if (!slash || slash == at)
+			return false;
+		*slash = '\0';
+	}
+}
+
+static int tell_denied(const char *path, int error, struct lsp_error *err)
+{
+	uid_t owner;
+	char theirs[USER_NAME_MAX], ours[USER_NAME_MAX];
+	if (!find_owner(path, &owner) || owner == geteuid())
+		return lsp_error_errno(err, "control", error,
+			"cannot reach the peer at %s (look at the modes of the socket and of the "
+			"folders that lead to it)",
+			path);
+	user_name(owner, theirs);
+	user_name(geteuid(), ours);
+	return lsp_error_set(err, "control", LSP_E_DENIED,
+		"the peer at %s belongs to %s and answers nobody else: run this as %s, or start a "
+		"peer of your own as %s with 'lanspread run'",
+		path, theirs, theirs, ours);
+}
+
+static int tell_why(const char *path, int error, struct lsp_error *err)
+{
+	struct stat st;
+	const char *why = NULL;
+	if (error == EACCES || error == EPERM)
+		return tell_denied(path, error, err);
+	if (error == ENOENT)
+		why = "there is no such socket";
+	else if (error == ENOTDIR)
+		why = "what leads there is no folder";
+	else if (error == ECONNREFUSED && stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		why = "that is no socket";
+	else if (error == ECONNREFUSED)
+		why = "its socket is left, but nobody listens any more";
+	if (!why)
+		return lsp_error_errno(err, "control", error, "cannot reach the peer at %s", path);
+	return lsp_error_set(err, "control", LSP_E_NOT_FOUND,
+		"no peer is running at %s (%s): start one with 'lanspread run', or say with "
+		"--control where yours is",
+		path, why);
+}
+
+/* ---- Connecting ---- */
 
 /* Waits when others wait to be let in already: of a peer that hangs, LSP_CONTROL_CONNECT_PATIENCE.
  */
@@ -46,10 +125,7 @@ static int try_connect(int fd, const char *path, struct lsp_error *err)
 		return lsp_error_set(err, "control", LSP_E_TIMEOUT,
 			"the peer at %s lets nobody in: it hangs, or too many programs wait for it",
 			path);
-	if (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR)
-		return lsp_error_set(err, "control", LSP_E_NOT_FOUND,
-			"no peer is running at %s; start one with 'lanspread run'", path);
-	return lsp_error_errno(err, "control", errno, "cannot reach the peer at %s", path);
+	return tell_why(path, errno, err);
 }
 
 int lsp_control_connect(

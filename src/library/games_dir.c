@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "store/state_lock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -193,6 +194,48 @@ int lsp_games_dir_open(
 	if (r == 0)
 		*ret_dir = TAKE_PTR(dir);
 	return r;
+}
+
+/* ---- Gone, or only emptied? ---------------------------------------------------------------- */
+
+void lsp_games_dir_get_place(const struct lsp_games_dir *dir, struct lsp_games_dir_place *ret_place)
+{
+	struct stat st;
+	*ret_place = (struct lsp_games_dir_place){0};
+	if (stat(dir->path, &st) == 0)
+		*ret_place = (struct lsp_games_dir_place){true, st.st_dev, st.st_ino};
+}
+
+static bool is_empty(const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry = NULL;
+	while (dir && (entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			break;
+	}
+	if (dir)
+		closedir(dir);
+	return dir && !entry;
+}
+
+int lsp_games_dir_check_place(
+	const char *path, const struct lsp_games_dir_place *place, struct lsp_error *err)
+{
+	struct stat st;
+	_cleanup_free_ char *full = NULL;
+	int r = expand(path, &full, err);
+	if (r < 0 || !place->known)
+		return r;
+	bool there = stat(full, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
+	bool same = there && st.st_dev == place->device && st.st_ino == place->inode;
+	if (there && (same || !is_empty(full)))
+		return 0;
+	return lsp_error_set(err, "library", LSP_E_NOT_FOUND,
+		"the games folder \"%s\" is gone (was its disk unplugged, or the folder moved?): "
+		"its "
+		"games are back when it is; `lanspread games-dir PATH` chooses another",
+		full);
 }
 
 void lsp_games_dir_close(struct lsp_games_dir *dir)

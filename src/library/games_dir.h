@@ -48,5 +48,22 @@ struct lsp_games_dir {
 LSP_MUST_CHECK int lsp_games_dir_open(const char *path, const char *holder,
 	struct lsp_games_dir **ret_dir, struct lsp_error *err);
 void lsp_games_dir_close(struct lsp_games_dir *dir);
+
+/*
+ * Which folder a path led to: an empty one in its place is what an unmounted disk leaves behind,
+ * unless it is the very same.
+ */
+struct lsp_games_dir_place {
+	bool known;
+	uint64_t device, inode;
+};
+void lsp_games_dir_get_place(
+	const struct lsp_games_dir *dir, struct lsp_games_dir_place *ret_place);
+/*
+ * Is the folder that was there before, or another one that holds anything, at this path? Makes and
+ * changes nothing. -LSP_E_NOT_FOUND says that it has gone, and what to do.
+ */
+LSP_MUST_CHECK int lsp_games_dir_check_place(
+	const char *path, const struct lsp_games_dir_place *place, struct lsp_error *err);
 LSP_DEFINE_CLEANUP(struct lsp_games_dir *, lsp_games_dir_close);
 #define _cleanup_games_dir_ _cleanup_(lsp_games_dir_close_pointer)

@@ -165,9 +165,13 @@ static int load_index(struct lsp_library *library, struct lsp_error *err)
 
 int lsp_library_open_dir(struct lsp_library *library, struct lsp_error *err)
 {
-	int r = lsp_games_dir_open(library->path, library->holder, &library->dir, err);
+	/* A folder that went away is not made anew: its games would be taken for deleted. */
+	int r = lsp_games_dir_check_place(library->path, &library->place, err);
+	if (r == 0)
+		r = lsp_games_dir_open(library->path, library->holder, &library->dir, err);
 	if (r < 0)
 		return r;
+	lsp_games_dir_get_place(library->dir, &library->place);
 	r = load_index(library, err);
 	if (r < 0) {
 		lsp_games_dir_close(library->dir);
@@ -190,6 +194,7 @@ int lsp_library_change_dir(
 	free(library->path);
 	library->path = path;
 	library->dir = dir;
+	lsp_games_dir_get_place(dir, &library->place);
 	library->first_list = true;
 	int r = load_index(library, err);
 	if (r < 0) {

@@ -69,8 +69,9 @@ struct lsp_library {
 	int wake_fd;
 
 	/* the library's thread's */
-	char *path;                /* the games folder as it is wanted */
-	struct lsp_games_dir *dir; /* NULL: it cannot be used now */
+	char *path;                       /* the games folder as it is wanted */
+	struct lsp_games_dir *dir;        /* NULL: it cannot be used now */
+	struct lsp_games_dir_place place; /* where it was the last time */
 	struct lsp_library_index *index;
 	struct lsp_watch *watch;       /* NULL: none to be had */
 	bool watch_full;               /* said once */

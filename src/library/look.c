@@ -387,6 +387,8 @@ static int open_ours(struct lsp_library *library, int *ret_fd, struct lsp_error 
 		int r = library->dir ? 0 : lsp_library_open_dir(library, err);
 		if (r == 0)
 			r = lsp_fs_open_dir(library->dir->path, &fd, err);
+		if (r == -LSP_E_NOT_FOUND && library->dir) /* said in better words */
+			(void)!lsp_games_dir_check_place(library->path, &library->place, err);
 		if (r < 0)
 			return r;
 		if (is_still_ours(library, fd)) {
@@ -436,6 +438,8 @@ void lsp_library_list(struct lsp_library *library)
 	char problem[LSP_PROBLEM_MAX + 1] = "";
 	if (r < 0)
 		lsp_label_clean(err.message, strlen(err.message), problem, LSP_PROBLEM_MAX);
+	if (library->problem[0] && !problem[0])
+		lsp_log_info("library", "the games folder \"%s\" is there again", library->path);
 	library->unpublished = library->unpublished || strcmp(problem, library->problem) != 0;
 	snprintf(library->problem, sizeof library->problem, "%s", problem);
 	lsp_library_ready(library, &library->list_waiters);

@@ -175,6 +175,9 @@ int lsp_command_status(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
 				(json_int_t)lsp_local_snapshot(peer)->count, "uptime_s",
 				(json_int_t)((now - peer->started) / LSP_SECOND), "operations",
 				operations_list(peer), "limits", lsp_limits_json(peer->limits)));
+	const char *problem = lsp_local_snapshot(peer)->problem;
+	json_object_set_new(
+		status, "games_dir_problem", problem[0] ? json_string(problem) : json_null());
 	json_object_set_new(status, "torrent", lsp_torrents_status_json(peer->torrents));
 	lsp_call_answer(call, status);
 	return 0;

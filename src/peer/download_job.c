@@ -26,6 +26,7 @@ struct lsp_download_job {
 	struct lsp_download *download;
 	struct lsp_cancel *token; /* a child of the operation's */
 	char *games_dir;
+	char problem[LSP_PROBLEM_MAX + 1]; /* with that, as the library knows; "": none */
 	char game[LSP_GAME_ID_MAX + 1];
 	struct lsp_hash content;
 	const struct lsp_manifest *manifest;
@@ -58,6 +59,24 @@ static void job_free(struct lsp_download_job *job)
 	free(job);
 }
 
+/* One that went away is not made anew: what is in its place is another disk. */
+static int check_games_dir(const struct lsp_download_job *job, struct lsp_error *err)
+{
+	_cleanup_close_ int dir = -1;
+	int r = lsp_fs_open_dir(job->games_dir, &dir, err);
+	if (r == 0 && lsp_fs_exists_below(dir, ".lanspread/id"))
+		return 0;
+	if (r < 0 && r != -LSP_E_NOT_FOUND)
+		return r;
+	if (job->problem[0])
+		return lsp_error_set(err, "peer", LSP_E_IO, "%s", job->problem);
+	return lsp_error_set(err, "peer", LSP_E_NOT_FOUND,
+		"the games folder \"%s\" is gone (was its disk unplugged, or the folder moved?): "
+		"bring it back, or choose another with `lanspread games-dir PATH`, and get %s "
+		"again",
+		job->games_dir, job->game);
+}
+
 /* The game's folder, which may be a symlink of the user's to another disk. */
 static int open_game_dir(
 	const struct lsp_download_job *job, bool make, int *ret_fd, struct lsp_error *err)
@@ -65,7 +84,9 @@ static int open_game_dir(
 	_cleanup_free_ char *path = lsp_text_format("%s/%s", job->games_dir, job->game);
 	if (!path)
 		return lsp_error_no_memory(err, "peer");
-	int r = make ? lsp_fs_make_dirs(path, false, err) : 0;
+	int r = make ? check_games_dir(job, err) : 0;
+	if (r == 0 && make)
+		r = lsp_fs_make_dirs(path, false, err);
 	return r < 0 ? r : lsp_fs_open_dir(path, ret_fd, err);
 }
 
@@ -267,6 +288,7 @@ int lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *download,
 	job->download = download;
 	job->games_dir = strdup(lsp_local_games_dir(peer));
 	snprintf(job->game, sizeof job->game, "%s", task->game);
+	snprintf(job->problem, sizeof job->problem, "%s", lsp_local_snapshot(peer)->problem);
 	job->content = *task->content;
 	job->manifest = task->manifest ? lsp_manifest_ref(task->manifest) : NULL;
 	job->local =

@@ -177,6 +177,10 @@ void lsp_local_take_snapshot(struct lsp_local *local)
 {
 	const struct lsp_library_snapshot *old = local->snapshot;
 	local->snapshot = lsp_library_snapshot(local->library);
+	const char *problem = local->snapshot->problem;
+	if (old && problem[0] && strcmp(problem, old->problem) != 0)
+		lsp_events_publish(local->peer->events, /* the library has it in the log */
+			json_pack("{s:s, s:s}", "event", "warning", "message", problem));
 	if (old != local->snapshot) {
 		lsp_library_diff(old, local->snapshot, game_changed, local);
 		lsp_games_local_changed(local->peer);

@@ -227,9 +227,13 @@ def test_a_games_folder_that_vanishes_is_said_and_comes_back(lab, tmp_path):
     mark = ann.mark()
     ann.games.rename(tmp_path / "unplugged")
     ann.wait_event("health_changed", since=mark, where=lambda event: "games_dir" in event["degraded"], timeout=60)
+    warning = ann.wait_event("warning", since=mark, where=lambda event: "is gone" in event["message"])
+    assert ann.status()["games_dir_problem"] == warning["message"] and str(ann.games) in warning["message"]
+    assert warning["message"] in ann.run_cli("status").stdout
     ben.wait_games(lambda games: "quake" not in games or games["quake"]["sources"] == 0)
     (tmp_path / "unplugged").rename(ann.games)
     ann.wait_event("health_changed", since=mark, state="ok", timeout=60)
+    assert ann.status()["games_dir_problem"] is None
     offers(ben)
     ben.cli("get", "quake")
 

@@ -8,6 +8,7 @@
 #include "wire/frame.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -467,6 +469,67 @@ static void nobody_there_is_not_found(void **state)
 	assert_non_null(strstr(err.message, "lanspread run"));
 }
 
+static void expect_nobody(const char *path, int code, const char *why)
+{
+	struct lsp_control_connection *connection = NULL;
+	assert_int_equal(lsp_control_connect(path, &connection, &err), -code);
+	assert_non_null(strstr(err.message, path));
+	if (!strstr(err.message, why))
+		fail_msg("%s: not because \"%s\"", err.message, why);
+	assert_non_null(strstr(err.message, "lanspread run"));
+}
+
+static void why_nobody_is_there_is_said(void **state)
+{
+	struct world *world = *state;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char below[sizeof address.sun_path + 8];
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/left", world->folder);
+	expect_nobody(address.sun_path, LSP_E_NOT_FOUND, "no such socket");
+	int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(server, 1), 0);
+	close(server);
+	expect_nobody(address.sun_path, LSP_E_NOT_FOUND, "nobody listens");
+	assert_int_equal(unlink(address.sun_path), 0);
+	close(open(address.sun_path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	expect_nobody(address.sun_path, LSP_E_NOT_FOUND, "no socket");
+	snprintf(below, sizeof below, "%s/below", address.sun_path);
+	expect_nobody(below, LSP_E_NOT_FOUND, "no folder");
+	assert_int_equal(unlink(address.sun_path), 0);
+}
+
+/* In a child, for that gives up who it is. */
+static void try_as_nobody(const char *path)
+{
+	if (setgid(65534) < 0 || setuid(65534) < 0)
+		_exit(2);
+	struct lsp_control_connection *connection = NULL;
+	int r = lsp_control_connect(path, &connection, &err);
+	bool said = strstr(err.message, "belongs to root") && strstr(err.message, "nobody else");
+	_exit(r == -LSP_E_DENIED && said ? 0 : 1);
+}
+
+static void a_peer_of_another_user_is_said_to_be_theirs(void **state)
+{
+	struct world *world = *state;
+	char private[128], path[160];
+	int status;
+	if (geteuid() != 0)
+		skip();
+	snprintf(private, sizeof private, "%s/private", world->folder);
+	snprintf(path, sizeof path, "%s/socket", private);
+	assert_int_equal(mkdir(private, 0700), 0);
+	assert_int_equal(chmod(world->folder, 0755), 0);
+	pid_t child = fork();
+	if (child == 0)
+		try_as_nobody(path);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(chmod(world->folder, 0700), 0);
+	assert_int_equal(rmdir(private), 0);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void a_peer_that_lets_nobody_in_is_told_from_none(void **state)
 {
 	struct world *world = *state;
@@ -544,6 +607,8 @@ int main(void)
 		WORLD_TEST(a_socket_that_can_be_found_is_listened_at),
 		WORLD_TEST(what_is_no_socket_is_left_alone),
 		WORLD_TEST(nobody_there_is_not_found),
+		WORLD_TEST(why_nobody_is_there_is_said),
+		WORLD_TEST(a_peer_of_another_user_is_said_to_be_theirs),
 		WORLD_TEST(a_peer_that_lets_nobody_in_is_told_from_none),
 		cmocka_unit_test(daemon_and_clients_agree_where_the_socket_is),
 	};

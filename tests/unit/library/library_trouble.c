@@ -101,6 +101,57 @@ static void an_unplugged_disk_costs_no_hashes(void **state)
 	shelf_close(shelf);
 }
 
+/* However often it is looked for, nothing is made in its place, and it is as it was when it is
+ * back.
+ */
+static void a_games_folder_that_goes_away_is_missed_until_it_is_back(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	put_game(shelf, "quake");
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	struct lsp_hash content = see(shelf, "quake")->content;
+	const char *away = in_folder(shelf->fixture, "away");
+	for (int mount_point = 0; mount_point < 2; mount_point++) {
+		assert_int_equal(rename(shelf->games, away), 0);
+		if (mount_point)
+			assert_int_equal(mkdir(shelf->games, 0755), 0);
+		lsp_library_refresh(shelf->library, NULL, NULL, NULL);
+		run_for(shelf, 100 * LSP_SECOND);
+		assert_null(see(shelf, "quake"));
+		assert_non_null(strstr(shelf->snapshot->problem, "is gone"));
+		assert_non_null(strstr(shelf->snapshot->problem, "games-dir"));
+		/* What is in its place is as it was: nothing, or an empty folder. */
+		assert_int_equal(rmdir(shelf->games), mount_point ? 0 : -1);
+		assert_int_equal(rename(away, shelf->games), 0);
+		run_for(shelf, 20 * LSP_SECOND);
+		assert_state(shelf, "quake", LSP_LIBRARY_READY);
+		assert_string_equal(shelf->snapshot->problem, "");
+		assert_true(lsp_hash_equal(&see(shelf, "quake")->content, &content));
+	}
+	shelf_close(shelf);
+}
+
+/* Whoever empties the folder has not lost it. */
+static void a_games_folder_that_was_emptied_is_still_there(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	put_game(shelf, "quake");
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_int_equal(rename(in_games(shelf, "quake"), in_folder(shelf->fixture, "quake")), 0);
+	assert_int_equal(
+		rename(in_games(shelf, ".lanspread"), in_folder(shelf->fixture, "old")), 0);
+	lsp_library_refresh(shelf->library, NULL, NULL, NULL);
+	run_for(shelf, 20 * LSP_SECOND);
+	assert_null(see(shelf, "quake"));
+	assert_string_equal(shelf->snapshot->problem, "");
+	put_game(shelf, "doom");
+	run_for(shelf, 20 * LSP_SECOND);
+	assert_state(shelf, "doom", LSP_LIBRARY_READY);
+	shelf_close(shelf);
+}
+
 static void a_damaged_index_is_rebuilt_by_hashing(void **state)
 {
 	static const struct {
@@ -216,6 +267,8 @@ int main(void)
 		FIXTURE_TEST(an_unreadable_folder_is_reported_and_the_scan_goes_on),
 		FIXTURE_TEST(a_games_folder_that_cannot_be_used_does_not_stop_the_start),
 		FIXTURE_TEST(an_unplugged_disk_costs_no_hashes),
+		FIXTURE_TEST(a_games_folder_that_goes_away_is_missed_until_it_is_back),
+		FIXTURE_TEST(a_games_folder_that_was_emptied_is_still_there),
 		FIXTURE_TEST(a_damaged_index_is_rebuilt_by_hashing),
 		FIXTURE_TEST(want_of_descriptors_passes),
 		FIXTURE_TEST(folders_with_impossible_names_are_passed_over),

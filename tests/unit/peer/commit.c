@@ -461,6 +461,30 @@ static void who_answers_no_hashes_is_asked_for_the_whole_chunk(void **state)
 	expect_the_game(other);
 }
 
+/* Nothing is written where it was: that would be another disk. */
+static void a_games_folder_that_is_gone_is_not_made_anew(void **state)
+{
+	struct other *other = *state;
+	_cleanup_free_ char *games = lsp_text_format("%s/games", other->folder);
+	_cleanup_free_ char *away = lsp_text_format("%s/away", other->folder);
+	for (int mount_point = 0; mount_point < 2; mount_point++) {
+		assert_int_equal(rename(games, away), 0);
+		if (mount_point)
+			assert_int_equal(mkdir(games, 0755), 0);
+		get(other);
+		json_t *failed = other_await(other, "download_failed", NULL, NULL);
+		assert_non_null(strstr(json_string_value(json_object_get(
+					       json_object_get(failed, "error"), "message")),
+			"is gone"));
+		json_decref(failed);
+		assert_int_equal(rmdir(games), mount_point ? 0 : -1);
+		assert_int_equal(rename(away, games), 0);
+	}
+	get(other);
+	other_expect(other, "download_finished");
+	expect_the_game(other);
+}
+
 static int gives_leaves(void *argument, struct lsp_error *err)
 {
 	struct lsp_peer *peer = argument;
@@ -507,6 +531,7 @@ int main(void)
 		TEST(a_commit_that_cannot_start_says_so_and_can_be_tried_again),
 		TEST(who_answers_no_hashes_is_asked_for_the_whole_chunk),
 		TEST(who_fails_to_give_hashes_is_asked_for_them_again_later),
+		TEST(a_games_folder_that_is_gone_is_not_made_anew),
 		TEST(a_commit_begins_once_though_the_torrents_leave_at_once),
 	};
 	return cmocka_run_group_tests_name("peer/commit", tests, NULL, NULL);
