@@ -8,6 +8,7 @@
 #include "peer/peer.h"
 #include "peer/runtime.h"
 #include "peer/share.h"
+#include "peer/torrents.h"
 #include "store/config.h"
 #include "task/operation.h"
 
@@ -37,6 +38,7 @@ static void folder_changed(void *argument)
 			   lsp_local_games_dir(peer), &err) < 0) {
 		lsp_call_fail(change->call, &err);
 	} else {
+		lsp_torrents_games_moved(peer->torrents);
 		lsp_games_publish_local(peer);
 		lsp_call_answer(
 			change->call, json_pack("{s:s}", "games_dir", lsp_local_games_dir(peer)));

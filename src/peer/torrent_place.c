@@ -9,15 +9,17 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ---- Where it is ---- */
 
 struct looking {
 	struct lsp_job job;
 	struct lsp_peer *peer;
 	char *path, *name, *games;
 	const struct lsp_buffer *metainfo;
-	bool inside;
 	lsp_torrent_place_callback done;
 	void *argument;
 };
@@ -56,41 +58,43 @@ static bool are_alike(const char *one, const char *other)
 }
 
 /* A folder that a stranger named may be the games folder, or one that it lies in. */
-static bool is_games_folder(const struct looking *looking, const char *path, const char *games)
+static bool is_games_folder(const char *path, const char *name, const char *games)
 {
 	bool holds = lsp_real_path_is_below(games, path);
-	if (!looking->name) /* of a magnet nobody knows yet: it may be any */
+	if (!name) /* of a magnet nobody knows yet: it may be any */
 		return holds;
-	_cleanup_free_ char *whole = lsp_text_format("%s/%s", path, looking->name);
+	_cleanup_free_ char *whole = lsp_text_format("%s/%s", path, name);
 	_cleanup_free_ char *real = whole ? lsp_real_path(whole) : NULL;
 	if (!whole || (!real && strlen(whole) < PATH_MAX))
 		return true; /* memory is short */
 	if (!real)           /* too long for anything to be there */
 		return holds;
 	return lsp_real_path_is_below(real, games) || lsp_real_path_is_below(games, real) ||
-	       (holds && are_alike(looking->name, games + strlen(path) + 1));
+	       (holds && are_alike(name, games + strlen(path) + 1));
+}
+
+/* 0: outside, 1: inside. */
+static int find_out(const char *path, const char *name, const char *games, struct lsp_error *err)
+{
+	_cleanup_free_ char *real = lsp_real_path(path);
+	_cleanup_free_ char *real_games = lsp_real_path(games);
+	if (!real || !real_games)
+		return lsp_error_set(err, "torrent", LSP_E_INVALID,
+			"\"%.100s...\" is too long for a path", path);
+	return lsp_real_path_is_below(real, real_games) || is_games_folder(real, name, real_games);
 }
 
 static void look(struct lsp_job *job)
 {
 	struct looking *looking = lsp_container_of(job, struct looking, job);
-	_cleanup_free_ char *path = lsp_real_path(looking->path);
-	_cleanup_free_ char *games = lsp_real_path(looking->games);
 	read_name(looking);
-	if (!path || !games)
-		job->result = lsp_error_set(&job->error, "torrent", LSP_E_INVALID,
-			"\"%.100s...\" is too long for a path", looking->path);
-	else
-		looking->inside = lsp_real_path_is_below(path, games) ||
-				  is_games_folder(looking, path, games);
+	job->result = find_out(looking->path, looking->name, looking->games, &job->error);
 }
 
 static void looked(struct lsp_job *job)
 {
 	struct looking *looking = lsp_container_of(job, struct looking, job);
-	int r = looking->peer->stopping ? -LSP_E_CANCELLED
-		: job->result < 0       ? job->result
-					: looking->inside;
+	int r = looking->peer->stopping ? -LSP_E_CANCELLED : job->result;
 	looking->done(looking->argument, r, &job->error);
 	looking_free(looking);
 }
@@ -117,7 +121,57 @@ int lsp_torrent_place_look(struct lsp_peer *peer, const struct lsp_torrent_place
 	return r;
 }
 
-/* ---- Of what is restored ---- */
+/* ---- Of what lies there by now ---- */
+
+struct lsp_torrent_places {
+	pthread_mutex_t lock;
+	char *games; /* guarded by the lock */
+};
+
+int lsp_torrent_places_new(
+	const char *games, struct lsp_torrent_places **ret_places, struct lsp_error *err)
+{
+	struct lsp_torrent_places *places = calloc(1, sizeof *places);
+	if (!places || !(places->games = strdup(games))) {
+		free(places);
+		return lsp_error_no_memory(err, "peer");
+	}
+	pthread_mutex_init(&places->lock, NULL);
+	*ret_places = places;
+	return 0;
+}
+
+void lsp_torrent_places_free(struct lsp_torrent_places *places)
+{
+	if (!places)
+		return;
+	pthread_mutex_destroy(&places->lock);
+	free(places->games);
+	free(places);
+}
+
+static void tell_held(const char *id)
+{
+	lsp_log_warning("torrent",
+		"torrent %s is held: its files are in the games folder now, where it would undo "
+		"what becomes of the game; `lanspread torrent remove` ends it",
+		id);
+}
+
+bool lsp_torrent_places_hold(void *argument, const char *id, const char *path, const char *name)
+{
+	struct lsp_torrent_places *places = argument;
+	struct lsp_error err = {0};
+	pthread_mutex_lock(&places->lock);
+	_cleanup_free_ char *games = strdup(places->games);
+	pthread_mutex_unlock(&places->lock);
+	int r = games ? find_out(path, name, games, &err) : lsp_error_no_memory(&err, "peer");
+	if (r == 1)
+		tell_held(id);
+	else if (r < 0)
+		lsp_log_warning("torrent", "torrent %s is held: %s", id, err.message);
+	return r != 0;
+}
 
 struct arrival {
 	struct lsp_peer *peer;
@@ -128,17 +182,14 @@ static void arrived(void *argument, int result, struct lsp_error *error)
 {
 	struct arrival *arrival = argument;
 	if (result == 1) {
-		lsp_log_warning("torrent",
-			"torrent %s is held: its files are in the games folder now, where it would "
-			"undo what becomes of the game; `lanspread torrent remove` ends it",
-			arrival->id);
+		tell_held(arrival->id);
 		lsp_torrents_tell(arrival->peer, LSP_TORRENT_PAUSE,
 			json_pack("{s:s}", "torrent", arrival->id));
 	}
 	free(arrival);
 }
 
-void lsp_torrent_place_added(struct lsp_peer *peer, const json_t *status)
+static void look_again(struct lsp_peer *peer, const json_t *status)
 {
 	const char *id = json_string_value(json_object_get(status, "id"));
 	struct lsp_torrent_place place = {
@@ -146,7 +197,8 @@ void lsp_torrent_place_added(struct lsp_peer *peer, const json_t *status)
 		.name = json_string_value(json_object_get(status, "folder")),
 	};
 	/* A game's own is where its download put it. */
-	if (!id || !place.path || json_is_string(json_object_get(status, "game")))
+	if (!id || !place.path || json_is_string(json_object_get(status, "game")) ||
+		json_is_true(json_object_get(status, "paused")))
 		return;
 	struct arrival *arrival = malloc(sizeof *arrival);
 	if (!arrival)
@@ -155,4 +207,31 @@ void lsp_torrent_place_added(struct lsp_peer *peer, const json_t *status)
 	snprintf(arrival->id, sizeof arrival->id, "%s", id);
 	if (lsp_torrent_place_look(peer, &place, arrived, arrival, NULL) < 0)
 		free(arrival);
+}
+
+static void listed(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct lsp_peer *peer = argument;
+	json_t *status;
+	size_t index;
+	if (answer)
+		json_array_foreach (json_object_get(answer->value, "torrents"), index, status)
+			look_again(peer, status);
+}
+
+void lsp_torrent_places_move(
+	struct lsp_torrent_places *places, struct lsp_peer *peer, const char *games)
+{
+	char *copy = strdup(games);
+	struct lsp_error err = {0};
+	if (copy) {
+		pthread_mutex_lock(&places->lock);
+		free(places->games);
+		places->games = copy;
+		pthread_mutex_unlock(&places->lock);
+	}
+	struct lsp_torrent_call call = {
+		.command = LSP_TORRENT_LIST, .done = listed, .argument = peer};
+	if (lsp_torrents_call(peer, &call, &err) < 0)
+		lsp_log_warning("torrent", "%s", err.message);
 }

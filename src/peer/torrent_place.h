@@ -4,10 +4,12 @@
  * What libtorrent writes it writes past every rule of the library, and what it deletes is gone. So
  * a torrent that is not a game's own has no place that is the games folder, is in it, or would be
  * it under the torrent's name. That is looked at when one is added or moved; and, since the games
- * folder may move too, when it is restored, resumed, checked, or deleted with its files.
+ * folder may move too, when it is restored, resumed, checked, or deleted with its files, and of all
+ * of them when the games folder does move.
  *
  * Paths are compared as the system resolves them, by whatever links and "..", which may wait for a
- * disk: a thread of the disk pool looks, the answer comes on the core loop.
+ * disk: a thread of the disk pool looks, the answer comes on the core loop. What is restored the
+ * engine asks about on its own thread, before it is added: there is no moment at which it writes.
  */
 #pragma once
 
@@ -33,5 +35,18 @@ typedef void (*lsp_torrent_place_callback)(void *argument, int result, struct ls
 int lsp_torrent_place_look(struct lsp_peer *peer, const struct lsp_torrent_place *place,
 	lsp_torrent_place_callback done, void *argument, struct lsp_error *err);
 
-/* A torrent is in the session: one that has come to lie in the games folder is held, and said. */
-void lsp_torrent_place_added(struct lsp_peer *peer, const json_t *status);
+/* ---- What lies there by now ---- */
+
+/* Where the games folder is, for the engine's thread as well: a copy behind a lock. */
+struct lsp_torrent_places;
+LSP_MUST_CHECK int lsp_torrent_places_new(
+	const char *games, struct lsp_torrent_places **ret_places, struct lsp_error *err);
+void lsp_torrent_places_free(struct lsp_torrent_places *places);
+/*
+ * As the engine's `hold`, with the places: whether it has come to lie in the games folder, which is
+ * said, or that cannot be told. From any thread; blocks on the disk.
+ */
+bool lsp_torrent_places_hold(void *places, const char *id, const char *path, const char *name);
+/* The games folder is elsewhere: those that lie there now are paused, and said. */
+void lsp_torrent_places_move(
+	struct lsp_torrent_places *places, struct lsp_peer *peer, const char *games);

@@ -15,13 +15,14 @@
  * Where the engine listens, the other peers learn from Hello and TorrentPort; who has such a port
  * is offered to it as a peer, so that a swarm in the hall needs no tracker.
  *
- * The files: torrents.c starts it and talks to it; torrent_port.c says where to find it;
- * torrent_commands.c is what a client may ask; torrent_games.c seeds our games and knows which
- * torrents are which game; torrent_fetch.c gets the chunks of a game's download; torrent_add.c
- * makes a game of somebody's torrent, of which torrent_kept.c and torrent_wish.c survive a kill;
- * torrent_late.c downloads those whose content is not known before, of which torrent_promote.c
- * makes games; torrent_share.c makes a torrent of a game; torrent_place.c keeps all others out of
- * the games folder.
+ * The files: torrents.c starts it and talks to it, torrents_settings.c tells it the settings,
+ * torrents_lan.c offers it the peers here, torrents_status.c shows it; torrent_port.c says where to
+ * find it; torrent_commands.c is what a client may ask; torrent_games.c seeds our games and knows
+ * which torrents are which game; torrent_fetch.c gets the chunks of a game's download;
+ * torrent_add.c makes a game of somebody's torrent, of which torrent_kept.c and torrent_wish.c
+ * survive a kill; torrent_late.c downloads those whose content is not known before, of which
+ * torrent_promote.c makes games; torrent_share.c makes a torrent of a game; torrent_place.c keeps
+ * all others out of the games folder.
  */
 #pragma once
 
@@ -63,6 +64,8 @@ void lsp_torrents_tell(struct lsp_peer *peer, enum lsp_torrent_command command, 
 
 /* Starts the engine if it does not run yet: somebody asked for it. */
 LSP_MUST_CHECK int lsp_torrents_ensure(struct lsp_torrents *torrents, struct lsp_error *err);
+/* The games folder is elsewhere now. */
+void lsp_torrents_games_moved(struct lsp_torrents *torrents);
 bool lsp_torrents_are_running(const struct lsp_torrents *torrents);
 /* Does the setting say that our games are seeded without being asked? */
 bool lsp_torrents_seed_all(const struct lsp_torrents *torrents);

@@ -267,6 +267,8 @@ static int build(struct lsp_torrent_engine *engine, const struct lsp_torrent_opt
 	engine->clock = lsp_tasks_clock(options->tasks);
 	engine->event = options->event;
 	engine->event_argument = options->event_argument;
+	engine->hold = options->hold;
+	engine->hold_argument = options->hold_argument;
 	engine->save_interval = options->save_interval ? options->save_interval : 45 * LSP_SECOND;
 	engine->shutdown_deadline =
 		options->shutdown_deadline ? options->shutdown_deadline : 1500 * LSP_MILLISECOND;

@@ -275,6 +275,14 @@ struct lsp_torrent_options {
 	const json_t *configuration; /* as LSP_TORRENT_CONFIGURE takes; NULL: defaults; copied */
 	lsp_torrent_event_function event;
 	void *event_argument;
+	/*
+	 * Asked of each stored torrent that is not of a game and not paused, before it is added: is
+	 * it to stand still, because of where it lies? path: its save_path; name: of its folder or
+	 * one file there, NULL while nobody knows. On the worker, and may block on the disk. NULL:
+	 * none is.
+	 */
+	bool (*hold)(void *argument, const char *id, const char *path, const char *name);
+	void *hold_argument;
 	uint64_t save_interval;                /* nanoseconds, 30 s to 60 s; 0: 45 s */
 	uint64_t shutdown_deadline;            /* nanoseconds; 0: 1.5 s */
 	const struct lsp_shim_functions *shim; /* NULL: libtorrent */

@@ -140,6 +140,8 @@ struct lsp_torrent_engine {
 	const struct lsp_shim_functions *shim_functions;
 	lsp_torrent_event_function event;
 	void *event_argument;
+	bool (*hold)(void *argument, const char *id, const char *path, const char *name);
+	void *hold_argument;
 	uint64_t save_interval; /* where none is configured */
 	uint64_t shutdown_deadline;
 	char *resume_dir;
@@ -353,6 +355,8 @@ uint32_t lsp_torrent_flags(
 	const struct lsp_torrent_engine *engine, const struct lsp_torrent *torrent);
 
 /* report.c */
+/* Its name below save_path; NULL: the metadata tell. */
+const char *lsp_report_folder(const struct lsp_torrent *torrent);
 json_t *lsp_report_status(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 enum lsp_report_detail {
 	LSP_REPORT_NAMES, /* and sizes */

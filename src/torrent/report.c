@@ -19,8 +19,7 @@ static const char *name_of(const struct lsp_torrent *torrent)
 	return torrent->title && *torrent->title ? torrent->title : torrent->record.id;
 }
 
-/* Its name below save_path; NULL: the metadata tell. */
-static const char *folder_of(const struct lsp_torrent *torrent)
+const char *lsp_report_folder(const struct lsp_torrent *torrent)
 {
 	if (torrent->record.root)
 		return torrent->record.root;
@@ -55,7 +54,7 @@ json_t *lsp_report_status(struct lsp_torrent_engine *engine, struct lsp_torrent 
 	json_t *kept = json_pack(
 		"{s:b, s:b, s:s, s:o, s:o, s:O, s:o, s:o, s:o, s:I, s:I, s:b, s:b, s:b}", "paused",
 		record->paused, "sequential", record->sequential, "save_path", record->save_path,
-		"folder", text_or_null(folder_of(torrent)), "category",
+		"folder", text_or_null(lsp_report_folder(torrent)), "category",
 		text_or_null(record->category), "tags", record->tags ? record->tags : json_null(),
 		"game", text_or_null(record->game), "added", time_or_null(record->added),
 		"completed", time_or_null(record->completed), "max_download",

@@ -6,6 +6,7 @@
 
 #include "net/address.h"
 #include "peer/events.h"
+#include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/runtime.h"
 #include "peer/session.h"
@@ -36,7 +37,8 @@ static int answers; /* what it answers those with that it takes */
 static bool is_open;
 static unsigned told[LSP_TORRENT_COMMAND_COUNT];
 static json_int_t max_upload, max_download;
-static char mode[16];
+static char mode[16], games[32]; /* as the engine knows them */
+static const char *games_now;
 
 const char *lsp_config_text(const struct lsp_config *config, enum lsp_setting_id id)
 {
@@ -198,8 +200,33 @@ void lsp_torrent_games_mode_changed(struct lsp_peer *peer)
 {
 }
 
-void lsp_torrent_place_added(struct lsp_peer *peer, const json_t *status)
+int lsp_torrent_places_new(
+	const char *of, struct lsp_torrent_places **ret_places, struct lsp_error *err)
 {
+	static int places;
+	snprintf(games, sizeof games, "%s", of);
+	*ret_places = (struct lsp_torrent_places *)&places;
+	return 0;
+}
+
+void lsp_torrent_places_free(struct lsp_torrent_places *places)
+{
+}
+
+bool lsp_torrent_places_hold(void *argument, const char *id, const char *path, const char *name)
+{
+	return false;
+}
+
+void lsp_torrent_places_move(
+	struct lsp_torrent_places *places, struct lsp_peer *peer, const char *of)
+{
+	snprintf(games, sizeof games, "%s", of);
+}
+
+const char *lsp_local_games_dir(const struct lsp_peer *peer)
+{
+	return games_now;
 }
 
 void lsp_torrent_late_tick(struct lsp_peer *peer)
@@ -230,6 +257,8 @@ static int start(void **state)
 	answers = 0;
 	is_open = true;
 	settings.mode = "lan";
+	games_now = "/games";
+	games[0] = '\0';
 	lsp_fake_clock_init(&clock);
 	peer = (struct lsp_peer){.clock = &clock.clock, .state_dir = state_dir};
 	*state = &peer;
@@ -298,12 +327,27 @@ static void a_setting_that_a_failing_engine_does_not_hear_is_told_again(void **s
 	}
 }
 
+static void where_the_games_are_is_known_from_the_start_of_the_engine_on(void **state)
+{
+	struct lsp_peer *peer = *state;
+	games_now = "/before";
+	lsp_torrents_games_moved(peer->torrents);
+	assert_string_equal(games, "");
+	lsp_torrents_apply(peer->torrents);
+	assert_string_equal(games, "/before");
+	games_now = "/after";
+	lsp_torrents_games_moved(peer->torrents);
+	assert_string_equal(games, "/after");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_lowest_of_all_limits_is_told, start, end),
 		cmocka_unit_test_setup_teardown(
 			a_setting_that_a_failing_engine_does_not_hear_is_told_again, start, end),
+		cmocka_unit_test_setup_teardown(
+			where_the_games_are_is_known_from_the_start_of_the_engine_on, start, end),
 	};
 	return cmocka_run_group_tests_name("torrents", tests, NULL, NULL);
 }

@@ -46,6 +46,7 @@ void rig_init(struct rig *rig, const struct rig_options *options)
 		.event_argument = rig,
 		.save_interval = options->save_interval,
 		.restart_delay = options->restart_delay,
+		.hold = options->hold,
 		.shim = options->shim};
 	assert_ok(lsp_torrent_engine_start(&engine, &rig->engine, ERR));
 	json_decref(configuration);

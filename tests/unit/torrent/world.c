@@ -1,11 +1,14 @@
 #include "world.h"
 
 lsp_time (*world_time)(const struct lsp_clock *clock);
+bool (*world_hold)(void *argument, const char *id, const char *path, const char *name);
 
 void world_init(struct world *world, const char *folder)
 {
-	struct rig_options options = {
-		.clock = &world->clock.clock, .shim = &fake_shim, .folder = folder};
+	struct rig_options options = {.clock = &world->clock.clock,
+		.shim = &fake_shim,
+		.folder = folder,
+		.hold = world_hold};
 	lsp_fake_clock_init(&world->clock);
 	if (world_time)
 		world->clock.clock.monotonic = world_time;
