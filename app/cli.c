@@ -125,6 +125,15 @@ static int connect_to_daemon(struct cli *cli)
 	return CLI_DONE;
 }
 
+/* A mistake, too, is told in JSON to who wants that. */
+static bool wants_json(int argc, char **argv)
+{
+	for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	return false;
+}
+
 static int run_command(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	struct cli_arguments arguments;
@@ -144,12 +153,24 @@ static int run_command(struct cli *cli, const struct cli_command *command, int a
 		&cli->control, &err);
 	if (r < 0)
 		return cli_fail(cli, &err);
-	int code = command->local ? CLI_DONE : connect_to_daemon(cli);
+	int code = command->check ? command->check(cli, &arguments) : CLI_DONE;
+	if (code == CLI_DONE && !command->local)
+		code = connect_to_daemon(cli);
 	cli->arguments = &arguments;
 	if (code == CLI_DONE)
 		code = command->run(cli, &arguments);
 	cli->arguments = NULL;
 	return code;
+}
+
+/* What was asked for and could not be written is no success, whenever that showed. */
+static int finish(struct cli *cli, int code)
+{
+	if ((fflush(cli->out) == 0 && !ferror(cli->out)) || code != CLI_DONE)
+		return code;
+	cli_note(cli,
+		"lanspread: the output could not be written: its disk is full, or it is closed");
+	return CLI_FAILED;
 }
 
 int cli_main(struct cli *cli, int argc, char **argv)
@@ -158,9 +179,10 @@ int cli_main(struct cli *cli, int argc, char **argv)
 	static const struct cli_command bare = {
 		.name = "", .usage = "", .summary = "", .run = cli_run_bare, .local = true};
 	const struct cli_command *command = &bare;
+	cli->json = wants_json(argc - 1, argv + 1);
 	if (argc > 1 && argv[1][0] != '-') {
 		if (strcmp(argv[1], "help") == 0)
-			return run_help(cli, argc > 2 ? argv[2] : NULL);
+			return finish(cli, run_help(cli, argc > 2 ? argv[2] : NULL));
 		command = find_command(argv[1]);
 		if (!command)
 			return unknown_command(cli, argv[1]);
@@ -172,7 +194,5 @@ int cli_main(struct cli *cli, int argc, char **argv)
 	cli->connection = NULL;
 	free(cli->control);
 	cli->control = NULL;
-	if (fflush(cli->out) != 0 && code == CLI_DONE)
-		code = CLI_FAILED;
-	return code;
+	return finish(cli, code);
 }

@@ -49,6 +49,9 @@ struct cli_command {
 	const char *send;                 /* for cli_run_simple: the command it sends */
 	const char *takes[3]; /* for cli_run_simple: the names of its positional arguments */
 	const char *details;  /* what its help says above the options; NULL: nothing */
+	/* Before any peer is asked: CLI_DONE, or CLI_USAGE with the mistake said. NULL: no more to
+	 * check */
+	int (*check)(struct cli *cli, const struct cli_arguments *arguments);
 };
 
 /* Ends with a NULL name. */
@@ -144,7 +147,7 @@ int cli_run_simple(struct cli *cli, const struct cli_arguments *arguments);
 
 /* One line on stderr (and, with --json, {"ok":false,"error":…} on stdout). Returns CLI_FAILED. */
 int cli_fail(struct cli *cli, const struct lsp_error *err);
-/* The same for a mistake on the command line: CLI_USAGE. */
+/* The same for a mistake on the command line, with the way to the help: CLI_USAGE. */
 int cli_usage_error(struct cli *cli, const char *format, ...) LSP_PRINTF(2, 3);
 void cli_note(struct cli *cli, const char *format, ...) LSP_PRINTF(2, 3); /* on stderr */
 

@@ -232,17 +232,22 @@ static void add_peer(struct cli_table *table, const json_t *peer)
 	cli_table_add(table, cells);
 }
 
+int cli_check_peers(struct cli *cli, const struct cli_arguments *arguments)
+{
+	if (arguments->count == 0 ||
+		(arguments->count == 2 && strcmp(arguments->positional[0], "forget") == 0))
+		return CLI_DONE;
+	return cli_usage_error(cli, "peers: 'peers' or 'peers forget ID'");
+}
+
 int cli_run_peers(struct cli *cli, const struct cli_arguments *arguments)
 {
 	_cleanup_json_ json_t *result = NULL;
 	struct cli_table table;
 	const json_t *peer;
 	size_t i;
-	if (arguments->count > 0) {
-		if (strcmp(arguments->positional[0], "forget") != 0 || arguments->count != 2)
-			return cli_usage_error(cli, "peers: 'peers' or 'peers forget ID'");
+	if (arguments->count > 0)
 		return forget(cli, arguments->positional[1]);
-	}
 	int code = ask(cli, "peers", &result);
 	if (!result)
 		return code;

@@ -306,11 +306,16 @@ int cli_run_operation(struct cli *cli, const struct cli_arguments *arguments)
 		!cli_flag(arguments, "no-wait"));
 }
 
+int cli_check_add(struct cli *cli, const struct cli_arguments *arguments)
+{
+	return cli_flag(arguments, "id") && cli_flag(arguments, "version")
+		       ? CLI_DONE
+		       : cli_usage_error(cli, "add: --id and --version are needed");
+}
+
 int cli_run_add(struct cli *cli, const struct cli_arguments *arguments)
 {
 	const char *id = cli_option(arguments, "id"), *version = cli_option(arguments, "version");
-	if (!id || !version)
-		return cli_usage_error(cli, "add: --id and --version are needed");
 	/* The daemon has another working directory. */
 	_cleanup_free_ char *path = realpath(arguments->positional[0], NULL);
 	if (!path) {

@@ -24,13 +24,15 @@ int cli_fail(struct cli *cli, const struct lsp_error *err)
 
 int cli_usage_error(struct cli *cli, const char *format, ...)
 {
+	struct lsp_error err = {0};
+	char message[sizeof err.message];
 	va_list list;
 	va_start(list, format);
-	fputs("lanspread: ", cli->errors);
-	vfprintf(cli->errors, format, list);
-	fprintf(cli->errors, "; see 'lanspread%s%s --help'\n",
-		cli->command && cli->command[0] ? " " : "", cli->command ? cli->command : "");
+	vsnprintf(message, sizeof message, format, list);
 	va_end(list);
+	lsp_error_set(&err, "app", LSP_E_INVALID, "%s; see 'lanspread%s%s --help'", message,
+		cli->command && cli->command[0] ? " " : "", cli->command ? cli->command : "");
+	(void)cli_fail(cli, &err);
 	return CLI_USAGE;
 }
 

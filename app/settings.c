@@ -8,11 +8,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define STOP_PATIENCE (10 * LSP_SECOND)
+#define EXIT_PATIENCE_MS 2000 /* a program that embeds a peer goes on without it */
 
 /* A path as the daemon, which has another working directory, needs it. NULL: out of memory. */
 static char *absolute(const char *path)
@@ -26,6 +28,9 @@ static char *absolute(const char *path)
 
 static int send_path(struct cli *cli, const char *name, const char *path, json_t **ret_result)
 {
+	/* A script's variable that is not set would name the folder that it runs in. */
+	if (!path[0])
+		return cli_usage_error(cli, "%s: a path is empty", cli->command);
 	_cleanup_free_ char *whole = absolute(path);
 	struct lsp_error err = {0};
 	if (!whole) {
@@ -85,20 +90,39 @@ static int show_catalog(struct cli *cli)
 	return code;
 }
 
+int cli_check_catalog(struct cli *cli, const struct cli_arguments *arguments)
+{
+	const char *what = arguments->positional[0];
+	if ((strcmp(what, "show") == 0 && arguments->count == 1) ||
+		(strcmp(what, "import") == 0 && arguments->count == 2))
+		return CLI_DONE;
+	return cli_usage_error(cli, "catalog: 'catalog show' or 'catalog import FILE'");
+}
+
+/* A column that is not known is most often a typing mistake. */
+static void print_imported(struct cli *cli, const json_t *result)
+{
+	unsigned long long count = cli_number(result, "imported");
+	const char *ignored = cli_text(result, "ignored");
+	fprintf(cli->out, "%llu game%s\n", count, count == 1 ? "" : "s");
+	if (!ignored[0])
+		return;
+	fputs("lanspread: not known here, and left out: ", cli->errors);
+	cli_print_text(cli->errors, ignored);
+	fputc('\n', cli->errors);
+}
+
 int cli_run_catalog(struct cli *cli, const struct cli_arguments *arguments)
 {
 	_cleanup_json_ json_t *result = NULL;
 	const char *what = arguments->positional[0];
-	if (strcmp(what, "show") == 0 && arguments->count == 1)
+	if (strcmp(what, "show") == 0)
 		return show_catalog(cli);
-	if (strcmp(what, "import") != 0 || arguments->count != 2)
-		return cli_usage_error(cli, "catalog: 'catalog show' or 'catalog import FILE'");
 	int code = send_path(cli, "catalog_import", arguments->positional[1], &result);
 	if (code == CLI_DONE && cli->json)
 		cli_print_json(cli, result);
 	else if (code == CLI_DONE)
-		fprintf(cli->out, "%llu games\n",
-			(unsigned long long)cli_number(result, "imported"));
+		print_imported(cli, result);
 	return code;
 }
 
@@ -132,20 +156,41 @@ static bool is_listed(const json_t *list, const char *text)
 	return false;
 }
 
+/* What holds where nothing is set. */
+static const char *unset_meaning(const char *key)
+{
+	static const char *const meanings[][2] = {{"name", "the host's name"},
+		{"interface", "all usable ones"}, {"unpacker", "the one that is built in"}};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(meanings); i++)
+		if (strcmp(meanings[i][0], key) == 0)
+			return meanings[i][1];
+	return "the default";
+}
+
+static bool is_unset(const json_t *value)
+{
+	return json_is_string(value) && json_string_length(value) == 0;
+}
+
 /* One value alone is for scripts; among all of them it is told where one comes from. */
 static void print_settings(struct cli *cli, json_t *result, const char *key)
 {
 	json_t *config = json_object_get(result, "config"), *value;
 	const char *name;
 	if (key) {
-		print_value(cli, json_object_get(config, key));
+		value = json_object_get(config, key);
+		print_value(cli, value);
 		fputc('\n', cli->out);
+		if (is_unset(value))
+			cli_note(cli, "%s is not set: %s", key, unset_meaning(key));
 		return;
 	}
 	json_object_foreach (config, name, value) {
 		cli_print_text(cli->out, name);
 		fputs(" = ", cli->out);
 		print_value(cli, value);
+		if (is_unset(value))
+			fprintf(cli->out, " (not set: %s)", unset_meaning(name));
 		fputs(is_listed(json_object_get(result, "fixed"), name)
 				? "  (by a flag of this run)\n"
 				: "\n",
@@ -192,34 +237,57 @@ bool cli_parse_rate(const char *text, json_int_t *ret_rate)
 	return true;
 }
 
-/* CLI_DONE, or the exit code with the mistake said. */
-static int set_rate(
-	struct cli *cli, json_t *command, const struct cli_arguments *arguments, const char *name)
+/* CLI_DONE, or CLI_USAGE with the mistake said. */
+static int check_rate(struct cli *cli, const struct cli_arguments *arguments, const char *name)
 {
 	const char *text = cli_option(arguments, name);
 	json_int_t rate;
-	if (!text)
-		return CLI_DONE;
-	if (!cli_parse_rate(text, &rate))
-		return cli_usage_error(cli,
-			"limits: --%s %s is no rate: bytes a second, with K, M or G after it if "
-			"you like",
-			name, text);
-	cli_set_json(command, name, json_integer(rate));
-	return CLI_DONE;
+	return !text || cli_parse_rate(text, &rate)
+		       ? CLI_DONE
+		       : cli_usage_error(cli,
+				 "limits: --%s %s is no rate: bytes a second, with K, M or G "
+				 "after it if you like",
+				 name, text);
 }
 
-static int set_limits(struct cli *cli, json_t *command, const struct cli_arguments *arguments)
+static bool is_change(const struct cli_arguments *arguments)
 {
-	bool pause = cli_flag(arguments, "pause-uploads"),
-	     go_on = cli_flag(arguments, "resume-uploads");
-	if (pause && go_on)
+	static const char *const changes[] = {"up", "down", "pause-uploads", "resume-uploads"};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(changes); i++)
+		if (cli_flag(arguments, changes[i]))
+			return true;
+	return false;
+}
+
+int cli_check_limits(struct cli *cli, const struct cli_arguments *arguments)
+{
+	if (cli_flag(arguments, "pause-uploads") && cli_flag(arguments, "resume-uploads"))
 		return cli_usage_error(cli, "limits: --pause-uploads or --resume-uploads");
-	if (pause || go_on)
+	if (!is_change(arguments) && cli_flag(arguments, "game"))
+		return cli_usage_error(cli, "limits: --game %s needs --up or --down",
+			cli_option(arguments, "game"));
+	int code = check_rate(cli, arguments, "up");
+	return code == CLI_DONE ? check_rate(cli, arguments, "down") : code;
+}
+
+static void set_rate(json_t *command, const struct cli_arguments *arguments, const char *name)
+{
+	const char *text = cli_option(arguments, name);
+	json_int_t rate;
+	if (text && cli_parse_rate(text, &rate))
+		cli_set_json(command, name, json_integer(rate));
+}
+
+static json_t *limits_command(const struct cli_arguments *arguments)
+{
+	bool pause = cli_flag(arguments, "pause-uploads");
+	json_t *command = cli_command_new(is_change(arguments) ? "set_limits" : "get_limits");
+	if (pause || cli_flag(arguments, "resume-uploads"))
 		cli_set_json(command, "pause_uploads", json_boolean(pause));
 	cli_set(command, "game", cli_option(arguments, "game"));
-	int code = set_rate(cli, command, arguments, "up");
-	return code == CLI_DONE ? set_rate(cli, command, arguments, "down") : code;
+	set_rate(command, arguments, "up");
+	set_rate(command, arguments, "down");
+	return command;
 }
 
 static void print_rates(struct cli *cli, const char *name, const json_t *limits)
@@ -246,21 +314,8 @@ static void print_limits(struct cli *cli, json_t *limits)
 
 int cli_run_limits(struct cli *cli, const struct cli_arguments *arguments)
 {
-	static const char *const changes[] = {"up", "down", "pause-uploads", "resume-uploads"};
 	_cleanup_json_ json_t *result = NULL;
-	bool change = false;
-	for (size_t i = 0; i < LSP_ARRAY_SIZE(changes); i++)
-		change |= cli_flag(arguments, changes[i]);
-	if (!change && cli_flag(arguments, "game"))
-		return cli_usage_error(cli, "limits: --game %s needs --up or --down",
-			cli_option(arguments, "game"));
-	json_t *command = cli_command_new(change ? "set_limits" : "get_limits");
-	int code = set_limits(cli, command, arguments);
-	if (code != CLI_DONE) {
-		json_decref(command);
-		return code;
-	}
-	code = cli_call_or_fail(cli, command, &result);
+	int code = cli_call_or_fail(cli, limits_command(arguments), &result);
 	if (code == CLI_DONE && cli->json)
 		cli_print_json(cli, result);
 	else if (code == CLI_DONE)
@@ -270,12 +325,18 @@ int cli_run_limits(struct cli *cli, const struct cli_arguments *arguments)
 
 /* ---- Identity, the end ---- */
 
+int cli_check_identity(struct cli *cli, const struct cli_arguments *arguments)
+{
+	const char *what = cli_positional(arguments, 0);
+	return !what || strcmp(what, "rotate") == 0
+		       ? CLI_DONE
+		       : cli_usage_error(cli, "identity: 'identity' or 'identity rotate'");
+}
+
 int cli_run_identity(struct cli *cli, const struct cli_arguments *arguments)
 {
 	const char *what = cli_positional(arguments, 0);
 	_cleanup_json_ json_t *result = NULL;
-	if (what && strcmp(what, "rotate") != 0)
-		return cli_usage_error(cli, "identity: 'identity' or 'identity rotate'");
 	int code = cli_call_or_fail(
 		cli, cli_command_new(what ? "identity_rotate" : "identity"), &result);
 	if (code != CLI_DONE)
@@ -290,11 +351,21 @@ int cli_run_identity(struct cli *cli, const struct cli_arguments *arguments)
 	return code;
 }
 
+/* What starts a peer right after it must find the state folder and the ports free. */
+static void wait_for_exit(const struct cli *cli, int process)
+{
+	struct pollfd fds[2] = {
+		{.fd = process, .events = POLLIN}, {.fd = cli->interrupt_fd, .events = POLLIN}};
+	if (process >= 0)
+		(void)poll(fds, 2, EXIT_PATIENCE_MS);
+}
+
 int cli_run_stop(struct cli *cli, const struct cli_arguments *arguments)
 {
 	_cleanup_json_ json_t *result = NULL;
 	struct lsp_error err = {0};
 	lsp_time deadline = lsp_time_add(lsp_now(lsp_clock_system), STOP_PATIENCE);
+	_cleanup_close_ int process = lsp_control_process(cli->connection);
 	int r = cli_call(cli, cli_command_new("shutdown"), &result, NULL, &err);
 	/* A peer in a hurry may be gone before it answered. */
 	if (r < 0 && r != -LSP_E_CLOSED)
@@ -306,6 +377,7 @@ int cli_run_stop(struct cli *cli, const struct cli_arguments *arguments)
 		if (r < 0 && r != -LSP_E_CLOSED)
 			return cli_fail(cli, &err);
 	}
+	wait_for_exit(cli, process);
 	if (cli->json) {
 		_cleanup_json_ json_t *document = json_pack("{s:b}", "ok", 1);
 		cli_print_json(cli, document);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -163,6 +164,16 @@ void lsp_control_disconnect(struct lsp_control_connection *connection)
 	json_decref(connection->queue);
 	lsp_frame_decoder_done(&connection->decoder);
 	free(connection);
+}
+
+int lsp_control_process(const struct lsp_control_connection *connection)
+{
+	struct ucred other;
+	socklen_t size = sizeof other;
+	if (getsockopt(connection->fd, SOL_SOCKET, SO_PEERCRED, &other, &size) < 0 ||
+		other.pid <= 0 || other.pid == getpid())
+		return -1;
+	return (int)syscall(SYS_pidfd_open, other.pid, 0);
 }
 
 void lsp_control_interrupted_by(struct lsp_control_connection *connection, int fd)

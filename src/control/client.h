@@ -56,5 +56,12 @@ LSP_MUST_CHECK int lsp_control_call(struct lsp_control_connection *connection,
 LSP_MUST_CHECK int lsp_control_next(struct lsp_control_connection *connection, uint64_t timeout,
 	json_t **ret_event, struct lsp_error *err);
 
+/*
+ * A descriptor that becomes readable when the process that serves the connection has ended, and
+ * with it everything that it held: locks, ports. −1 where that cannot be told: it is this process,
+ * or one that is not seen from here. The caller closes it.
+ */
+int lsp_control_process(const struct lsp_control_connection *connection);
+
 /* "not_found" → LSP_E_NOT_FOUND; LSP_E_FAILED for a name that is none. */
 int lsp_control_code(const char *name);

@@ -21,7 +21,7 @@ void lsp_games_dir_check_done(struct lsp_games_dir_check *check)
 	*check = (struct lsp_games_dir_check){0};
 }
 
-static int expand(const char *path, char **ret_path, struct lsp_error *err)
+int lsp_games_dir_expand(const char *path, char **ret_path, struct lsp_error *err)
 {
 	const char *home = getenv("HOME");
 	char *full = NULL;
@@ -99,7 +99,7 @@ static int check_writable(
 static int check_name(const char *path, const char *state_folder, struct lsp_games_dir_check *check,
 	char **ret_real, struct lsp_error *err)
 {
-	int r = expand(path, &check->path, err);
+	int r = lsp_games_dir_expand(path, &check->path, err);
 	if (r < 0)
 		return r;
 	if (strlen(check->path) > PATH_MAX - 512)
@@ -183,7 +183,7 @@ int lsp_games_dir_open(
 	_cleanup_games_dir_ struct lsp_games_dir *dir = calloc(1, sizeof *dir);
 	if (!dir)
 		return lsp_error_no_memory(err, "library");
-	int r = expand(path, &dir->path, err);
+	int r = lsp_games_dir_expand(path, &dir->path, err);
 	if (r == 0)
 		r = lsp_fs_make_dirs(dir->path, false, err);
 	if (r == 0)
@@ -224,7 +224,7 @@ int lsp_games_dir_check_place(
 {
 	struct stat st;
 	_cleanup_free_ char *full = NULL;
-	int r = expand(path, &full, err);
+	int r = lsp_games_dir_expand(path, &full, err);
 	if (r < 0 || !place->known)
 		return r;
 	bool there = stat(full, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);

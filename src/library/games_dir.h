@@ -35,6 +35,12 @@ LSP_MUST_CHECK int lsp_games_dir_check_name(
 void lsp_games_dir_check_done(struct lsp_games_dir_check *check);
 #define _cleanup_games_dir_check_ _cleanup_(lsp_games_dir_check_done)
 
+/*
+ * A folder's name as a person or the settings give it, absolute, with "~/" for $HOME, becomes a
+ * path that opens: no "~", no slash at the end. -LSP_E_INVALID: it is neither. The caller frees it.
+ */
+LSP_MUST_CHECK int lsp_games_dir_expand(const char *path, char **ret_path, struct lsp_error *err);
+
 struct lsp_folder_lock;
 
 struct lsp_games_dir {

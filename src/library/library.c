@@ -232,11 +232,14 @@ static int set_up(struct lsp_library *library, const struct lsp_library_options 
 	library->rescan_interval = o->rescan_interval ?: 300 * LSP_SECOND;
 	library->next_owner = 16;
 	library->last_request = &library->first_request;
-	library->path = strdup(options->games_dir);
 	library->state_dir = strdup(options->state_dir);
 	library->holder = strdup(options->holder ?: "");
-	if (!library->path || !library->state_dir || !library->holder)
+	if (!library->state_dir || !library->holder)
 		return lsp_error_no_memory(err, "library");
+	/* Now, so that it is a path to everybody also while the folder cannot be opened. */
+	int r = lsp_games_dir_expand(options->games_dir, &library->path, err);
+	if (r < 0)
+		return r;
 	library->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (library->wake_fd < 0)
 		return lsp_error_errno(err, "library", errno, "cannot make an eventfd");

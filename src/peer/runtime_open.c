@@ -66,7 +66,7 @@ static int fix(
 static int fix_games_dir(struct lsp_config *config, const char *flag, struct lsp_error *err)
 {
 	char here[PATH_MAX];
-	if (!flag || *flag == '/' || *flag == '~')
+	if (!flag || !*flag || *flag == '/' || *flag == '~')
 		return fix(config, LSP_SETTING_GAMES_DIR, flag, err);
 	if (!getcwd(here, sizeof here))
 		return lsp_error_errno(err, "peer", errno, "cannot tell the current folder");

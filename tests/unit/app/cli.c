@@ -101,6 +101,41 @@ static void no_peer_is_exit_3(void **state)
 	}
 }
 
+/* Who mistyped is told that, not to start a peer first. */
+static void wrong_usage_is_told_before_a_peer_is_asked(void **state)
+{
+	struct world *world = *state;
+	static const char *const lines[] = {"peers frob", "peers forget", "catalog frob",
+		"catalog show x", "catalog import", "identity x", "limits --up x",
+		"limits --down 1X", "limits --game quake",
+		"limits --pause-uploads --resume-uploads", "add / --id x", "games x", "fly"};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(lines); i++) {
+		char words[128];
+		snprintf(words, sizeof words, "%s --json --control %s/nobody", lines[i],
+			world->folder);
+		assert_int_equal(lanspread(world, words), CLI_USAGE);
+		assert_non_null(strstr(world->errors, "--help'\n"));
+		json_t *document = last_line(world);
+		assert_true(json_is_false(json_object_get(document, "ok")));
+		assert_string_equal(
+			cli_text(json_object_get(document, "error"), "code"), "invalid");
+		json_decref(document);
+	}
+}
+
+static void what_could_not_be_written_is_no_success(void **state)
+{
+	struct world *world = *state;
+	static const char *const lines[] = {
+		"games", "games --json", "config", "--help", "help games", "--version"};
+	says(world, "config_get", json_pack("{s:{s:s}}", "config", "name", "box"));
+	world->full = true;
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(lines); i++) {
+		assert_int_equal(lanspread(world, lines[i]), CLI_FAILED);
+		assert_non_null(strstr(world->errors, "output could not be written"));
+	}
+}
+
 static void an_error_is_one_line_on_stderr_and_a_document_in_json(void **state)
 {
 	struct world *world = *state;
@@ -584,6 +619,8 @@ int main(void)
 		WORLD_TEST(a_mistyped_word_is_told_what_it_may_have_been),
 		WORLD_TEST(a_mistyped_game_is_told_what_it_may_have_been),
 		WORLD_TEST(no_peer_is_exit_3),
+		WORLD_TEST(wrong_usage_is_told_before_a_peer_is_asked),
+		WORLD_TEST(what_could_not_be_written_is_no_success),
 		WORLD_TEST(an_error_is_one_line_on_stderr_and_a_document_in_json),
 		WORLD_TEST(what_is_wrong_with_an_argument_is_said_of_what_was_typed),
 		WORLD_TEST(games_are_a_table_or_the_peers_own_document),

@@ -67,6 +67,40 @@ static void folders_and_files_are_named_absolutely(void **state)
 	assert_int_equal(chdir("/"), 0);
 }
 
+static void an_empty_path_is_not_where_the_command_runs(void **state)
+{
+	struct world *world = *state;
+	char *dir[] = {(char[]){"lanspread"}, (char[]){"games-dir"}, (char[]){""}};
+	char *import[] = {
+		(char[]){"lanspread"}, (char[]){"catalog"}, (char[]){"import"}, (char[]){""}};
+	assert_int_equal(run_words(world, 3, dir), CLI_USAGE);
+	assert_non_null(strstr(world->errors, "games-dir: a path is empty"));
+	assert_int_equal(run_words(world, 4, import), CLI_USAGE);
+	assert_null(fake_last_command(world->peer, "set_game_dir"));
+	assert_null(fake_last_command(world->peer, "catalog_import"));
+}
+
+static void what_an_import_left_out_is_told(void **state)
+{
+	struct world *world = *state;
+	says(world, "catalog_import", json_pack("{s:i, s:s}", "imported", 1, "ignored", "titel"));
+	assert_int_equal(lanspread(world, "catalog import /tmp/games.csv"), CLI_DONE);
+	assert_string_equal(world->out, "1 game\n");
+	assert_non_null(strstr(world->errors, "left out: titel"));
+}
+
+static void a_setting_that_is_not_set_says_what_holds(void **state)
+{
+	struct world *world = *state;
+	says(world, "config_get", json_pack("{s:{s:s, s:i}}", "config", "name", "", "limit_up", 0));
+	assert_int_equal(lanspread(world, "config"), CLI_DONE);
+	assert_string_equal(world->out, "name =  (not set: the host's name)\nlimit_up = 0\n");
+	/* A script reads what is set; a person what that means. */
+	assert_int_equal(lanspread(world, "config name"), CLI_DONE);
+	assert_string_equal(world->out, "\n");
+	assert_string_equal(world->errors, "name is not set: the host's name\n");
+}
+
 static void a_new_identity_says_when_it_counts(void **state)
 {
 	struct world *world = *state;
@@ -231,6 +265,9 @@ int main(void)
 		WORLD_TEST(settings_keep_their_types),
 		WORLD_TEST(what_a_flag_fixed_is_told_among_the_settings),
 		WORLD_TEST(folders_and_files_are_named_absolutely),
+		WORLD_TEST(an_empty_path_is_not_where_the_command_runs),
+		WORLD_TEST(what_an_import_left_out_is_told),
+		WORLD_TEST(a_setting_that_is_not_set_says_what_holds),
 		WORLD_TEST(a_new_identity_says_when_it_counts),
 		WORLD_TEST(stop_returns_when_the_peer_is_gone),
 		WORLD_TEST(torrent_commands_pass_through),

@@ -43,7 +43,7 @@ struct world {
 	char *out, *errors;
 	size_t out_size, errors_size;
 	int interrupt[2];
-	bool terminal, detach, stop;
+	bool terminal, detach, stop, full;
 	uint64_t patience;
 };
 
@@ -125,28 +125,36 @@ static inline int tear_down(void **state)
 	return 0;
 }
 
-/* Runs "lanspread <words>"; the words are split at blanks. */
-static inline int lanspread(struct world *world, const char *words)
+/* `full`: as onto a disk without space. */
+static inline int run_words(struct world *world, int argc, char **argv)
 {
-	char copy[512], program[] = "lanspread", *argv[32] = {program};
-	int argc = 1;
 	free(world->out);
 	free(world->errors);
-	struct cli cli = {.out = open_memstream(&world->out, &world->out_size),
+	world->out = NULL;
+	struct cli cli = {.out = world->full ? fopen("/dev/full", "w")
+					     : open_memstream(&world->out, &world->out_size),
 		.errors = open_memstream(&world->errors, &world->errors_size),
 		.terminal = world->terminal,
 		.columns = 100,
 		.interrupt_fd = world->interrupt[0],
 		.program = "/bin/false",
 		.patience = world->patience};
-	snprintf(copy, sizeof copy, "%s", words);
-	for (char *word = strtok(copy, " "); word;
-		word = strtok(NULL, " ")) /* lint: a test's own text */
-		argv[argc++] = word;
 	int code = cli_main(&cli, argc, argv);
 	fclose(cli.out);
 	fclose(cli.errors);
 	return code;
+}
+
+/* Runs "lanspread <words>"; the words are split at blanks. */
+static inline int lanspread(struct world *world, const char *words)
+{
+	char copy[512], program[] = "lanspread", *argv[32] = {program};
+	int argc = 1;
+	snprintf(copy, sizeof copy, "%s", words);
+	for (char *word = strtok(copy, " "); word;
+		word = strtok(NULL, " ")) /* lint: a test's own text */
+		argv[argc++] = word;
+	return run_words(world, argc, argv);
 }
 
 static inline void says(struct world *world, const char *command, json_t *result)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -587,6 +588,61 @@ static void daemon_and_clients_agree_where_the_socket_is(void **state)
 
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* A peer in a process of its own: hangs up on whoever comes, and ends when told. */
+static void serve_in_a_child(const char *path, int listening, int told)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char byte;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+		listen(fd, 1) < 0 || write(listening, "x", 1) != 1)
+		_exit(1);
+	close(accept(fd, NULL, NULL));
+	_exit(read(told, &byte, 1) == 1 ? 0 : 1);
+}
+
+static void the_end_of_a_peers_process_can_be_waited_for(void **state)
+{
+	struct world *world = *state;
+	char path[108], byte;
+	int listening[2], told[2];
+	struct lsp_control_connection *connection = NULL;
+	json_t *event = NULL;
+	snprintf(path, sizeof path, "%s/other.sock", world->folder);
+	assert_int_equal(pipe(listening) | pipe(told), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		serve_in_a_child(path, listening[1], told[0]);
+	close(listening[1]);
+	close(told[0]);
+	assert_int_equal(read(listening[0], &byte, 1), 1);
+	assert_ok(lsp_control_connect(path, &connection, &err));
+	struct pollfd process = {.fd = lsp_control_process(connection), .events = POLLIN};
+	assert_true(process.fd >= 0);
+	/* Its socket is closed, and it holds its locks as long as it likes. */
+	assert_int_equal(lsp_control_next(connection, SOON, &event, &err), -LSP_E_CLOSED);
+	assert_int_equal(poll(&process, 1, 0), 0);
+	assert_int_equal(write(told[1], "x", 1), 1);
+	assert_int_equal(poll(&process, 1, SOON / LSP_MILLISECOND), 1);
+	close(process.fd);
+	lsp_control_disconnect(connection);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	unlink(path);
+	close(listening[0]);
+	close(told[1]);
+}
+
+static void this_very_process_is_not_waited_for(void **state)
+{
+	struct world *world = *state;
+	start_server(world, 0);
+	struct lsp_control_connection *connection = join(world);
+	assert_int_equal(lsp_control_process(connection), -1);
+	lsp_control_disconnect(connection);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -609,6 +665,8 @@ int main(void)
 		WORLD_TEST(nobody_there_is_not_found),
 		WORLD_TEST(why_nobody_is_there_is_said),
 		WORLD_TEST(a_peer_of_another_user_is_said_to_be_theirs),
+		WORLD_TEST(the_end_of_a_peers_process_can_be_waited_for),
+		WORLD_TEST(this_very_process_is_not_waited_for),
 		WORLD_TEST(a_peer_that_lets_nobody_in_is_told_from_none),
 		cmocka_unit_test(daemon_and_clients_agree_where_the_socket_is),
 	};

@@ -79,6 +79,23 @@ static void a_games_folder_that_cannot_be_used_does_not_stop_the_start(void **st
 	shelf_close(shelf);
 }
 
+static void a_games_folder_below_home_is_a_path_before_it_can_be_used(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	char whole[sizeof shelf->games];
+	assert_int_equal(setenv("HOME", shelf->fixture->folder, 1), 0);
+	assert_int_equal(rmdir(shelf->games), 0);
+	put_text(shelf->fixture, "games", "a file where the folder should be");
+	snprintf(whole, sizeof whole, "%s", shelf->games);
+	snprintf(shelf->games, sizeof shelf->games, "~/games");
+	assert_ok(shelf_open(shelf, &err));
+	assert_null(see(shelf, "quake"));
+	assert_true(shelf->snapshot->problem[0] != '\0');
+	/* What installs and adds opens it by this name. */
+	assert_string_equal(shelf->snapshot->games_dir, whole);
+	shelf_close(shelf);
+}
+
 static void an_unplugged_disk_costs_no_hashes(void **state)
 {
 	struct shelf *shelf = shelf_begin(state);
@@ -266,6 +283,7 @@ int main(void)
 		FIXTURE_TEST(trouble_with_one_game_is_its_own),
 		FIXTURE_TEST(an_unreadable_folder_is_reported_and_the_scan_goes_on),
 		FIXTURE_TEST(a_games_folder_that_cannot_be_used_does_not_stop_the_start),
+		FIXTURE_TEST(a_games_folder_below_home_is_a_path_before_it_can_be_used),
 		FIXTURE_TEST(an_unplugged_disk_costs_no_hashes),
 		FIXTURE_TEST(a_games_folder_that_goes_away_is_missed_until_it_is_back),
 		FIXTURE_TEST(a_games_folder_that_was_emptied_is_still_there),
