@@ -442,7 +442,7 @@ void lsp_torrent_late_let_go(struct lsp_peer *peer, const char *game, const char
 	snprintf(letting->id, sizeof letting->id, "%s", id);
 	json_object_set_new(peer->torrent_leaving, id, json_true());
 	struct lsp_torrent_call call = {.command = LSP_TORRENT_REMOVE,
-		.arguments = json_pack("{s:s, s:b}", "torrent", id, "data", 1),
+		.arguments = json_pack("{s:s, s:b, s:b}", "torrent", id, "data", 1, "absent", 1),
 		.done = let_go,
 		.argument = letting};
 	if (lsp_torrents_call(peer, &call, &err) == 0)

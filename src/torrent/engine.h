@@ -100,7 +100,8 @@ enum lsp_torrent_command {
 	 * a removal, a pause) ends so; the torrent goes on with it, which the library cannot stop.
 	 */
 	LSP_TORRENT_CANCEL,
-	/* "torrent"*, "data": its files too. -LSP_E_IO: it is removed, but its files are not, or
+	/* "torrent"*, "data": its files too, of which some must be there (-LSP_E_NOT_FOUND) if it
+	 * has content, unless "absent". -LSP_E_IO: it is removed, but its files are not, or
 	 * the store still has it; the message says which. "keep": the store keeps it until
 	 * LSP_TORRENT_FORGET, so that a kill before that brings it back at the next start. */
 	LSP_TORRENT_REMOVE,

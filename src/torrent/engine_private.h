@@ -57,6 +57,7 @@ struct lsp_torrent {
 	bool keep_stored;       /* the store keeps it when it is removed */
 	bool remove_waits;      /* until its move has ended; `removing` is set */
 	bool cannot_be_deleted; /* by its goal: its files were not there */
+	bool may_be_absent;     /* its files, when it is removed with them */
 	bool is_still;          /* paused, and the library has let go of its files */
 	struct lsp_move *move;  /* its files are on their way: moves.c; NULL: they are not */
 	bool was_removed;       /* REMOVED came, DELETED has not */

@@ -148,18 +148,22 @@ static int check_all_are_there(const struct lsp_move *move, struct lsp_error *er
 /* Is the new place free, and the old one there? The new one's folder is, from here on. */
 static int look(struct lsp_move *move, struct lsp_error *err)
 {
-	int r = move->to ? lsp_files_check_free(&move->files, move->from, move->to, err) : 0;
+	const char *to = move->deletes ? NULL : move->to;
+	const char *other = move->deletes ? move->to : NULL;
+	int r = to ? lsp_files_check_free(&move->files, move->from, to, err) : 0;
 	if (r == 0)
-		r = lsp_files_count(&move->files, move->from, &move->found, err);
+		r = lsp_files_count_either(&move->files, move->from, other, &move->found, err);
 	if (r == 0 && move->has_content && move->found == 0)
 		return is_missing(
-			err, move, move->to ? "recheck it first" : "remove it without its data");
-	if (r == 0 && move->to)
-		r = lsp_fs_make_dirs(move->to, false, err);
+			err, move, to ? "recheck it first" : "remove it without its data");
+	if (r == 0 && to)
+		r = lsp_fs_make_dirs(to, false, err);
 	if (r < 0)
 		return r;
-	move->from_mount = lsp_mount_of(move->from);
-	move->to_mount = move->to ? lsp_mount_of(move->to) : NULL;
+	if (!move->from_mount)
+		move->from_mount = lsp_mount_of(move->from);
+	if (!move->to_mount && move->to)
+		move->to_mount = lsp_mount_of(move->to);
 	return 0;
 }
 
@@ -169,17 +173,21 @@ static int check_mounts(const struct lsp_move *move, struct lsp_error *err)
 	return r == 0 && move->to ? lsp_mount_check(move->to_mount, err) : r;
 }
 
-/* Which disk they are on is not known of one that was noted in a hurry: then they must be there. */
-static int delete_all(struct lsp_move *move, struct lsp_error *err)
+/* What it was brought to first, then where it is; what cannot be deleted is no failure. */
+static int delete (
+	struct lsp_move *move, const struct lsp_files_move *orders, struct lsp_cancel *token)
 {
-	size_t found = 0;
-	int r = move->from_mount ? 0 : lsp_files_count(&move->files, move->from, &found, err);
-	if (r == 0 && !move->from_mount && found == 0)
-		return is_missing(err, move, "remove it once more, without its data");
 	struct lsp_error why = {0};
-	if (r == 0 && lsp_files_delete(&move->files, move->from, &why) < 0 && !move->left.code)
-		move->left = why;
-	return r;
+	int r = move->to ? lsp_files_delete_moved(orders, token, &move->others, &why)
+			 : lsp_files_delete(&move->files, move->from, &why);
+	if (r == -LSP_E_CANCELLED)
+		return r;
+	if (r < 0 && !move->left.code)
+		lsp_error_set(&move->left, DOMAIN, LSP_E_IO,
+			"the torrent is removed, but not all of its files: what is left in %.200s "
+			"is yours to delete (%.250s)",
+			move->to ? move->to : move->from, why.message);
+	return 0;
 }
 
 static int work(struct lsp_torrent_job *job, struct lsp_cancel *token, struct lsp_error *err)
@@ -197,17 +205,10 @@ static int work(struct lsp_torrent_job *job, struct lsp_cancel *token, struct ls
 	int r = check_mounts(move, err);
 	if (r < 0)
 		return r;
-	if (move->deletes && !move->to)
-		return delete_all(move, err);
-	if (!move->deletes) {
-		r = check_all_are_there(move, err);
-		return r < 0 ? r : lsp_files_move(&orders, token, &move->moved, err);
-	}
-	struct lsp_error why = {0};
-	r = lsp_files_delete_moved(&orders, token, &move->others, &why);
-	if (r < 0 && r != -LSP_E_CANCELLED && !move->left.code)
-		move->left = why;
-	return r == -LSP_E_CANCELLED ? r : 0;
+	if (move->deletes)
+		return delete (move, &orders, token);
+	r = check_all_are_there(move, err);
+	return r < 0 ? r : lsp_files_move(&orders, token, &move->moved, err);
 }
 
 /* On the worker, whatever came of it and whether there is a session or not. */

@@ -19,7 +19,7 @@ static int write_first(
 	return r;
 }
 
-static void goes_on(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+void lsp_move_goes_on(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
 {
 	struct lsp_error err = {0};
 	int r = 0;
@@ -43,7 +43,7 @@ static void let_go(
 	lsp_move_free(move);
 	if (!torrent->remove_waits) {
 		if (!torrent->removing)
-			goes_on(engine, torrent);
+			lsp_move_goes_on(engine, torrent);
 		return;
 	}
 	torrent->remove_waits = torrent->removing = false;
@@ -51,6 +51,7 @@ static void let_go(
 	if (r < 0) {
 		lsp_log_warning(DOMAIN, "torrent %s: %s", torrent->record.id, err.message);
 		lsp_calls_end(engine, torrent->number, r, &err);
+		lsp_move_goes_on(engine, torrent);
 	}
 }
 
@@ -91,7 +92,10 @@ void lsp_move_on_left(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 	uint64_t number = torrent->number;
 	bool leaves = torrent->remove_waits && !torrent->remove_data;
 	snprintf(id, sizeof id, "%s", torrent->record.id);
+	bool ends = engine->save_deadline != 0; /* the next session has it */
 	lsp_torrent_drop(engine, torrent);
+	if (ends)
+		return;
 	lsp_restore_all(engine);
 	const struct lsp_torrent *again = lsp_torrent_by_id(engine, id);
 	const struct lsp_move *stored = lsp_move_called(engine, id);
@@ -304,16 +308,23 @@ bool lsp_move_deletes(const struct lsp_move *move)
 	return move->deletes;
 }
 
-/* It has done what it was told. What it says of that is in its queue by then, or was thrown away.
- */
-static bool is_answered(
+/* It has done what it was told. */
+static bool is_done(
 	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, const struct lsp_move *move)
 {
 	lsp_torrent_refresh(engine, torrent);
 	uint32_t flags = torrent->status.flags;
-	return move->stage == LSP_MOVE_IS_TOLD
-		       ? !(flags & LSP_SHIM_MOVING)
-		       : (flags & LSP_SHIM_PAUSED) && engine->tally.alerts_dropped;
+	return move->stage == LSP_MOVE_IS_TOLD ? !(flags & LSP_SHIM_MOVING)
+					       : (flags & LSP_SHIM_PAUSED) != 0;
+}
+
+/*
+ * For how many looks (seconds) it has not said so. Where alerts were thrown away that may be for
+ * ever; else a pause is told once the disk has let go of the files, which is waited for.
+ */
+static unsigned patience(const struct lsp_torrent_engine *engine, const struct lsp_move *move)
+{
+	return move->stage == LSP_MOVE_IS_TOLD || engine->tally.alerts_dropped ? 2 : 60;
 }
 
 static void look_at(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
@@ -326,7 +337,7 @@ static void look_at(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 			leave(engine, torrent, move);
 		return;
 	}
-	if (!is_answered(engine, torrent, move) || move->unanswered++ < 2)
+	if (!is_done(engine, torrent, move) || move->unanswered++ < patience(engine, move))
 		return;
 	move->unanswered = 0;
 	if (move->stage == LSP_MOVE_PAUSES)

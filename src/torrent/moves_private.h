@@ -3,8 +3,8 @@
  *
  * A move belongs to its torrent (torrent->move) as long as the session has that, else to the list
  * of the stored ones (engine->moves). A task that is at its files borrows it: whoever owns it frees
- * it only when move->job is NULL. But for `files`, `undo`, and what `work` writes, it is the
- * worker's.
+ * it only when move->job is NULL. Until then what the task reads (the places, `known`, `deletes`,
+ * `goes_on`, `stage`) does not change, and what it found is its own; the rest is the worker's.
  */
 #pragma once
 
@@ -46,7 +46,8 @@ struct lsp_move {
 	struct lsp_files_moved moved;
 
 	/* Of a stored one. */
-	bool is_removed;       /* meanwhile: what follows is in `deletes` and `forgets` */
+	bool is_removed;       /* meanwhile: */
+	bool removes_data;     /* with its files */
 	lsp_time due;          /* when it is tried again, without a job */
 	uint64_t wait;         /* the time before that */
 	char why[400];         /* it could not be finished; empty: it was not tried yet */
@@ -71,7 +72,10 @@ LSP_MUST_CHECK int lsp_move_note_undone(
 	struct lsp_record *record, const struct lsp_move *move, struct lsp_error *err);
 void lsp_move_tell_left(struct lsp_torrent_engine *engine, const struct lsp_move *move);
 
-/* moves_live.c: the task of a torrent's move has ended. Takes the move. */
+/* moves_live.c */
+/* The torrent is free again, and is as its record says. */
+void lsp_move_goes_on(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* The task of a torrent's move has ended. Takes the move. */
 void lsp_move_step(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	struct lsp_move *move, int result, struct lsp_error *err);
 

@@ -164,19 +164,28 @@ static void forget(struct lsp_torrent_engine *engine, struct lsp_move *move)
 	drop(engine, move);
 }
 
+/* Of one that is deleted the disks must be known, and noted, before anything is. */
+static int start(struct lsp_torrent_engine *engine, struct lsp_move *move, struct lsp_error *err)
+{
+	bool is_known = !move->deletes || move->from_mount;
+	return lsp_move_start(engine, move, is_known ? LSP_MOVE_WORKS : LSP_MOVE_LOOKS, err);
+}
+
 /* What it was told to be, while a task was at its files or before that. */
 static void begin_removal(struct lsp_torrent_engine *engine, struct lsp_move *move)
 {
 	struct lsp_error err = {0};
 	move->is_removed = false;
-	if (move->forgets) {
+	move->deletes = move->removes_data;
+	if (!move->deletes) {
 		forget(engine, move);
 		return;
 	}
 	move->wait = 0;
+	move->has_content = true;
 	if (move->back) /* what is in its first place is its own */
 		lsp_move_turn(move);
-	int r = lsp_move_start(engine, move, LSP_MOVE_WORKS, &err);
+	int r = start(engine, move, &err);
 	if (r < 0)
 		tell_stuck(engine, move, r, &err);
 }
@@ -184,18 +193,11 @@ static void begin_removal(struct lsp_torrent_engine *engine, struct lsp_move *mo
 /* All that could be is deleted. Takes the move. */
 static void is_deleted(struct lsp_torrent_engine *engine, struct lsp_move *move)
 {
-	char message[600];
-	struct lsp_error err = {0};
-	int r = -move->left.code;
+	struct lsp_error err = move->left;
+	int r = -err.code;
 	if (r < 0) {
-		snprintf(message, sizeof message,
-			"the torrent is removed, but not all of its files: what is left in %.200s "
-			"is yours to delete (%.250s)",
-			move->from, move->left.message);
-		lsp_log_warning(DOMAIN, "torrent %s: %s", move->id, message);
-		lsp_engine_emit(engine, lsp_event_error(move->id, "io", message));
-		lsp_error_set(&err, DOMAIN, LSP_E_IO, "%s", message);
-		r = -LSP_E_IO;
+		lsp_log_warning(DOMAIN, "torrent %s: %s", move->id, err.message);
+		lsp_engine_emit(engine, lsp_event_error(move->id, "io", err.message));
 	} else {
 		lsp_log_info(DOMAIN, "torrent %s is removed, with its files", move->id);
 	}
@@ -206,6 +208,18 @@ static void is_deleted(struct lsp_torrent_engine *engine, struct lsp_move *move)
 	emit_removed(engine, move->id, !move->left.code);
 	lsp_calls_end(engine, move->number, r, &err);
 	drop(engine, move);
+}
+
+/* The files to be deleted are there. */
+static void have_looked(
+	struct lsp_torrent_engine *engine, struct lsp_move *move, int r, struct lsp_error *err)
+{
+	if (r == 0)
+		r = change_record(engine, move, move->to ? note_under_way : note_one_place, err);
+	if (r == 0 || r == -LSP_E_NO_SPACE)
+		r = lsp_move_start(engine, move, LSP_MOVE_WORKS, err);
+	if (r < 0)
+		tell_stuck(engine, move, r, err);
 }
 
 static void end_deletion(
@@ -259,14 +273,16 @@ static void end_move(
 void lsp_move_stored_step(
 	struct lsp_torrent_engine *engine, struct lsp_move *move, int result, struct lsp_error *err)
 {
-	bool was_live = !move->goes_on && !move->deletes;
+	bool was_live = !move->goes_on, looked = move->stage == LSP_MOVE_LOOKS;
 	move->goes_on = true;
 	if (ends(engine))
 		drop(engine, move); /* the next start does the rest */
 	else if (move->is_removed)
 		begin_removal(engine, move);
-	else if (move->stage == LSP_MOVE_LOOKS || result == -LSP_E_CANCELLED)
+	else if ((looked && was_live) || result == -LSP_E_CANCELLED)
 		is_over(engine, move); /* nothing is done, or the record says how it goes on */
+	else if (looked)
+		have_looked(engine, move, result, err);
 	else if (move->deletes)
 		end_deletion(engine, move, result, err);
 	else if (was_live && result < 0 && !move->moved.is_split) {
@@ -304,7 +320,7 @@ void lsp_moves_retry(struct lsp_torrent_engine *engine, lsp_time now)
 		struct lsp_error err = {0};
 		if (move->job || now < move->due)
 			continue;
-		int r = lsp_move_start(engine, move, LSP_MOVE_WORKS, &err);
+		int r = start(engine, move, &err);
 		if (r < 0)
 			tell_stuck(engine, move, r, &err);
 	}
@@ -334,13 +350,12 @@ int lsp_move_restore(struct lsp_torrent_engine *engine, const struct lsp_record 
 	move->number = engine->next_number++;
 	move->goes_on = true;
 	move->back = record->moving_back;
-	move->deletes = record->removing;
+	move->deletes = move->has_content = record->removing;
 	move->forgets = record->leaving && !record->removing;
 	move->expected = record->moving_files;
 	if (move->to && (move->deletes ? move->back : move->forgets && !move->back))
 		lsp_move_turn(move);
-	r = is_short ? lsp_error_no_memory(err, DOMAIN)
-		     : lsp_move_start(engine, move, LSP_MOVE_WORKS, err);
+	r = is_short ? lsp_error_no_memory(err, DOMAIN) : start(engine, move, err);
 	if (r < 0)
 		lsp_move_free(move);
 	else
@@ -413,12 +428,16 @@ json_t *lsp_move_json(const struct lsp_move *move)
 int lsp_move_remove(
 	struct lsp_torrent_engine *engine, struct lsp_move *move, bool data, struct lsp_error *err)
 {
+	if (data && move->deletes && move->job && !move->is_removed)
+		return 0; /* it is at that */
 	int r = data && !move->deletes ? change_record(engine, move, note_removing, err) : 0;
 	if (r < 0 && r != -LSP_E_NO_SPACE) /* which is what people delete for */
 		return r;
+	if (r < 0)
+		lsp_log_warning(DOMAIN, "torrent %s is removed, which a kill would undo: %s",
+			move->id, err->message);
 	move->is_removed = true;
-	move->deletes = data;
-	move->forgets = !data;
+	move->removes_data = data;
 	if (move->job)
 		lsp_task_abort(move->job->task, LSP_CANCEL_USER, "the torrent is removed");
 	else

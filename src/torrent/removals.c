@@ -76,6 +76,9 @@ void lsp_removal_step(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 	if (r == -LSP_E_CANCELLED)
 		return; /* the program ends */
 	torrent->cannot_be_deleted = true;
+	lsp_move_goes_on(engine, torrent); /* it may have stood still for a move */
+	torrent->blob_dirty = true;        /* what was told of it meanwhile was not kept */
+	lsp_session_save(engine, torrent);
 	if (torrent->record.removing)
 		note(engine, torrent, NULL, NULL);
 	lsp_log_warning(DOMAIN, "torrent %s is not removed: %s", torrent->record.id, err->message);
@@ -100,7 +103,7 @@ static int look_first(
 	lsp_torrent_refresh(engine, torrent);
 	move->number = torrent->number;
 	move->deletes = true;
-	move->has_content = torrent->status.done > 0;
+	move->has_content = torrent->status.done > 0 && !torrent->may_be_absent;
 	r = lsp_move_start(engine, move, LSP_MOVE_LOOKS, err);
 	if (r < 0) {
 		lsp_move_free(move);
@@ -147,8 +150,10 @@ LSP_COMMAND(remove)
 {
 	struct lsp_torrent *torrent = NULL;
 	const char *name = NULL;
-	bool data = false, keep = false;
+	bool data = false, keep = false, absent = false;
 	int r = lsp_torrent_call_switch(call, "data", &data, err);
+	if (r == 0)
+		r = lsp_torrent_call_switch(call, "absent", &absent, err);
 	if (r == 0)
 		r = lsp_torrent_call_switch(call, "keep", &keep, err);
 	if (r == 0)
@@ -160,8 +165,10 @@ LSP_COMMAND(remove)
 		r == -LSP_E_BUSY && !torrent ? lsp_move_called(engine, name) : NULL;
 	if (stored)
 		return remove_stored(engine, call, stored, data, err);
-	if (r == 0)
+	if (r == 0) {
+		torrent->may_be_absent = absent;
 		r = lsp_remove_begin(engine, torrent, data, err);
+	}
 	if (r < 0)
 		return r;
 	torrent->keep_stored = keep;

@@ -194,6 +194,41 @@ static void files_of_a_disk_that_is_not_mounted_are_not_called_deleted(void **st
 	world_done(&scene.world);
 }
 
+/* As a program noted it that did not know of disks, or one that was in the middle of a move. */
+static void of_one_whose_disk_is_not_known_the_files_must_be_there(void **state)
+{
+	struct scene scene;
+	struct rig_call remove;
+	char message[512];
+	scene_init(&scene);
+	put_away(scene.old, false);
+	scene_start_again(&scene, json_pack("{s:b}", "removing", 1));
+	expect_stuck(&scene, "is a disk not mounted?");
+	begin_remove(&scene, &remove, true);
+	rig_expect_end(&remove, LSP_E_NOT_FOUND, "is a disk not mounted?");
+	put_away(scene.old, true);
+	rig_refuse(&scene.world.rig, LSP_TORRENT_PAUSE, named("no", NULL), LSP_E_BUSY, message);
+	expect_forgotten(&scene, true);
+	assert_false(scene_has(scene.old, "a") || scene_has(scene.old, "b"));
+	world_done(&scene.world);
+}
+
+static void one_whose_owner_knows_that_its_files_are_gone_is_removed(void **state)
+{
+	struct scene scene;
+	struct rig_call remove;
+	scene_init(&scene);
+	fake_progress(DOOM, 1000, LSP_SHIM_STATE_DOWNLOADING, 0);
+	put_away(scene.old, false);
+	struct lsp_torrent_call call = {.command = LSP_TORRENT_REMOVE,
+		.arguments = json_pack("{s:s, s:b, s:b}", "torrent", DOOM, "data", 1, "absent", 1)};
+	rig_begin(&scene.world.rig, &remove, &call);
+	fake_await_removal(DOOM);
+	fake_post(LSP_SHIM_ALERT_DELETED, DOOM, NULL, NULL, 0);
+	rig_expect_end(&remove, 0, NULL);
+	world_done(&scene.world);
+}
+
 static void one_of_which_no_file_is_there_is_not_removed_with_its_data(void **state)
 {
 	struct scene scene;
@@ -240,7 +275,8 @@ static void a_start_makes_no_folder_for_a_move_and_fills_none_below_a_mount_poin
 static struct {
 	struct lsp_fs_hooks hooks;
 	unsigned renames;
-	bool apart, holds;
+	bool apart;
+	unsigned holds;      /* at which rename; 0: at none */
 	const char *refused; /* its renames, or (apart) deletions, but of the first */
 	struct gate arrived, go_on;
 } disk;
@@ -250,7 +286,7 @@ static int before(const struct lsp_fs_event *event, void *argument)
 	bool is_file = event->path && strlen(event->path) == 1;
 	if (event->call == LSP_FS_RENAME && is_file) {
 		disk.renames++;
-		if (disk.holds && disk.renames == 2) {
+		if (disk.renames == disk.holds) {
 			gate_open(&disk.arrived);
 			(void)gate_pass(&disk.go_on);
 		}
@@ -272,7 +308,7 @@ static void change_disk(bool apart, const char *refused)
 	disk.renames = 0;
 	disk.apart = apart;
 	disk.refused = refused;
-	disk.holds = false;
+	disk.holds = 0;
 	lsp_fs_set_hooks(&disk.hooks);
 }
 
@@ -366,16 +402,79 @@ static void a_move_beside_a_pause_waits_until_the_library_has_let_go(void **stat
 	world_done(&scene.world);
 }
 
+static void hold_disk(unsigned at)
+{
+	gate_init(&disk.arrived);
+	gate_init(&disk.go_on);
+	change_disk(false, NULL);
+	disk.holds = at;
+}
+
+static void a_removal_of_one_whose_files_a_start_moves_waits_for_that_task(void **state)
+{
+	for (unsigned data = 0; data < 2; data++) {
+		struct scene scene;
+		struct rig_call remove;
+		scene_init(&scene);
+		assert_ok(lsp_fs_make_dirs(scene.new, false, ERR));
+		hold_disk(2);
+		scene_start_again(&scene, scene_moving(&scene, 2));
+		gate_await(&disk.arrived);
+		begin_remove(&scene, &remove, data);
+		world_settle(&scene.world);
+		assert_false(lsp_answer_is_complete(&remove.completed));
+		gate_open(&disk.go_on);
+		rig_expect_end(&remove, 0, NULL);
+		lsp_fs_set_hooks(NULL);
+		expect_forgotten(&scene, data);
+		for (const char *file = "a"; file; file = *file == 'a' ? "b" : NULL)
+			assert_int_equal(
+				scene_has(scene.old, file) + scene_has(scene.new, file), !data);
+		world_done(&scene.world);
+	}
+}
+
+/* It belongs to no session meanwhile. */
+static void a_task_that_outlives_its_session_ends_as_it_would_have_in_it(void **state)
+{
+	for (unsigned fails = 0; fails < 2; fails++) {
+		struct scene scene;
+		struct rig_call move;
+		scene_init(&scene);
+		hold_disk(1);
+		if (fails) /* the second, and the first comes back */
+			rig_file(scene.new, "fake/c", 1, 1);
+		begin_move(&scene, &move);
+		gate_await(&disk.arrived);
+		json_decref(rig_ask(&scene.world.rig, LSP_TORRENT_RESTART, NULL));
+		rig_expect_end(&move, LSP_E_CLOSED, NULL);
+		assert_int_equal(rig_count(&scene.world.rig, "torrent_added", "torrent", DOOM), 1);
+		if (fails)
+			rig_file(scene.new, "fake/b", 1000, 9);
+		gate_open(&disk.go_on);
+		json_decref(rig_await(&scene.world.rig, "torrent_added", "torrent", DOOM, 2));
+		lsp_fs_set_hooks(NULL);
+		const char *place = fails ? scene.old : scene.new;
+		json_t *record = scene_record(&scene);
+		assert_string_equal(json_string_value(json_object_get(record, "save_path")), place);
+		assert_null(json_object_get(record, "moving_to"));
+		json_decref(record);
+		assert_true(scene_has(place, "a") && scene_has(place, "b"));
+		assert_int_equal(
+			rig_count(&scene.world.rig, "torrent_error", "component", "storage"),
+			fails);
+		assert_int_equal(world_health(&scene.world), 0);
+		world_done(&scene.world);
+	}
+}
+
 static void that_one_is_removed_while_it_moves_is_stored_at_once(void **state)
 {
 	for (unsigned data = 0; data < 2; data++) {
 		struct scene scene;
 		struct rig_call move, remove;
 		scene_init(&scene);
-		gate_init(&disk.arrived);
-		gate_init(&disk.go_on);
-		change_disk(false, NULL);
-		disk.holds = true;
+		hold_disk(2);
 		begin_move(&scene, &move);
 		gate_await(&disk.arrived);
 		begin_remove(&scene, &remove, data);
@@ -463,6 +562,10 @@ int main(void)
 		cmocka_unit_test(a_removal_of_one_that_moves_is_finished_by_the_next_start),
 		cmocka_unit_test(it_is_tried_again_ever_more_seldom_and_at_once_when_somebody_asks),
 		cmocka_unit_test(files_of_a_disk_that_is_not_mounted_are_not_called_deleted),
+		cmocka_unit_test(of_one_whose_disk_is_not_known_the_files_must_be_there),
+		cmocka_unit_test(one_whose_owner_knows_that_its_files_are_gone_is_removed),
+		cmocka_unit_test(a_removal_of_one_whose_files_a_start_moves_waits_for_that_task),
+		cmocka_unit_test(a_task_that_outlives_its_session_ends_as_it_would_have_in_it),
 		cmocka_unit_test(one_of_which_no_file_is_there_is_not_removed_with_its_data),
 		cmocka_unit_test(
 			a_start_makes_no_folder_for_a_move_and_fills_none_below_a_mount_point),
