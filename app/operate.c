@@ -360,8 +360,20 @@ int cli_run_cancel(struct cli *cli, const struct cli_arguments *arguments)
 int cli_run_pause(struct cli *cli, const struct cli_arguments *arguments)
 {
 	int code = cli_run_simple(cli, arguments);
-	if (code == CLI_DONE && !cli->json)
-		fprintf(cli->out, "%s: %s\n", arguments->positional[0],
-			strcmp(arguments->command->name, "pause") == 0 ? "paused" : "goes on");
+	const char *id = arguments->positional[0];
+	if (code != CLI_DONE || cli->json)
+		return code;
+	if (strcmp(arguments->command->name, "pause") == 0) {
+		fprintf(cli->out, "%s: paused\n", id);
+		return code;
+	}
+	struct cli_wait wait;
+	_cleanup_json_ json_t *game = ask_for_game(cli, id);
+	cli_wait_init(&wait, cli_verb_find("get"), id);
+	cli_wait_look(&wait, game);
+	if (wait.waiting)
+		say_waiting(cli, &wait);
+	else
+		fprintf(cli->out, "%s: goes on\n", id);
 	return code;
 }

@@ -204,6 +204,7 @@ static void set_problem(
 	_cleanup_free_ char *damage =
 		lsp_damage_is(peer, local, NULL) ? lsp_damage_text(peer, local->id) : NULL;
 	set_text(object, "problem", damage ? damage : local ? local->problem : NULL);
+	set(object, "damaged", json_boolean(damage));
 }
 
 static json_t *game_json(const struct lsp_peer *peer, const struct view *view)

@@ -226,6 +226,7 @@ def test_a_flipped_byte_is_found_fetched_elsewhere_and_withdrawn(lab, tmp_path):
     content = cem.list_games()["quake"]["content"]
     damaged = liar.wait_games(lambda games: games["quake"]["problem"])["quake"]
     assert damaged["content"] not in (None, content) and "data/large.bin (32 of " in damaged["problem"]
+    assert damaged["damaged"] is True
     cem.wait_games(lambda games: games["quake"]["sources"] == games["quake"]["variants"] == 1)
     # That it is damaged outlives a restart; `get` brings back what it was, and it serves again.
     liar.restart()
@@ -234,7 +235,7 @@ def test_a_flipped_byte_is_found_fetched_elsewhere_and_withdrawn(lab, tmp_path):
     liar.cli("get", "quake")
     assert tree(liar.games / "quake") == wanted
     cem.wait_games(lambda games: games["quake"]["sources"] == 2 and games["quake"]["variants"] == 1)
-    assert liar.list_games()["quake"]["problem"] is None
+    assert liar.list_games()["quake"]["problem"] is None and not liar.list_games()["quake"]["damaged"]
 
 
 def test_only_space_that_is_there_is_used(lab, tmp_path):

@@ -99,6 +99,36 @@ test("a failure is told in words, with what to do", async () => {
   await alert.getByText("quake needs 4.0 GB").waitFor();
 });
 
+test("a game that its disk damaged can be got again, installed or not", async () => {
+  const here = { availability: "installed", local_version: "20240131", content: "ab".repeat(32) };
+  const problem = "quake is damaged on this disk: maps.bin (2 of 9 chunks)";
+  const fake = await fakeWith([game("quake", { title: "Quake", ...here }), game("doom", { title: "Doom", ...here, problem: "a link" })]);
+  const page = await open(fake.url);
+  const menu = async (title) => {
+    await card(page, title.toLowerCase()).getByRole("button", { name: `More for ${title}` }).click();
+    await page.getByRole("menuitem", { name: "Check" }).waitFor();
+    const offered = await page.getByRole("menuitem", { name: "Get again" }).count();
+    await page.keyboard.press("Escape");
+    return offered;
+  };
+  // What is well has nothing to get, and a folder that is not as it should be is not mended by that.
+  assert.equal(await menu("Quake"), 0);
+  assert.equal(await menu("Doom"), 0);
+  await fake.change("quake", { damaged: true, problem });
+  await card(page, "quake").locator(".badge.bad").waitFor();
+  assert.equal(await menu("Quake"), 1);
+  await mainButton(page, "quake").getByText("Play").waitFor();
+  await card(page, "quake").locator(".cover").click();
+  await page.getByRole("alert").getByText(problem).waitFor();
+  const sent = page.waitForRequest((one) => one.url().endsWith("/api/games/quake/download"));
+  await page.getByRole("alert").getByRole("button", { name: "Get again" }).click();
+  assert.equal((await sent).method(), "POST");
+  await page.locator('.card[data-operation="downloading"]').waitFor({ state: "attached" });
+  await fake.change("doom", { availability: "downloaded", damaged: true });
+  await page.keyboard.press("Escape");
+  await mainButton(page, "doom").getByText("Get again").waitFor();
+});
+
 test("a refused action says why", async () => {
   const fake = await fakeWith([game("quake")]);
   await fake.do({

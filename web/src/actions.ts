@@ -33,6 +33,9 @@ export const isSection = (action: Action): action is Section =>
 /** Files that are read in the background keep nobody from anything. */
 const isIdle = (game: Game): boolean => game.operation === "none" || game.operation === "hashing";
 
+/** What its disk changed is fetched again. */
+export const isMendable = (game: Game): boolean => isIdle(game) && game.damaged === true;
+
 /** The one big button. */
 export function mainAction(game: Game): Action | null {
   if (game.operation === "downloading" || game.operation === "updating") return "cancel";
@@ -43,6 +46,7 @@ export function mainAction(game: Game): Action | null {
     case "unavailable":
       return "get";
     case "downloaded":
+      if (isMendable(game)) return "get";
       return hasUpdate(game) ? "update" : "install";
     case "installed":
       return hasUpdate(game) ? "update" : "play";
@@ -75,6 +79,7 @@ export function menuActions(game: Game): Action[] {
     if (installed && isLocal) list.push("play");
     if (game.availability === "remote") list.push("get_install", ...engineActions(game));
     if (downloaded && !installed) list.push("install");
+    if (isMendable(game)) list.push("get");
     if (downloaded) list.push("verify", "share");
     if (installed) list.push("uninstall");
     if (downloaded) list.push("remove");
@@ -84,8 +89,10 @@ export function menuActions(game: Game): Action[] {
   return list.filter((action) => action !== main);
 }
 
-export const labelOf = (game: Game, action: Action): Key =>
-  action === "get" && game.availability === "unavailable" ? "get_wait" : action;
+export function labelOf(game: Game, action: Action): Key {
+  if (action === "get" && game.availability === "unavailable") return "get_wait";
+  return action === "get" && isMendable(game) ? "get_again" : action;
+}
 
 const paths: Partial<Record<Action, string>> = {
   get: "download",

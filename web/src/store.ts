@@ -159,7 +159,7 @@ function takeLocal(list: readonly Game[], operations: readonly Operation[]): voi
   for (const game of games.values()) {
     if (here.has(game.id) || !isLocal(game)) continue;
     const availability = game.sources > 0 ? "remote" : "unavailable";
-    games.set(game.id, { ...game, availability, local_version: null, problem: null });
+    games.set(game.id, { ...game, availability, local_version: null, problem: null, damaged: false });
   }
   for (const game of list) games.set(game.id, { ...games.get(game.id), ...game });
   applyOperations(games, operations);
@@ -190,13 +190,13 @@ function takeList(list: readonly Game[]): void {
       continue;
     }
     const { operation, progress, waiting, local_version, content, size, problem } = known;
-    const paused = known.paused ?? false;
+    const { paused = false, damaged = false } = known;
     const local = isLocal(known) || isLocal(game) || operation !== "none";
     const availability = local ? known.availability : game.availability;
     games.set(game.id, {
       ...game,
       ...{ operation, progress, waiting, paused, availability, local_version },
-      ...(local ? { content, size, problem: problem ?? null } : {}),
+      ...(local ? { content, size, problem: problem ?? null, damaged } : {}),
     });
   }
   for (const game of state.games.values()) {

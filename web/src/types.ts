@@ -42,6 +42,7 @@ export interface Game {
   swarm?: { torrents: string[]; peers: number; seeds: number } | null;
   variants?: number;
   problem?: string | null;
+  damaged?: boolean; // its disk changed what was downloaded
   release?: string | null;
   publisher?: string | null;
   genre?: string | null;

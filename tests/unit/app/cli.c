@@ -101,6 +101,21 @@ static void no_peer_is_exit_3(void **state)
 	}
 }
 
+static void what_is_resumed_and_has_nobody_to_come_from_says_so(void **state)
+{
+	struct world *world = *state;
+	add_game(world, "quake", "remote", "downloading");
+	says(world, "resume", json_object());
+	assert_int_equal(lanspread(world, "resume quake"), CLI_DONE);
+	assert_string_equal(world->out, "quake: goes on\n");
+	json_object_set_new(json_array_get(world->games, 0), "waiting", json_true());
+	json_object_set_new(json_array_get(world->games, 0), "content", json_string("ab"));
+	assert_int_equal(lanspread(world, "resume quake"), CLI_DONE);
+	assert_string_equal(world->out, "");
+	assert_string_equal(world->errors,
+		"quake: nobody here has it now; it goes on by itself when somebody comes\n");
+}
+
 /* Who mistyped is told that, not to start a peer first. */
 static void wrong_usage_is_told_before_a_peer_is_asked(void **state)
 {
@@ -619,6 +634,7 @@ int main(void)
 		WORLD_TEST(a_mistyped_word_is_told_what_it_may_have_been),
 		WORLD_TEST(a_mistyped_game_is_told_what_it_may_have_been),
 		WORLD_TEST(no_peer_is_exit_3),
+		WORLD_TEST(what_is_resumed_and_has_nobody_to_come_from_says_so),
 		WORLD_TEST(wrong_usage_is_told_before_a_peer_is_asked),
 		WORLD_TEST(what_could_not_be_written_is_no_success),
 		WORLD_TEST(an_error_is_one_line_on_stderr_and_a_document_in_json),

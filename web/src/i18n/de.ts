@@ -37,6 +37,7 @@ export const de: Words = {
   fault: "Diese Ansicht hat einen Fehler",
   reload: "Seite neu laden",
   get: "Holen",
+  get_again: "Neu holen",
   get_install: "Holen und installieren",
   get_wait: "Später holen",
   get_wait_hint: "Es beginnt, sobald es hier jemand hat",

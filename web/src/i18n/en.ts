@@ -35,6 +35,7 @@ export const en = {
   fault: "This view has a fault",
   reload: "Load the page again",
   get: "Get",
+  get_again: "Get again",
   get_install: "Get and install",
   get_wait: "Get later",
   get_wait_hint: "It begins as soon as somebody here has it",

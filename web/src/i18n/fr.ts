@@ -37,6 +37,7 @@ export const fr: Words = {
   fault: "Cette vue a un défaut",
   reload: "Recharger la page",
   get: "Obtenir",
+  get_again: "Obtenir à nouveau",
   get_install: "Obtenir et installer",
   get_wait: "Plus tard",
   get_wait_hint: "Commence dès que quelqu’un ici l’a",

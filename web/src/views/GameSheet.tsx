@@ -1,5 +1,5 @@
 import { useEffect, useState } from "react";
-import type { Action, Section } from "../actions";
+import { isMendable, labelOf, type Action, type Section } from "../actions";
 import { coverPath, gamePath, get } from "../api";
 import { bytes, hasUpdate, version } from "../format";
 import { useTranslation, type Key } from "../i18n";
@@ -46,6 +46,13 @@ function FailureBox({ game, onChoose }: Pick<Props, "game" | "onChoose">) {
         {failure && <p>{words === key ? t("failed_failed") : words}</p>}
         <p className="detail">{failure?.message ?? game.problem}</p>
       </div>
+      {!failure && isMendable(game) && (
+        <div className="notice-actions">
+          <button type="button" onClick={() => onChoose(game.id, "get")}>
+            {t(labelOf(game, "get"))}
+          </button>
+        </div>
+      )}
       {failure && (
         <div className="notice-actions">
           {retry && (
