@@ -6,6 +6,7 @@
 #include "peer/peer.h"
 #include "peer/torrent_add.h"
 #include "peer/torrent_files.h"
+#include "peer/torrent_wish.h"
 #include "peer/torrents.h"
 #include "wire/metainfo.h"
 #include "wire/path.h"
@@ -49,6 +50,14 @@ int lsp_torrent_kept_write(const struct lsp_peer *peer, const char *name,
 void lsp_torrent_kept_drop(struct lsp_peer *peer, const char *name)
 {
 	lsp_torrent_file_drop(peer, FOLDER, name);
+}
+
+void lsp_torrent_kept_over(struct lsp_peer *peer, const char *kept)
+{
+	char id[LSP_SHA256_HEX_SIZE];
+	lsp_torrent_kept_id(kept, id);
+	lsp_torrent_kept_drop(peer, kept);
+	lsp_torrent_wish_drop(peer, id);
 }
 
 /* ---- After a restart ---- */

@@ -31,5 +31,7 @@ LSP_MUST_CHECK int lsp_torrent_kept_write(const struct lsp_peer *peer, const cha
 	const struct lsp_buffer *metainfo, struct lsp_error *err);
 /* It goes once all that was to be saved until now is on the disk. */
 void lsp_torrent_kept_drop(struct lsp_peer *peer, const char *name);
+/* And with it what was asked of it: both are where they belong. */
+void lsp_torrent_kept_over(struct lsp_peer *peer, const char *name);
 /* At the start, after the downloads were taken up again. */
 void lsp_torrent_kept_restore(struct lsp_peer *peer);

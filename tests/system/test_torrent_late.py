@@ -20,9 +20,9 @@ LARGE = 3 << 20  # bytes of the game's large file
 class Doom:
     """A game that a stranger seeds by a v1 torrent."""
 
-    def __init__(self, lab, folder, kind="v1", piece_length=0):
+    def __init__(self, lab, folder, kind="v1", piece_length=0, version="1.0"):
         self.folder, self.file, host = folder / "doom", folder / "doom.torrent", lab.host("eve")
-        make_game(self.folder, large=LARGE)
+        make_game(self.folder, version, large=LARGE)
         made = make_torrent(self.folder, self.file, kind, piece_length)
         self.id = made["v2"] or made["v1"]
         self.process, port = start_stranger(host)
@@ -185,6 +185,18 @@ def test_what_no_game_can_have_is_refused_with_the_reason(lab, tmp_path):
         for source in (tmp_path / "doom.torrent", MAGNET):
             assert why in refused(ann, "torrent", "add", source, "--as-game", "--set", option), option
     assert not torrents_of(ann) and operation_of(ann, "doom") == "none"
+
+
+@needs_stranger
+def test_a_version_that_cannot_be_read_is_the_games_problem_and_nothing_is_lost(lab, tmp_path):
+    """What its size and names tell is told at once (unit/peer/torrent_check.c); what is in it, when it is here."""
+    ann, doom = torrent_peer(lab.host("ann")), Doom(lab, tmp_path, version="\x00\x1b[2J\nno version")
+    doom.add(ann)
+    dial_until(ann, doom.id, doom.peer, lambda: ann.list_games()["doom"]["availability"] == "downloaded",
+               "the game to be here")
+    game = ann.wait_games(lambda games: games["doom"]["problem"] and games["doom"]["operation"] == "none")["doom"]
+    assert "version.ini holds a NUL byte" in game["problem"] and game["content"] is None
+    assert tree(ann.games / "doom") == tree(doom.folder) and doom.id not in torrents_of(ann)
 
 
 # ---- What is not there, and must not be --------------------------------------------------------------------

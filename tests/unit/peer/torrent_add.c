@@ -403,7 +403,7 @@ static void one_that_a_peer_here_has_is_not_lost_either(void **state)
 	struct world *world = *state;
 	struct lsp_torrent_answer fine = {0}, empty = {0}, unknown = {.result = -LSP_E_NOT_FOUND};
 	struct lsp_torrent_answer files = {
-		.value = json_pack("{s:[{s:s}]}", "files", "path", "version.ini")};
+		.value = json_pack("{s:[{s:s, s:i}]}", "files", "path", "version.ini", "size", 4)};
 	json_t *status = magnet_status(world);
 	json_object_set_new(status, "game", json_string(GAME));
 	json_t *event = json_pack("{s:o}", "status", status);
@@ -415,7 +415,7 @@ static void one_that_a_peer_here_has_is_not_lost_either(void **state)
 		lsp_torrent_add_event(&world->peer, "torrent_added", world->id, event);
 		answer(LSP_TORRENT_EXPORT, &empty);
 		answer(LSP_TORRENT_FILES, &files);
-		files.value = json_pack("{s:[{s:s}]}", "files", "path", "version.ini");
+		files.value = json_pack("{s:[{s:s, s:i}]}", "files", "path", "version.ini", "size", 4);
 		assert_null(asked.done);
 		run_job();
 		assert_true(is_kept(world));
@@ -460,7 +460,7 @@ static void two_events_of_one_begin_one_download(void **state)
 	}
 	for (int i = 0; i < 2; i++) {
 		struct lsp_torrent_answer files = {
-			.value = json_pack("{s:[{s:s}]}", "files", "path", "version.ini")};
+			.value = json_pack("{s:[{s:s, s:i}]}", "files", "path", "version.ini", "size", 4)};
 		asked = of[i];
 		answer(LSP_TORRENT_FILES, &files);
 	}
