@@ -144,8 +144,11 @@ static void look_at(
 			lsp_ping_guard_sample(
 				&guard->down, stats.rtt_smoothed, stats.rtt_min, count, now);
 	}
-	if (stats.queued && up && (guard->up_engaged || guard->down_engaged))
-		guards->until = LSP_MAX(guards->until, now + LINGER); /* however slow it is */
+	if (stats.queued) { /* however slow it is, and if it stands still */
+		guards->until = LSP_MAX(guards->until, now + LINGER);
+		if (guard->gentle)
+			guard->gentle_until = now + GENTLE_TIME;
+	}
 	apply(session);
 }
 
@@ -242,6 +245,30 @@ static void watch(void *argument)
 	start_looks(guards, now);
 }
 
+/* On a line so slow that it does not count as bulk by what moves. */
+static bool is_bulk_waiting(const struct lsp_peer *peer)
+{
+	for (struct lsp_session *s = peer->sessions; s; s = lsp_session_next(s)) {
+		struct lsp_connection_stats stats;
+		if (!lsp_session_is_established(s))
+			continue;
+		lsp_connection_get_stats(lsp_session_connection(s), &stats);
+		if (stats.queued >= BULK_LOOK)
+			return true;
+	}
+	return false;
+}
+
+static void idle_look(struct lsp_guards *guards, lsp_time now)
+{
+	look_for_others(guards, now);
+	guards->idle_look = now + IDLE_LOOK;
+	if (!guards->shared || !is_bulk_waiting(guards->peer))
+		return;
+	guards->until = now + LINGER;
+	watch(guards);
+}
+
 void lsp_guards_tick(struct lsp_guards *guards)
 {
 	struct lsp_peer *peer = guards->peer;
@@ -252,10 +279,8 @@ void lsp_guards_tick(struct lsp_guards *guards)
 	if (!lsp_timer_is_on(&guards->watch))
 		watch(guards);
 	if (guards->on && !lsp_timer_is_on(&guards->watch) &&
-		lsp_peer_now(peer) >= guards->idle_look) {
-		look_for_others(guards, lsp_peer_now(peer));
-		guards->idle_look = lsp_peer_now(peer) + IDLE_LOOK;
-	}
+		lsp_peer_now(peer) >= guards->idle_look)
+		idle_look(guards, lsp_peer_now(peer));
 }
 
 /* Bytes will move on that path: it is known at once whether they are to be held back. */
@@ -278,7 +303,9 @@ bool lsp_guards_ask(struct lsp_guards *guards, struct lsp_session *session)
 
 void lsp_guards_serve(struct lsp_guards *guards, struct lsp_session *session, bool gentle)
 {
+	struct lsp_guard *guard = lsp_session_guard(session);
+	guard->gentle = gentle;
 	if (gentle)
-		lsp_session_guard(session)->gentle_until = lsp_peer_now(guards->peer) + GENTLE_TIME;
+		guard->gentle_until = lsp_peer_now(guards->peer) + GENTLE_TIME;
 	begin(guards, session);
 }

@@ -20,8 +20,10 @@
  *
  * Looks at the paths come every 5 ms while bulk moves on an engaged path, and not at all otherwise.
  * When they end, every path is let go: what is asked for next is not held to a rate of before.
- * A look that is late itself tells nothing about the line and is passed over. Paths over loopback
- * have no line. The setting ping_guard switches it all off.
+ * While an engaged path has bytes to send they do not end, also when nothing gets through for a
+ * while or the line is a slow one: what goes on by itself then is guarded. A look that is late
+ * itself tells nothing about the line and is passed over. Paths over loopback have no line. The
+ * setting ping_guard switches it all off.
  *
  * On the core loop.
  */
@@ -45,7 +47,8 @@ struct lsp_guard {
 	uint64_t up_rate, down_rate; /* as they were set; 0: none */
 	bool up_engaged, down_engaged;
 	bool up_kept, down_kept; /* let go, but what was learned still holds */
-	lsp_time gentle_until;   /* it asked us to be gentle */
+	bool gentle;             /* its last request asked us to be gentle */
+	lsp_time gentle_until;   /* it did, of late or with what is still on its way */
 };
 
 LSP_MUST_CHECK int lsp_guards_new(

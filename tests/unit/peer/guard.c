@@ -25,6 +25,7 @@ static struct lsp_peer peer;
 static struct lsp_guard guard; /* the only session's */
 static struct lsp_connection_stats stats;
 static uint64_t send_limit, request_limit;
+static uint64_t line; /* bytes a second; 0: nothing gets through */
 static bool others_here;
 static unsigned looks;
 static struct lsp_timer *timers[2];
@@ -108,7 +109,7 @@ bool lsp_connection_take_round_trip(
 {
 	*ret_least = RTT;
 	*ret_count = 1;
-	return stats.queued != 0;
+	return stats.queued != 0 && line;
 }
 
 void lsp_swarm_peer_guard(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t down)
@@ -165,6 +166,7 @@ static void guarded_init(bool others)
 	memset(&stats, 0, sizeof stats);
 	memset(timers, 0, sizeof timers);
 	send_limit = request_limit = 0;
+	line = 100000000;
 	others_here = others;
 	lsp_fake_clock_init(&clock_now);
 	peer.clock = &clock_now.clock;
@@ -183,7 +185,7 @@ static void guarded_done(void)
 static void pass(uint64_t nanoseconds, bool bulk)
 {
 	for (uint64_t passed = 0; passed < nanoseconds; passed += LSP_MILLISECOND) {
-		uint64_t bytes = bulk ? (send_limit ? send_limit : 100000000) / 1000 : 0;
+		uint64_t bytes = bulk ? LSP_MIN(send_limit ? send_limit : line, line) / 1000 : 0;
 		stats.queued = bulk ? 1000000 : 0;
 		stats.sent_wire += bytes;
 		peer.sent += bytes;
@@ -252,6 +254,41 @@ static void bulk_that_goes_on_by_itself_is_guarded_again(void **state)
 	guarded_done();
 }
 
+static void after_a_stall_a_slow_line_is_guarded_still(void **state)
+{
+	guarded_init(false);
+	serve();
+	line = 0;
+	for (int i = 0; i < 60; i++) { /* longer than a gentle request is remembered */
+		pass(100 * LSP_MILLISECOND, true);
+		assert_int_not_equal(send_limit, 0);
+	}
+	line = 200000;
+	for (int i = 0; i < 100; i++) { /* of the same request: no other one follows */
+		pass(100 * LSP_MILLISECOND, true);
+		assert_int_not_equal(send_limit, 0);
+	}
+	lsp_guards_serve(peer.guards, SESSION, false); /* the game is over */
+	pass(6 * LSP_SECOND, true);
+	assert_int_equal(send_limit, 0);
+	guarded_done();
+}
+
+static void a_game_that_begins_beside_a_slow_transfer_is_seen(void **state)
+{
+	guarded_init(false);
+	line = 200000;
+	lsp_guards_serve(peer.guards, SESSION, false);
+	pass(5 * LSP_SECOND, true);
+	assert_int_equal(send_limit, 0);
+	others_here = true;
+	pass(1100 * LSP_MILLISECOND, true);
+	assert_int_not_equal(send_limit, 0);
+	pass(5 * LSP_SECOND, true);
+	assert_int_not_equal(send_limit, 0);
+	guarded_done();
+}
+
 static void beside_others_only_what_moves_is_held_back(void **state)
 {
 	guarded_init(true);
@@ -275,6 +312,8 @@ int main(void)
 		cmocka_unit_test(after_a_short_pause_it_goes_on_as_fast),
 		cmocka_unit_test(after_a_rest_it_begins_carefully),
 		cmocka_unit_test(bulk_that_goes_on_by_itself_is_guarded_again),
+		cmocka_unit_test(after_a_stall_a_slow_line_is_guarded_still),
+		cmocka_unit_test(a_game_that_begins_beside_a_slow_transfer_is_seen),
 		cmocka_unit_test(beside_others_only_what_moves_is_held_back),
 	};
 	return cmocka_run_group_tests_name("peer/guard", tests, NULL, NULL);
