@@ -235,9 +235,8 @@ static int set_game_limits(
 	json_decref(limits);
 	if (!had && !lsp_games_known(peer, game))
 		return lsp_games_unknown(game, err);
-	lsp_limits_set_game(peer->limits, game, lsp_call_number(call, "up", up),
-		lsp_call_number(call, "down", down));
-	return 0;
+	return lsp_limits_set_game(peer->limits, game, lsp_call_number(call, "up", up),
+		lsp_call_number(call, "down", down), err);
 }
 
 int lsp_command_set_limits(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)

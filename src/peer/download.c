@@ -9,6 +9,7 @@
 #include "peer/events.h"
 #include "peer/fetch.h"
 #include "peer/games.h"
+#include "peer/limits.h"
 #include "peer/local.h"
 #include "peer/manifests.h"
 #include "peer/operations.h"
@@ -441,6 +442,7 @@ static void enter_swarm(struct lsp_download *download)
 	}
 	if (served && !lsp_share_has_source(share)) /* what is there is not what it was */
 		lsp_local_recheck(peer, download->game, NULL, NULL);
+	lsp_limits_take_share(peer->limits, share);
 	download->share = lsp_share_ref(share);
 	download->phase = PHASE_FETCHING;
 	char hex[LSP_SHA256_HEX_SIZE];

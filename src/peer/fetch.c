@@ -59,6 +59,7 @@ static void count(struct lsp_fetch *fetch)
 	fetch->uncounted = 0;
 	lsp_session_count_received(fetch->session, size);
 	lsp_download_count_received(fetch->share, size);
+	lsp_share_traffic(fetch->share)->received += size;
 	lsp_swarm_received(fetch->peer->swarm, fetch->id, size, lsp_peer_now(fetch->peer));
 }
 

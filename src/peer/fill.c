@@ -125,6 +125,7 @@ static void bytes_came(struct lsp_exchange *exchange, const uint8_t *data, size_
 	struct lsp_fill *fill = lsp_exchange_argument(exchange);
 	lsp_session_count_received(fill->session, size);
 	lsp_download_count_received(fill->share, size);
+	lsp_share_traffic(fill->share)->received += size;
 	lsp_exchange_consume(exchange, size);
 	if (lsp_buffer_append(&fill->bytes, data, size, NULL) < 0)
 		fail(fill, LSP_SWARM_LOCAL);

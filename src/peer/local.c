@@ -6,6 +6,7 @@
 #include "peer/damage.h"
 #include "peer/events.h"
 #include "peer/games.h"
+#include "peer/limits.h"
 #include "peer/peer.h"
 #include "peer/session.h"
 #include "peer/share.h"
@@ -113,6 +114,7 @@ static void source_opened(struct lsp_job *job)
 			lsp_log_warning(
 				"peer", "%s is not served: %s", opening->game, job->error.message);
 		} else {
+			lsp_limits_take_share(peer->limits, share);
 			if (share != before) /* else its sources are known */
 				lsp_sessions_offer_share(peer, share);
 			lsp_announce_game(peer->announce, opening->game);

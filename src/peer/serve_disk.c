@@ -300,9 +300,18 @@ void lsp_serve_blocks(
 		refuse_range(responder);
 		return;
 	}
+	struct lsp_peer *peer = session->peer;
+	size_t size = leaves * LSP_LEAF_SIZE;
+	if (!has_room(session, size) ||
+		!lsp_swarm_game_admit(
+			peer->swarm, lsp_share_swarm_game(share), size, lsp_peer_now(peer))) {
+		lsp_responder_put_off(responder);
+		return;
+	}
+	lsp_share_traffic(share)->sent += size;
 	start(session, responder, share,
 		&(struct answer){.make = make_blocks,
-			.size = leaves * LSP_LEAF_SIZE,
+			.size = size,
 			.runs = TAKE_PTR(get->runs),
 			.run_count = get->run_count});
 	get->run_count = 0;

@@ -16,6 +16,7 @@ struct lsp_share {
 	void *download;
 	lsp_swarm_id swarm_game;
 	lsp_time recheck_at; /* not before; NEVER: one runs */
+	struct lsp_share_traffic traffic;
 };
 
 struct lsp_shares {
@@ -255,6 +256,11 @@ struct lsp_stage *lsp_share_stage(const struct lsp_share *share)
 struct lsp_source *lsp_share_source(const struct lsp_share *share)
 {
 	return share->source;
+}
+
+struct lsp_share_traffic *lsp_share_traffic(struct lsp_share *share)
+{
+	return &share->traffic;
 }
 
 void *lsp_share_download(const struct lsp_share *share)

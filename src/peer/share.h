@@ -67,6 +67,12 @@ struct lsp_stage *lsp_share_stage(const struct lsp_share *share);   /* borrowed,
 struct lsp_source *lsp_share_source(const struct lsp_share *share); /* borrowed, or NULL */
 void *lsp_share_download(const struct lsp_share *share);
 
+/* Payload bytes of it, both ways, since the share came to be: who moves them counts them. */
+struct lsp_share_traffic {
+	uint64_t sent, received;
+};
+struct lsp_share_traffic *lsp_share_traffic(struct lsp_share *share);
+
 /* A second look at what it serves: one at a time, the next not before the time given at its end. */
 LSP_MUST_CHECK bool lsp_share_begin_recheck(struct lsp_share *share, lsp_time now);
 void lsp_share_end_recheck(struct lsp_share *share, lsp_time next);

@@ -219,6 +219,7 @@ static bool send_granted(struct lsp_upload *upload)
 	block->size += size;
 	upload->left -= size;
 	lsp_session_count_sent(upload->session, size);
+	lsp_share_traffic(upload->share)->sent += size;
 	if (upload->id)
 		lsp_swarm_upload_sent(
 			upload->peer->swarm, upload->id, size, lsp_peer_now(upload->peer));
@@ -251,11 +252,16 @@ static void block_read(struct lsp_job *job)
 /* How many bytes the swarm lets go now. */
 static uint64_t ask_for_grant(struct lsp_upload *upload, uint64_t want)
 {
-	if (!upload->id)
+	struct lsp_swarm *swarm = upload->peer->swarm;
+	lsp_time now = lsp_peer_now(upload->peer), again = LSP_TIME_NEVER;
+	uint64_t grant;
+	if (upload->by_file)
+		grant = lsp_swarm_game_grant(
+			swarm, lsp_share_swarm_game(upload->share), want, now, &again);
+	else if (upload->id)
+		grant = lsp_swarm_upload_grant(swarm, upload->id, want, now, &again);
+	else
 		return want;
-	lsp_time again = LSP_TIME_NEVER;
-	uint64_t grant = lsp_swarm_upload_grant(
-		upload->peer->swarm, upload->id, want, lsp_peer_now(upload->peer), &again);
 	if (!grant)
 		lsp_timer_start(&upload->again, again);
 	return grant;

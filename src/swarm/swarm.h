@@ -228,6 +228,18 @@ void lsp_swarm_upload_end(
 uint64_t lsp_swarm_upload_grant(struct lsp_swarm *swarm, lsp_swarm_id upload, uint64_t want,
 	lsp_time now, lsp_time *ret_again);
 void lsp_swarm_upload_unused(struct lsp_swarm *swarm, lsp_swarm_id upload, uint64_t bytes);
+/*
+ * The same for bytes of a game that leave without a place in the queue (a whole file): they count
+ * against the same limits. Of a game that is gone all is granted.
+ */
+uint64_t lsp_swarm_game_grant(struct lsp_swarm *swarm, lsp_swarm_id game, uint64_t want,
+	lsp_time now, lsp_time *ret_again);
+/*
+ * And for an answer that leaves as a whole (leaves): false while uploads are paused or the game's
+ * own limit is spent. true: it is charged in full, and what comes next waits for that.
+ */
+LSP_MUST_CHECK bool lsp_swarm_game_admit(
+	struct lsp_swarm *swarm, lsp_swarm_id game, uint64_t bytes, lsp_time now);
 
 /* ---- Limits ---------------------------------------------------------------------------------- */
 

@@ -4,7 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define GRANT_LEAST 1200 /* bytes: a packet's worth; less is not worth the call */
+#define GRANT_LEAST 1200      /* bytes: a packet's worth; less is not worth the call */
+#define PAUSE_LOOK LSP_SECOND /* whether uploads of files go on */
 
 /* Somebody who was away does not come back with everything he missed. */
 static void catch_up(struct lsp_swarm *swarm, struct peer *peer)
@@ -184,39 +185,71 @@ static double bucket_grant(
 	return fmax(tokens, 1);
 }
 
+/* Given back if less than 0. */
+static void charge(struct lsp_swarm *swarm, struct game *game, double bytes)
+{
+	double wire = bytes * swarm->limits.overhead;
+	lsp_bucket_take(&swarm->up, wire);
+	lsp_bucket_take(&game->up, wire);
+}
+
+/* What the limits let go of `want` bytes of a game; 0: more at *ret_again. */
+static uint64_t grant_of(
+	struct lsp_swarm *swarm, struct game *game, uint64_t want, lsp_time *ret_again)
+{
+	struct lsp_bucket *buckets[] = {&swarm->up, &game->up};
+	double grant = (double)want, least = fmin(grant, GRANT_LEAST);
+	double overhead = swarm->limits.overhead;
+	lsp_time again = swarm->now;
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(buckets); i++)
+		grant = fmin(grant, bucket_grant(buckets[i], least, overhead, swarm->now, &again));
+	if (grant < 1) {
+		*ret_again = again;
+		return 0;
+	}
+	charge(swarm, game, (double)(uint64_t)grant);
+	return (uint64_t)grant;
+}
+
 uint64_t lsp_swarm_upload_grant(
 	struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t want, lsp_time now, lsp_time *ret_again)
 {
 	swarm_clock(swarm, now);
-	now = swarm->now;
 	struct upload *upload = table_get(&swarm->uploads, id);
 	*ret_again = LSP_TIME_NEVER;
 	if (!upload || !upload->running || !want)
 		return 0;
-	struct lsp_bucket *buckets[] = {&swarm->up, &upload->game->up};
-	double grant = (double)want, least = fmin(grant, GRANT_LEAST);
-	double overhead = swarm->limits.overhead;
-	lsp_time again = now;
-	for (size_t i = 0; i < LSP_ARRAY_SIZE(buckets); i++)
-		grant = fmin(grant, bucket_grant(buckets[i], least, overhead, now, &again));
-	if (grant < 1) {
-		/* It is we who wait, not its reader. */
-		upload->progress = LSP_MAX(upload->progress, again);
-		*ret_again = again;
-		return 0;
-	}
-	uint64_t bytes = (uint64_t)grant;
-	for (size_t i = 0; i < LSP_ARRAY_SIZE(buckets); i++)
-		lsp_bucket_take(buckets[i], (double)bytes * overhead);
+	uint64_t bytes = grant_of(swarm, upload->game, want, ret_again);
+	if (!bytes) /* it is we who wait, not its reader */
+		upload->progress = LSP_MAX(upload->progress, *ret_again);
 	return bytes;
+}
+
+uint64_t lsp_swarm_game_grant(
+	struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t want, lsp_time now, lsp_time *ret_again)
+{
+	swarm_clock(swarm, now);
+	struct game *game = table_get(&swarm->games, id);
+	*ret_again = lsp_time_add(swarm->now, PAUSE_LOOK);
+	if (!want || swarm->limits.pause_uploads)
+		return 0;
+	return game ? grant_of(swarm, game, want, ret_again) : want;
+}
+
+bool lsp_swarm_game_admit(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t bytes, lsp_time now)
+{
+	swarm_clock(swarm, now);
+	struct game *game = table_get(&swarm->games, id);
+	if (swarm->limits.pause_uploads || (game && lsp_bucket_tokens(&game->up, swarm->now) < 1))
+		return false;
+	if (game)
+		charge(swarm, game, (double)bytes);
+	return true;
 }
 
 void lsp_swarm_upload_unused(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t bytes)
 {
 	struct upload *upload = table_get(&swarm->uploads, id);
-	if (!upload)
-		return;
-	double wire = (double)bytes * swarm->limits.overhead;
-	lsp_bucket_take(&swarm->up, -wire);
-	lsp_bucket_take(&upload->game->up, -wire);
+	if (upload)
+		charge(swarm, upload->game, -(double)bytes);
 }

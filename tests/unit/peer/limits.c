@@ -23,6 +23,13 @@ static uint64_t limit_up, limit_down;
 static unsigned warnings;
 static char warning[256];
 
+/* The only share, of "quake", and what the swarm was told of it. */
+static struct lsp_share_traffic traffic;
+static struct lsp_manifest manifest;
+static uint64_t game_up, game_down;
+static bool shared;
+#define SHARE ((struct lsp_share *)&traffic) /* only its address is looked at */
+
 struct lsp_config *lsp_runtime_config(struct lsp_runtime *runtime)
 {
 	return NULL;
@@ -45,6 +52,8 @@ void lsp_swarm_set_limits(struct lsp_swarm *swarm, const struct lsp_swarm_limits
 void lsp_swarm_set_game_limits(
 	struct lsp_swarm *swarm, lsp_swarm_id game, uint64_t down, uint64_t up)
 {
+	game_up = up;
+	game_down = down;
 }
 
 struct lsp_endpoint *lsp_connect_endpoint(const struct lsp_connect *connect)
@@ -72,12 +81,22 @@ void lsp_peer_kick(struct lsp_peer *peer)
 
 struct lsp_share *lsp_shares_next(const struct lsp_shares *shares, struct lsp_share *share)
 {
-	return NULL;
+	return share || !shared ? NULL : SHARE;
 }
 
 const char *lsp_share_game(const struct lsp_share *share)
 {
-	return "";
+	return "quake";
+}
+
+const struct lsp_manifest *lsp_share_manifest(const struct lsp_share *share)
+{
+	return &manifest;
+}
+
+struct lsp_share_traffic *lsp_share_traffic(struct lsp_share *share)
+{
+	return &traffic;
 }
 
 lsp_swarm_id lsp_share_swarm_game(const struct lsp_share *share)
@@ -104,7 +123,11 @@ static void watched_init(struct watched *watched, uint64_t up, uint64_t down)
 {
 	memset(watched, 0, sizeof *watched);
 	memset(&stats, 0, sizeof stats);
+	memset(&traffic, 0, sizeof traffic);
+	manifest.piece_length = 128 << 10;
+	shared = true;
 	warnings = 0;
+	game_up = game_down = 0;
 	limit_up = up;
 	limit_down = down;
 	lsp_fake_clock_init(&watched->clock);
@@ -113,12 +136,14 @@ static void watched_init(struct watched *watched, uint64_t up, uint64_t down)
 	lsp_limits_apply(watched->limits);
 }
 
-/* Seconds in which so much goes over the wire, with the ticks of the loop. */
+/* Seconds in which so much goes over the wire, payload of the game, with the ticks of the loop. */
 static void pass(struct watched *watched, unsigned seconds, uint64_t sent, uint64_t received)
 {
 	for (unsigned i = 0; i < 10 * seconds; i++) {
 		stats.sent_wire += sent / 10;
 		stats.received_wire += received / 10;
+		traffic.sent += sent / 10;
+		traffic.received += received / 10;
 		lsp_fake_clock_advance(&watched->clock, 100 * LSP_MILLISECOND);
 		lsp_limits_tick(watched->limits);
 	}
@@ -172,12 +197,94 @@ static void what_still_comes_after_a_change_is_no_breach(void **state)
 	lsp_limits_free(watched.limits);
 }
 
+/* What one game's limit is compared with is that game's, and it is named. */
+static void the_limits_of_one_game_are_watched(void **state)
+{
+	struct watched watched;
+	watched_init(&watched, 0, 0);
+	assert_int_equal(lsp_limits_set_game(watched.limits, "doom", 1, 1, NULL), 0);
+	assert_int_equal(lsp_limits_set_game(watched.limits, "quake", MB, 0, NULL), 0);
+	assert_int_equal(game_up, MB);
+	pass(&watched, 10, MB, 50 * MB); /* of payload: 7 % over on the wire, which is tolerated */
+	assert_int_equal(warnings, 0);
+	pass(&watched, 10, 2 * MB, 0);
+	assert_int_equal(warnings, 1);
+	assert_string_equal(
+		warning, "the upload limit of quake does not hold: more is sent than it allows");
+	assert_true(lsp_limits_are_stale(watched.limits));
+	pass(&watched, 4, MB / 2, 0);
+	assert_false(lsp_limits_are_stale(watched.limits));
+	assert_int_equal(lsp_limits_set_game(watched.limits, "quake", 0, MB, NULL), 0);
+	pass(&watched, 6, 50 * MB, 2 * MB);
+	assert_int_equal(warnings, 2);
+	assert_string_equal(warning,
+		"the download limit of quake does not hold: more is received than it allows");
+	assert_int_equal(lsp_limits_set_game(watched.limits, "quake", 0, 0, NULL), 0);
+	assert_false(lsp_limits_are_stale(watched.limits));
+	assert_int_equal(game_down, 0);
+	lsp_limits_free(watched.limits);
+}
+
+static void a_small_breach_that_lasts_is_found(void **state)
+{
+	struct watched watched;
+	watched_init(&watched, 0, MB / 10);
+	pass(&watched, 60, 0, MB / 10);
+	assert_int_equal(warnings, 0);
+	pass(&watched, 30, 0, MB / 10 * 13 / 10);
+	assert_int_equal(warnings, 1);
+	lsp_limits_free(watched.limits);
+}
+
+/* Chunks of 4 MiB at 0.5 MB/s: one comes at once, then nothing for eight seconds. */
+static void a_chunk_that_comes_at_once_is_no_breach(void **state)
+{
+	struct watched watched;
+	watched_init(&watched, 0, MB / 2);
+	manifest.piece_length = 4 << 20;
+	assert_int_equal(lsp_limits_set_game(watched.limits, "quake", 0, MB / 2, NULL), 0);
+	for (int i = 0; i < 10; i++) {
+		pass(&watched, 1, 0, 4 << 20);
+		pass(&watched, 8, 0, 0);
+	}
+	assert_int_equal(warnings, 0);
+	for (int i = 0; i < 10; i++) {
+		pass(&watched, 1, 0, 4 << 20);
+		pass(&watched, 4, 0, 0);
+	}
+	assert_true(warnings >= 2); /* of all, and of the game */
+	lsp_limits_free(watched.limits);
+}
+
+static void a_share_that_goes_is_no_breach_and_one_that_comes_is_limited(void **state)
+{
+	struct watched watched;
+	watched_init(&watched, 0, 0);
+	assert_int_equal(lsp_limits_set_game(watched.limits, "quake", MB, 2 * MB, NULL), 0);
+	pass(&watched, 6, MB, 2 * MB);
+	shared = false;
+	pass(&watched, 6, 0, 0);
+	memset(&traffic, 0, sizeof traffic);
+	game_up = game_down = 0;
+	shared = true;
+	lsp_limits_take_share(watched.limits, SHARE);
+	assert_int_equal(game_up, MB);
+	assert_int_equal(game_down, 2 * MB);
+	pass(&watched, 6, MB, 2 * MB);
+	assert_int_equal(warnings, 0);
+	lsp_limits_free(watched.limits);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_limit_that_does_not_hold_is_warned_of_once_until_it_held_again),
 		cmocka_unit_test(the_download_limit_is_watched_too),
 		cmocka_unit_test(what_still_comes_after_a_change_is_no_breach),
+		cmocka_unit_test(the_limits_of_one_game_are_watched),
+		cmocka_unit_test(a_small_breach_that_lasts_is_found),
+		cmocka_unit_test(a_chunk_that_comes_at_once_is_no_breach),
+		cmocka_unit_test(a_share_that_goes_is_no_breach_and_one_that_comes_is_limited),
 	};
 	return cmocka_run_group_tests_name("peer/limits", tests, NULL, NULL);
 }

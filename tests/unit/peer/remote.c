@@ -242,6 +242,32 @@ static void test_many_files_at_once(void **state)
 	RUN_UNTIL(&other->loop, greed.busy >= 84);
 }
 
+/* Files count against the limits too: none while uploads are paused, and then what was held back.
+ */
+static void test_a_file_waits_while_uploads_are_paused(void **state)
+{
+	struct other *other = *state;
+	static struct greed greed; /* the end of the connection still counts in it */
+	struct lsp_request file = {.type = LSP_REQUEST_GET_GAME_FILE_DATA};
+	struct lsp_request hashes = {.type = LSP_REQUEST_GET_HASHES};
+	file.get_file.content = put_game(other, "quake", 100000);
+	file.get_file.path = (char *)(uintptr_t) "pak0.pak";
+	hashes.get_hashes.content = file.get_file.content;
+	hashes.get_hashes.count = 1;
+	other_connect(other);
+	json_decref(other_ask(other, "{\"command\":\"set_limits\",\"pause_uploads\":true}"));
+	be_greedy(other, &file, 1, &greed);
+	RUN_UNTIL(&other->loop, greed.begun == 1);
+	be_greedy(other, &hashes, 1, &greed); /* by the same disk threads, later */
+	RUN_UNTIL(&other->loop, greed.begun == 2);
+	json_t *status = other_ask(other, "{\"command\":\"status\"}");
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(status, "result"), "sent")), 0);
+	json_decref(status);
+	json_decref(other_ask(other, "{\"command\":\"set_limits\",\"pause_uploads\":false}"));
+	RUN_UNTIL(&other->loop, greed.ended == 2);
+}
+
 static void test_hashes_of_too_much(void **state)
 {
 	struct other *other = *state;
@@ -548,6 +574,8 @@ int main(void)
 			test_many_leaves_at_once, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_many_files_at_once, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_file_waits_while_uploads_are_paused, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_hashes_of_too_much, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(

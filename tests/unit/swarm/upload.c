@@ -326,6 +326,45 @@ static void an_upload_limit_of_one_game_does_not_hold_up_another(void **state)
 	end(&party);
 }
 
+/* A whole file has no place in the queue, but the limits are its too. */
+static void bytes_beside_the_queue_are_held_to_the_limits(void **state)
+{
+	struct party party;
+	struct lsp_swarm_limits limits = {.overhead = 1.25};
+	lsp_time again;
+	uint64_t sent = 0;
+	begin(&party, CHUNKS, 1);
+	lsp_swarm_set_limits(party.swarm, &limits);
+	assert_int_equal(
+		lsp_swarm_game_grant(party.swarm, party.game, 16384, party.now, &again), 16384);
+	lsp_swarm_set_game_limits(party.swarm, party.game, 0, 1000000);
+	lsp_time start = party.now;
+	while (party.now - start < 4 * LSP_SECOND) {
+		uint64_t bytes =
+			lsp_swarm_game_grant(party.swarm, party.game, 16384, party.now, &again);
+		sent += bytes;
+		if (!bytes) {
+			assert_true(again > party.now && again < party.now + LSP_SECOND);
+			party.now = again;
+		}
+	}
+	assert_true(sent > 4 * 760000 && sent < 4 * 840000); /* 0.8 MB/s of payload */
+	party.now += LSP_SECOND; /* what leaves as a whole may go into debt, once */
+	assert_true(lsp_swarm_game_admit(party.swarm, party.game, 1600000, party.now));
+	party.now += LSP_SECOND;
+	assert_false(lsp_swarm_game_admit(party.swarm, party.game, 1, party.now));
+	party.now += LSP_SECOND;
+	assert_true(lsp_swarm_game_admit(party.swarm, party.game, 1, party.now));
+	limits.pause_uploads = true;
+	lsp_swarm_set_limits(party.swarm, &limits);
+	party.now += LSP_SECOND;
+	assert_false(lsp_swarm_game_admit(party.swarm, party.game, 1, party.now));
+	assert_int_equal(
+		lsp_swarm_game_grant(party.swarm, party.game, 16384, party.now, &again), 0);
+	assert_true(again > party.now && again <= party.now + LSP_SECOND);
+	end(&party);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,6 +380,7 @@ int main(void)
 		cmocka_unit_test(paused_uploads_are_bounced_and_running_ones_stopped),
 		cmocka_unit_test(the_upload_limit_paces_grants),
 		cmocka_unit_test(an_upload_limit_of_one_game_does_not_hold_up_another),
+		cmocka_unit_test(bytes_beside_the_queue_are_held_to_the_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
