@@ -75,6 +75,7 @@ static void watch_anew(struct watch *watch, lsp_time now)
 {
 	watch->at = now;
 	watch->measured = false;
+	watch->up.over = watch->down.over = 0;
 }
 
 void lsp_limits_apply(struct lsp_limits *limits)
