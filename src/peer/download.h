@@ -93,6 +93,8 @@ bool lsp_download_has_nobody(const struct lsp_download *download);
 bool lsp_download_is_paused(const struct lsp_download *download);
 /* The content it fetches; NULL while none is chosen. */
 const struct lsp_hash *lsp_download_content(const struct lsp_download *download);
+/* The folder held this very content when it began, and what is damaged of it is fetched. */
+bool lsp_download_mends(const struct lsp_download *download);
 json_t *lsp_download_progress_json(const struct lsp_download *download);
 
 /* ---- From the swarm and the fetches ---- */

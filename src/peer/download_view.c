@@ -92,6 +92,12 @@ static bool status_of(const struct lsp_download *download, struct lsp_swarm_game
 	return game && lsp_swarm_game_status(download->peer->swarm, game, ret_status) == 0;
 }
 
+bool lsp_download_mends(const struct lsp_download *download)
+{
+	return download->old && download->has_content && download->stage &&
+	       lsp_hash_equal(&download->old->content_id, &download->content);
+}
+
 bool lsp_download_has_progress(struct lsp_download *download)
 {
 	uint64_t done, total;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "peer/announce.h"
 #include "peer/damage.h"
+#include "peer/download.h"
 #include "peer/events.h"
 #include "peer/games.h"
 #include "peer/limits.h"
@@ -19,6 +20,7 @@
 
 #include <utlist.h>
 
+#define OPEN_AGAIN (10 * LSP_SECOND)
 #define SOURCE_FILES_MAX 8 /* descriptors that a served game keeps open */
 
 struct lsp_local {
@@ -28,6 +30,8 @@ struct lsp_local {
 	const struct lsp_library_snapshot *snapshot;
 	const struct lsp_catalog_snapshot *catalog_snapshot;
 	struct opening *openings;
+	lsp_time open_again;      /* when to look for games that are not served and should be */
+	struct lsp_error trouble; /* the last that kept one from being served, said once */
 	atomic_bool posted;
 	struct lsp_post post; /* used while `posted` */
 };
@@ -94,6 +98,25 @@ static void open_source(struct lsp_job *job)
 		SOURCE_FILES_MAX, &opening->source, &job->error);
 }
 
+static void not_served(struct lsp_local *local, const char *game, const struct lsp_error *error)
+{
+	bool said = strcmp(local->trouble.message, error->message) == 0;
+	lsp_log(said ? LSP_LOG_DEBUG : LSP_LOG_WARNING, "peer",
+		"%s is not served, and tried again: %s", game, error->message);
+	local->trouble = *error;
+}
+
+/* What a download has found missing in the folder would count as there. */
+static bool is_being_mended(const struct lsp_share *share)
+{
+	uint64_t bytes;
+	uint32_t chunks = 0;
+	const struct lsp_download *download = share ? lsp_share_download(share) : NULL;
+	if (download && lsp_download_mends(download))
+		lsp_stage_left(lsp_share_stage(share), &bytes, &chunks);
+	return chunks > 0;
+}
+
 static void source_opened(struct lsp_job *job)
 {
 	struct opening *opening = lsp_container_of(job, struct opening, job);
@@ -102,8 +125,8 @@ static void source_opened(struct lsp_job *job)
 	struct lsp_share *share,
 		*before = game ? lsp_shares_find(peer->shares, &game->content) : NULL;
 	if (job->result < 0) {
-		lsp_log_debug("peer", "%s is not served: %s", opening->game, job->error.message);
-	} else if (game && game->state == LSP_LIBRARY_READY &&
+		not_served(peer->local, opening->game, &job->error);
+	} else if (!is_being_mended(before) && game && game->state == LSP_LIBRARY_READY &&
 		   lsp_hash_equal(
 			   &game->content, &lsp_source_manifest(opening->source)->content_id)) {
 		if (lsp_damage_found(peer, game, lsp_source_manifest(opening->source))) {
@@ -111,8 +134,7 @@ static void source_opened(struct lsp_job *job)
 			lsp_games_publish_local(peer);
 		} else if (lsp_shares_add_source(peer->shares, opening->game, opening->source,
 				   &share, &job->error) < 0) {
-			lsp_log_warning(
-				"peer", "%s is not served: %s", opening->game, job->error.message);
+			not_served(peer->local, opening->game, &job->error);
 		} else {
 			lsp_limits_take_share(peer->limits, share);
 			if (share != before) /* else its sources are known */
@@ -171,6 +193,32 @@ static void game_changed(
 	if (is_ready(after) && !same)
 		begin_opening(local, id);
 	lsp_announce_game(local->peer->announce, id);
+}
+
+static struct opening *last_opening(const struct lsp_local *local, const char *game)
+{
+	struct opening *opening, *last = NULL;
+	DL_FOREACH(local->openings, opening)
+	{
+		if (strcmp(opening->game, game) == 0)
+			last = opening;
+	}
+	return last;
+}
+
+void lsp_local_tick(struct lsp_peer *peer, lsp_time now)
+{
+	struct lsp_local *local = peer->local;
+	const struct lsp_library_snapshot *snapshot = local->snapshot;
+	if (!snapshot || now < local->open_again)
+		return;
+	local->open_again = lsp_time_add(now, OPEN_AGAIN);
+	for (size_t i = 0; i < snapshot->count; i++) {
+		const struct lsp_library_game *game = snapshot->games[i];
+		if (is_ready(game) && !lsp_shares_find(peer->shares, &game->content) &&
+			!lsp_damage_is(peer, game, NULL) && !last_opening(local, game->id))
+			begin_opening(local, game->id);
+	}
 }
 
 /* ---- Snapshots ---- */
@@ -266,17 +314,6 @@ bool lsp_local_pinned_content(
 int lsp_local_hold(struct lsp_peer *peer, const char *game, struct lsp_error *err)
 {
 	return lsp_library_hold(peer->local->library, game, err);
-}
-
-static struct opening *last_opening(const struct lsp_local *local, const char *game)
-{
-	struct opening *opening, *last = NULL;
-	DL_FOREACH(local->openings, opening)
-	{
-		if (strcmp(opening->game, game) == 0)
-			last = opening;
-	}
-	return last;
 }
 
 /* What was found is shared before it is told of: who has it from us is not told in between that it

@@ -27,6 +27,9 @@ void lsp_local_library_changed(void *peer);
 /* Takes the newest snapshot now. */
 void lsp_local_take_snapshot(struct lsp_local *local);
 
+/* Now and then: games that could not be served when they became ready are tried again. */
+void lsp_local_tick(struct lsp_peer *peer, lsp_time now);
+
 const char *lsp_local_games_dir(const struct lsp_peer *peer);
 struct lsp_library *lsp_local_library(const struct lsp_peer *peer);
 struct lsp_catalog *lsp_local_catalog(const struct lsp_peer *peer);

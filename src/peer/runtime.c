@@ -102,6 +102,7 @@ static void beat(void *argument)
 		lsp_peer_warn(peer, "%s", err.message);
 	lsp_runtime_settings_changed(runtime, changed);
 	lsp_torrents_tick(peer->torrents);
+	lsp_local_tick(peer, now);
 	lsp_health_check(peer);
 }
 

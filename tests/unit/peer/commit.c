@@ -29,7 +29,7 @@ static unsigned commits, commits_to_refuse, fetches_without_stage;
 static bool torrents_leave_at_once;
 static int hashes_refused_with;                                 /* 0: they are given */
 static pthread_mutex_t source_lock = PTHREAD_MUTEX_INITIALIZER; /* held: sources wait for it */
-static atomic_uint sources_asked;
+static atomic_uint sources_asked, sources_to_refuse;
 
 int __real_lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *download,
 	const struct lsp_download_task *task, struct lsp_cancel *token,
@@ -74,6 +74,10 @@ int __wrap_lsp_library_source(struct lsp_library *library, const char *id, unsig
 	atomic_fetch_add(&sources_asked, 1);
 	pthread_mutex_lock(&source_lock);
 	pthread_mutex_unlock(&source_lock);
+	if (atomic_load(&sources_to_refuse)) {
+		atomic_fetch_sub(&sources_to_refuse, 1);
+		return lsp_error_set(err, "test", LSP_E_IO, "no descriptor is left");
+	}
 	return __real_lsp_library_source(library, id, max_open, ret_source, err);
 }
 
@@ -205,6 +209,7 @@ static int begin(void **state)
 	torrents_leave_at_once = false;
 	hashes_refused_with = 0;
 	atomic_store(&sources_asked, 0);
+	atomic_store(&sources_to_refuse, 0);
 	other_write(other, "../theirs/" GAME "/pak0.pak", PAK_SIZE);
 	other_write_text(other, "../theirs/" GAME "/version.ini", "20240101\n");
 	their_folder = open_at(other->folder, "theirs/" GAME);
@@ -426,19 +431,25 @@ static void a_commit_begins_once_though_the_torrents_leave_at_once(void **state)
 	expect_the_game(other);
 }
 
-/* As a disk does it: the times stay. The library is held, or it may look in between. */
-static int damage_a_leaf(void *argument, struct lsp_error *err)
+/* As a disk does it: the times stay. */
+static void write_pak(struct lsp_peer *peer, off_t at, const void *bytes, size_t size)
 {
-	struct lsp_peer *peer = argument;
 	_cleanup_free_ char *path =
 		lsp_text_format("%s/" GAME "/pak0.pak", lsp_local_games_dir(peer));
 	struct stat before;
-	assert_int_equal(lsp_local_hold(peer, GAME, err), 0);
 	int fd = open(path, O_WRONLY);
 	assert_int_equal(fstat(fd, &before), 0);
-	assert_int_equal(pwrite(fd, "fell over", 9, 200000), 9);
+	assert_int_equal(pwrite(fd, bytes, size, at), size);
 	assert_int_equal(futimens(fd, (struct timespec[]){before.st_atim, before.st_mtim}), 0);
 	close(fd);
+}
+
+/* The library is held, or it may look in between. */
+static int damage_a_leaf(void *argument, struct lsp_error *err)
+{
+	struct lsp_peer *peer = argument;
+	assert_int_equal(lsp_local_hold(peer, GAME, err), 0);
+	write_pak(peer, 200000, "fell over", 9);
 	lsp_local_release(peer, GAME, NULL, NULL, NULL);
 	return 0;
 }
@@ -483,6 +494,74 @@ static void a_games_folder_that_is_gone_is_not_made_anew(void **state)
 	get(other);
 	other_expect(other, "download_finished");
 	expect_the_game(other);
+}
+
+static int is_served(void *argument, struct lsp_error *err)
+{
+	struct lsp_peer *peer = argument;
+	struct lsp_share *share = lsp_shares_find(peer->shares, &theirs.manifest->content_id);
+	return share && lsp_share_has_source(share);
+}
+
+static int an_hour_later(void *argument, struct lsp_error *err)
+{
+	lsp_local_tick(argument, lsp_peer_now(argument) + 3600 * LSP_SECOND);
+	return 0;
+}
+
+static void a_game_whose_files_could_not_be_opened_is_served_later(void **state)
+{
+	struct other *other = *state;
+	atomic_store(&sources_to_refuse, 1);
+	get(other);
+	other_expect(other, "download_finished");
+	assert_false(on_the_loop(other, is_served));
+	assert_int_equal(on_the_loop(other, an_hour_later), 0);
+	RUN_UNTIL(&other->loop, on_the_loop(other, is_served) && told_ready());
+	for (uint32_t i = 0; i < theirs.manifest->chunk_count; i++)
+		take_chunk(other, i);
+}
+
+/* A chunk is withdrawn for what the disk gave once; the next time it reads as it shall. */
+static int read_wrongly_once(void *argument, struct lsp_error *err)
+{
+	struct lsp_peer *peer = argument;
+	struct lsp_share *share = lsp_shares_find(peer->shares, &theirs.manifest->content_id);
+	uint32_t first = lsp_manifest_find(theirs.manifest, "pak0.pak")->first_chunk;
+	struct lsp_bitmap wrong = {0};
+	uint8_t chunk[LSP_PIECE_LENGTH_MIN];
+	assert_int_equal(lsp_bitmap_init(&wrong, theirs.manifest->chunk_count, NULL), 0);
+	read_chunk(first, chunk);
+	write_pak(peer, 0, "fell over", 9);
+	assert_int_equal(lsp_source_recheck(lsp_share_source(share), first, NULL, &wrong, NULL), 0);
+	assert_int_equal(wrong.set, 1);
+	lsp_bitmap_done(&wrong);
+	write_pak(peer, 0, chunk, 9);
+	lsp_swarm_game_lost(peer->swarm, lsp_share_swarm_game(share), first, 1);
+	lsp_local_recheck(peer, GAME, NULL, NULL);
+	return 0;
+}
+
+static int is_whole(void *argument, struct lsp_error *err)
+{
+	uint32_t first = lsp_manifest_find(theirs.manifest, "pak0.pak")->first_chunk;
+	struct lsp_peer *peer = argument;
+	struct lsp_share *share = lsp_shares_find(peer->shares, &theirs.manifest->content_id);
+	return share && lsp_share_has_source(share) &&
+	       lsp_source_has(lsp_share_source(share), first);
+}
+
+static void what_was_withdrawn_and_proves_right_is_served_again(void **state)
+{
+	struct other *other = *state;
+	get(other);
+	other_expect(other, "download_finished");
+	RUN_UNTIL(&other->loop, told_ready());
+	assert_true(on_the_loop(other, is_whole));
+	assert_int_equal(on_the_loop(other, read_wrongly_once), 0);
+	RUN_UNTIL(&other->loop, on_the_loop(other, is_whole));
+	for (uint32_t i = 0; i < theirs.manifest->chunk_count; i++)
+		take_chunk(other, i);
 }
 
 static int gives_leaves(void *argument, struct lsp_error *err)
@@ -532,6 +611,8 @@ int main(void)
 		TEST(who_answers_no_hashes_is_asked_for_the_whole_chunk),
 		TEST(who_fails_to_give_hashes_is_asked_for_them_again_later),
 		TEST(a_games_folder_that_is_gone_is_not_made_anew),
+		TEST(a_game_whose_files_could_not_be_opened_is_served_later),
+		TEST(what_was_withdrawn_and_proves_right_is_served_again),
 		TEST(a_commit_begins_once_though_the_torrents_leave_at_once),
 	};
 	return cmocka_run_group_tests_name("peer/commit", tests, NULL, NULL);
