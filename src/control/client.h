@@ -20,7 +20,8 @@ struct lsp_control_connection;
 
 /*
  * Connects to the socket at `path`. -LSP_E_NOT_FOUND when no peer serves it: no such file, or a
- * stale one; -LSP_E_DENIED when it is another user's. The message says which. -LSP_E_TIMEOUT when as many wait to be let in as there is room for, and nobody is.
+ * stale one; -LSP_E_DENIED when it is another user's. The message says which. -LSP_E_TIMEOUT when
+ * as many wait to be let in as there is room for, and nobody is.
  */
 LSP_MUST_CHECK int lsp_control_connect(
 	const char *path, struct lsp_control_connection **ret_connection, struct lsp_error *err);

@@ -188,6 +188,33 @@ def test_a_disk_that_is_not_mounted_is_waited_for(ann):
     pytest.fail("it was never in the middle")
 
 
+def test_what_cannot_be_deleted_at_the_old_place_stays_there_and_is_told(ann):
+    old = ann.folder / "old"
+    identity = seed(ann, old)
+    before = contents(old)
+    with SmallDisk(ann.folder / "disk", "64m") as disk:
+        new = disk.folder / "new"
+        with mounted(old, old):
+            subprocess.run(["mount", "-o", "remount,bind,ro", old], check=True)
+            ann.cli("torrent", "move", identity, new)
+            told = ann.wait_event("torrent_error", torrent=identity)
+            assert f"not all of it could be deleted from {old}" in told["message"] and told["component"] == "storage"
+
+        def changes():
+            return max(path.stat().st_ctime_ns for path in new.rglob("*"))
+
+        since = changes()
+        for _ in range(2):
+            torrent = wait_torrent(ann, identity, lambda t: t["state"] == "seeding")
+            assert torrent["save_path"] == str(new) and torrent["done"] == torrent["total"]
+            assert ann.status()["torrent"]["read_back"] == 0
+            ann.restart()
+            wait_listening(ann)
+        # The library has not put the old ones over the new ones.
+        assert contents(old) == contents(new) == before and changes() == since
+        ann.stop()
+
+
 def test_one_whose_move_cannot_be_finished_is_removed_from_both_places(ann):
     old = ann.folder / "old"
     identity = seed(ann, old)
