@@ -112,6 +112,24 @@ int lsp_move_new(struct lsp_torrent_engine *engine, struct lsp_shim_source *sour
 	return 0;
 }
 
+int lsp_move_of(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, const char *to,
+	struct lsp_move **ret_move, struct lsp_error *err)
+{
+	struct lsp_shim_source *source = NULL;
+	struct lsp_move *move = NULL;
+	int r = engine->shim_functions->source(engine->shim, torrent->number, &source, err);
+	if (r == 0)
+		r = lsp_move_new(engine, source, &torrent->record, to, &move, err);
+	engine->shim_functions->source_free(source);
+	if (r < 0)
+		return r;
+	lsp_torrent_refresh(engine, torrent);
+	move->number = torrent->number;
+	move->has_content = torrent->status.done > 0;
+	*ret_move = move;
+	return 0;
+}
+
 void lsp_move_turn(struct lsp_move *move)
 {
 	char *place = move->from, *mount = move->from_mount;

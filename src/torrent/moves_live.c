@@ -235,17 +235,10 @@ void lsp_move_step(struct lsp_torrent_engine *engine, struct lsp_torrent *torren
 int lsp_move_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, const char *path,
 	struct lsp_error *err)
 {
-	struct lsp_shim_source *source = NULL;
 	struct lsp_move *move = NULL;
-	int r = engine->shim_functions->source(engine->shim, torrent->number, &source, err);
-	if (r == 0)
-		r = lsp_move_new(engine, source, &torrent->record, path, &move, err);
-	engine->shim_functions->source_free(source);
+	int r = lsp_move_of(engine, torrent, path, &move, err);
 	if (r < 0)
 		return r;
-	lsp_torrent_refresh(engine, torrent);
-	move->number = torrent->number;
-	move->has_content = torrent->status.done > 0;
 	/* One that was told to pause may not have let go of its files: PAUSED is still to come. */
 	bool stands = (torrent->status.flags & LSP_SHIM_PAUSED) && torrent->is_still;
 	r = engine->shim_functions->pause(engine->shim, torrent->number, err);

@@ -58,6 +58,9 @@ struct lsp_move {
 LSP_MUST_CHECK int lsp_move_new(struct lsp_torrent_engine *engine, struct lsp_shim_source *source,
 	const struct lsp_record *record, const char *to, struct lsp_move **ret_move,
 	struct lsp_error *err);
+/* The same of one that the session has. */
+LSP_MUST_CHECK int lsp_move_of(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	const char *to, struct lsp_move **ret_move, struct lsp_error *err);
 void lsp_move_free(struct lsp_move *move);
 /* Has a task do what the stage says. */
 LSP_MUST_CHECK int lsp_move_start(struct lsp_torrent_engine *engine, struct lsp_move *move,

@@ -92,18 +92,12 @@ void lsp_removal_step(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 static int look_first(
 	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_error *err)
 {
-	struct lsp_shim_source *source = NULL;
 	struct lsp_move *move = NULL;
-	int r = engine->shim_functions->source(engine->shim, torrent->number, &source, err);
-	if (r == 0)
-		r = lsp_move_new(engine, source, &torrent->record, NULL, &move, err);
-	engine->shim_functions->source_free(source);
+	int r = lsp_move_of(engine, torrent, NULL, &move, err);
 	if (r < 0)
 		return r;
-	lsp_torrent_refresh(engine, torrent);
-	move->number = torrent->number;
 	move->deletes = true;
-	move->has_content = torrent->status.done > 0 && !torrent->may_be_absent;
+	move->has_content &= !torrent->may_be_absent;
 	r = lsp_move_start(engine, move, LSP_MOVE_LOOKS, err);
 	if (r < 0) {
 		lsp_move_free(move);

@@ -47,6 +47,13 @@ def begin(daemon, condition, *command):
     return caller
 
 
+def kill_at(daemon, condition, *command):
+    """The same, and it is killed then."""
+    caller = begin(daemon, condition, *command)
+    daemon.kill()
+    caller.wait()
+
+
 def start(daemon):
     daemon.start()
     wait_listening(daemon)
@@ -64,9 +71,7 @@ def expect_whole(daemon, identity, old, new, before):
 def kill_in_the_middle(daemon, identity, old, new, before, is_middle):
     """Kills it while it moves, and starts it again: how it then is is right, whenever that was."""
     for _ in range(TRIES):
-        caller = begin(daemon, (new / HALF).exists, "torrent", "move", identity, new)
-        daemon.kill()
-        caller.wait()
+        kill_at(daemon, (new / HALF).exists, "torrent", "move", identity, new)
         was_middle = is_middle()
         start(daemon)
         expect_whole(daemon, identity, old, new, before)
@@ -121,9 +126,7 @@ def test_a_removal_with_its_data_that_is_killed_is_finished(ann):
     old = ann.folder / "old"
     for _ in range(TRIES):
         identity = seed(ann, old)
-        caller = begin(ann, lambda: not (old / HALF / "f000").exists(), "torrent", "remove", identity, "--data")
-        ann.kill()
-        caller.wait()
+        kill_at(ann, lambda: not (old / HALF / "f000").exists(), "torrent", "remove", identity, "--data")
         was_middle = len(contents(old)) > 0
         start(ann)
         ann.wait_until(lambda: not (old / "many").exists(), what="the rest to be deleted")
@@ -163,9 +166,7 @@ def test_a_disk_that_is_not_mounted_is_waited_for(ann):
     with SmallDisk(ann.folder / "disk", "64m") as disk:
         for _ in range(TRIES):
             with mounted(disk.folder, place):
-                caller = begin(ann, (place / HALF).exists, "torrent", "move", identity, place)
-                ann.kill()
-                caller.wait()
+                kill_at(ann, (place / HALF).exists, "torrent", "move", identity, place)
             if was_middle := contents(old) == before:
                 expect_wait(ann, identity, place, disk.folder)
             with mounted(disk.folder, place):
@@ -174,9 +175,7 @@ def test_a_disk_that_is_not_mounted_is_waited_for(ann):
                 if not was_middle:
                     ann.cli("torrent", "move", identity, old)
                     continue
-                caller = begin(ann, lambda: not (place / "many/d0/f000").exists(), "torrent", "remove", identity, "--data")
-                ann.kill()
-                caller.wait()
+                kill_at(ann, lambda: not (place / "many/d0/f000").exists(), "torrent", "remove", identity, "--data")
             if contents(disk.folder):
                 expect_wait(ann, identity, place, disk.folder)
             with mounted(disk.folder, place):
@@ -222,9 +221,7 @@ def test_one_whose_move_cannot_be_finished_is_removed_from_both_places(ann):
     with SmallDisk(ann.folder / "disk", "64m") as disk:
         new = disk.folder / "new"
         for _ in range(TRIES):
-            caller = begin(ann, (new / HALF).exists, "torrent", "move", identity, new)
-            ann.kill()
-            caller.wait()
+            kill_at(ann, (new / HALF).exists, "torrent", "move", identity, new)
             was_middle = contents(old) == before and not (new / "many/d9/f299").exists()
             if was_middle:
                 (new / "many/d9").mkdir(exist_ok=True)
