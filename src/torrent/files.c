@@ -120,11 +120,17 @@ enum state {
 	FOUND    /* at both, and the same: by a call before this one */
 };
 
+/* What every filesystem keeps of a file, FAT to two seconds; whoever writes to it changes it. */
+struct version {
+	int64_t size, modified; /* bytes, seconds */
+};
+
 struct moving {
 	const struct lsp_files_move *move;
 	struct lsp_cancel *token;
 	int from, to;
 	uint8_t *states, *block, *other; /* two blocks */
+	struct version *before;          /* of each at the old place, when it was looked at */
 	const char *made;                /* the folder that was made last, of a path of the files */
 };
 
@@ -363,6 +369,7 @@ static int move_one(struct moving *moving, size_t index, struct lsp_error *err)
 	int r = look(moving->from, path, &old, err);
 	if (r <= 0)
 		return r;
+	moving->before[index] = (struct version){old.st_size, old.st_mtim.tv_sec};
 	r = look(moving->to, path, &new, err);
 	if (r != 0)
 		return r < 0 ? r : meet(moving, index, &old, &new, err);
@@ -440,6 +447,21 @@ static void undo(struct moving *moving, struct lsp_files_moved *moved)
 	prune(files, moving->to);
 }
 
+/* What somebody wrote to it after it was copied is in no copy: that is kept. */
+static int delete_original(struct moving *moving, size_t index, struct lsp_error *err)
+{
+	const char *path = moving->move->files->paths[index];
+	const struct version *before = &moving->before[index];
+	struct stat st;
+	int r = look(moving->from, path, &st, err);
+	if (r <= 0)
+		return r;
+	if (st.st_size != before->size || llabs(st.st_mtim.tv_sec - before->modified) > 2)
+		return lsp_error_set(err, DOMAIN, LSP_E_EXISTS,
+			"\"%.300s\" was changed there while it was moved", path);
+	return lsp_fs_unlink_below(moving->from, path, err);
+}
+
 /* All are at the new place, and the disk has them: what was copied goes from the old one. */
 static void let_go(struct moving *moving, struct lsp_files_moved *moved)
 {
@@ -448,7 +470,7 @@ static void let_go(struct moving *moving, struct lsp_files_moved *moved)
 		struct lsp_error err = {0};
 		if (moving->states[i] != COPIED && moving->states[i] != FOUND)
 			continue;
-		int r = lsp_fs_unlink_below(moving->from, files->paths[i], &err);
+		int r = delete_original(moving, i, &err);
 		if (r < 0 && r != -LSP_E_NOT_FOUND && !moved->left.code)
 			moved->left = err;
 	}
@@ -491,8 +513,9 @@ static int moving_init(struct moving *moving, const struct lsp_files_move *move,
 		.from = -1,
 		.to = -1,
 		.states = calloc(move->files->count + 1, 1),
+		.before = calloc(move->files->count + 1, sizeof *moving->before),
 		.block = malloc(2 * BLOCK)};
-	if (!moving->states || !moving->block)
+	if (!moving->states || !moving->before || !moving->block)
 		return lsp_error_no_memory(err, DOMAIN);
 	moving->other = moving->block + BLOCK;
 	return open_if_there(move->from, &moving->from, err);
@@ -501,6 +524,7 @@ static int moving_init(struct moving *moving, const struct lsp_files_move *move,
 static void moving_done(struct moving *moving)
 {
 	free(moving->states);
+	free(moving->before);
 	free(moving->block);
 	if (moving->from >= 0)
 		close(moving->from);

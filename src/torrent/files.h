@@ -5,9 +5,9 @@
  * no file ever stands half at its place (a copy is made under a name of its own, synced and then
  * renamed, which holds for a power cut too), none
  * is ever put in place of another (RENAME_NOREPLACE), and one is only deleted where the same bytes
- * stand at the other place. So after a kill every file is whole at one of the two places or at
- * both, and the same move again finishes what the first began, or (with the places exchanged) takes
- * it back.
+ * stand at the other place: one that somebody wrote to after it was copied stays. So after a kill
+ * every file is whole at one of the two places or at both, and the same move again finishes what
+ * the first began, or (with the places exchanged) takes it back.
  *
  * Paths are below the folder; no part of one may be a symbolic link. Functions block on the disk.
  * From any thread.

@@ -3,7 +3,9 @@
 #include "base/cleanup.h"
 #include "base/real_path.h"
 
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +19,14 @@ static void go_up(char *path)
 	slash[slash == path] = '\0';
 }
 
+/* Of a place on which a disk is mounted when somebody looks into it: with that disk. */
+static int look_into(const char *path, struct stat *ret_stat)
+{
+	char inside[PATH_MAX + 3];
+	int size = snprintf(inside, sizeof inside, "%s/.", path);
+	return size < (int)sizeof inside ? stat(inside, ret_stat) : -1;
+}
+
 char *lsp_mount_of(const char *folder)
 {
 	_cleanup_free_ char *real = lsp_real_path(folder);
@@ -25,7 +35,7 @@ char *lsp_mount_of(const char *folder)
 	struct stat st, st_above;
 	if (!mount)
 		return NULL;
-	while (stat(mount, &st) < 0 && strcmp(mount, "/") != 0)
+	while (look_into(mount, &st) < 0 && strcmp(mount, "/") != 0)
 		go_up(mount);
 	_cleanup_free_ char *above = strdup(mount);
 	if (!above) {
@@ -50,7 +60,8 @@ int lsp_mount_check(const char *mount, struct lsp_error *err)
 	if (!above)
 		return lsp_error_no_memory(err, DOMAIN);
 	go_up(above);
-	if (stat(mount, &st) == 0 && stat(above, &st_above) == 0 && st.st_dev != st_above.st_dev)
+	if (look_into(mount, &st) == 0 && stat(above, &st_above) == 0 &&
+		st.st_dev != st_above.st_dev)
 		return 0;
 	return lsp_error_set(
 		err, DOMAIN, LSP_E_NOT_FOUND, "the disk of %.300s is not there: mount it", mount);

@@ -254,6 +254,7 @@ int lsp_move_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torren
 	if (r < 0) {
 		torrent->move = NULL;
 		lsp_move_free(move);
+		lsp_move_goes_on(engine, torrent);
 	}
 	return r;
 }
@@ -281,7 +282,8 @@ bool lsp_move_on_refused(struct lsp_torrent_engine *engine, struct lsp_torrent *
 	const struct lsp_shim_alert *alert)
 {
 	struct lsp_move *move = torrent->move;
-	if (!move || move->stage != LSP_MOVE_IS_TOLD || !can_leave(engine, torrent))
+	if (!move || move->stage != LSP_MOVE_IS_TOLD || torrent->removing ||
+		!can_leave(engine, torrent))
 		return false;
 	lsp_log_warning(DOMAIN,
 		"torrent %s: its files are in %s, which the library does not take (%s): it is "

@@ -171,6 +171,14 @@ static int start(struct lsp_torrent_engine *engine, struct lsp_move *move, struc
 	return lsp_move_start(engine, move, is_known ? LSP_MOVE_WORKS : LSP_MOVE_LOOKS, err);
 }
 
+/* It was only looked whether it can be: of what is in the other place nothing is its own. */
+static void stay(struct lsp_move *move)
+{
+	free(TAKE_PTR(move->to));
+	free(TAKE_PTR(move->to_mount));
+	free(TAKE_PTR(move->from_mount)); /* which is noted before anything is deleted */
+}
+
 /* What it was told to be, while a task was at its files or before that. */
 static void begin_removal(struct lsp_torrent_engine *engine, struct lsp_move *move)
 {
@@ -275,6 +283,8 @@ void lsp_move_stored_step(
 {
 	bool was_live = !move->goes_on, looked = move->stage == LSP_MOVE_LOOKS;
 	move->goes_on = true;
+	if (looked && was_live)
+		stay(move);
 	if (ends(engine))
 		drop(engine, move); /* the next start does the rest */
 	else if (move->is_removed)

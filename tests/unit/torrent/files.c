@@ -331,6 +331,43 @@ static void a_copy_is_on_the_disk_before_it_has_its_name(void **state)
 	place_done(&place);
 }
 
+static char changed_meanwhile[160];
+
+static int change_a_copied_one(const struct lsp_fs_event *event, void *argument)
+{
+	int r = before(event, argument);
+	if (event->call == LSP_FS_RENAME && disk.copies == 2 && *changed_meanwhile) {
+		FILE *file = fopen(changed_meanwhile, "a");
+		assert_non_null(file);
+		assert_int_equal(fputs("!", file), 1);
+		assert_int_equal(fclose(file), 0);
+		*changed_meanwhile = '\0';
+	}
+	return r;
+}
+
+static void what_was_changed_after_it_was_copied_stays(void **state)
+{
+	struct place place;
+	struct lsp_files_moved moved;
+	place_init(&place);
+	snprintf(changed_meanwhile, sizeof changed_meanwhile, "%s/%s", place.from, paths[0]);
+	change_disk(true, UINT32_MAX, 0);
+	disk.hooks.before = change_a_copied_one;
+	assert_int_equal(move_files(&place, false, true, &moved, NULL), 0);
+	assert_string_equal(changed_meanwhile, "");
+	assert_int_equal(moved.left.code, LSP_E_EXISTS);
+	assert_non_null(strstr(moved.left.message, paths[0]));
+	_cleanup_free_ char *text = lsp_text_format("%s!", text_of(0));
+	assert_int_equal(has(place.from, paths[0], text), 1);
+	for (size_t i = 0; i < COUNT; i++) {
+		assert_int_equal(has(place.to, paths[i], text_of(i)), 1);
+		if (i > 0)
+			assert_int_equal(has(place.from, paths[i], text_of(i)), 0);
+	}
+	place_done(&place);
+}
+
 static void what_is_missing_at_both_places_is_counted(void **state)
 {
 	struct place place;
@@ -544,6 +581,7 @@ int main(void)
 		cmocka_unit_test(what_is_anothers_is_never_replaced),
 		cmocka_unit_test(a_link_that_leads_elsewhere_is_anothers),
 		cmocka_unit_test(a_copy_is_on_the_disk_before_it_has_its_name),
+		cmocka_unit_test(what_was_changed_after_it_was_copied_stays),
 		cmocka_unit_test(what_is_missing_at_both_places_is_counted),
 		cmocka_unit_test(the_same_folder_by_another_name_is_no_move),
 		cmocka_unit_test(holes_stay_holes),

@@ -468,6 +468,43 @@ static void a_task_that_outlives_its_session_ends_as_it_would_have_in_it(void **
 	}
 }
 
+/* The look whether it can be. */
+static int hold_look(const char *path, void *argument)
+{
+	const struct scene *scene = argument;
+	if (disk.holds > 0 && strcmp(path, scene->old) == 0) {
+		disk.holds = 0;
+		gate_open(&disk.arrived);
+		(void)gate_pass(&disk.go_on);
+	}
+	return 0;
+}
+
+static void what_lies_where_it_was_to_go_is_not_deleted_with_its_data(void **state)
+{
+	struct scene scene;
+	struct rig_call move, remove;
+	scene_init(&scene);
+	rig_file(scene.new, "fake/b", 1000, 9);
+	_cleanup_free_ char *path = lsp_text_format("%s/fake/b", scene.old);
+	assert_int_equal(unlink(path), 0); /* which did not come yet */
+	hold_disk(1);
+	disk.hooks = (struct lsp_fs_hooks){.before_read = hold_look, .argument = &scene};
+	lsp_fs_set_hooks(&disk.hooks);
+	begin_move(&scene, &move);
+	gate_await(&disk.arrived);
+	json_decref(rig_ask(&scene.world.rig, LSP_TORRENT_RESTART, NULL));
+	rig_expect_end(&move, LSP_E_CLOSED, NULL);
+	begin_remove(&scene, &remove, true);
+	world_settle(&scene.world);
+	gate_open(&disk.go_on);
+	rig_expect_end(&remove, 0, NULL);
+	lsp_fs_set_hooks(NULL);
+	assert_int_equal(access(scene.record, F_OK), -1);
+	assert_true(scene_has(scene.new, "b") && !scene_has(scene.old, "a"));
+	world_done(&scene.world);
+}
+
 static void that_one_is_removed_while_it_moves_is_stored_at_once(void **state)
 {
 	for (unsigned data = 0; data < 2; data++) {
@@ -573,6 +610,7 @@ int main(void)
 		cmocka_unit_test(
 			one_whose_files_are_in_each_place_is_brought_together_out_of_the_session),
 		cmocka_unit_test(a_move_beside_a_pause_waits_until_the_library_has_let_go),
+		cmocka_unit_test(what_lies_where_it_was_to_go_is_not_deleted_with_its_data),
 		cmocka_unit_test(that_one_is_removed_while_it_moves_is_stored_at_once),
 		cmocka_unit_test(a_move_whose_task_cannot_be_had_has_not_begun),
 	};
