@@ -161,12 +161,19 @@ void cli_print_text(FILE *file, const char *text);
 
 #define CLI_TABLE_MAX_COLUMNS 12
 
-/* Columns, sized by their content. Cells are copied; NULL prints as "-". */
+/*
+ * Columns, sized by their content. Cells are copied; NULL prints as "-". Where cli_table_fit gave a
+ * width that the table would not fit into, columns that say nothing are left out, then the
+ * flexible one is cut short; what is still too wide stays whole.
+ */
 struct cli_table {
 	size_t columns, rows;
 	char **cells;
+	size_t room,
+		flexible; /* columns of the terminal (0: any number); which column may be cut */
 };
 void cli_table_init(struct cli_table *table, size_t columns);
+void cli_table_fit(struct cli_table *table, const struct cli *cli, size_t flexible);
 void cli_table_add(struct cli_table *table, const char *const *cells);
 void cli_table_print(const struct cli_table *table, FILE *file);
 void cli_table_done(struct cli_table *table);

@@ -197,6 +197,7 @@ int cli_run_games(struct cli *cli, const struct cli_arguments *arguments)
 	const char *head[] = {
 		"ID", "TITLE", "AVAILABILITY", "OPERATION", "HERE", "NEWEST", "SIZE", "SOURCES"};
 	cli_table_init(&table, LSP_ARRAY_SIZE(head));
+	cli_table_fit(&table, cli, 1);
 	cli_table_add(&table, head);
 	add_games(&table, json_object_get(result, "games"), false);
 	add_games(&table, json_object_get(result, "games"), true);
@@ -253,6 +254,7 @@ int cli_run_peers(struct cli *cli, const struct cli_arguments *arguments)
 		return code;
 	const char *head[] = {"ID", "NAME", "ADDRESS", "CONNECTED", "GAMES", "SENT", "RECEIVED"};
 	cli_table_init(&table, LSP_ARRAY_SIZE(head));
+	cli_table_fit(&table, cli, 1);
 	cli_table_add(&table, head);
 	json_array_foreach (json_object_get(result, "peers"), i, peer) {
 		add_peer(&table, peer);
@@ -284,6 +286,7 @@ int cli_run_tasks(struct cli *cli, const struct cli_arguments *arguments)
 		return code;
 	const char *head[] = {"NAME", "KIND", "AGE", "THREAD", "STATE", "OWNER"};
 	cli_table_init(&table, LSP_ARRAY_SIZE(head));
+	cli_table_fit(&table, cli, 0);
 	cli_table_add(&table, head);
 	json_array_foreach (json_object_get(result, "tasks"), i, task) {
 		add_task(&table, task);

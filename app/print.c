@@ -1,5 +1,7 @@
 #include "cli.h"
 
+#include "base/cleanup.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +102,12 @@ void cli_table_init(struct cli_table *table, size_t columns)
 	*table = (struct cli_table){.columns = columns};
 }
 
+void cli_table_fit(struct cli_table *table, const struct cli *cli, size_t flexible)
+{
+	table->room = cli->terminal && cli->columns > 0 ? (size_t)cli->columns : 0;
+	table->flexible = flexible;
+}
+
 /* The cell as it will be printed: escaped. NULL when out of memory, printed as "-". */
 static char *escaped(const char *cell)
 {
@@ -158,17 +166,79 @@ static size_t column_width(const struct cli_table *table, size_t column)
 	return widest;
 }
 
-void cli_table_print(const struct cli_table *table, FILE *file)
+#define CLI_TABLE_GAP 2
+#define CLI_TABLE_FLEXIBLE_MIN 8
+
+/* Nothing below its heading but "-". */
+static bool says_nothing(const struct cli_table *table, size_t column)
 {
-	size_t widths[CLI_TABLE_MAX_COLUMNS] = {0};
+	for (size_t row = 1; row < table->rows; row++)
+		if (strcmp(cell_at(table, row, column), "-") != 0)
+			return false;
+	return table->rows > 1;
+}
+
+static size_t total_width(const struct cli_table *table, const size_t *widths)
+{
+	size_t total = 0;
+	for (size_t column = 0; column < table->columns; column++)
+		total += widths[column] ? widths[column] + CLI_TABLE_GAP : 0;
+	return total > CLI_TABLE_GAP ? total - CLI_TABLE_GAP : 0;
+}
+
+/* The width of each column; 0: it is left out. */
+static void choose_widths(const struct cli_table *table, size_t *widths)
+{
 	for (size_t column = 0; column < table->columns; column++)
 		widths[column] = column_width(table, column);
+	if (!table->room)
+		return;
+	for (size_t column = 0; column < table->columns; column++)
+		if (total_width(table, widths) > table->room && says_nothing(table, column))
+			widths[column] = 0;
+	size_t total = total_width(table, widths), *flexible = &widths[table->flexible];
+	if (total > table->room && *flexible > CLI_TABLE_FLEXIBLE_MIN)
+		*flexible -= LSP_MIN(total - table->room, *flexible - CLI_TABLE_FLEXIBLE_MIN);
+}
+
+/* As much of it as `width` columns hold. Returns how many it took. */
+static size_t print_cell(FILE *file, const char *cell, size_t width)
+{
+	size_t whole = width_of(cell), used = 0;
+	utf8proc_ssize_t left = (utf8proc_ssize_t)strlen(cell);
+	if (whole <= width) {
+		fputs(cell, file);
+		return whole;
+	}
+	while (left > 0) {
+		utf8proc_int32_t point;
+		utf8proc_ssize_t size =
+			utf8proc_iterate((const utf8proc_uint8_t *)cell, left, &point);
+		size_t next = size > 0 ? (size_t)utf8proc_charwidth(point) : 0;
+		if (size <= 0 || used + next + 1 > width)
+			break;
+		fwrite(cell, 1, (size_t)size, file);
+		used += next;
+		cell += size;
+		left -= size;
+	}
+	fputs("…", file);
+	return used + 1;
+}
+
+void cli_table_print(const struct cli_table *table, FILE *file)
+{
+	size_t widths[CLI_TABLE_MAX_COLUMNS] = {0}, last = 0;
+	choose_widths(table, widths);
+	for (size_t column = 0; column < table->columns; column++)
+		last = widths[column] ? column : last;
 	for (size_t row = 0; row < table->rows; row++) {
-		for (size_t column = 0; column < table->columns; column++) {
-			const char *cell = cell_at(table, row, column);
-			fputs(cell, file);
-			if (column + 1 < table->columns)
-				fprintf(file, "%*s", (int)(widths[column] - width_of(cell)) + 2,
+		for (size_t column = 0; column <= last && table->columns; column++) {
+			if (!widths[column])
+				continue;
+			size_t used = print_cell(file, cell_at(table, row, column), widths[column]);
+			if (column < last)
+				fprintf(file, "%*s", (int)(widths[column] - used) + CLI_TABLE_GAP,
 					"");
 		}
 		fputc('\n', file);

@@ -78,6 +78,7 @@ static int show_catalog(struct cli *cli)
 	}
 	const char *head[] = {"ID", "TITLE", "GENRE", "PUBLISHER", "VERSION"};
 	cli_table_init(&table, LSP_ARRAY_SIZE(head));
+	cli_table_fit(&table, cli, 1);
 	cli_table_add(&table, head);
 	json_array_foreach (json_object_get(result, "games"), i, game) {
 		const char *cells[] = {cli_text(game, "id"), cli_text(game, "title"),

@@ -75,8 +75,13 @@ def test_an_announcement_of_a_known_peer_at_another_address_moves_no_trust(lab, 
     make_tree(tmp_path / "quake", large=4 << 20).rename(ann.games / "quake")
     (ann.games / "quake/version.ini").write_text("1.0\n")
     ben.wait_peers(2)
-    lab.start([sys.executable, MDNS, host.address, "announce", f"ann {ann.peer_id[:12]}", ann.peer_id, host.address,
-               eve.address.rsplit(":", 1)[1], "stolen.local"], host.namespace, stdout=subprocess.DEVNULL)
+    forger = lab.start([sys.executable, MDNS, host.address, "announce", f"ann {ann.peer_id[:12]}", ann.peer_id,
+                        host.address, eve.address.rsplit(":", 1)[1], "stolen.local"], host.namespace,
+                       stdout=subprocess.PIPE, text=True)
+    assert forger.stdout.readline(), "it sent nothing"
+    # Who is found after that shows that Ben has heard the lie, too.
+    lab.host("dan").daemon()
+    ben.wait_peers(3)
     ben.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
     ben.cli("get", "quake")
     assert tree(ben.games / "quake") == tree(ann.games / "quake")

@@ -134,6 +134,54 @@ static void what_is_near_is_suggested_and_nothing_else(void **state)
 	assert_string_equal(suggested("quake", (const char *const[]){longest, NULL}), "");
 }
 
+static void expect_table(bool terminal, int columns, const char *expected)
+{
+	static const char *const rows[][4] = {{"ID", "TITLE", "OPERATION", "SIZE"},
+		{"quake", "Quake \xe7\x8c\xab of the north", "", "1.5 GB"},
+		{"doom", "Doom", NULL, "2.0 GB"}};
+	char *text = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&text, &size);
+	struct cli cli = {.terminal = terminal, .columns = columns};
+	struct cli_table table;
+	cli_table_init(&table, 4);
+	cli_table_fit(&table, &cli, 1);
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(rows); i++)
+		cli_table_add(&table, rows[i]);
+	cli_table_print(&table, file);
+	cli_table_done(&table);
+	fclose(file);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void a_narrow_terminal_loses_what_says_nothing_and_then_the_ends_of_titles(void **state)
+{
+	const char *whole = "ID     TITLE                  OPERATION  SIZE\n"
+			    "quake  Quake \xe7\x8c\xab of the north  -          1.5 GB\n"
+			    "doom   Doom                   -          2.0 GB\n";
+	expect_table(true, 0, whole);
+	expect_table(true, 47, whole);
+	expect_table(false, 20, whole); /* a pipe has no end of the line */
+	expect_table(true, 46,
+		"ID     TITLE                  SIZE\n"
+		"quake  Quake \xe7\x8c\xab of the north  1.5 GB\n"
+		"doom   Doom                   2.0 GB\n");
+	/* A wide character that would stand in the last column but one is left out whole. */
+	expect_table(true, 23,
+		"ID     TITLE     SIZE\n"
+		"quake  Quake \xe2\x80\xa6   1.5 GB\n"
+		"doom   Doom      2.0 GB\n");
+	expect_table(true, 24,
+		"ID     TITLE      SIZE\n"
+		"quake  Quake \xe7\x8c\xab\xe2\x80\xa6  1.5 GB\n"
+		"doom   Doom       2.0 GB\n");
+	expect_table(true, 3,
+		"ID     TITLE     SIZE\n"
+		"quake  Quake \xe2\x80\xa6   1.5 GB\n"
+		"doom   Doom      2.0 GB\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +191,8 @@ int main(void)
 		cmocka_unit_test(nonsense_from_the_peer_stays_within_bounds),
 		cmocka_unit_test(times_are_short),
 		cmocka_unit_test(a_table_aligns_and_cannot_be_drawn_on),
+		cmocka_unit_test(
+			a_narrow_terminal_loses_what_says_nothing_and_then_the_ends_of_titles),
 		cmocka_unit_test(what_is_near_is_suggested_and_nothing_else),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
