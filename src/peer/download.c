@@ -728,8 +728,10 @@ void lsp_download_tick(struct lsp_peer *peer)
 			download->next_progress = now + PROGRESS_INTERVAL;
 			publish(download, "progress", lsp_download_progress_json(download));
 		}
-		if (download->phase == PHASE_FLUSHING && download->leave_by &&
-			now >= download->leave_by) {
+		if (lsp_download_is_committed(download)) {
+			finish(download);
+		} else if (download->phase == PHASE_FLUSHING && download->leave_by &&
+			   now >= download->leave_by) {
 			commit_when_free(download); /* may end it */
 		} else if (download->phase == PHASE_MANIFEST && download->ask_at &&
 			   now >= download->ask_at) {
@@ -742,14 +744,6 @@ void lsp_download_tick(struct lsp_peer *peer)
 }
 
 /* ---- After a restart ---- */
-
-/* The record is older than the game folder: a crash came between the two. */
-static bool is_here(struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
-{
-	const struct lsp_library_game *local = lsp_local_find(peer, game);
-	return local && local->state == LSP_LIBRARY_READY &&
-	       lsp_hash_equal(&local->content, content);
-}
 
 static void restore_one(struct lsp_peer *peer, const char *game, json_t *record)
 {
@@ -764,7 +758,7 @@ static void restore_one(struct lsp_peer *peer, const char *game, json_t *record)
 			purpose = (enum lsp_download_purpose)i;
 	}
 	bool has_content = hex && lsp_hash_from_hex(hex, &content, NULL) == 0;
-	if (has_content && is_here(peer, game, &content)) {
+	if (has_content && lsp_download_content_is_here(peer, game, &content)) {
 		if (lsp_local_find(peer, game)->availability == LSP_AVAILABILITY_DOWNLOADED)
 			follow_up(peer, game, purpose);
 		return;

@@ -64,3 +64,10 @@ struct lsp_download {
 
 /* download_view.c: is there progress that nobody was told of? */
 bool lsp_download_has_progress(struct lsp_download *download);
+
+/* download_view.c */
+/* Its record is older than the game's folder: a kill came between the two. */
+bool lsp_download_content_is_here(
+	const struct lsp_peer *peer, const char *game, const struct lsp_hash *content);
+/* The same, where the folder had to be hashed first: nobody need give a manifest any more. */
+bool lsp_download_is_committed(const struct lsp_download *download);

@@ -3,6 +3,7 @@
 
 #include "peer/choice.h"
 #include "peer/download_job.h"
+#include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/torrent_fetch.h"
 
@@ -141,4 +142,20 @@ json_t *lsp_download_progress_json(const struct lsp_download *download)
 	return json_pack("{s:I, s:I, s:I, s:o, s:i, s:s, s:s}", "done", (json_int_t)done, "total",
 		(json_int_t)total, "rate", (json_int_t)rate, "eta_s", eta, "sources", sources,
 		"phase", phases[download->phase], "engine", engine_names[download->engine]);
+}
+
+/* ---- After a kill ---- */
+
+bool lsp_download_content_is_here(
+	const struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
+{
+	const struct lsp_library_game *local = lsp_local_find(peer, game);
+	return local && local->state == LSP_LIBRARY_READY &&
+	       lsp_hash_equal(&local->content, content);
+}
+
+bool lsp_download_is_committed(const struct lsp_download *download)
+{
+	return download->phase == PHASE_MANIFEST && download->has_content && !download->job &&
+	       lsp_download_content_is_here(download->peer, download->game, &download->content);
 }

@@ -1,6 +1,7 @@
 """Games that come by torrents of strangers whose content is known only once all of it is here, and what was asked of
 torrents that become games."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -197,6 +198,21 @@ def test_a_version_that_cannot_be_read_is_the_games_problem_and_nothing_is_lost(
     game = ann.wait_games(lambda games: games["doom"]["problem"] and games["doom"]["operation"] == "none")["doom"]
     assert "version.ini holds a NUL byte" in game["problem"] and game["content"] is None
     assert tree(ann.games / "doom") == tree(doom.folder) and doom.id not in torrents_of(ann)
+
+
+def test_a_game_that_was_committed_when_it_was_killed_is_no_download_any_more(lab):
+    """The record was to go next; the folder is hashed first, and nobody is here who could give the manifest."""
+    ann = torrent_peer(lab.host("ann"))
+    content = share_game(ann, "doom", large=1 << 16)
+    ann.stop()
+    (ann.games / "doom/version.ini").touch()
+    record = {"purpose": "download", "content": content, "engine": "swarm", "paused": False, "newer_than": ""}
+    records = ann.state / "downloads.json"
+    records.write_text(json.dumps({"doom": record}))
+    ann.start()
+    ann.wait_event("download_finished", game="doom")
+    ann.wait_games(lambda games: games["doom"]["operation"] == "none" and games["doom"]["content"] == content)
+    ann.wait_until(lambda: json.loads(records.read_text()) == {}, what="its record to go")
 
 
 # ---- What is not there, and must not be --------------------------------------------------------------------

@@ -415,7 +415,8 @@ static void one_that_a_peer_here_has_is_not_lost_either(void **state)
 		lsp_torrent_add_event(&world->peer, "torrent_added", world->id, event);
 		answer(LSP_TORRENT_EXPORT, &empty);
 		answer(LSP_TORRENT_FILES, &files);
-		files.value = json_pack("{s:[{s:s, s:i}]}", "files", "path", "version.ini", "size", 4);
+		files.value =
+			json_pack("{s:[{s:s, s:i}]}", "files", "path", "version.ini", "size", 4);
 		assert_null(asked.done);
 		run_job();
 		assert_true(is_kept(world));
@@ -459,8 +460,8 @@ static void two_events_of_one_begin_one_download(void **state)
 		of[i] = asked;
 	}
 	for (int i = 0; i < 2; i++) {
-		struct lsp_torrent_answer files = {
-			.value = json_pack("{s:[{s:s, s:i}]}", "files", "path", "version.ini", "size", 4)};
+		struct lsp_torrent_answer files = {.value = json_pack("{s:[{s:s, s:i}]}", "files",
+							   "path", "version.ini", "size", 4)};
 		asked = of[i];
 		answer(LSP_TORRENT_FILES, &files);
 	}
