@@ -329,9 +329,28 @@ static void about_session(struct lsp_torrent_engine *engine, const struct lsp_sh
 	}
 }
 
+/* What was turned off, or taken away, while the word of its failure was on its way. */
+static bool is_over(const struct lsp_torrent_engine *engine, const struct lsp_torrent *torrent,
+	const struct lsp_shim_alert *alert)
+{
+	switch (alert->type) {
+	case LSP_SHIM_ALERT_TRACKER_ERROR:
+		return torrent && torrent->record.trackers_set &&
+		       !lsp_torrent_record_has_tracker(&torrent->record, alert->text);
+	case LSP_SHIM_ALERT_LISTEN_FAILED:
+		return !*engine->listen_wanted;
+	case LSP_SHIM_ALERT_PORT_MAP_FAILED:
+		return !lsp_configuration_maps_ports(&engine->configuration);
+	default:
+		return false;
+	}
+}
+
 static void note_health(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_shim_alert *alert)
 {
+	if (is_over(engine, torrent, alert))
+		return;
 	enum lsp_torrent_component component;
 	char key[LSP_FAULT_KEY_MAX], message[600];
 	const char *id = torrent ? torrent->record.id : NULL;

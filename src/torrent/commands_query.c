@@ -211,6 +211,27 @@ static bool has_url(const json_t *list, const char *url)
 	return false;
 }
 
+static bool is_in_tiers(const json_t *tiers, const char *url)
+{
+	for (size_t i = 0; i < json_array_size(tiers); i++)
+		if (has_url(json_array_get(tiers, i), url))
+			return true;
+	return false;
+}
+
+/* What of an entry, an URL or a tier of them, is not there yet: the caller owns it. */
+static json_t *new_tier(const json_t *now, const json_t *tiers, json_t *entry)
+{
+	json_t *tier = json_array();
+	for (size_t i = 0; i < (json_is_array(entry) ? json_array_size(entry) : 1); i++) {
+		json_t *url = json_is_array(entry) ? json_array_get(entry, i) : entry;
+		const char *text = json_string_value(url);
+		if (!has_url(now, text) && !is_in_tiers(tiers, text) && !has_url(tier, text))
+			json_array_append(tier, url);
+	}
+	return tier;
+}
+
 /* The tiers of what there is, without those of `remove`, and with `add` behind. */
 static json_t *edited(const json_t *now, const struct list_change *change)
 {
@@ -227,25 +248,12 @@ static json_t *edited(const json_t *now, const struct list_change *change)
 		if (!has_url(remove, json_string_value(url)))
 			json_array_append(json_array_get(tiers, tier), url);
 	}
-	for (size_t i = 0; i < json_array_size(add); i++) {
-		json_t *url = json_array_get(add, i);
-		if (json_is_string(url) && !has_url(now, json_string_value(url)))
-			json_array_append_new(tiers, json_pack("[O]", url));
-	}
+	for (size_t i = 0; i < json_array_size(add); i++)
+		json_array_append_new(tiers, new_tier(now, tiers, json_array_get(add, i)));
 	for (size_t i = json_array_size(tiers); i > 0; i--)
 		if (json_array_size(json_array_get(tiers, i - 1)) == 0)
 			json_array_remove(tiers, i - 1);
 	return tiers;
-}
-
-/* Takes over `list`. */
-static int keep_list(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
-	const char *key, json_t *list, struct lsp_error *err)
-{
-	int r = lsp_torrent_record_set(&torrent->record, key, list, err);
-	if (r == 0)
-		lsp_session_write_record(engine, torrent);
-	return r;
 }
 
 static int set_trackers(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
@@ -261,6 +269,52 @@ static int set_trackers(struct lsp_torrent_engine *engine, struct lsp_torrent *t
 			       engine->shim, torrent->number, &texts, err);
 }
 
+static void add_text(void *argument, const char *text)
+{
+	json_array_append_new(argument, lsp_translate_text(text));
+}
+
+/*
+ * From now on the record's lists stand for all there are, in place of those that the source has: of
+ * web seeds too. Takes over `tiers`.
+ */
+static int keep_trackers(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	json_t *tiers, struct lsp_error *err)
+{
+	static const char *const keys[] = {"trackers", "trackers_set", "web_seeds", NULL};
+	_cleanup_json_ json_t *changes = json_pack("{s:o, s:b}", keys[0], tiers, keys[1], 1);
+	json_t *seeds = torrent->record.trackers_set ? NULL : json_array();
+	int r = 0;
+	if (seeds) {
+		r = engine->shim_functions->web_seeds(
+			engine->shim, torrent->number, add_text, seeds, err);
+		json_object_set_new(changes, keys[2], seeds);
+	}
+	if (r == 0)
+		r = changes ? lsp_torrent_record_merge(&torrent->record, changes, keys, err)
+			    : lsp_error_no_memory(err, DOMAIN);
+	if (r == 0)
+		lsp_session_write_record(engine, torrent);
+	return r;
+}
+
+/* One that is not asked any more cannot answer: what it did not do is no fault any longer. */
+static void forgive(struct lsp_torrent_engine *engine, const struct lsp_torrent *torrent,
+	const json_t *before, const json_t *now)
+{
+	for (size_t i = 0; i < json_array_size(before); i++) {
+		enum lsp_torrent_component component;
+		char key[LSP_FAULT_KEY_MAX];
+		struct lsp_shim_alert answered = {.type = LSP_SHIM_ALERT_TRACKER_REPLY,
+			.text = json_string_value(
+				json_object_get(json_array_get(before, i), "url"))};
+		if (has_url(now, answered.text))
+			continue;
+		(void)lsp_translate_health(&answered, torrent->record.id, &component, key);
+		lsp_engine_clear(engine, component, key);
+	}
+}
+
 LSP_COMMAND(trackers)
 {
 	const struct lsp_shim_functions *shim = engine->shim_functions;
@@ -271,27 +325,20 @@ LSP_COMMAND(trackers)
 	if (r == 0)
 		r = shim->trackers(engine->shim, torrent->number, add_tracker, now, err);
 	if (r == 0 && change.any) {
-		r = keep_list(engine, torrent, "trackers", edited(now, &change), err);
-		if (r == 0)
-			r = lsp_torrent_record_set(
-				&torrent->record, "trackers_set", json_true(), err);
+		_cleanup_json_ json_t *before = json_copy(now);
+		r = keep_trackers(engine, torrent, edited(now, &change), err);
 		if (r == 0)
 			r = set_trackers(engine, torrent, torrent->record.trackers, err);
-		if (r == 0)
-			lsp_session_write_record(engine, torrent);
 		lsp_session_save(engine, torrent);
 		json_array_clear(now);
 		if (r == 0)
 			r = shim->trackers(engine->shim, torrent->number, add_tracker, now, err);
+		if (r == 0)
+			forgive(engine, torrent, before, now);
 	}
 	if (r == 0)
 		call->answer.value = json_pack("{s:O}", "trackers", now);
 	return r;
-}
-
-static void add_text(void *argument, const char *text)
-{
-	json_array_append_new(argument, lsp_translate_text(text));
 }
 
 static int change_web_seeds(struct lsp_torrent_engine *engine, const struct lsp_torrent *torrent,
@@ -323,7 +370,7 @@ static json_t *edited_web_seeds(const json_t *now, const struct list_change *cha
 			json_array_append(result, json_array_get(now, i));
 	for (size_t i = 0; i < json_array_size(add); i++) {
 		const char *url = json_string_value(json_array_get(add, i));
-		if (!url || !has_url(now, url))
+		if (!has_url(now, url) && !has_url(result, url))
 			json_array_append(result, json_array_get(add, i));
 	}
 	return result;
@@ -339,7 +386,10 @@ LSP_COMMAND(web_seeds)
 	if (r == 0)
 		r = shim->web_seeds(engine->shim, torrent->number, add_text, now, err);
 	if (r == 0 && change.any) {
-		r = keep_list(engine, torrent, "web_seeds", edited_web_seeds(now, &change), err);
+		r = lsp_torrent_record_set(
+			&torrent->record, "web_seeds", edited_web_seeds(now, &change), err);
+		if (r == 0)
+			lsp_session_write_record(engine, torrent);
 		if (r == 0)
 			r = change_web_seeds(engine, torrent, now, torrent->record.web_seeds, err);
 		lsp_session_save(engine, torrent);
@@ -397,7 +447,7 @@ static json_t *listen_addresses(const struct lsp_torrent_engine *engine)
 static bool has_told(const struct lsp_torrent_engine *engine)
 {
 	return engine->counts_told &&
-	       (json_object_size(engine->listening) > 0 ||
+	       (json_object_size(engine->listening) > 0 || !*engine->listen_wanted ||
 		       lsp_faults_has(&engine->faults, LSP_TORRENT_HEALTH_NETWORK, "listen"));
 }
 
@@ -419,21 +469,15 @@ LSP_COMMAND(inspect)
 	return 0;
 }
 
-static bool is_on(const struct lsp_configuration *configuration, const char *name)
-{
-	for (size_t i = 0; i < configuration->count; i++)
-		if (strcmp(configuration->settings[i].name, name) == 0)
-			return configuration->settings[i].number;
-	return false;
-}
-
 /* What was turned on is in effect when it told of what there is, not minutes later. */
 static void look_around_if_new(
 	struct lsp_torrent_engine *engine, const struct lsp_configuration *before)
 {
 	const struct lsp_configuration *now = &engine->configuration;
-	bool dht = is_on(now, "enable_dht") && !is_on(before, "enable_dht");
-	bool lsd = is_on(now, "enable_lsd") && !is_on(before, "enable_lsd");
+	bool dht = lsp_configuration_is_on(now, "enable_dht") &&
+		   !lsp_configuration_is_on(before, "enable_dht");
+	bool lsd = lsp_configuration_is_on(now, "enable_lsd") &&
+		   !lsp_configuration_is_on(before, "enable_lsd");
 	if (engine->shim && (dht || lsd))
 		lsp_session_look_around(engine);
 	if (dht)

@@ -388,7 +388,7 @@ static int read_proxy(struct reader *reader)
 	for (unsigned i = 0; i < LSP_ARRAY_SIZE(texts); i++) {
 		const json_t *given = field(proxy, texts[i].key);
 		const char *text = json_string_value(given);
-		if ((given && !text) || (number && i == 0 && !text))
+		if ((given && !text) || (number && i == 0 && (!text || !*text)))
 			return wrong(reader, texts[i].name, texts[i].wanted);
 		int r = add_text(reader, texts[i].setting, text ? text : "");
 		if (r < 0)
@@ -453,6 +453,24 @@ static int read_save_interval(struct reader *reader)
 	return 0;
 }
 
+uint16_t lsp_configuration_node(const char *node, char ret_host[LSP_CONFIGURATION_HOST_MAX + 1])
+{
+	const char *colon = strrchr(node, ':');
+	size_t size = colon ? (size_t)(colon - node) : 0;
+	uint64_t port = 0;
+	uint8_t bytes[16];
+	if (size == 0 || size > LSP_CONFIGURATION_HOST_MAX ||
+		lsp_text_to_u64(colon + 1, &port, NULL) < 0 || port > UINT16_MAX)
+		return 0;
+	bool bracketed = size > 2 && node[0] == '[' && node[size - 1] == ']';
+	snprintf(ret_host, LSP_CONFIGURATION_HOST_MAX + 1, "%.*s",
+		(int)(bracketed ? size - 2 : size), bracketed ? node + 1 : node);
+	/* The library takes an address for a name that it does not find, unless it is bare. */
+	bool is_v6 = read_address(ret_host, bytes) == 16;
+	return is_v6 == bracketed && (is_v6 || !strpbrk(ret_host, "[]: \t\r\n")) ? (uint16_t)port
+										 : 0;
+}
+
 static int read_rest(struct reader *reader)
 {
 	const json_t *pex = field(reader->json, "pex"), *lan = field(reader->json, "limit_lan");
@@ -462,11 +480,12 @@ static int read_rest(struct reader *reader)
 	reader->to->limit_lan = !json_is_false(lan);
 	const json_t *nodes = field(reader->json, "dht_nodes");
 	for (size_t i = 0; i < json_array_size(nodes); i++) {
+		char host[LSP_CONFIGURATION_HOST_MAX + 1];
 		const char *node = json_string_value(json_array_get(nodes, i));
-		const char *colon = node ? strrchr(node, ':') : NULL;
-		uint64_t port;
-		if (!colon || lsp_text_to_u64(colon + 1, &port, NULL) < 0 || port > 65535)
-			return wrong(reader, "dht_nodes", "a list of \"host:port\"");
+		if (!node || !lsp_configuration_node(node, host))
+			return wrong(reader, "dht_nodes",
+				"a list of \"host:port\", such as \"10.0.0.2:6881\" or "
+				"\"[fd00::2]:6881\"");
 	}
 	if (nodes && !json_is_array(nodes))
 		return wrong(reader, "dht_nodes", "a list of \"host:port\"");
@@ -558,6 +577,22 @@ void lsp_configuration_done(struct lsp_configuration *configuration)
 	free(configuration->texts);
 	free(configuration->ranges);
 	memset(configuration, 0, sizeof *configuration);
+}
+
+/* ---- What it says ------------------------------------------------------------------------ */
+
+bool lsp_configuration_is_on(const struct lsp_configuration *configuration, const char *name)
+{
+	for (size_t i = 0; i < configuration->count; i++)
+		if (strcmp(configuration->settings[i].name, name) == 0)
+			return configuration->settings[i].number;
+	return false;
+}
+
+bool lsp_configuration_maps_ports(const struct lsp_configuration *configuration)
+{
+	return lsp_configuration_is_on(configuration, "enable_upnp") ||
+	       lsp_configuration_is_on(configuration, "enable_natpmp");
 }
 
 /* ---- The schedule ------------------------------------------------------------------------ */

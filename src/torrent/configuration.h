@@ -19,7 +19,8 @@
 
 #define LSP_CONFIGURATION_SETTINGS_MAX 64
 #define LSP_CONFIGURATION_RANGES_MAX 65536
-#define LSP_TORRENT_PORT 47778 /* TCP, and UDP where µTP or the DHT are on */
+#define LSP_CONFIGURATION_HOST_MAX 253 /* bytes of a name, or an address */
+#define LSP_TORRENT_PORT 47778         /* TCP, and UDP where µTP or the DHT are on */
 
 struct lsp_configuration {
 	json_t *json; /* as it was given; owned */
@@ -47,6 +48,13 @@ LSP_MUST_CHECK int lsp_configuration_parse(
 	const json_t *json, struct lsp_configuration *ret_configuration, struct lsp_error *err);
 void lsp_configuration_done(struct lsp_configuration *configuration);
 #define _cleanup_configuration_ _cleanup_(lsp_configuration_done)
+
+/* Has it that switch of the library's, turned on? */
+bool lsp_configuration_is_on(const struct lsp_configuration *configuration, const char *name);
+/* Is a router asked for a port, in whichever way? */
+bool lsp_configuration_maps_ports(const struct lsp_configuration *configuration);
+/* Its port, and its host as the library wants it, an IPv6 address without the brackets; 0: none. */
+uint16_t lsp_configuration_node(const char *node, char ret_host[LSP_CONFIGURATION_HOST_MAX + 1]);
 
 /* The limits that are in effect at this local time. wall: nanoseconds since 1970. */
 void lsp_configuration_limits(const struct lsp_configuration *configuration, uint64_t wall,

@@ -117,12 +117,13 @@ enum lsp_torrent_command {
 	/* "torrent"*, and of LSP_TORRENT_ADD: name, category, tags, auto_managed, pex,
 	 * super_seeding, queue_position, max_connections, max_uploads, seed_*. */
 	LSP_TORRENT_OPTIONS,
-	/* "torrent"*, "add" [url], "remove" [url], "set" [url or tier]. Value: {"trackers":[{"url",
+	/* "torrent"*, "add" and "set" [url or tier], "remove" [url]. Value: {"trackers":[{"url",
 	 * "tier","status","message","seeds","peers"}]}; with "torrent" alone it only asks. */
 	LSP_TORRENT_TRACKERS,
 	LSP_TORRENT_WEB_SEEDS,  /* the same, of web seeds: {"web_seeds":[url]} */
 	LSP_TORRENT_REANNOUNCE, /* "torrent"* */
-	LSP_TORRENT_RECHECK,    /* "torrent"*; begun, its end is a torrent_state */
+	LSP_TORRENT_RECHECK,    /* "torrent"*; begun, its end is a torrent_state; one that is
+				   paused is checked and paused again */
 	/* "torrent"*, "save_path"*: once the files are there, however long the disk takes.
 	 * -LSP_E_NOT_FOUND: it was removed before. */
 	LSP_TORRENT_MOVE,

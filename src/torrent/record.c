@@ -389,6 +389,22 @@ int lsp_torrent_record_set(
 
 /* ---- Trackers ---------------------------------------------------------------------------- */
 
+static bool has_url(const json_t *list, const char *url)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *entry = json_array_get(list, i);
+		const char *text = json_string_value(entry);
+		if (text ? strcmp(text, url) == 0 : has_url(entry, url))
+			return true;
+	}
+	return false;
+}
+
+bool lsp_torrent_record_has_tracker(const struct lsp_record *record, const char *url)
+{
+	return has_url(record->trackers, url);
+}
+
 int lsp_torrent_record_flatten(const json_t *trackers, const char ***ret_urls, int32_t **ret_tiers,
 	size_t *ret_count, struct lsp_error *err)
 {

@@ -80,6 +80,7 @@ LSP_MUST_CHECK int lsp_torrent_record_merge(struct lsp_record *record, const jso
 LSP_MUST_CHECK int lsp_torrent_record_set(
 	struct lsp_record *record, const char *key, json_t *value, struct lsp_error *err);
 
+bool lsp_torrent_record_has_tracker(const struct lsp_record *record, const char *url);
 /*
  * [url or [url, …]] as flat arrays that the caller frees (the texts are the JSON's): a list within
  * the list is one tier. Both are NULL for no trackers.

@@ -135,12 +135,10 @@ static int configure_rest(struct lsp_torrent_engine *engine, struct lsp_error *e
 	if (r == 0)
 		r = shim->limit_lan(engine->shim, configuration->limit_lan, err);
 	for (size_t i = 0; r == 0 && i < json_array_size(configuration->dht_nodes); i++) {
-		char host[256];
-		const char *node = json_string_value(json_array_get(configuration->dht_nodes, i));
-		const char *colon = strrchr(node, ':');
-		snprintf(host, sizeof host, "%.*s", (int)(colon - node), node);
-		r = shim->add_dht_node(
-			engine->shim, host, (uint32_t)strtoul(colon + 1, NULL, 10), err);
+		char host[LSP_CONFIGURATION_HOST_MAX + 1];
+		uint16_t port = lsp_configuration_node(
+			json_string_value(json_array_get(configuration->dht_nodes, i)), host);
+		r = shim->add_dht_node(engine->shim, host, port, err);
 	}
 	return r;
 }
@@ -153,8 +151,12 @@ static void note_listen(struct lsp_torrent_engine *engine)
 	for (size_t i = 0; i < configuration->count; i++)
 		if (strcmp(configuration->settings[i].name, "listen_interfaces") == 0)
 			wanted = configuration->settings[i].text;
-	if (strcmp(engine->listen_wanted, wanted) != 0)
+	if (strcmp(engine->listen_wanted, wanted) != 0) {
 		json_object_clear(engine->listening);
+		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_NETWORK, "listen");
+	}
+	if (!lsp_configuration_maps_ports(configuration))
+		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_NETWORK, "port_map");
 	snprintf(engine->listen_wanted, sizeof engine->listen_wanted, "%s", wanted);
 }
 

@@ -405,6 +405,7 @@ struct lsp_shim_functions {
 	int (*reannounce)(struct lsp_shim *shim, uint64_t torrent, struct lsp_error *err);
 	/* Tells of it, and asks, by DHT and LSD, where these are on and it is not private. */
 	int (*look_around)(struct lsp_shim *shim, uint64_t torrent, struct lsp_error *err);
+	/* One that stands still runs until that is done, and stands still again. */
 	int (*recheck)(struct lsp_shim *shim, uint64_t torrent, struct lsp_error *err);
 	/*
 	 * Where its files are from now on: the caller has moved them, while it stood still. One

@@ -120,6 +120,12 @@ void set_have(lt::add_torrent_params &params, lsp_shim_add const &add)
 	}
 }
 
+/* The library keeps these in 24 bits, all of which stand for none; more would become less. */
+int counted(std::int32_t limit)
+{
+	return limit > 0 && limit < (1 << 24) - 1 ? limit : -1;
+}
+
 void set_params(lt::add_torrent_params &params, lsp_shim_add const &add)
 {
 	params.save_path = add.save_path;
@@ -138,8 +144,8 @@ void set_params(lt::add_torrent_params &params, lsp_shim_add const &add)
 	set_have(params, add);
 	params.upload_limit = add.max_upload ? add.max_upload : -1;
 	params.download_limit = add.max_download ? add.max_download : -1;
-	params.max_connections = add.max_connections ? add.max_connections : -1;
-	params.max_uploads = add.max_uploads ? add.max_uploads : -1;
+	params.max_connections = counted(add.max_connections);
+	params.max_uploads = counted(add.max_uploads);
 	/* The default flags have `paused` set, which only the queue would ever take off. */
 	params.flags = lt::torrent_flags::update_subscribe | lt::torrent_flags::apply_ip_filter |
 		       lt::torrent_flags::duplicate_is_error | flags_of(add.flags);
@@ -200,8 +206,10 @@ int resume(lsp_shim *shim, std::uint64_t number, lsp_error *err)
 	return guard(err, "the torrent cannot be resumed", [&] {
 		lt::torrent_handle &handle = handle_of(shim, number);
 		handle.clear_error();
-		/* Which a disk that was full has set: nobody would be asked for anything. */
-		handle.unset_flags(lt::torrent_flags::upload_mode);
+		/* Which a disk that was full has set, nobody would be asked for anything; and a
+		 * check of one that stood still. */
+		handle.unset_flags(
+			lt::torrent_flags::upload_mode | lt::torrent_flags::stop_when_ready);
 		handle.resume();
 	});
 }
@@ -241,8 +249,8 @@ int set_connections(lsp_shim *shim, std::uint64_t number, std::int32_t max_conne
 {
 	return guard(err, "the torrent's limits cannot be set", [&] {
 		lt::torrent_handle &handle = handle_of(shim, number);
-		handle.set_max_connections(max_connections ? max_connections : -1);
-		handle.set_max_uploads(max_uploads ? max_uploads : -1);
+		handle.set_max_connections(counted(max_connections));
+		handle.set_max_uploads(counted(max_uploads));
 	});
 }
 
@@ -331,8 +339,15 @@ int recheck(lsp_shim *shim, std::uint64_t number, lsp_error *err)
 {
 	return guard(err, "the torrent cannot be checked", [&] {
 		lt::torrent_handle &handle = handle_of(shim, number);
+		lt::torrent_flags_t const flags = handle.flags();
 		handle.clear_error();
 		handle.force_recheck();
+		/* One that stands still would not begin: it runs for as long as it is checked. */
+		if ((flags & lt::torrent_flags::paused) &&
+			!(flags & lt::torrent_flags::auto_managed)) {
+			handle.set_flags(lt::torrent_flags::stop_when_ready);
+			handle.resume();
+		}
 	});
 }
 

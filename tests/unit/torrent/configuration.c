@@ -54,6 +54,11 @@ static void what_is_wrong_is_named(void **state)
 		{"{\"listen\":[\"::1:6881\"]}", "[::]:6881"}, {"{\"dht\":1}", "dht"},
 		{"{\"max_download\":2147483648}", "max_download"},
 		{"{\"proxy\":{\"type\":\"socks5\",\"port\":1}}", "proxy.host"},
+		{"{\"proxy\":{\"type\":\"socks5\",\"host\":\"\",\"port\":1}}", "proxy.host"},
+		{"{\"dht_nodes\":[\":1\"]}", "dht_nodes"},
+		{"{\"dht_nodes\":[\"ann:0\"]}", "dht_nodes"},
+		{"{\"dht_nodes\":[\"fd00::2:1\"]}", "[fd00::2]:6881"},
+		{"{\"dht_nodes\":[\"[ann]:1\"]}", "dht_nodes"},
 		{"{\"alternative\":{\"from\":\"25:00\",\"to\":\"01:00\"}}", "from"},
 		{"{\"alternative\":{\"dais\":[]}}", "dais"}, {"{\"ip_filter\":[5]}", "ip_filter"},
 		{"{\"ip_filter\":[\"10.0.0.9-10.0.0.1\"]}", "10.0.0.9-10.0.0.1"},
@@ -113,6 +118,20 @@ static void ranges_of_addresses_are_read(void **state)
 	json_decref(json);
 }
 
+/* The library takes no brackets, and would look for a host of that name. */
+static void a_node_of_the_dht_has_a_host_and_a_port(void **state)
+{
+	char host[LSP_CONFIGURATION_HOST_MAX + 1];
+	assert_int_equal(lsp_configuration_node("[fd00::2]:6881", host), 6881);
+	assert_string_equal(host, "fd00::2");
+	assert_int_equal(lsp_configuration_node("10.0.0.2:65535", host), 65535);
+	assert_string_equal(host, "10.0.0.2");
+	assert_int_equal(lsp_configuration_node("router.example:1", host), 1);
+	assert_string_equal(host, "router.example");
+	assert_int_equal(lsp_configuration_node("router.example:65536", host), 0);
+	assert_int_equal(lsp_configuration_node("router.example", host), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +139,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(the_schedule_goes_by_the_clock_over_midnight_too),
 		cmocka_unit_test(ranges_of_addresses_are_read),
+		cmocka_unit_test(a_node_of_the_dht_has_a_host_and_a_port),
 	};
 	return cmocka_run_group_tests_name("torrent configuration", tests, NULL, NULL);
 }

@@ -446,6 +446,52 @@ static void a_recheck_finds_what_changed_and_fetches_it_again(void **state)
 	pair_done(&pair);
 }
 
+static void one_that_is_paused_is_checked_and_stays_paused(void **state)
+{
+	struct pair pair;
+	char id[65];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 2 << 20, 1);
+	struct lsp_buffer metainfo = seed_doom(&pair, false, id);
+	lsp_buffer_done(&metainfo);
+	struct rig *rig = &pair.seed;
+	json_decref(rig_ask(rig, LSP_TORRENT_PAUSE, json_pack("{s:s}", "torrent", id)));
+	int64_t done = rig_number(rig, id, "done");
+	flip(pair.content, "doom/base/maps.pak", 1 << 20);
+	for (int again = 0; again < 2; again++) {
+		await_state(rig, id, "paused");
+		size_t seen = rig_count(rig, "torrent_state", "state", "paused");
+		json_decref(rig_ask(rig, LSP_TORRENT_RECHECK, json_pack("{s:s}", "torrent", id)));
+		json_decref(rig_await(rig, "torrent_state", "state", "paused", seen + 1));
+		if (again)
+			assert_int_equal(rig_number(rig, id, "done"), done);
+		else
+			assert_in_range(rig_number(rig, id, "done"), 1, done - 1);
+		flip(pair.content, "doom/base/maps.pak", 1 << 20);
+	}
+	/* It goes on when it is told to, and does not stand still once it is checked after that. */
+	json_decref(rig_ask(rig, LSP_TORRENT_RESUME, json_pack("{s:s}", "torrent", id)));
+	await_state(rig, id, "seeding");
+	pair_done(&pair);
+}
+
+/* As many as the library's own 24 bits can count: it would take none. */
+static void more_connections_than_can_be_counted_are_no_limit(void **state)
+{
+	struct pair pair;
+	char id[65];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 300000, 1);
+	json_decref(leech(&pair, seed_doom(&pair, false, id),
+		json_pack("{s:b, s:i}", "paused", true, "max_connections", 1 << 24)));
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_OPTIONS,
+		json_pack("{s:s, s:i, s:i}", "torrent", id, "max_connections", 1 << 24,
+			"max_uploads", 1 << 24)));
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_RESUME, json_pack("{s:s}", "torrent", id)));
+	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
+	pair_done(&pair);
+}
+
 int main(void)
 {
 	if (!lsp_torrent_is_supported()) {
@@ -464,6 +510,8 @@ int main(void)
 		cmocka_unit_test(a_piece_with_a_deadline_comes_before_the_others),
 		cmocka_unit_test(storage_is_taken_at_once_where_asked),
 		cmocka_unit_test(a_recheck_finds_what_changed_and_fetches_it_again),
+		cmocka_unit_test(one_that_is_paused_is_checked_and_stays_paused),
+		cmocka_unit_test(more_connections_than_can_be_counted_are_no_limit),
 	};
 	return cmocka_run_group_tests_name("torrent options", tests, NULL, NULL);
 }

@@ -64,6 +64,51 @@ static void a_magnet_keeps_its_metadata_over_a_restart(void **state)
 	rig_remove_tree(pair.seed.folder);
 }
 
+/* The only web seed of the leech's torrent. */
+static void assert_web_seed(struct pair *pair, const char *id, const char *url)
+{
+	json_t *value =
+		rig_ask(&pair->leech, LSP_TORRENT_WEB_SEEDS, json_pack("{s:s}", "torrent", id));
+	const json_t *seeds = json_object_get(value, "web_seeds");
+	assert_int_equal(json_array_size(seeds), 1);
+	assert_string_equal(json_string_value(json_array_get(seeds, 0)), url);
+	json_decref(value);
+}
+
+static void a_torrents_own_web_seeds_outlast_a_change_of_its_trackers(void **state)
+{
+	static const char url[] = "http://127.0.0.1:9/files/";
+	struct pair pair;
+	struct rig_answer made, added;
+	pair_init(&pair);
+	rig_file(pair.content, "doom/base/maps.pak", 20000, 1);
+	_cleanup_free_ char *path = lsp_text_format("%s/doom", pair.content);
+	struct lsp_torrent_call create = {.command = LSP_TORRENT_CREATE,
+		.arguments = json_pack("{s:s, s:[s]}", "path", path, "web_seeds", url)};
+	rig_call_full(&pair.leech, &create, &made);
+	assert_int_equal(made.result, 0);
+	json_decref(made.value);
+	struct lsp_torrent_call add =
+		add_call(&pair, made.bytes, json_pack("{s:b}", "paused", true));
+	rig_call_full(&pair.leech, &add, &added);
+	assert_int_equal(added.result, 0);
+	_cleanup_free_ char *id = strdup(json_string_value(json_object_get(added.value, "id")));
+	rig_answer_done(&added);
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_TRACKERS,
+		json_pack("{s:s, s:[s]}", "torrent", id, "add", "http://127.0.0.1:9/announce")));
+	leech_again(&pair);
+	json_decref(rig_await(&pair.leech, "torrent_added", "torrent", id, 1));
+	assert_web_seed(&pair, id, url);
+	/* Changed after that, they are what they were changed to. */
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_WEB_SEEDS,
+		json_pack("{s:s, s:[s], s:[ss]}", "torrent", id, "remove", url, "add",
+			"http://127.0.0.1:9/other/", "http://127.0.0.1:9/other/")));
+	leech_again(&pair);
+	json_decref(rig_await(&pair.leech, "torrent_added", "torrent", id, 1));
+	assert_web_seed(&pair, id, "http://127.0.0.1:9/other/");
+	pair_done(&pair);
+}
+
 static void a_paused_one_stays_paused_and_a_removed_one_stays_gone(void **state)
 {
 	struct pair pair;
@@ -493,6 +538,7 @@ int main(int argc, char **argv)
 		return 1;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_magnet_keeps_its_metadata_over_a_restart),
+		cmocka_unit_test(a_torrents_own_web_seeds_outlast_a_change_of_its_trackers),
 		cmocka_unit_test(a_paused_one_stays_paused_and_a_removed_one_stays_gone),
 		cmocka_unit_test(the_stored_selection_wins_over_the_resume_data),
 		cmocka_unit_test(damaged_files_of_the_store_hurt_nobody_but_themselves),

@@ -287,7 +287,23 @@ static void trackers_web_seeds_and_peers_can_be_asked_and_changed(void **state)
 	assert_string_equal(json_string_value(json_object_get(json_array_get(trackers, 0), "url")),
 		"http://127.0.0.1:9/other");
 	json_decref(value);
+	/* A tier comes as one, without what is there; what is taken away can be no fault. */
+	json_decref(
+		rig_await(&pair.leech, "torrent_tracker", "url", "http://127.0.0.1:9/other", 1));
 	assert_true(lsp_torrent_health(pair.leech.engine) & (1u << LSP_TORRENT_HEALTH_TRACKER));
+	value = rig_ask(&pair.leech, LSP_TORRENT_TRACKERS,
+		json_pack("{s:s, s:[[sss]]}", "torrent", id, "add", "http://127.0.0.1:9/a",
+			"http://127.0.0.1:9/other", "http://127.0.0.1:9/b"));
+	trackers = json_object_get(value, "trackers");
+	assert_int_equal(json_array_size(trackers), 3);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_array_get(trackers, 1), "tier")), 1);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_array_get(trackers, 2), "tier")), 1);
+	json_decref(value);
+	json_decref(rig_ask(
+		&pair.leech, LSP_TORRENT_TRACKERS, json_pack("{s:s, s:[]}", "torrent", id, "set")));
+	assert_false(lsp_torrent_health(pair.leech.engine) & (1u << LSP_TORRENT_HEALTH_TRACKER));
 	value = rig_ask(&pair.leech, LSP_TORRENT_WEB_SEEDS,
 		json_pack("{s:s, s:[s]}", "torrent", id, "add", "http://127.0.0.1:9/files/"));
 	assert_int_equal(json_array_size(json_object_get(value, "web_seeds")), 1);

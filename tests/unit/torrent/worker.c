@@ -326,6 +326,34 @@ static void each_component_clears_by_its_own_success(void **state)
 	world_done(&world);
 }
 
+/* What nobody asks for any more cannot succeed: it was no success that it waits for. */
+static void what_is_turned_off_is_no_fault_any_longer(void **state)
+{
+	struct world world;
+	const uint32_t network = 1u << LSP_TORRENT_HEALTH_NETWORK;
+	world_init(&world, NULL);
+	json_decref(world_add(&world, DOOM));
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_CONFIGURE,
+		json_pack("{s:{s:b}}", "configuration", "upnp", 1)));
+	fake_post(LSP_SHIM_ALERT_PORT_MAP_FAILED, NULL, NULL, "no router", 0);
+	world_settle(&world);
+	assert_int_equal(world_health(&world), network);
+	json_decref(
+		rig_ask(&world.rig, LSP_TORRENT_CONFIGURE, json_pack("{s:{}}", "configuration")));
+	assert_int_equal(world_health(&world), 0);
+	fake_post(LSP_SHIM_ALERT_PORT_MAP_FAILED, NULL, NULL, "stopped", 0); /* on its way then */
+	fake_post(LSP_SHIM_ALERT_LISTEN_FAILED, NULL, "0.0.0.0:1", "in use", 1);
+	world_settle(&world);
+	assert_int_equal(world_health(&world), network);
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_CONFIGURE,
+		json_pack("{s:{s:[]}}", "configuration", "listen")));
+	assert_int_equal(world_health(&world), 0);
+	fake_post(LSP_SHIM_ALERT_LISTEN_FAILED, NULL, "0.0.0.0:1", "in use", 1);
+	world_settle(&world);
+	assert_int_equal(world_health(&world), 0);
+	world_done(&world);
+}
+
 static void calls_that_are_wrong_say_what(void **state)
 {
 	struct world world;
@@ -590,6 +618,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk_degrades_the_store_until_the_next_good_write),
 		cmocka_unit_test(limits_that_are_not_taken_degrade_until_they_are),
 		cmocka_unit_test(each_component_clears_by_its_own_success),
+		cmocka_unit_test(what_is_turned_off_is_no_fault_any_longer),
 		cmocka_unit_test(calls_that_are_wrong_say_what),
 		cmocka_unit_test(a_call_that_comes_while_another_waits_for_the_library_is_answered),
 		cmocka_unit_test(a_stored_torrent_that_the_session_does_not_take_is_told),
