@@ -392,9 +392,12 @@ void lsp_alert_take(struct lsp_torrent_engine *engine, const struct lsp_shim_ale
 		lsp_engine_emit(engine,
 			json_pack("{s:s, s:s, s:b}", "event", "torrent_removed", "torrent",
 				torrent->record.id, "data", alert->type == LSP_SHIM_ALERT_DELETED));
-	lsp_calls_on_alert(engine, alert);
-	if (alert->type == LSP_SHIM_ALERT_MOVED || alert->type == LSP_SHIM_ALERT_MOVE_FAILED)
+	if (alert->type == LSP_SHIM_ALERT_MOVED || alert->type == LSP_SHIM_ALERT_MOVE_FAILED) {
+		/* It stood still; who waits is told how it goes on. */
 		lsp_move_on_told(engine, torrent);
+		lsp_torrent_refresh(engine, torrent);
+	}
+	lsp_calls_on_alert(engine, alert);
 	if (!gone)
 		return;
 	bool is_lost = torrent->stored && !was_here;

@@ -99,6 +99,10 @@ void scene_end_move(const struct scene *scene, struct rig_call *move)
 	fake_post(LSP_SHIM_ALERT_MOVED, DOOM, scene->new, NULL, 0);
 	rig_end(move, &answer);
 	assert_int_equal(answer.result, 0);
+	/* How it goes on, not how it stood while it moved. */
+	const char *state = json_string_value(json_object_get(answer.value, "state"));
+	assert_int_equal(strcmp(state, "paused") == 0,
+		json_is_true(json_object_get(answer.value, "paused")));
 	rig_answer_done(&answer);
 	assert_true(scene_has(scene->new, "a") && scene_has(scene->new, "b"));
 }
