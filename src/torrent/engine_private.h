@@ -306,7 +306,9 @@ int lsp_move_restore(struct lsp_torrent_engine *engine, const struct lsp_record 
 	struct lsp_shim_source *source, struct lsp_error *err);
 
 bool lsp_move_is_stored(const struct lsp_torrent_engine *engine, const char *id);
-/* The stored one whose torrent's id is or begins so; NULL. */
+/* How many stored ones have a torrent whose id is or begins so, and the first of them, or NULL. */
+size_t lsp_moves_called(
+	const struct lsp_torrent_engine *engine, const char *name, struct lsp_move **ret_first);
 struct lsp_move *lsp_move_called(const struct lsp_torrent_engine *engine, const char *name);
 uint64_t lsp_move_number(const struct lsp_move *move);
 /* Is a task at its files, for the calls that wait for this number? */

@@ -384,16 +384,27 @@ bool lsp_move_is_stored(const struct lsp_torrent_engine *engine, const char *id)
 	return false;
 }
 
-struct lsp_move *lsp_move_called(const struct lsp_torrent_engine *engine, const char *name)
+size_t lsp_moves_called(
+	const struct lsp_torrent_engine *engine, const char *name, struct lsp_move **ret_first)
 {
 	struct lsp_move *move;
-	size_t size = strlen(name);
+	size_t size = strlen(name), count = 0;
+	*ret_first = NULL;
 	DL_FOREACH(engine->moves, move)
 	{
-		if (size >= 6 && strncasecmp(move->id, name, size) == 0)
-			return move;
+		if (size < 6 || strncasecmp(move->id, name, size) != 0)
+			continue;
+		if (count++ == 0)
+			*ret_first = move;
 	}
-	return NULL;
+	return count;
+}
+
+struct lsp_move *lsp_move_called(const struct lsp_torrent_engine *engine, const char *name)
+{
+	struct lsp_move *first;
+	lsp_moves_called(engine, name, &first);
+	return first;
 }
 
 uint64_t lsp_move_number(const struct lsp_move *move)

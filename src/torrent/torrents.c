@@ -92,11 +92,13 @@ static int not_here(struct lsp_torrent_engine *engine, const char *name, struct 
 				"the torrent %s is stored and cannot be read, which is tried again "
 				"every 5 s: %.300s",
 				id, json_string_value(why));
-	const struct lsp_torrent *torrent = lsp_torrent_by_id(engine, name);
-	if (torrent && lsp_move_returns(torrent))
-		return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
-			"the files of torrent %s have just been moved: try again in a moment",
-			torrent->record.id);
+	const struct lsp_torrent *torrent = engine->by_number;
+	for (; torrent; torrent = torrent->by_number.next)
+		if (lsp_move_returns(torrent) && lsp_torrent_is_called(torrent, name))
+			return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
+				"the files of torrent %s have just been moved: try again in a "
+				"moment",
+				torrent->record.id);
 	struct lsp_move *move = lsp_move_called(engine, name);
 	if (move)
 		return lsp_move_refuse(engine, move, err);
@@ -116,15 +118,18 @@ int lsp_torrent_find(struct lsp_torrent_engine *engine, const char *name,
 	struct lsp_torrent **ret_torrent, struct lsp_error *err)
 {
 	struct lsp_torrent *found = lsp_torrent_by_id(engine, name), *torrent;
+	struct lsp_move *stored;
 	bool exact = found;
+	size_t count = exact ? 1 : lsp_moves_called(engine, name, &stored);
 	for (torrent = engine->by_number; !exact && torrent; torrent = torrent->by_number.next) {
 		if (torrent->removing || !lsp_torrent_is_called(torrent, name))
 			continue;
-		if (found)
-			return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
-				"more than one torrent begins with %.64s: give more digits", name);
+		count++;
 		found = torrent;
 	}
+	if (count > 1)
+		return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
+			"more than one torrent begins with %.64s: give more digits", name);
 	if (!found || found->removing)
 		return not_here(engine, name, err);
 	*ret_torrent = found;

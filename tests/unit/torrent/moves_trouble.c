@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define DOOM2 "d00d002000000000000000000000000000000000000000000000000000000000"
+
 static json_t *named(const char *key, const char *value)
 {
 	return json_pack("{s:s, s:s*}", "torrent", DOOM, key, value);
@@ -79,6 +81,28 @@ static void one_that_cannot_be_finished_is_forgotten_by_a_removal(void **state)
 	expect_stuck(&scene, "another file has the name");
 	json_decref(rig_ask(&scene.world.rig, LSP_TORRENT_REMOVE, removal(false)));
 	expect_forgotten(&scene, false);
+	assert_true(scene_has(scene.old, "b") && scene_has(scene.new, "a"));
+	world_done(&scene.world);
+}
+
+/* The first digits may be those of another as well. */
+static void one_that_cannot_be_finished_is_not_meant_by_what_names_two(void **state)
+{
+	struct scene scene;
+	json_t *status = NULL, *arguments = json_pack("{s:s}", "torrent", "d00d00");
+	char message[512];
+	scene_init(&scene);
+	put_another_there(&scene);
+	scene_start_again(&scene, scene_moving(&scene, 2));
+	expect_stuck(&scene, "another file has the name");
+	rig_refuse(
+		&scene.world.rig, LSP_TORRENT_PAUSE, json_incref(arguments), LSP_E_BUSY, message);
+	assert_int_equal(world_try_add(&scene.world, DOOM2,
+				 json_pack("{s:s}", "save_path", scene.old), &status),
+		0);
+	json_decref(status);
+	rig_refuse(&scene.world.rig, LSP_TORRENT_REMOVE, arguments, LSP_E_INVALID, message);
+	assert_non_null(strstr(message, "more than one torrent begins with d00d00"));
 	assert_true(scene_has(scene.old, "b") && scene_has(scene.new, "a"));
 	world_done(&scene.world);
 }
@@ -600,6 +624,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_that_cannot_be_finished_is_forgotten_by_a_removal),
+		cmocka_unit_test(one_that_cannot_be_finished_is_not_meant_by_what_names_two),
 		cmocka_unit_test(with_its_data_what_is_its_own_goes_from_both_places),
 		cmocka_unit_test(a_removal_from_both_places_is_finished_by_the_next_start),
 		cmocka_unit_test(a_removal_of_one_that_moves_is_finished_by_the_next_start),
