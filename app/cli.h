@@ -49,8 +49,8 @@ struct cli_command {
 	const char *send;                 /* for cli_run_simple: the command it sends */
 	const char *takes[3]; /* for cli_run_simple: the names of its positional arguments */
 	const char *details;  /* what its help says above the options; NULL: nothing */
-	/* Before any peer is asked: CLI_DONE, or CLI_USAGE with the mistake said. NULL: no more to
-	 * check */
+	/* Before any peer is asked: CLI_DONE, or the exit code of a mistake that was said. NULL: no
+	 * more to check */
 	int (*check)(struct cli *cli, const struct cli_arguments *arguments);
 };
 
@@ -133,6 +133,9 @@ LSP_MUST_CHECK int cli_call_within(struct cli *cli, json_t *command, uint64_t pa
 /* The same, and reports a failure: CLI_DONE, or the exit code. */
 int cli_call_or_fail(struct cli *cli, json_t *command, json_t **ret_result);
 
+/* What the usage calls an argument: save_path is SAVE-PATH. Owned by the caller; NULL: no memory.
+ */
+char *cli_placeholder(const char *name);
 /*
  * -LSP_E_NOT_FOUND, with a suggestion, if the peer's list has no such game. 0 also where the peer
  * does not answer.

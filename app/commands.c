@@ -138,7 +138,7 @@ const struct cli_command cli_commands[] = {
 		share_options, 1, 1},
 	{"torrent", "COMMAND [ARGUMENT]... [--set KEY=VALUE]...",
 		"the torrent engine; 'lanspread help torrent' has its commands", cli_run_torrent,
-		torrent_options, 1, 16, .details = torrent_details},
+		torrent_options, 1, 16, .check = cli_check_torrent, .details = torrent_details},
 	{"open", "", "open the page in a browser", cli_run_open},
 	{"stop", "", "stop the peer", cli_run_stop},
 	{NULL},

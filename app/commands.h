@@ -39,4 +39,5 @@ int cli_run_play(struct cli *cli, const struct cli_arguments *arguments);
 int cli_run_share(struct cli *cli, const struct cli_arguments *arguments);
 
 /* torrent.c */
+int cli_check_torrent(struct cli *cli, const struct cli_arguments *arguments);
 int cli_run_torrent(struct cli *cli, const struct cli_arguments *arguments);

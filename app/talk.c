@@ -62,6 +62,14 @@ static const char *set_of(const struct cli_arguments *arguments, const char *nam
 	return found;
 }
 
+char *cli_placeholder(const char *name)
+{
+	char *copy = strdup(name);
+	for (char *at = copy; at && *at; at++)
+		*at = *at == '_' ? '-' : (char)toupper((unsigned char)*at);
+	return copy;
+}
+
 /* What was typed for an argument of the command that was sent. NULL: out of memory. */
 static char *typed(const struct cli_arguments *arguments, const json_t *command, const char *name)
 {
@@ -73,11 +81,7 @@ static char *typed(const struct cli_arguments *arguments, const json_t *command,
 		return lsp_text_format("--%s %s", option, cli_option(arguments, option));
 	if (value)
 		return lsp_text_format("'%s'", value);
-	/* Nothing: what the usage calls it. */
-	char *copy = strdup(name);
-	for (char *at = copy; at && *at; at++)
-		*at = *at == '_' ? '-' : (char)toupper((unsigned char)*at);
-	return copy;
+	return cli_placeholder(name); /* nothing was typed */
 }
 
 /* A message that begins with an argument's name begins with the words for it. */

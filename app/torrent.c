@@ -25,31 +25,32 @@
 static const struct {
 	const char *name;
 	const char *takes[2];
+	int needs; /* so many of these; by --set will do */
 	bool path; /* the first may be a file here */
 	bool slow;
 } verbs[] = {
 	{"list", {"torrent"}},
-	{"files", {"torrent"}},
-	{"peers", {"torrent"}},
-	{"have", {"torrent"}},
-	{"export", {"torrent"}},
+	{"files", {"torrent"}, .needs = 1},
+	{"peers", {"torrent"}, .needs = 1},
+	{"have", {"torrent"}, .needs = 1},
+	{"export", {"torrent"}, .needs = 1},
 	{"add", {"source"}, .path = true},
 	{"create", {"path"}, .path = true, .slow = true},
-	{"cancel", {"job"}},
-	{"remove", {"torrent"}, .slow = true},
-	{"pause", {"torrent"}},
-	{"resume", {"torrent"}},
-	{"sequential", {"torrent", "on"}},
+	{"cancel", {"job"}, .needs = 1},
+	{"remove", {"torrent"}, .needs = 1, .slow = true},
+	{"pause", {"torrent"}, .needs = 1},
+	{"resume", {"torrent"}, .needs = 1},
+	{"sequential", {"torrent", "on"}, .needs = 1},
 	{"limits", {"torrent"}},
-	{"select", {"torrent"}},
-	{"options", {"torrent"}},
-	{"trackers", {"torrent"}},
-	{"web_seeds", {"torrent"}},
-	{"reannounce", {"torrent"}},
-	{"recheck", {"torrent"}},
-	{"move", {"torrent", "save_path"}, .slow = true},
-	{"deadline", {"torrent", "piece"}},
-	{"add_peers", {"torrent"}},
+	{"select", {"torrent"}, .needs = 1},
+	{"options", {"torrent"}, .needs = 1},
+	{"trackers", {"torrent"}, .needs = 1},
+	{"web_seeds", {"torrent"}, .needs = 1},
+	{"reannounce", {"torrent"}, .needs = 1},
+	{"recheck", {"torrent"}, .needs = 1},
+	{"move", {"torrent", "save_path"}, .needs = 2, .slow = true},
+	{"deadline", {"torrent", "piece"}, .needs = 2},
+	{"add_peers", {"torrent"}, .needs = 1},
 	{"inspect"},
 	{"configure"},
 	{"restart", .slow = true},
@@ -195,6 +196,12 @@ static int build(
 	int code = set_arguments(cli, arguments, verb, command);
 	if (code != CLI_DONE)
 		return code;
+	for (int k = 0; k < verbs[verb].needs; k++) {
+		_cleanup_free_ char *word = cli_placeholder(verbs[verb].takes[k]);
+		if (!json_object_get(command, verbs[verb].takes[k]))
+			return cli_usage_error(cli, "torrent %s: %s is missing", verbs[verb].name,
+				word ? word : "an argument");
+	}
 	make_absolute(command, "save_path");
 	if (cli_flag(arguments, "as-game"))
 		cli_set_json(command, "as_game", json_true());
@@ -342,6 +349,14 @@ static int configure(struct cli *cli, const struct cli_arguments *arguments)
 	if (code == CLI_DONE)
 		print_result(cli, "configure", now);
 	return code;
+}
+
+/* What is mistyped needs no peer. */
+int cli_check_torrent(struct cli *cli, const struct cli_arguments *arguments)
+{
+	_cleanup_json_ json_t *command = NULL;
+	int verb = find_verb(cli, arguments);
+	return verb < 0 ? CLI_USAGE : build(cli, arguments, verb, &command);
 }
 
 int cli_run_torrent(struct cli *cli, const struct cli_arguments *arguments)

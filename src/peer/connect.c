@@ -111,6 +111,8 @@ static int parse_manual(const char *text, struct manual *manual, struct lsp_erro
 		r = split_host_port(copy, manual->host, sizeof manual->host, &manual->port, err);
 	if (r == 0 && !manual->host[0])
 		r = lsp_error_set(err, "peer", LSP_E_INVALID, "a host is missing");
+	if (r == 0 && manual->port == 0)
+		r = lsp_error_set(err, "peer", LSP_E_INVALID, "nobody listens on port 0");
 	return r < 0 ? lsp_error_prefix(err, r, "--peer %s", text) : 0;
 }
 

@@ -319,6 +319,7 @@ MISTAKES = {
 STARTS = {
     ("--interface", "nosuch0"): ("nosuch0", "ip link"), ("--listen", "192.0.2.1:0"): ("192.0.2.1", "--listen PORT"),
     ("--listen", "host"): ("host", "[ADDRESS:]PORT"), ("--peer", "host:1#12"): ("--peer host:1#12", "64 hexadecimal digits"),
+    ("--peer", "host:0"): ("--peer host:0", "port 0"),
     ("--state", "/proc/nosuch"): ("/proc/nosuch", "--state DIR"), ("--games", "/"): ("/", "make one of its own"),
     ("--catalog", "/nosuch.sqlite"): ("/nosuch.sqlite", "No such file"),
 }

@@ -123,7 +123,9 @@ static void wrong_usage_is_told_before_a_peer_is_asked(void **state)
 	static const char *const lines[] = {"peers frob", "peers forget", "catalog frob",
 		"catalog show x", "catalog import", "identity x", "limits --up x",
 		"limits --down 1X", "limits --game quake",
-		"limits --pause-uploads --resume-uploads", "add / --id x", "games x", "fly"};
+		"limits --pause-uploads --resume-uploads", "add / --id x", "games x", "fly",
+		"torrent frob", "torrent files", "torrent move d00d00", "torrent pause a b",
+		"torrent limits --set x"};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(lines); i++) {
 		char words[128];
 		snprintf(words, sizeof words, "%s --json --control %s/nobody", lines[i],
@@ -182,8 +184,8 @@ static void what_is_wrong_with_an_argument_is_said_of_what_was_typed(void **stat
 		{"torrent list --set colour=red", "torrent_list", "colour",
 			"\"colour\" is no argument of this command",
 			"--set colour=red is no argument of this command"},
-		{"torrent files", "torrent_files", "torrent", "\"torrent\" is missing",
-			"TORRENT is missing"},
+		{"torrent add", "torrent_add", "source", "\"source\" is missing",
+			"SOURCE is missing"},
 		{"get quake", "download_game_files", "game", "the game \"game\" is odd",
 			"the game \"game\" is odd"},
 	};
