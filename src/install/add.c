@@ -22,6 +22,7 @@ struct add {
 	const char *source;
 	int from_fd; /* the folder, or the archive's file */
 	int game_fd;
+	struct stat games; /* the folder of the whole library */
 	bool is_folder;
 	bool has_links;
 	uint64_t bytes; /* of the original */
@@ -65,6 +66,18 @@ static bool is_cover(const char *name)
 	return false;
 }
 
+/* A library that becomes a game of its own would be copied into itself. */
+static bool is_library(const struct add *add, const struct stat *st)
+{
+	return st->st_dev == add->games.st_dev && st->st_ino == add->games.st_ino;
+}
+
+static int holds_library(const struct add *add, struct lsp_error *err)
+{
+	return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
+		"the games folder is in \"%s\": give the folder of one game", add->source);
+}
+
 static int look_at(void *argument, const struct lsp_tree_entry *entry, struct lsp_error *err)
 {
 	struct add *add = argument;
@@ -76,6 +89,8 @@ static int look_at(void *argument, const struct lsp_tree_entry *entry, struct ls
 		add->has_links = true;
 		return 0;
 	}
+	if (is_library(add, entry->st))
+		return holds_library(add, err);
 	if (!S_ISREG(mode) && !S_ISDIR(mode))
 		return lsp_error_set(err, DOMAIN, LSP_E_DENIED,
 			"\"%s\" is neither a file nor a folder: remove it first", entry->path);
@@ -280,7 +295,7 @@ static int open_source(struct add *add, struct lsp_error *err)
 	if (!add->is_folder && !S_ISREG(st.st_mode))
 		return lsp_error_set(err, DOMAIN, LSP_E_INVALID,
 			"\"%s\" is neither a folder nor a file", add->source);
-	return 0;
+	return is_library(add, &st) ? holds_library(add, err) : 0;
 }
 
 static int open_game(struct add *add, int games_fd, bool *ret_made, struct lsp_error *err)
@@ -314,6 +329,8 @@ int lsp_add(int games_fd, const char *source, const struct lsp_add_options *opti
 	int r = lsp_game_id_check(options->game, strlen(options->game), err);
 	if (r == 0)
 		r = lsp_version_parse(options->version, strlen(options->version), &version, err);
+	if (r == 0 && fstat(games_fd, &add.games) < 0)
+		r = lsp_error_errno(err, DOMAIN, errno, "cannot look at the games folder");
 	if (r == 0)
 		r = open_source(&add, err);
 	if (r == 0)

@@ -8,6 +8,7 @@
 #include "install/tree.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct lsp_add_options options = {.game = "quake", .version = "1.2.10"};
@@ -54,6 +55,20 @@ static void a_folder_becomes_plain_files_and_a_version(void **state)
 	assert_false(result.packed);
 	lsp_add_result_done(&result);
 	assert_int_equal(add(world, "original", &result, &err), -LSP_E_EXISTS);
+}
+
+static void a_folder_around_the_library_is_no_game(void **state)
+{
+	struct world *world = *state;
+	_cleanup_free_ char *library = lsp_text_format("/proc/self/fd/%d", world->game_fd);
+	_cleanup_free_ char *folder = realpath(library, NULL);
+	struct lsp_add_result result = {0};
+	struct lsp_error err = {0};
+	put(world->root_fd, "original/a", "a");
+	assert_int_equal(add(world, ".", &result, &err), -LSP_E_INVALID);
+	assert_non_null(strstr(err.message, "the games folder is in"));
+	assert_int_equal(lsp_add(world->game_fd, folder, &options, &result, &err), -LSP_E_INVALID);
+	assert_false(lsp_fs_exists_below(world->game_fd, "quake"));
 }
 
 static void an_archive_is_taken_as_it_is(void **state)
@@ -191,6 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_folder_becomes_plain_files_and_a_version),
+		TEST(a_folder_around_the_library_is_no_game),
 		TEST(an_archive_is_taken_as_it_is),
 		TEST(packing_twice_gives_the_same_bytes_and_links_force_it),
 		TEST(what_cannot_be_shared_is_refused_by_name),
