@@ -150,6 +150,14 @@ void lsp_choice_version(struct lsp_peer *peer, const char *game, const struct ls
 	}
 }
 
+void lsp_choice_title(struct lsp_peer *peer, const char *game, char *out, size_t size)
+{
+	const struct lsp_known_game *known = lsp_database_find(peer->database, game);
+	const char *title = known ? lsp_known_game_title(known) : NULL;
+	if (title)
+		snprintf(out, size, "%s", title);
+}
+
 void lsp_choice_remember(struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
 {
 	char hex[LSP_SHA256_HEX_SIZE];

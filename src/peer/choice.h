@@ -35,6 +35,9 @@ LSP_MUST_CHECK int lsp_choice_resolve(struct lsp_peer *peer, const char *game, c
 void lsp_choice_version(struct lsp_peer *peer, const char *game, const struct lsp_hash *content,
 	char *out, size_t size);
 
+/* The title that holders give the game now; as it was when none does. */
+void lsp_choice_title(struct lsp_peer *peer, const char *game, char *out, size_t size);
+
 /* Keeps the user's choice. */
 void lsp_choice_remember(struct lsp_peer *peer, const char *game, const struct lsp_hash *content);
 

@@ -344,6 +344,7 @@ static void start_job(
 	struct lsp_error err = {0};
 	_cleanup_free_ char *alias = NULL;
 	(void)lsp_torrent_games_alias(download->peer, download->game, &download->content, &alias);
+	lsp_choice_title(download->peer, download->game, download->title, sizeof download->title);
 	struct lsp_download_task task = {
 		.kind = kind,
 		.game = download->game,
@@ -352,6 +353,7 @@ static void start_job(
 		.local = download->old,
 		.stage = download->stage,
 		.torrent = alias,
+		.title = download->title,
 		.take_written = download->engine == LSP_ENGINE_SWARM,
 	};
 	download->phase = phase;
@@ -499,6 +501,8 @@ void lsp_download_job_done(struct lsp_download *download, struct lsp_download_re
 	case LSP_DOWNLOAD_JOB_COMMIT:
 		download->phase = PHASE_SETTLING;
 		download->held = false;
+		if (result->in_catalog)
+			lsp_local_catalog_changed(download->peer);
 		lsp_local_release(
 			download->peer, download->game, download->manifest, settled, download);
 		break;

@@ -8,6 +8,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/share.h"
+#include "wire/message.h"
 #include "wire/metainfo.h"
 
 #include <fcntl.h>
@@ -37,6 +38,7 @@ struct lsp_download_job {
 	size_t other_count;
 	struct lsp_stage *stage;
 	char *torrent;
+	char title[LSP_LABEL_MAX + 1];
 	bool take_written;
 	_Atomic uint64_t looked_at, to_look_at; /* of an OPEN: bytes of the pass that runs */
 	struct lsp_download_result result;
@@ -245,6 +247,9 @@ static void work(struct lsp_job *base)
 		break;
 	case LSP_DOWNLOAD_JOB_COMMIT:
 		base->result = lsp_stage_commit(job->stage, job->local, err);
+		if (base->result == 0)
+			job->result.in_catalog =
+				lsp_local_keep_title(job->peer, job->game, job->title);
 		break;
 	}
 }
@@ -295,6 +300,7 @@ int lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *download,
 		task->local ? lsp_manifest_ref(task->local) : lsp_local_manifest(peer, task->game);
 	job->stage = task->stage ? lsp_stage_ref(task->stage) : NULL;
 	job->torrent = task->torrent ? strdup(task->torrent) : NULL;
+	snprintf(job->title, sizeof job->title, "%s", task->title);
 	job->take_written = task->take_written;
 	job->result.kind = task->kind;
 	if (task->kind == LSP_DOWNLOAD_JOB_OPEN)

@@ -37,6 +37,7 @@ struct lsp_download_task {
 	const struct lsp_manifest *local;    /* COMMIT: what the folder holds; NULL: nothing */
 	struct lsp_stage *stage;             /* for SYNC and COMMIT */
 	const char *torrent;                 /* for FIND: the path of a .torrent, or NULL */
+	const char *title;                   /* COMMIT: as its holders call it; "": not known */
 	bool take_written; /* for OPEN: the torrent engine may have written more than the map says
 			    */
 };
@@ -48,6 +49,7 @@ struct lsp_download_result {
 	const struct lsp_manifest *manifest; /* FIND: found; a reference */
 	const struct lsp_manifest *local;    /* OPEN: what the folder holds, or NULL; a reference */
 	struct lsp_stage *stage;             /* OPEN: a reference */
+	bool in_catalog;                     /* COMMIT: its title has come into the catalogue */
 };
 
 LSP_MUST_CHECK int lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *download,

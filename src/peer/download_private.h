@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "peer/download.h"
 #include "peer/rate.h"
+#include "wire/message.h"
 #include "wire/path.h"
 #include "wire/version.h"
 
@@ -36,6 +37,7 @@ struct lsp_download {
 	struct lsp_hash content;
 	char newer_than[LSP_VERSION_TEXT_MAX + 1]; /* an update's old version, else "" */
 	char version[LSP_VERSION_TEXT_MAX + 1];
+	char title[LSP_LABEL_MAX + 1]; /* as a holder calls it, or called it last; "": none did */
 	const struct lsp_manifest *manifest;
 	const struct lsp_manifest *old; /* what the folder holds, NULL: nothing; once it is open */
 	struct lsp_manifest_query *query;

@@ -418,3 +418,18 @@ void lsp_local_add_to_catalog(struct lsp_peer *peer, const char *game, const cha
 	if (lsp_catalog_put(catalog, &entry, &change, &err) < 0)
 		lsp_log_warning("peer", "%s is not in the catalogue: %s", game, err.message);
 }
+
+bool lsp_local_keep_title(struct lsp_peer *peer, const char *game, const char *title)
+{
+	struct lsp_catalog *catalog = peer->local->catalog;
+	_cleanup_(lsp_catalog_snapshot_unref_pointer) const struct lsp_catalog_snapshot *snapshot =
+		lsp_catalog_snapshot(catalog);
+	struct lsp_catalog_entry entry = {.id = game, .title = title};
+	struct lsp_error err = {0};
+	if (!*title || strcmp(title, game) == 0 || lsp_catalog_find(snapshot, game))
+		return false;
+	if (lsp_catalog_put(catalog, &entry, NULL, &err) == 0)
+		return true;
+	lsp_log_info("peer", "the title of %s is not kept: %s", game, err.message);
+	return false;
+}

@@ -70,6 +70,12 @@ void lsp_local_recheck(
  */
 void lsp_local_add_to_catalog(struct lsp_peer *peer, const char *game, const char *title,
 	const char *version, uint64_t size, const char *cover);
+/*
+ * The title that the others gave a game that came from them, for the time when none of them is
+ * there: into the catalogue, unless that knows the game. Is it new to it? Then the loop is told
+ * with lsp_local_catalog_changed. Without it the game has its id for a title: no failure.
+ */
+bool lsp_local_keep_title(struct lsp_peer *peer, const char *game, const char *title);
 /* The game's cover, from the catalogue or its folder, and its media type. */
 LSP_MUST_CHECK int lsp_local_read_cover(struct lsp_peer *peer, const char *game,
 	struct lsp_buffer *ret_cover, char *ret_media, size_t media_size, struct lsp_error *err);

@@ -4,7 +4,7 @@
  * It has three layers; the later ones win, game by game: the entries that are compiled in (only
  * when no file was asked for), a catalogue file of the user's (`--catalog FILE`, an SQLite database
  * with a table `games`; read, never written), and the state folder's own (catalog.db), which takes
- * imports and what `add` puts in.
+ * imports, what `add` puts in, and the titles of games that were fetched from others.
  *
  * Reading is by snapshot: an immutable, counted list of entries, sorted by id, without covers.
  * lsp_catalog_snapshot gives the newest one and may be called from every thread. Covers are read

@@ -91,6 +91,7 @@ void __wrap_lsp_fetch_start(
 /* ---- The other one's game ---- */
 
 #define GAME "quake"
+#define TITLE "Quake, as they call it"
 #define PAK_SIZE 1000000
 
 static struct lsp_hashed theirs;
@@ -220,6 +221,7 @@ static int begin(void **state)
 	game = other_summary(GAME);
 	game.state = LSP_GAME_PARTIAL;
 	game.content = theirs.manifest->content_id;
+	snprintf(game.title, sizeof game.title, TITLE);
 	other->games = &game;
 	other->game_count = 1;
 	other->script = serve_game;
@@ -420,6 +422,25 @@ static void a_commit_that_cannot_start_says_so_and_can_be_tried_again(void **sta
 	expect_the_game(other);
 }
 
+static void a_title_is_kept_when_nobody_is_there_who_gave_it(void **state)
+{
+	struct other *other = *state;
+	get(other);
+	other_expect(other, "download_finished");
+	other_disconnect(other);
+	other_stop_peer(other);
+	other_start_peer(other);
+	json_t *answer = other_ask(other, "{\"command\":\"list_games\"}");
+	const json_t *games = json_object_get(json_object_get(answer, "result"), "games"), *game;
+	const char *title = NULL;
+	size_t index;
+	json_array_foreach (games, index, game)
+		if (strcmp(json_string_value(json_object_get(game, "id")), GAME) == 0)
+			title = json_string_value(json_object_get(game, "title"));
+	assert_string_equal(title, TITLE);
+	json_decref(answer);
+}
+
 static void a_commit_begins_once_though_the_torrents_leave_at_once(void **state)
 {
 	struct other *other = *state;
@@ -613,6 +634,7 @@ int main(void)
 		TEST(a_games_folder_that_is_gone_is_not_made_anew),
 		TEST(a_game_whose_files_could_not_be_opened_is_served_later),
 		TEST(what_was_withdrawn_and_proves_right_is_served_again),
+		TEST(a_title_is_kept_when_nobody_is_there_who_gave_it),
 		TEST(a_commit_begins_once_though_the_torrents_leave_at_once),
 	};
 	return cmocka_run_group_tests_name("peer/commit", tests, NULL, NULL);
