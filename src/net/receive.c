@@ -12,7 +12,7 @@
 #define RETRY_TOKEN_LIFE (10 * LSP_SECOND)
 #define INITIAL_MIN 1200
 /* A reset must be smaller than what it answers, and look like a packet (RFC 9000, 10.3). */
-#define RESET_SIZE 41
+#define RESET_SIZE 33
 
 /* May we answer a stranger? */
 static bool may_spend(struct lsp_rate_limit *limit, lsp_time now)

@@ -9,7 +9,6 @@
 
 #define MOST ((UINT64_C(1) << 62) - 1)
 #define MOST_STREAMS (UINT64_C(1) << 60)
-#define ID_SIZE 16 /* of our endpoints' connection ids */
 
 enum {
 	ORIGINAL_ID = 0x00,
@@ -85,7 +84,7 @@ static struct {
 	const struct parameters_case *kind;
 	enum parameters_side side;
 	struct sockaddr_in bait;
-	uint8_t id[ID_SIZE]; /* of the client without one */
+	ngtcp2_cid id; /* of the client without one */
 	bool has_id;
 	unsigned announced;
 } use;
@@ -281,7 +280,7 @@ int ngtcp2_conn_client_new_versioned(ngtcp2_conn **ret_quic, const ngtcp2_cid *t
 		parameters = &own;
 	}
 	if (in_use(false) && use.kind->edit == NO_ID) {
-		memcpy(use.id, ours->data, ID_SIZE);
+		use.id = *ours;
 		use.has_id = true;
 		ours = &none;
 	}
@@ -312,5 +311,7 @@ void *__wrap_lsp_cid_table_find(struct lsp_cid_table *table, const uint8_t *cid,
 void *__wrap_lsp_cid_table_find(struct lsp_cid_table *table, const uint8_t *cid, size_t size)
 {
 	void *owner = __real_lsp_cid_table_find(table, cid, size);
-	return owner || !use.has_id ? owner : __real_lsp_cid_table_find(table, use.id, ID_SIZE);
+	if (owner || !use.has_id)
+		return owner;
+	return __real_lsp_cid_table_find(table, use.id.data, use.id.datalen);
 }
