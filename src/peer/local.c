@@ -31,7 +31,7 @@ struct lsp_local {
 	const struct lsp_catalog_snapshot *catalog_snapshot;
 	struct opening *openings;
 	lsp_time open_again;      /* when to look for games that are not served and should be */
-	struct lsp_error trouble; /* the last that kept one from being served, said once */
+	struct lsp_error trouble; /* the last that kept one from being served */
 	atomic_bool posted;
 	struct lsp_post post; /* used while `posted` */
 };
@@ -89,6 +89,7 @@ struct opening {
 	char game[LSP_GAME_ID_MAX + 1];
 	struct lsp_source *source;
 	struct crossing *waiting; /* for its end */
+	bool again;               /* it failed before */
 };
 
 static void open_source(struct lsp_job *job)
@@ -98,11 +99,13 @@ static void open_source(struct lsp_job *job)
 		SOURCE_FILES_MAX, &opening->source, &job->error);
 }
 
-static void not_served(struct lsp_local *local, const char *game, const struct lsp_error *error)
+/* Once a game; and where all games have the same trouble, of the first of them. */
+static void not_served(
+	struct lsp_local *local, const struct opening *opening, const struct lsp_error *error)
 {
-	bool said = strcmp(local->trouble.message, error->message) == 0;
+	bool said = opening->again || strcmp(local->trouble.message, error->message) == 0;
 	lsp_log(said ? LSP_LOG_DEBUG : LSP_LOG_WARNING, "peer",
-		"%s is not served, and tried again: %s", game, error->message);
+		"%s is not served, and tried again: %s", opening->game, error->message);
 	local->trouble = *error;
 }
 
@@ -125,7 +128,7 @@ static void source_opened(struct lsp_job *job)
 	struct lsp_share *share,
 		*before = game ? lsp_shares_find(peer->shares, &game->content) : NULL;
 	if (job->result < 0) {
-		not_served(peer->local, opening->game, &job->error);
+		not_served(peer->local, opening, &job->error);
 	} else if (!is_being_mended(before) && game && game->state == LSP_LIBRARY_READY &&
 		   lsp_hash_equal(
 			   &game->content, &lsp_source_manifest(opening->source)->content_id)) {
@@ -134,7 +137,7 @@ static void source_opened(struct lsp_job *job)
 			lsp_games_publish_local(peer);
 		} else if (lsp_shares_add_source(peer->shares, opening->game, opening->source,
 				   &share, &job->error) < 0) {
-			not_served(peer->local, opening->game, &job->error);
+			not_served(peer->local, opening, &job->error);
 		} else {
 			lsp_limits_take_share(peer->limits, share);
 			if (share != before) /* else its sources are known */
@@ -151,13 +154,14 @@ static void source_opened(struct lsp_job *job)
 	arrive(waiting);
 }
 
-static void begin_opening(struct lsp_local *local, const char *game)
+static void begin_opening(struct lsp_local *local, const char *game, bool again)
 {
 	struct opening *opening = calloc(1, sizeof *opening);
 	struct lsp_error err = {0};
 	if (!opening)
 		return;
 	opening->peer = local->peer;
+	opening->again = again;
 	snprintf(opening->game, sizeof opening->game, "%s", game);
 	opening->job.work = open_source;
 	opening->job.done = source_opened;
@@ -191,7 +195,7 @@ static void game_changed(
 		lsp_torrent_games_gone(local->peer, id);
 	}
 	if (is_ready(after) && !same)
-		begin_opening(local, id);
+		begin_opening(local, id, false);
 	lsp_announce_game(local->peer->announce, id);
 }
 
@@ -217,7 +221,7 @@ void lsp_local_tick(struct lsp_peer *peer, lsp_time now)
 		const struct lsp_library_game *game = snapshot->games[i];
 		if (is_ready(game) && !lsp_shares_find(peer->shares, &game->content) &&
 			!lsp_damage_is(peer, game, NULL) && !last_opening(local, game->id))
-			begin_opening(local, game->id);
+			begin_opening(local, game->id, true);
 	}
 }
 
@@ -326,7 +330,7 @@ static void cross_on_loop(void *argument)
 	struct opening *last = last_opening(local, crossing->game);
 	if (!last && crossing->was_damaged &&
 		is_ready(lsp_library_find(local->snapshot, crossing->game))) {
-		begin_opening(local, crossing->game);
+		begin_opening(local, crossing->game, false);
 		last = last_opening(local, crossing->game);
 	}
 	if (last) {
