@@ -151,12 +151,13 @@ static void ask_for_hashes(struct other *other, const struct lsp_hash *content)
 	RUN_UNTIL(&other->loop, done);
 }
 
-static unsigned threads_of(struct other *other)
+/* All of them are in the pool, and as many as it has threads for have begun. Those that wait. */
+static size_t waiting_of(struct other *other)
 {
 	struct lsp_peer *peer = lsp_runtime_peer(lsp_handle_runtime(other->peer));
 	size_t queued, running;
 	lsp_pool_load(peer->prepare, &queued, &running);
-	return queued ? (unsigned)running : 0;
+	return queued + running == GAMES && atomic_load(&begun) == running ? queued : 0;
 }
 
 static void others_are_served_while_every_stage_that_can_be_is_prepared(void **state)
@@ -165,7 +166,7 @@ static void others_are_served_while_every_stage_that_can_be_is_prepared(void **s
 	pthread_mutex_lock(&held);
 	struct lsp_hash ours = begin(other);
 	get_all(other);
-	RUN_UNTIL(&other->loop, threads_of(other) && atomic_load(&begun) == threads_of(other));
+	RUN_UNTIL(&other->loop, waiting_of(other));
 	ask_for_hashes(other, &ours);
 	pthread_mutex_unlock(&held);
 	other_stop_peer(other);
@@ -179,13 +180,24 @@ static bool is_preparing(json_t *event, const void *argument)
 	       strcmp(json_string_value(json_object_get(event, "phase")), "preparing") == 0;
 }
 
-static void how_far_it_is_is_told(void **state)
+static void how_far_it_is_is_told_and_one_that_waits_its_turn_can_be_cancelled(void **state)
 {
 	struct other *other = *state;
 	pthread_mutex_lock(&held);
 	begin(other);
 	get_all(other);
 	json_decref(other_await(other, "download_progress", is_preparing, NULL));
+	RUN_UNTIL(&other->loop, waiting_of(other));
+	size_t waiting = waiting_of(other);
+	/* Which of them wait is chance: their manifests come in any order. Those that have a thread
+	 * keep it. The end may be told before the answer. */
+	for (size_t i = 0; i < GAMES; i++) {
+		_cleanup_free_ char *command =
+			lsp_text_format("{\"command\":\"cancel\",\"game\":\"game%zu\"}", i);
+		other_send(other, command);
+	}
+	while (waiting--)
+		other_expect(other, "download_failed");
 	pthread_mutex_unlock(&held);
 	other_stop_peer(other);
 	end(other);
@@ -196,7 +208,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, other_set_up, other_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(others_are_served_while_every_stage_that_can_be_is_prepared),
-		TEST(how_far_it_is_is_told),
+		TEST(how_far_it_is_is_told_and_one_that_waits_its_turn_can_be_cancelled),
 	};
 	return cmocka_run_group_tests_name("peer/prepare", tests, NULL, NULL);
 }
