@@ -100,6 +100,7 @@ struct lsp_peer {
 	bool swarm_posted, count_posted, stopping;
 	json_t *health;  /* as it was last told */
 	json_t *choices; /* game id → content id, as the user chose */
+	json_t *unread;  /* documents of the state folder that could not be read: they stay */
 
 	size_t answer_bytes;   /* in memory for answers of serve_disk.c */
 	unsigned file_uploads; /* that run beside the swarm */
@@ -119,7 +120,8 @@ void lsp_peer_kick(struct lsp_peer *peer);
 /*
  * A JSON document in the state folder: loaded whole ({} if it is not there or broken, which is said
  * in the log), saved atomically by a disk job that takes `document` over; the newest save of a file
- * wins. state.c
+ * wins. One that is there and could not be read is in `unread`, and is not saved: what it says is
+ * not lost, and holds again from the next start on. state.c
  */
 json_t *lsp_peer_load_json(struct lsp_peer *peer, const char *name);
 void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *document);

@@ -233,7 +233,9 @@ int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 	struct lsp_peer *peer = &runtime->peer;
 	uint64_t seed;
 	lsp_random_bytes(&seed, sizeof seed);
-	int r = lsp_task_attach(lsp_task_current(), &runtime->core_guard, err);
+	peer->unread = json_object();
+	int r = peer->unread ? lsp_task_attach(lsp_task_current(), &runtime->core_guard, err)
+			     : lsp_error_no_memory(err, "peer");
 	if (r == 0)
 		r = lsp_events_new(lsp_games_snapshot, peer, &peer->events, err);
 	if (r == 0)
@@ -255,6 +257,8 @@ int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 	if (r == 0)
 		r = lsp_torrents_new(peer, &peer->torrents, err);
 	if (r == 0)
+		peer->torrent_wishes = lsp_peer_load_json(peer, "as-game.json");
+	if (r == 0)
 		r = lsp_torrent_games_new(peer, &peer->torrent_games, err);
 	if (r == 0)
 		r = lsp_guards_new(peer, &peer->guards, err);
@@ -272,8 +276,6 @@ int lsp_runtime_build_core(void *argument, struct lsp_error *err)
 		peer->torrent_adds = json_object();
 	if (r == 0)
 		peer->torrent_leaving = json_object();
-	if (r == 0)
-		peer->torrent_wishes = lsp_peer_load_json(peer, "as-game.json");
 	return r;
 }
 
@@ -304,6 +306,7 @@ void lsp_runtime_free_core(struct lsp_runtime *runtime)
 	lsp_events_free(peer->events);
 	json_decref(peer->choices);
 	json_decref(peer->health);
+	json_decref(peer->unread);
 }
 
 /* ---- Start

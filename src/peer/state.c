@@ -28,7 +28,11 @@ json_t *lsp_peer_load_json(struct lsp_peer *peer, const char *name)
 		     : lsp_error_no_memory(&err, "peer");
 	if (r == 0)
 		return document;
-	lsp_log_warning("peer", "%s is not read: %s", name, err.message);
+	lsp_log_warning("peer",
+		"%s cannot be read now: it stays as it is, and nothing is saved in it until the "
+		"next start: %s",
+		name, err.message);
+	json_object_set_new(peer->unread, name, json_true());
 	return json_object();
 }
 
@@ -57,6 +61,10 @@ static void written(struct lsp_job *job)
 void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *document)
 {
 	struct lsp_error err = {0};
+	if (json_object_get(peer->unread, name)) {
+		json_decref(document);
+		return;
+	}
 	struct save *save = calloc(1, sizeof *save);
 	if (save) {
 		save->path = lsp_text_format("%s/%s", peer->state_dir, name);

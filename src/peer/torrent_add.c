@@ -9,6 +9,7 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/torrent_check.h"
+#include "peer/torrent_files.h"
 #include "peer/torrent_games.h"
 #include "peer/torrent_kept.h"
 #include "peer/torrent_late.h"
@@ -181,6 +182,8 @@ static int begin(struct adding *adding, struct lsp_error *err)
 {
 	struct lsp_peer *peer = adding->peer;
 	struct lsp_download *running = coming(adding);
+	bool was_known = lsp_torrent_games_has(
+		peer, adding->game, &adding->manifest->content_id, adding->id);
 	int r = check_free(adding, err);
 	if (r == 0)
 		r = lsp_torrent_games_add_alias(
@@ -208,7 +211,8 @@ static int begin(struct adding *adding, struct lsp_error *err)
 	};
 	r = lsp_download_start(peer, adding->game, &options, NULL, err);
 	if (r < 0) {
-		(void)lsp_torrent_games_forget(peer, adding->id);
+		if (!was_known)
+			(void)lsp_torrent_games_forget(peer, adding->id);
 		return r;
 	}
 	lsp_choice_remember(peer, adding->game, &adding->manifest->content_id);
@@ -220,7 +224,7 @@ static int begin(struct adding *adding, struct lsp_error *err)
 static void keep(struct lsp_job *job)
 {
 	struct adding *adding = lsp_container_of(job, struct adding, job);
-	job->result = lsp_torrent_games_keep(adding->peer, adding->id, &adding->bytes, &job->error);
+	job->result = lsp_torrent_files_keep(adding->peer, adding->id, &adding->bytes, &job->error);
 }
 
 static void kept(struct lsp_job *job)
@@ -269,7 +273,7 @@ static void parsed(struct lsp_job *job)
 	if (r == 0 && adding->manifest) {
 		adding->job.work = keep;
 		adding->job.done = kept;
-		r = lsp_pool_submit(peer->disk, peer->core, &adding->job, &adding->job.error);
+		r = lsp_pool_submit(peer->state_pool, peer->core, &adding->job, &adding->job.error);
 		if (r == 0)
 			return;
 	} else if (r == 0) {

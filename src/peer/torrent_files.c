@@ -13,6 +13,32 @@
 #define SUFFIX ".torrent"
 #define HALF ".torrent.tmp" /* of a name behind a dot: base/fs.h */
 
+/* Ids come from files that may have been edited: nothing but digits leads to a path. */
+static bool is_id(const char *text, size_t size)
+{
+	return (size == 40 || size == 64) && strspn(text, "0123456789abcdef") >= size;
+}
+
+char *lsp_torrent_files_path(const struct lsp_peer *peer, const char *id)
+{
+	return is_id(id, strlen(id)) ? lsp_text_format("%s/" LSP_TORRENT_FILES_FOLDER "/%s" SUFFIX,
+					       peer->state_dir, id)
+				     : NULL;
+}
+
+int lsp_torrent_files_keep(const struct lsp_peer *peer, const char *id,
+	const struct lsp_buffer *metainfo, struct lsp_error *err)
+{
+	if (!is_id(id, strlen(id)))
+		return lsp_error_set(err, "peer", LSP_E_INVALID, "\"%s\" is no torrent's id", id);
+	_cleanup_free_ char *folder =
+		lsp_text_format("%s/" LSP_TORRENT_FILES_FOLDER, peer->state_dir);
+	_cleanup_free_ char *path = lsp_torrent_files_path(peer, id);
+	int r = folder && path ? lsp_fs_make_dirs(folder, true, err)
+			       : lsp_error_no_memory(err, "peer");
+	return r < 0 ? r : lsp_fs_write_file(path, metainfo->data, metainfo->size, 0600, err);
+}
+
 struct dropping {
 	struct lsp_job job;
 	char *folder, *name;
@@ -58,12 +84,6 @@ void lsp_torrent_file_drop(struct lsp_peer *peer, const char *folder, const char
 	if (!dropping->folder || !dropping->name ||
 		lsp_pool_submit(peer->state_pool, peer->core, &dropping->job, &err) < 0)
 		dropping_free(dropping);
-}
-
-/* Nothing but digits leads to a file. */
-static bool is_id(const char *text, size_t size)
-{
-	return (size == 40 || size == 64) && strspn(text, "0123456789abcdef") >= size;
 }
 
 void lsp_torrent_files_drop(struct lsp_peer *peer, const char *id)

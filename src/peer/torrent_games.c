@@ -20,7 +20,6 @@
 #include <utlist.h>
 
 #define RECORDS_FILE "swarm.json"
-#define TORRENTS_FOLDER LSP_TORRENT_FILES_FOLDER
 #define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
 
 /* A torrent that was told to leave the session. */
@@ -38,32 +37,53 @@ struct lsp_torrent_games {
 	json_t *seeds;   /* torrent → game: what the engine was told to seed */
 	json_t *leaving; /* game → how many of its torrents are on their way out */
 	json_t *again;   /* game: is to be seeded once they are */
+	json_t *dropped; /* torrent: a record referred to it until now, see save */
 	struct leaving *waiting;
 };
 
+static bool is_text(const json_t *value, const char *text)
+{
+	return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
+}
+
 static bool has_text(const json_t *object, const char *key, const char *text)
 {
-	const char *value = json_string_value(json_object_get(object, key));
-	return value && strcmp(value, text) == 0;
+	return is_text(json_object_get(object, key), text);
+}
+
+/* Where it is among them, or their count. */
+static size_t find_alias(const json_t *aliases, const char *id)
+{
+	size_t i = 0;
+	while (i < json_array_size(aliases) && !is_text(json_array_get(aliases, i), id))
+		i++;
+	return i;
 }
 
 static bool is_alias(const json_t *record, const char *id)
 {
-	json_t *alias;
-	size_t index;
-	json_array_foreach (json_object_get(record, "aliases"), index, alias) {
-		const char *text = json_string_value(alias);
-		if (text && strcmp(text, id) == 0)
-			return true;
-	}
-	return false;
+	const json_t *aliases = json_object_get(record, "aliases");
+	return find_alias(aliases, id) < json_array_size(aliases);
 }
 
-/* Does a record refer to the .torrent of this id? */
+/* The one that was added last, or NULL. */
+static const char *last_alias(const json_t *record)
+{
+	const json_t *aliases = json_object_get(record, "aliases");
+	return json_string_value(json_array_get(aliases, json_array_size(aliases) - 1));
+}
+
+/*
+ * Does a record refer to the .torrent of this id, or will one (torrent_promote.c)? Where one could
+ * not be read nobody knows.
+ */
 static bool is_recorded(struct lsp_peer *peer, const char *id)
 {
 	const char *game;
 	json_t *record;
+	if (json_object_size(peer->unread) ||
+		json_is_true(json_object_get(lsp_torrent_wish_promise(peer, id), "alias")))
+		return true;
 	json_object_foreach (peer->torrent_games->records, game, record)
 		if (is_alias(record, id) ||
 			(has_text(record, "content", id) &&
@@ -80,8 +100,9 @@ int lsp_torrent_games_new(
 		games->seeds = json_object();
 		games->leaving = json_object();
 		games->again = json_object();
+		games->dropped = json_object();
 	}
-	if (!games || !games->seeds || !games->leaving || !games->again) {
+	if (!games || !games->seeds || !games->leaving || !games->again || !games->dropped) {
 		lsp_torrent_games_free(games);
 		return lsp_error_no_memory(err, "peer");
 	}
@@ -103,6 +124,7 @@ void lsp_torrent_games_free(struct lsp_torrent_games *games)
 	json_decref(games->seeds);
 	json_decref(games->leaving);
 	json_decref(games->again);
+	json_decref(games->dropped);
 	struct leaving *leaving, *next;
 	DL_FOREACH_SAFE(games->waiting, leaving, next)
 	{
@@ -125,24 +147,34 @@ static json_t *record_of(
 	return !content || has_text(record, "content", hex) ? record : NULL;
 }
 
+/* The files that no record refers to any more go behind that. */
 static void save(struct lsp_peer *peer)
 {
-	lsp_peer_save_json(peer, RECORDS_FILE, json_incref(peer->torrent_games->records));
+	struct lsp_torrent_games *games = peer->torrent_games;
+	const char *id;
+	json_t *value;
+	lsp_peer_save_json(peer, RECORDS_FILE, json_incref(games->records));
+	json_object_foreach (games->dropped, id, value)
+		if (!is_recorded(peer, id))
+			lsp_torrent_files_drop(peer, id);
+	json_object_clear(games->dropped);
+}
+
+static void drop_file(struct lsp_peer *peer, const json_t *id)
+{
+	if (id)
+		json_object_set_new(
+			peer->torrent_games->dropped, json_string_value(id), json_true());
 }
 
 /* Of another content none of these are. */
 static void drop_files(struct lsp_peer *peer, const json_t *record)
 {
-	const char *content = json_string_value(json_object_get(record, "content"));
 	json_t *alias;
 	size_t index;
-	if (content)
-		lsp_torrent_files_drop(peer, content);
-	json_array_foreach (json_object_get(record, "aliases"), index, alias) {
-		const char *id = json_string_value(alias);
-		if (id)
-			lsp_torrent_files_drop(peer, id);
-	}
+	drop_file(peer, json_object_get(record, "content"));
+	json_array_foreach (json_object_get(record, "aliases"), index, alias)
+		drop_file(peer, alias);
 }
 
 /* Of another content only the aliases are not its own any more: who shared a game shares the next
@@ -214,9 +246,7 @@ void lsp_torrent_games_fetch_options(
 	const struct lsp_peer *peer, const char *game, bool own, json_t *arguments)
 {
 	const json_t *record = record_of(peer, game, NULL);
-	const json_t *aliases = json_object_get(record, "aliases");
-	size_t count = json_array_size(aliases);
-	const char *id = count ? json_string_value(json_array_get(aliases, count - 1)) : NULL;
+	const char *id = last_alias(record);
 	lsp_torrent_wish_apply(
 		arguments, json_object_get(record, "options"), LSP_TORRENT_STAGE_FETCH);
 	lsp_torrent_wish_apply_lasting(
@@ -249,38 +279,11 @@ void lsp_torrent_games_note_settings(struct lsp_peer *peer, const char *game,
 		save(peer);
 }
 
-char *lsp_torrent_games_path(const struct lsp_peer *peer, const char *id)
-{
-	return lsp_text_format("%s/" TORRENTS_FOLDER "/%s.torrent", peer->state_dir, id);
-}
-
-/* Ids come from a file that may have been edited: nothing but digits leads to a path. */
-static bool is_id(const char *id)
-{
-	return id && id[0] && strspn(id, "0123456789abcdef") == strlen(id) && strlen(id) <= 64;
-}
-
 const char *lsp_torrent_games_alias(const struct lsp_peer *peer, const char *game,
 	const struct lsp_hash *content, char **ret_path)
 {
-	json_t *aliases = json_object_get(record_of(peer, game, content), "aliases");
-	size_t count = json_array_size(aliases);
-	const char *id = count ? json_string_value(json_array_get(aliases, count - 1)) : NULL;
-	if (!is_id(id) || !(*ret_path = lsp_torrent_games_path(peer, id)))
-		return NULL;
-	return id;
-}
-
-int lsp_torrent_games_keep(const struct lsp_peer *peer, const char *id,
-	const struct lsp_buffer *metainfo, struct lsp_error *err)
-{
-	if (!is_id(id))
-		return lsp_error_set(err, "peer", LSP_E_INVALID, "\"%s\" is no torrent's id", id);
-	_cleanup_free_ char *folder = lsp_text_format("%s/" TORRENTS_FOLDER, peer->state_dir);
-	_cleanup_free_ char *path = lsp_torrent_games_path(peer, id);
-	int r = folder && path ? lsp_fs_make_dirs(folder, true, err)
-			       : lsp_error_no_memory(err, "peer");
-	return r < 0 ? r : lsp_fs_write_file(path, metainfo->data, metainfo->size, 0600, err);
+	const char *id = last_alias(record_of(peer, game, content));
+	return id && (*ret_path = lsp_torrent_files_path(peer, id)) ? id : NULL;
 }
 
 int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
@@ -323,17 +326,6 @@ void lsp_torrent_games_share(
 	lsp_torrent_games_ready(peer, game);
 }
 
-static bool remove_alias(json_t *record, const char *id)
-{
-	json_t *aliases = json_object_get(record, "aliases");
-	for (size_t i = 0; i < json_array_size(aliases); i++) {
-		const char *alias = json_string_value(json_array_get(aliases, i));
-		if (alias && strcmp(alias, id) == 0)
-			return json_array_remove(aliases, i) == 0;
-	}
-	return false;
-}
-
 /* Neither shared nor, where all games are seeded, seeded as one of them. */
 static bool withhold(struct lsp_peer *peer, const char *game, const char *id)
 {
@@ -361,16 +353,16 @@ bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id)
 	json_object_foreach (games->records, game, record) {
 		if (has_text(record, "content", id))
 			found |= withhold(peer, game, id);
-		if (remove_alias(record, id)) {
+		json_t *aliases = json_object_get(record, "aliases");
+		if (json_array_remove(aliases, find_alias(aliases, id)) == 0) {
 			lsp_torrent_settings_forget(record, false, id);
 			found = true;
 		}
 	}
 	json_object_del(games->seeds, id);
 	if (found) {
+		json_object_set_new(games->dropped, id, json_true());
 		save(peer);
-		if (!is_recorded(peer, id))
-			lsp_torrent_files_drop(peer, id);
 	}
 	return found;
 }
@@ -598,17 +590,17 @@ static void loaded(struct lsp_job *job)
 static void seed_alias(struct lsp_peer *peer, const char *game, const char *id)
 {
 	struct lsp_error err = {0};
-	struct seeding *seeding = !is_id(id) || is_seeded(peer->torrent_games, id)
-					  ? NULL
-					  : seeding_new(peer, game, id);
-	if (!seeding)
+	char *path =
+		id && !is_seeded(peer->torrent_games, id) ? lsp_torrent_files_path(peer, id) : NULL;
+	struct seeding *seeding = path ? seeding_new(peer, game, id) : NULL;
+	if (!seeding) {
+		free(path);
 		return;
+	}
 	seeding->job.work = load;
 	seeding->job.done = loaded;
-	seeding->path = lsp_torrent_games_path(peer, id);
-	int r = seeding->path ? lsp_pool_submit(peer->state_pool, peer->core, &seeding->job, &err)
-			      : lsp_error_no_memory(&err, "torrent");
-	if (r < 0) {
+	seeding->path = path;
+	if (lsp_pool_submit(peer->state_pool, peer->core, &seeding->job, &err) < 0) {
 		not_seeded(seeding, &err);
 		seeding_free(seeding);
 	}

@@ -58,14 +58,6 @@ const char *lsp_torrent_games_seeded(const struct lsp_peer *peer, const char *id
 /* The user wants it to be seeded, and told to these trackers ([url], or NULL: as before). */
 void lsp_torrent_games_share(
 	struct lsp_peer *peer, const char *game, const struct lsp_hash *content, json_t *trackers);
-/* Where the .torrent of `id` is kept. The caller frees it; NULL: no memory. */
-char *lsp_torrent_games_path(const struct lsp_peer *peer, const char *id);
-/*
- * Writes the .torrent of `id` to lsp_torrent_games_path. Blocks on the disk: on a thread
- * of the disk pool, before lsp_torrent_games_add_alias, so that a path that is told has its file.
- */
-LSP_MUST_CHECK int lsp_torrent_games_keep(const struct lsp_peer *peer, const char *id,
-	const struct lsp_buffer *metainfo, struct lsp_error *err);
 /*
  * The torrent `id`, which is kept, has the files of this content. A record of another content of
  * the game goes.

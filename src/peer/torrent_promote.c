@@ -22,6 +22,7 @@
 #include "peer/local.h"
 #include "peer/manifests.h"
 #include "peer/peer.h"
+#include "peer/torrent_files.h"
 #include "peer/torrent_games.h"
 #include "peer/torrent_wish.h"
 #include "peer/torrents.h"
@@ -339,6 +340,25 @@ static void save_promise(struct lsp_torrent_late *late)
 		break_promise(late, &err);
 }
 
+/* What the promise refers to is there first. */
+static void keep(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	job->result = lsp_torrent_files_keep(late->peer, late->id, &late->metainfo, &job->error);
+}
+
+static void kept(struct lsp_job *job)
+{
+	struct lsp_torrent_late *late = lsp_container_of(job, struct lsp_torrent_late, job);
+	struct lsp_error err = job->error;
+	if (late->peer->stopping)
+		return;
+	if (job->result < 0)
+		stumble(late, &err);
+	else
+		save_promise(late);
+}
+
 /* Once there is a promise, a stage is one that was made for it. */
 static void clear_stage(struct lsp_job *job)
 {
@@ -355,10 +375,17 @@ static void stage_is_cleared(struct lsp_job *job)
 	struct lsp_error err = job->error;
 	if (late->peer->stopping)
 		return;
-	if (job->result < 0)
-		stumble(late, &err);
-	else
+	int r = job->result;
+	if (r == 0 && !late->metainfo.size) {
 		save_promise(late);
+		return;
+	}
+	if (r == 0) {
+		late->job = (struct lsp_job){.work = keep, .done = kept};
+		r = lsp_pool_submit(late->peer->state_pool, late->peer->core, &late->job, &err);
+	}
+	if (r < 0)
+		stumble(late, &err);
 }
 
 /* From here on it is too late to cancel. */
@@ -392,8 +419,6 @@ static void hash(struct lsp_job *job)
 		r = lsp_fs_open_dir_below(game, LSP_TORRENT_LATE_FILES, &files, err);
 	if (r == 0)
 		r = lsp_hasher_run(files, late->game, &options, job->token, &hashed, err);
-	if (r == 0 && late->metainfo.size)
-		r = lsp_torrent_games_keep(late->peer, late->id, &late->metainfo, err);
 	if (r == 0)
 		late->manifest = lsp_manifest_ref(hashed.manifest);
 	job->result = r;

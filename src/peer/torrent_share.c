@@ -14,6 +14,7 @@
 #include "peer/peer.h"
 #include "peer/runtime.h"
 #include "peer/share.h"
+#include "peer/torrent_files.h"
 #include "peer/torrent_games.h"
 #include "peer/torrents.h"
 #include "store/config.h"
@@ -140,7 +141,7 @@ static void write_torrent(struct lsp_job *job)
 	_cleanup_buffer_ struct lsp_buffer bytes = {0};
 	int r = write_with_trackers(sharing, &bytes, &job->error);
 	if (r == 0)
-		r = lsp_torrent_games_keep(sharing->peer, sharing->id, &bytes, &job->error);
+		r = lsp_torrent_files_keep(sharing->peer, sharing->id, &bytes, &job->error);
 	if (r == 0)
 		r = make_magnet(sharing, &job->error);
 	job->result = r;
@@ -171,7 +172,7 @@ static void keep_hybrid(struct lsp_job *job)
 {
 	struct sharing *sharing = lsp_container_of(job, struct sharing, job);
 	job->result =
-		lsp_torrent_games_keep(sharing->peer, sharing->id, &sharing->hybrid, &job->error);
+		lsp_torrent_files_keep(sharing->peer, sharing->id, &sharing->hybrid, &job->error);
 }
 
 static void hybrid_kept(struct lsp_job *job)
@@ -203,7 +204,7 @@ static int take_hybrid(
 		return lsp_error_set(err, "torrent", LSP_E_FAILED, "no torrent was made");
 	snprintf(sharing->id, sizeof sharing->id, "%s", id);
 	free(sharing->path);
-	sharing->path = lsp_torrent_games_path(sharing->peer, id);
+	sharing->path = lsp_torrent_files_path(sharing->peer, id);
 	sharing->magnet = strdup(magnet);
 	sharing->hybrid = made->bytes;
 	made->bytes = (struct lsp_buffer){0};
@@ -211,7 +212,7 @@ static int take_hybrid(
 		return lsp_error_no_memory(err, "peer");
 	sharing->job.work = keep_hybrid;
 	sharing->job.done = hybrid_kept;
-	return lsp_pool_submit(sharing->peer->disk, sharing->peer->core, &sharing->job, err);
+	return lsp_pool_submit(sharing->peer->state_pool, sharing->peer->core, &sharing->job, err);
 }
 
 static void hybrid_made(void *argument, struct lsp_torrent_answer *made)
@@ -285,7 +286,7 @@ static int sharing_new(struct lsp_peer *peer, struct lsp_call *call, struct lsp_
 	sharing->trackers = json_incref(trackers);
 	snprintf(sharing->game, sizeof sharing->game, "%s", lsp_share_game(share));
 	lsp_hash_to_hex(&sharing->manifest->content_id, sharing->id);
-	sharing->path = lsp_torrent_games_path(peer, sharing->id);
+	sharing->path = lsp_torrent_files_path(peer, sharing->id);
 	if (!sharing->path) {
 		sharing_free(sharing);
 		return lsp_error_no_memory(err, "peer");
@@ -320,7 +321,7 @@ int lsp_command_share(struct lsp_peer *peer, struct lsp_call *call, struct lsp_e
 	} else {
 		sharing->job.work = write_torrent;
 		sharing->job.done = torrent_written;
-		r = lsp_pool_submit(peer->disk, peer->core, &sharing->job, err);
+		r = lsp_pool_submit(peer->state_pool, peer->core, &sharing->job, err);
 	}
 	if (r < 0)
 		sharing_free(sharing);

@@ -237,11 +237,11 @@ static int start(struct lsp_torrents *torrents, struct lsp_error *err)
 		return 0;
 	if (peer->stopping)
 		return lsp_error_set(err, "torrent", LSP_E_CLOSED, "the peer is stopping");
-	if (!torrents->places) {
-		int r = lsp_torrent_places_new(lsp_local_games_dir(peer), &torrents->places, err);
-		if (r < 0)
-			return r;
-	}
+	/* Of a start that failed: the folder may be another by now. */
+	lsp_torrent_places_free(TAKE_PTR(torrents->places));
+	int r = lsp_torrent_places_new(lsp_local_games_dir(peer), &torrents->places, err);
+	if (r < 0)
+		return r;
 	_cleanup_free_ char *folder = lsp_text_format("%s/" RESUME_FOLDER, peer->state_dir);
 	json_t *configuration =
 		lsp_torrents_effective(lsp_torrents_mode(torrents), torrents->configuration);
@@ -255,9 +255,12 @@ static int start(struct lsp_torrents *torrents, struct lsp_error *err)
 		.hold = lsp_torrent_places_hold,
 		.hold_argument = torrents->places,
 	};
-	int r = folder && configuration ? lsp_torrent_engine_start(&options, &torrents->engine, err)
-					: lsp_error_no_memory(err, "peer");
+	r = folder && configuration ? lsp_torrent_engine_start(&options, &torrents->engine, err)
+				    : lsp_error_no_memory(err, "peer");
 	json_decref(configuration);
+	if (r == -LSP_E_INVALID)
+		r = lsp_error_prefix(err, r,
+			"what is configured is wrong, `lanspread torrent configure` changes it");
 	if (r < 0)
 		return r;
 	snprintf(torrents->mode, sizeof torrents->mode, "%s", lsp_torrents_mode(torrents));

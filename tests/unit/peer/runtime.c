@@ -5,6 +5,7 @@
 #include "peer/runtime.h"
 
 #include "base/fs.h"
+#include "base/text.h"
 #include "peer/connect.h"
 #include "peer/events.h"
 #include "peer/handle.h"
@@ -394,6 +395,41 @@ static void a_limit_that_does_not_hold_is_warned_of_once(void **state)
 	end_peer(&party);
 }
 
+static char *state_file(const struct party *party, const char *name)
+{
+	return lsp_text_format("%s/%s", party->state, name);
+}
+
+static void put_state(const struct party *party, const char *name, const char *text)
+{
+	_cleanup_free_ char *path = state_file(party, name);
+	assert_int_equal(lsp_fs_write_file(path, text, strlen(text), 0600, NULL), 0);
+}
+
+#define PROMISED "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ORPHAN "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+/* Killed between the promise and the record: it has no other reference. */
+static void a_start_keeps_the_torrent_of_what_is_about_to_be_a_game(void **state)
+{
+	struct party party = {0};
+	make_folders(&party);
+	_cleanup_free_ char *folder = state_file(&party, "torrents");
+	_cleanup_free_ char *promised = state_file(&party, "torrents/" PROMISED ".torrent");
+	_cleanup_free_ char *orphan = state_file(&party, "torrents/" ORPHAN ".torrent");
+	assert_int_equal(lsp_fs_make_dirs(folder, true, NULL), 0);
+	put_state(&party, "torrents/" PROMISED ".torrent", "de");
+	put_state(&party, "torrents/" ORPHAN ".torrent", "de");
+	put_state(&party, "swarm.json",
+		"{\"quake\": {\"content\": \"cc\", \"shared\": false, \"aliases\": []}}");
+	put_state(&party, "as-game.json",
+		"{\"" PROMISED "\": {\"promise\": {\"content\": \"dd\", \"alias\": true}}}");
+	start_in_folders(&party);
+	assert_int_equal(access(promised, F_OK), 0);
+	assert_int_equal(access(orphan, F_OK), -1);
+	end_peer(&party);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +441,7 @@ int main(void)
 		cmocka_unit_test(a_core_loop_that_ends_by_itself_is_runtime_failed),
 		cmocka_unit_test(a_verify_that_is_cancelled_is_over_before_its_hashing_is),
 		cmocka_unit_test(a_limit_that_does_not_hold_is_warned_of_once),
+		cmocka_unit_test(a_start_keeps_the_torrent_of_what_is_about_to_be_a_game),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

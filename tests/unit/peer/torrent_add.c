@@ -9,6 +9,7 @@
 #include "peer/download.h"
 #include "peer/local.h"
 #include "peer/peer.h"
+#include "peer/torrent_files.h"
 #include "peer/torrent_games.h"
 #include "peer/torrent_kept.h"
 #include "peer/torrent_late.h"
@@ -33,7 +34,8 @@ static struct lsp_job *jobs[16];
 static size_t job_count;
 static struct lsp_torrent_call asked;
 static unsigned started, late, warned, optioned, taken, removed;
-static bool known; /* a peer here has it */
+static bool known;   /* a peer here has it */
+static bool refuses; /* to start a download */
 
 int lsp_pool_submit(
 	struct lsp_pool *pool, struct lsp_loop *loop, struct lsp_job *job, struct lsp_error *err)
@@ -176,12 +178,6 @@ void lsp_torrent_late_event(
 {
 }
 
-int lsp_torrent_games_keep(const struct lsp_peer *peer, const char *id,
-	const struct lsp_buffer *metainfo, struct lsp_error *err)
-{
-	return 0;
-}
-
 int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
 	const struct lsp_hash *content, const char *id, struct lsp_error *err)
 {
@@ -209,8 +205,18 @@ const char *lsp_torrent_games_alias(const struct lsp_peer *peer, const char *gam
 	return NULL;
 }
 
+static bool was_known; /* the torrent, as the game's */
+static unsigned forgotten;
+
+bool lsp_torrent_games_has(const struct lsp_peer *peer, const char *game,
+	const struct lsp_hash *content, const char *id)
+{
+	return was_known;
+}
+
 bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id)
 {
+	forgotten++;
 	return true;
 }
 
@@ -232,6 +238,8 @@ int lsp_download_start(struct lsp_peer *peer, const char *game,
 	const struct lsp_download_options *options, json_t **ret_variants, struct lsp_error *err)
 {
 	assert_string_equal(game, GAME);
+	if (refuses)
+		return lsp_error_set(err, "peer", LSP_E_NO_SPACE, "the disk is full");
 	started++;
 	return 0;
 }
@@ -302,6 +310,9 @@ static int end(void **state)
 {
 	struct world *world = *state;
 	static const char *const folders[] = {"/torrents/magnets", "/torrents", ""};
+	char *of_game = lsp_torrent_files_path(&world->peer, world->id);
+	unlink(of_game);
+	free(of_game);
 	unlink(world->kept);
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(folders); i++) {
 		char *folder = lsp_text_format("%s%s", world->folder, folders[i]);
@@ -505,6 +516,26 @@ static void one_that_the_user_removes_meanwhile_is_not_kept(void **state)
 	assert_int_equal(started, 0);
 }
 
+/* Else who tries again is told that there is no torrent of the game. */
+static void a_download_that_does_not_start_forgets_no_torrent_that_was_known_before(void **state)
+{
+	struct world *world = *state;
+	refuses = true;
+	for (unsigned i = 0; i < 2; i++) {
+		struct lsp_torrent_answer torrent = with_torrent(world);
+		was_known = i == 0;
+		forgotten = warned = 0;
+		assert_int_equal(
+			lsp_torrent_add_game(&world->peer, NULL, GAME, &torrent.bytes, NULL, NULL),
+			0);
+		run_job(); /* parsed */
+		run_job(); /* kept */
+		assert_int_equal(warned, 1);
+		assert_int_equal(forgotten, i);
+	}
+	refuses = was_known = false;
+}
+
 static void what_is_no_game_is_said_and_not_kept(void **state)
 {
 	struct world *world = *state;
@@ -565,6 +596,9 @@ int main(void)
 			one_that_is_still_in_the_engine_is_left_to_it, start, end),
 		cmocka_unit_test_setup_teardown(
 			one_that_the_user_removes_meanwhile_is_not_kept, start, end),
+		cmocka_unit_test_setup_teardown(
+			a_download_that_does_not_start_forgets_no_torrent_that_was_known_before,
+			start, end),
 		cmocka_unit_test_setup_teardown(what_is_no_game_is_said_and_not_kept, start, end),
 		cmocka_unit_test_setup_teardown(
 			names_in_the_folder_that_are_none_of_ours_are_passed_over, start, end),

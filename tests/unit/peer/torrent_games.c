@@ -146,8 +146,12 @@ json_t *lsp_peer_load_json(struct lsp_peer *peer, const char *name)
 	return document;
 }
 
+static json_t *saved; /* swarm.json */
+
 void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *document)
 {
+	json_decref(saved);
+	saved = json_deep_copy(document);
 	json_decref(document);
 }
 
@@ -164,11 +168,24 @@ int lsp_pool_submit(
 	return -1;
 }
 
+char *lsp_torrent_files_path(const struct lsp_peer *peer, const char *id)
+{
+	fail_msg("no alias is read here");
+	return NULL;
+}
+
 static char dropped[8][LSP_SHA256_HEX_SIZE];
 static size_t drop_count;
 
+/* A kill after it must not leave a record that refers to it. */
 void lsp_torrent_files_drop(struct lsp_peer *peer, const char *id)
 {
+	const char *game;
+	json_t *record, *alias;
+	size_t index;
+	json_object_foreach (saved, game, record)
+		json_array_foreach (json_object_get(record, "aliases"), index, alias)
+			assert_string_not_equal(json_string_value(alias), id);
 	assert_true(drop_count < LSP_ARRAY_SIZE(dropped));
 	snprintf(dropped[drop_count++], sizeof dropped[0], "%s", id);
 }
@@ -206,6 +223,9 @@ static int end(void **state)
 		json_decref(calls[i].arguments);
 	memset(calls, 0, sizeof calls);
 	lsp_torrent_games_free(peer->torrent_games);
+	json_decref(TAKE_PTR(peer->torrent_wishes));
+	json_decref(TAKE_PTR(peer->unread));
+	json_decref(TAKE_PTR(saved));
 	return 0;
 }
 
@@ -507,6 +527,30 @@ static void a_torrent_file_goes_with_the_last_that_refers_to_it(void **state)
 	engine_answers(LSP_TORRENT_ADD, 0);
 }
 
+static void a_torrent_file_stays_that_another_game_or_the_next_content_has_too(void **state)
+{
+	struct lsp_peer *peer = *state;
+	struct lsp_hash next = {{7}}, last = {{8}};
+	everything = false;
+	assert_int_equal(
+		lsp_torrent_games_add_alias(peer, "doom", &manifest.content_id, "0123", NULL), 0);
+	assert_int_equal(
+		lsp_torrent_games_add_alias(peer, GAME, &manifest.content_id, "0123", NULL), 0);
+	assert_int_equal(lsp_torrent_games_add_alias(peer, GAME, &next, "4567", NULL), 0);
+	assert_int_equal(drop_count, 1); /* that of its content, under which it had none */
+	assert_string_not_equal(dropped[0], "0123");
+	assert_int_equal(lsp_torrent_games_add_alias(peer, GAME, &last, "4567", NULL), 0);
+	assert_int_equal(drop_count, 2);
+	assert_string_not_equal(dropped[1], "4567");
+	assert_true(lsp_torrent_games_forget(peer, "0123"));
+	assert_int_equal(drop_count, 3);
+	assert_string_equal(dropped[2], "0123");
+	/* Nor does one go while it is not known what a file says that could not be read. */
+	peer->unread = json_pack("{s:b}", "as-game.json", 1);
+	assert_true(lsp_torrent_games_forget(peer, "4567"));
+	assert_int_equal(drop_count, 3);
+}
+
 static void a_start_wants_the_torrents_that_are_recorded_and_only_knows_those_it_could_read(
 	void **state)
 {
@@ -519,6 +563,13 @@ static void a_start_wants_the_torrents_that_are_recorded_and_only_knows_those_it
 	assert_non_null(wanted);
 	assert_true(wanted(peer, "aa") && wanted(peer, "bb"));
 	assert_false(wanted(peer, "cc") || wanted(peer, "dd"));
+	/* Nor those alone: one is about to be a game's. */
+	peer->torrent_wishes = json_pack("{s:{s:{s:b}}, s:{s:{s:b}}}", "dd", "promise", "alias", 1,
+		"ee", "promise", "alias", 0);
+	assert_true(wanted(peer, "dd"));
+	assert_false(wanted(peer, "ee"));
+	peer->unread = json_pack("{s:b}", "as-game.json", 1);
+	assert_true(wanted(peer, "ee"));
 }
 
 int main(void)
@@ -550,6 +601,9 @@ int main(void)
 			one_that_waits_to_leave_is_let_go_at_the_end, start, end),
 		cmocka_unit_test_setup_teardown(
 			a_torrent_file_goes_with_the_last_that_refers_to_it, start, end),
+		cmocka_unit_test_setup_teardown(
+			a_torrent_file_stays_that_another_game_or_the_next_content_has_too, start,
+			end),
 		cmocka_unit_test_setup_teardown(
 			a_start_wants_the_torrents_that_are_recorded_and_only_knows_those_it_could_read,
 			start, end),

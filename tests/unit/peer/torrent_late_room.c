@@ -3,6 +3,7 @@
 #include "peer/command.h"
 #include "peer/events.h"
 #include "peer/games.h"
+#include "peer/torrent_files.h"
 #include "peer/torrent_games.h"
 #include "peer/torrent_kept.h"
 
@@ -17,6 +18,7 @@ int lsp_pool_submit(
 	job->result = 0;
 	job->error = (struct lsp_error){0};
 	room.jobs[room.job_count++] = job;
+	room.pool = pool;
 	return 0;
 }
 
@@ -191,9 +193,13 @@ void lsp_torrent_games_set_options(struct lsp_peer *peer, const char *game,
 	room.options = json_deep_copy(options);
 }
 
-int lsp_torrent_games_keep(const struct lsp_peer *peer, const char *id,
+/* Behind what deletes it, and before what refers to it. */
+int lsp_torrent_files_keep(const struct lsp_peer *peer, const char *id,
 	const struct lsp_buffer *metainfo, struct lsp_error *err)
 {
+	assert_ptr_equal(room.pool, peer->state_pool);
+	assert_null(lsp_torrent_wish_promise(peer, id));
+	room.kept++;
 	return 0;
 }
 
@@ -219,9 +225,10 @@ int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
 int room_start(void **state)
 {
 	static struct lsp_peer peer;
+	static int state_pool; /* only its address is looked at */
 	struct lsp_error err = {0};
 	memset(room.told, 0, sizeof room.told);
-	room.failed = room.dropped = room.answered = room.aliases = room.downloads = 0;
+	room.kept = room.failed = room.dropped = room.answered = room.aliases = room.downloads = 0;
 	room.running = room.is_local = room.is_full = room.is_closed = false;
 	room.refusal = 0;
 	room.job_count = 0;
@@ -229,6 +236,7 @@ int room_start(void **state)
 	snprintf(room.games, sizeof room.games, "/tmp/lanspread-late-XXXXXX");
 	peer = (struct lsp_peer){.torrent_wishes = json_object(),
 		.torrent_leaving = json_object(),
+		.state_pool = (struct lsp_pool *)&state_pool,
 		.state_dir = room.games};
 	*state = &peer;
 	return mkdtemp(room.games) ? lsp_operations_new(NULL, NULL, &peer.operations, &err) : -1;
@@ -327,13 +335,18 @@ void write_files(void)
 	write_file(".lanspread/torrent/files/data", "all of it");
 }
 
+void have_all(void)
+{
+	answer(LSP_TORRENT_HAVE, (struct lsp_torrent_answer){
+					 .value = json_pack("{s:i, s:i}", "pieces", 3, "have", 3)});
+}
+
 /* All of it has come, and its pieces are right: its .torrent was asked for. */
 void become_whole(struct lsp_peer *peer)
 {
 	write_files();
 	bring_back(peer, "seeding");
-	answer(LSP_TORRENT_HAVE, (struct lsp_torrent_answer){
-					 .value = json_pack("{s:i, s:i}", "pieces", 3, "have", 3)});
+	have_all();
 }
 
 /* What is not in memory any more. */

@@ -34,7 +34,7 @@
 struct room {
 	struct lsp_torrent_call asked; /* the last call that somebody waits for */
 	bool is_closed;                /* the engine, which has just failed */
-	unsigned told[LSP_TORRENT_COMMAND_COUNT], failed, dropped, answered, aliases, readied;
+	unsigned told[LSP_TORRENT_COMMAND_COUNT], kept, failed, dropped, answered, aliases, readied;
 	bool running;    /* a download of it */
 	json_t *options; /* what the game's record was given */
 	bool is_full;    /* the disk of the state folder */
@@ -49,6 +49,7 @@ struct room {
 	void *manifest_argument;
 	struct lsp_job *jobs[16];
 	size_t job_count;
+	struct lsp_pool *pool; /* of the last job */
 };
 extern struct room room;
 
@@ -74,6 +75,8 @@ char *path_of(const char *path);
 bool is_there(const char *name);
 void write_file(const char *name, const char *text);
 void write_files(void);
+/* The engine's answer. */
+void have_all(void);
 /* All of it has come, and its pieces are right: its .torrent was asked for. */
 void become_whole(struct lsp_peer *peer);
 /* What is not in memory any more. */

@@ -5,6 +5,37 @@
 
 /* ---- Becoming a game ---- */
 
+/* It has all, is exported and hashed, another stage goes, and its torrent and the promise are kept.
+ */
+static void be_promised(void)
+{
+	have_all();
+	answer(LSP_TORRENT_EXPORT, exported());
+	for (unsigned i = 0; i < 4; i++)
+		run_job();
+}
+
+/* Up to the answer that it has left the session. */
+static void become_promised(struct lsp_peer *peer)
+{
+	write_files();
+	bring_back(peer, "seeding");
+	be_promised();
+}
+
+static void leave_the_session(struct lsp_peer *peer)
+{
+	become_promised(peer);
+	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
+}
+
+static void be_killed_with_a_stage(struct lsp_peer *peer)
+{
+	leave_the_session(peer);
+	room.jobs[0]->work(room.jobs[0]);
+	be_killed(peer);
+}
+
 static void one_that_is_whole_becomes_a_download_of_its_content(void **state)
 {
 	struct lsp_peer *peer = *state;
@@ -12,6 +43,9 @@ static void one_that_is_whole_becomes_a_download_of_its_content(void **state)
 	answer(LSP_TORRENT_EXPORT, exported());
 	run_job(); /* hashed */
 	run_job(); /* another stage is gone */
+	assert_int_equal(room.kept, 0);
+	run_job(); /* its torrent is kept */
+	assert_int_equal(room.kept, 1);
 	assert_true(is_there(".lanspread/torrent/files/data"));
 	assert_false(lsp_torrent_late_cancel(late_of(peer))); /* too late */
 	run_job();                                            /* promised */
@@ -92,12 +126,7 @@ static void a_game_that_came_meanwhile_is_not_overwritten(void **state)
 static void a_kill_before_the_files_were_moved_leaves_a_torrent_that_has_them(void **state)
 {
 	struct lsp_peer *peer = *state;
-	become_whole(peer);
-	answer(LSP_TORRENT_EXPORT, exported());
-	run_job();
-	run_job();
-	run_job();
-	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
+	leave_the_session(peer);
 	be_killed(peer);
 	bring_back(peer, "seeding");
 	assert_int_equal(
@@ -111,15 +140,8 @@ static void a_kill_before_the_files_were_moved_leaves_a_torrent_that_has_them(vo
 static void a_kill_after_that_leaves_a_download(void **state)
 {
 	struct lsp_peer *peer = *state;
-	become_whole(peer);
-	answer(LSP_TORRENT_EXPORT, exported());
-	run_job();
-	run_job();
-	run_job();
-	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
-	room.jobs[0]->work(room.jobs[0]);
 	struct lsp_hash content = {0};
-	be_killed(peer);
+	be_killed_with_a_stage(peer);
 	write_file(".lanspread/torrent/files/empty", ""); /* as the engine does at its start */
 	bring_back(peer, "downloading");
 	run_job();
@@ -134,12 +156,7 @@ static void a_kill_after_that_leaves_a_download(void **state)
 static void a_stage_that_cannot_be_made_is_tried_again(void **state)
 {
 	struct lsp_peer *peer = *state;
-	become_whole(peer);
-	answer(LSP_TORRENT_EXPORT, exported());
-	run_job();
-	run_job();
-	run_job();
-	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
+	leave_the_session(peer);
 	struct lsp_job *job = room.jobs[0];
 	room.job_count = 0;
 	job->result = lsp_error_set(&job->error, "content", LSP_E_NO_SPACE, "the disk is full");
@@ -152,16 +169,6 @@ static void a_stage_that_cannot_be_made_is_tried_again(void **state)
 	run_job();
 	assert_int_equal(room.downloads, 1);
 	assert_true(is_there(".lanspread/stage/files/data"));
-	run_job();
-}
-
-/* Up to the answer that it has left the session. */
-static void become_promised(struct lsp_peer *peer)
-{
-	become_whole(peer);
-	answer(LSP_TORRENT_EXPORT, exported());
-	run_job();
-	run_job();
 	run_job();
 }
 
@@ -204,6 +211,7 @@ static void one_whose_promise_cannot_be_kept_stays_a_torrent(void **state)
 	room.is_full = true;
 	run_job();
 	run_job();
+	run_job();
 	assert_null(room.asked.done);
 	assert_int_equal(room.failed, 1);
 	assert_non_null(strstr(room.failure, "is the disk full?"));
@@ -212,12 +220,7 @@ static void one_whose_promise_cannot_be_kept_stays_a_torrent(void **state)
 	room.is_full = false;
 	assert_int_equal(lsp_torrent_late_go_on(late_of(peer), NULL), 0);
 	lsp_torrent_late_tick(peer);
-	answer(LSP_TORRENT_HAVE, (struct lsp_torrent_answer){
-					 .value = json_pack("{s:i, s:i}", "pieces", 3, "have", 3)});
-	answer(LSP_TORRENT_EXPORT, exported());
-	run_job();
-	run_job();
-	run_job();
+	be_promised();
 	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
 	run_job();
 	assert_int_equal(room.downloads, 1);
@@ -227,8 +230,7 @@ static void one_whose_promise_cannot_be_kept_stays_a_torrent(void **state)
 static void a_download_that_does_not_begin_is_begun_again_with_all_that_is_there(void **state)
 {
 	struct lsp_peer *peer = *state;
-	become_promised(peer);
-	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
+	leave_the_session(peer);
 	room.refusal = -LSP_E_NO_MEMORY;
 	run_job();
 	assert_int_equal(room.failed, 1);
@@ -279,12 +281,7 @@ static void what_is_set_of_it_holds_once_it_is_a_game(void **state)
 	be_killed(peer);
 	bring_back(peer, "seeding");
 	run_job();
-	answer(LSP_TORRENT_HAVE, (struct lsp_torrent_answer){
-					 .value = json_pack("{s:i, s:i}", "pieces", 3, "have", 3)});
-	answer(LSP_TORRENT_EXPORT, exported());
-	run_job();
-	run_job();
-	run_job();
+	be_promised();
 	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
 	run_job();
 	expect_options(json_pack("{s:i, s:i, s:s, s:f, s:s, s:[s], s:b}", "max_upload", 5000,
@@ -293,20 +290,30 @@ static void what_is_set_of_it_holds_once_it_is_a_game(void **state)
 	run_job();
 }
 
+/* It is to go on by the LAN. */
+static void ask_for_the_manifest(struct lsp_peer *peer)
+{
+	struct lsp_hash content = {{1}}; /* whose it is nobody looks at before it comes */
+	assert_int_equal(lsp_torrent_late_go_on_by_lan(late_of(peer), &content, NULL), 0);
+}
+
+static void manifest_comes(void)
+{
+	struct lsp_manifest_entry entry = {.path = "version.ini", .size = 9, .root = {{1}}};
+	_cleanup_manifest_ const struct lsp_manifest *manifest = NULL;
+	assert_int_equal(lsp_manifest_build(GAME, &entry, 1, &manifest, NULL), 0);
+	room.manifest_came(room.manifest_argument, manifest, NULL);
+}
+
 static void by_the_lan_it_keeps_its_limits_and_tells_no_tracker(void **state)
 {
 	struct lsp_peer *peer = *state;
-	struct lsp_error err = {0};
-	struct lsp_manifest_entry entry = {.path = "version.ini", .size = 9, .root = {{1}}};
-	_cleanup_manifest_ const struct lsp_manifest *manifest = NULL;
-	assert_int_equal(lsp_manifest_build(GAME, &entry, 1, &manifest, &err), 0);
 	write_files();
 	bring_back(peer, "downloading");
 	settings_event(peer, json_pack("{s:i, s:[s], s:b}", "max_upload", 5000, "trackers",
 				     "udp://a:1", "trackers_set", 1));
-	assert_int_equal(
-		lsp_torrent_late_go_on_by_lan(late_of(peer), &manifest->content_id, &err), 0);
-	room.manifest_came(room.manifest_argument, manifest, NULL);
+	ask_for_the_manifest(peer);
+	manifest_comes();
 	run_job();
 	run_job();
 	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
@@ -327,21 +334,12 @@ static int before_read(const char *path, void *argument)
 
 static const struct lsp_fs_hooks hooks = {.before_read = before_read};
 
-/* It was killed with all of it in the stage, and its torrent is brought back. */
-static void be_killed_with_a_stage(struct lsp_peer *peer)
-{
-	become_promised(peer);
-	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
-	room.jobs[0]->work(room.jobs[0]);
-	be_killed(peer);
-	bring_back(peer, "downloading");
-}
-
 static void a_stage_that_cannot_be_read_after_a_kill_is_neither_fetched_again_nor_lost(void **state)
 {
 	struct lsp_peer *peer = *state;
 	static const int faults[] = {EIO, EMFILE, EACCES};
 	be_killed_with_a_stage(peer);
+	bring_back(peer, "downloading");
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(faults); i++) {
 		unreadable = i ? "/manifest" : GAME;
 		fault = faults[i];
@@ -371,10 +369,7 @@ static void a_stage_that_cannot_be_read_after_a_kill_is_neither_fetched_again_no
 static void one_that_rests_with_a_stage_keeps_it_until_it_is_wanted(void **state)
 {
 	struct lsp_peer *peer = *state;
-	become_promised(peer);
-	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
-	room.jobs[0]->work(room.jobs[0]);
-	be_killed(peer);
+	be_killed_with_a_stage(peer);
 	lsp_torrent_wish_set_stopped(peer, ID, true);
 	bring_back(peer, "paused");
 	run_job();
@@ -392,8 +387,7 @@ static void one_that_rests_with_a_stage_keeps_it_until_it_is_wanted(void **state
 static void files_that_cannot_be_seen_are_not_replaced_by_an_empty_stage(void **state)
 {
 	struct lsp_peer *peer = *state;
-	become_promised(peer);
-	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
+	leave_the_session(peer);
 	/* A link in the way: what it leads to is not looked at. */
 	char *from = path_of(".lanspread/torrent"), *to = path_of("elsewhere");
 	assert_int_equal(rename(from, to), 0);
@@ -417,15 +411,10 @@ static void files_that_cannot_be_seen_are_not_replaced_by_an_empty_stage(void **
 static void one_goes_on_by_the_lan_with_what_it_has(void **state)
 {
 	struct lsp_peer *peer = *state;
-	struct lsp_error err = {0};
-	struct lsp_manifest_entry entry = {.path = "version.ini", .size = 9, .root = {{1}}};
-	_cleanup_manifest_ const struct lsp_manifest *manifest = NULL;
-	assert_int_equal(lsp_manifest_build(GAME, &entry, 1, &manifest, &err), 0);
 	write_files();
 	bring_back(peer, "downloading");
-	struct lsp_torrent_late *late = late_of(peer);
-	assert_int_equal(lsp_torrent_late_go_on_by_lan(late, &manifest->content_id, &err), 0);
-	room.manifest_came(room.manifest_argument, manifest, NULL);
+	ask_for_the_manifest(peer);
+	manifest_comes();
 	run_job();
 	run_job();
 	answer(LSP_TORRENT_REMOVE, (struct lsp_torrent_answer){0});
@@ -440,15 +429,10 @@ static void one_goes_on_by_the_lan_with_what_it_has(void **state)
 static void one_that_is_cancelled_while_its_manifest_is_asked_for_rests(void **state)
 {
 	struct lsp_peer *peer = *state;
-	struct lsp_error err = {0};
-	struct lsp_manifest_entry entry = {.path = "version.ini", .size = 9, .root = {{1}}};
-	_cleanup_manifest_ const struct lsp_manifest *manifest = NULL;
-	assert_int_equal(lsp_manifest_build(GAME, &entry, 1, &manifest, &err), 0);
 	bring_back(peer, "downloading");
-	struct lsp_torrent_late *late = late_of(peer);
-	assert_int_equal(lsp_torrent_late_go_on_by_lan(late, &manifest->content_id, &err), 0);
-	assert_true(lsp_torrent_late_cancel(late));
-	room.manifest_came(room.manifest_argument, manifest, NULL);
+	ask_for_the_manifest(peer);
+	assert_true(lsp_torrent_late_cancel(late_of(peer)));
+	manifest_comes();
 	assert_int_equal(room.job_count, 0);
 	assert_int_equal(room.downloads, 0);
 	assert_int_equal(room.failed, 1);

@@ -32,8 +32,9 @@ static struct {
 	uint64_t limits[LSP_SETTING_COUNT];
 	bool pause;
 } settings;
-static bool fails;  /* the engine refuses calls, as one that is about to begin anew */
-static int answers; /* what it answers those with that it takes */
+static bool fails;    /* the engine refuses calls, as one that is about to begin anew */
+static int answers;   /* what it answers those with that it takes */
+static bool is_wrong; /* what it is configured with at its start */
 static bool is_open;
 static unsigned told[LSP_TORRENT_COMMAND_COUNT];
 static json_int_t max_upload, max_download;
@@ -69,6 +70,8 @@ int lsp_torrent_engine_start(const struct lsp_torrent_options *options,
 	struct lsp_torrent_engine **ret_engine, struct lsp_error *err)
 {
 	static int engine;
+	if (is_wrong)
+		return lsp_error_set(err, "torrent", LSP_E_INVALID, "dht must be true or false");
 	*ret_engine = (struct lsp_torrent_engine *)&engine;
 	return 0;
 }
@@ -149,8 +152,14 @@ void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *documen
 	json_decref(document);
 }
 
+static char warning[400];
+
 void lsp_peer_warn(struct lsp_peer *peer, const char *format, ...)
 {
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(warning, sizeof warning, format, arguments);
+	va_end(arguments);
 }
 
 bool lsp_session_is_established(const struct lsp_session *session)
@@ -340,6 +349,24 @@ static void where_the_games_are_is_known_from_the_start_of_the_engine_on(void **
 	assert_string_equal(games, "/after");
 }
 
+/* And one that does not start says how it will, and knows by then where the games are. */
+static void a_configuration_that_is_wrong_names_the_command_that_mends_it(void **state)
+{
+	struct lsp_peer *peer = *state;
+	is_wrong = true;
+	lsp_torrents_apply(peer->torrents);
+	is_wrong = false;
+	assert_false(lsp_torrents_are_running(peer->torrents));
+	assert_non_null(strstr(warning, "dht must be"));
+	assert_non_null(strstr(warning, "`lanspread torrent configure`"));
+	assert_string_equal(games, "/games");
+	games_now = "/after";
+	lsp_torrents_games_moved(peer->torrents);
+	lsp_torrents_apply(peer->torrents);
+	assert_true(lsp_torrents_are_running(peer->torrents));
+	assert_string_equal(games, "/after");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,6 +375,8 @@ int main(void)
 			a_setting_that_a_failing_engine_does_not_hear_is_told_again, start, end),
 		cmocka_unit_test_setup_teardown(
 			where_the_games_are_is_known_from_the_start_of_the_engine_on, start, end),
+		cmocka_unit_test_setup_teardown(
+			a_configuration_that_is_wrong_names_the_command_that_mends_it, start, end),
 	};
 	return cmocka_run_group_tests_name("torrents", tests, NULL, NULL);
 }
