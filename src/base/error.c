@@ -24,16 +24,48 @@ static const char *const code_names[LSP_E_CODE_COUNT] = {
 	[LSP_E_CORRUPT] = "corrupt",
 };
 
+#define MESSAGE_SIZE sizeof((struct lsp_error *)NULL)->message
+/* What is formatted before it is cut: two of the longest paths that Linux takes, and words. */
+#define WHOLE_SIZE (2 * 4096 + 1024)
+#define GAP "…"
+
+static bool is_inside_a_character(char byte)
+{
+	return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
+/*
+ * At most `most` bytes of the text, in place. What is too much is taken from its middle, between
+ * two characters: a message begins with what failed and ends with why, and a long path lies
+ * between.
+ */
+static void shorten(char *text, size_t most)
+{
+	size_t size = strlen(text);
+	if (size <= most)
+		return;
+	size_t keep = most - (sizeof GAP - 1), head = keep / 3, tail = size - (keep - head);
+	while (head > 0 && is_inside_a_character(text[head]))
+		head--;
+	while (tail < size && is_inside_a_character(text[tail]))
+		tail++;
+	memcpy(text + head, GAP, sizeof GAP - 1);
+	memmove(text + head + sizeof GAP - 1, text + tail, size - tail + 1);
+}
+
+/* The message, with `why` (": …", or "") behind it. */
 static void fill(struct lsp_error *err, const char *domain, int code, int sys_errno,
-	const char *format, va_list arguments)
+	const char *why, const char *format, va_list arguments)
 {
 	/* Formatted aside first: an argument may be the old message of the same error. */
-	char message[sizeof err->message];
-	vsnprintf(message, sizeof message, format, arguments);
+	char whole[WHOLE_SIZE];
+	vsnprintf(whole, sizeof whole, format, arguments);
+	shorten(whole, MESSAGE_SIZE - 1 - strlen(why));
 	err->domain = domain;
 	err->code = code;
 	err->sys_errno = sys_errno;
-	memcpy(err->message, message, sizeof message);
+	memcpy(err->message, whole, strlen(whole) + 1);
+	strcat(err->message, why);
 }
 
 int lsp_error_set(struct lsp_error *err, const char *domain, int code, const char *format, ...)
@@ -41,7 +73,7 @@ int lsp_error_set(struct lsp_error *err, const char *domain, int code, const cha
 	if (err) {
 		va_list arguments;
 		va_start(arguments, format);
-		fill(err, domain, code, 0, format, arguments);
+		fill(err, domain, code, 0, "", format, arguments);
 		va_end(arguments);
 	}
 	return -code;
@@ -82,14 +114,12 @@ int lsp_error_errno(
 {
 	int code = code_of_errno(sys_errno);
 	if (err) {
+		char text[128], why[sizeof text + 2];
+		snprintf(why, sizeof why, ": %s", strerror_r(sys_errno, text, sizeof text));
 		va_list arguments;
 		va_start(arguments, format);
-		fill(err, domain, code, sys_errno, format, arguments);
+		fill(err, domain, code, sys_errno, why, format, arguments);
 		va_end(arguments);
-		size_t length = strlen(err->message);
-		char text[128];
-		snprintf(err->message + length, sizeof err->message - length, ": %s",
-			strerror_r(sys_errno, text, sizeof text));
 	}
 	return -code;
 }
@@ -103,14 +133,16 @@ int lsp_error_prefix(struct lsp_error *err, int r, const char *format, ...)
 {
 	if (!err)
 		return r;
-	char before[sizeof err->message], message[2 * sizeof err->message + 2];
+	char message[WHOLE_SIZE + 2 + MESSAGE_SIZE];
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(before, sizeof before, format, arguments);
+	vsnprintf(message, WHOLE_SIZE, format, arguments);
 	va_end(arguments);
-	snprintf(message, sizeof message, "%s: %s", before, err->message);
-	memcpy(err->message, message, sizeof err->message);
-	err->message[sizeof err->message - 1] = '\0';
+	shorten(message, MESSAGE_SIZE / 2);
+	strcat(message, ": ");
+	strcat(message, err->message);
+	shorten(message, MESSAGE_SIZE - 1);
+	memcpy(err->message, message, strlen(message) + 1);
 	err->code = -r;
 	return r;
 }

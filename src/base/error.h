@@ -54,7 +54,7 @@ struct lsp_error {
 
 /*
  * Fills *err (NULL: nothing) and returns -code. The message is one line without a final full stop.
- * A message that is too long is cut.
+ * Of a message that is too long the middle is left out: what it begins and ends with stays.
  */
 int lsp_error_set(struct lsp_error *err, const char *domain, int code, const char *format, ...)
 	LSP_PRINTF(4, 5);

@@ -66,18 +66,45 @@ static void the_old_message_may_be_an_argument_of_the_new(void **state)
 	assert_string_equal(err.message, "outer (inner)");
 }
 
-static void a_message_that_is_too_long_is_cut(void **state)
+static void expect_cut(const struct lsp_error *err, const char *begin, const char *end)
 {
-	char text[2000];
+	size_t size = strlen(err->message);
+	assert_in_range(size, sizeof err->message - 8, sizeof err->message - 1);
+	assert_memory_equal(err->message, begin, strlen(begin));
+	assert_string_equal(err->message + size - strlen(end), end);
+	assert_non_null(strstr(err->message, "…"));
+}
+
+static void of_a_message_that_is_too_long_the_middle_is_left_out(void **state)
+{
+	char path[4096];
 	struct lsp_error err = {0};
-	memset(text, 'x', sizeof text - 1);
-	text[sizeof text - 1] = '\0';
-	lsp_error_set(&err, "a", LSP_E_IO, "%s", text);
-	assert_int_equal(strlen(err.message), sizeof err.message - 1);
-	lsp_error_errno(&err, "a", EIO, "%s", text);
-	assert_int_equal(strlen(err.message), sizeof err.message - 1);
-	lsp_error_prefix(&err, -LSP_E_IO, "%s", text);
-	assert_int_equal(strlen(err.message), sizeof err.message - 1);
+	memset(path, 'x', sizeof path - 1);
+	path[sizeof path - 1] = '\0';
+	lsp_error_set(&err, "a", LSP_E_IO, "\"%s\" is no folder: take another", path);
+	expect_cut(&err, "\"xxx", "xxx\" is no folder: take another");
+	lsp_error_errno(&err, "a", EACCES, "cannot rename \"%s\" to \"%s\"", path, path);
+	expect_cut(&err, "cannot rename \"xxx", "xxx\": Permission denied");
+	/* Nor does what is put before it, or around it, take the reason away. */
+	lsp_error_prefix(&err, -LSP_E_IO, "the content of %s", path);
+	expect_cut(&err, "the content of xxx", "xxx\": Permission denied");
+	lsp_error_set(&err, "a", LSP_E_IO, "%s cannot be moved: %s", path, err.message);
+	expect_cut(&err, "xxx", "xxx\": Permission denied");
+}
+
+static void a_message_is_cut_between_two_characters(void **state)
+{
+	char text[2000] = "", character[5] = "€";
+	for (size_t before = 0; before < 4; before++) {
+		struct lsp_error err = {0};
+		memset(text, 'a', before);
+		text[before] = '\0';
+		while (strlen(text) < 1900)
+			strcat(text, character);
+		lsp_error_set(&err, "a", LSP_E_IO, "%s", text);
+		for (const char *at = err.message + before; *at; at += strlen(character))
+			assert_true(strncmp(at, character, 3) == 0 || strncmp(at, "…", 3) == 0);
+	}
 }
 
 static void clear_goes_back_to_no_error(void **state)
@@ -107,7 +134,8 @@ int main(void)
 		cmocka_unit_test(an_errno_becomes_a_code_and_its_text_is_appended),
 		cmocka_unit_test(a_prefix_goes_before_the_message_and_the_code_stays),
 		cmocka_unit_test(the_old_message_may_be_an_argument_of_the_new),
-		cmocka_unit_test(a_message_that_is_too_long_is_cut),
+		cmocka_unit_test(of_a_message_that_is_too_long_the_middle_is_left_out),
+		cmocka_unit_test(a_message_is_cut_between_two_characters),
 		cmocka_unit_test(clear_goes_back_to_no_error),
 		cmocka_unit_test(every_code_has_a_name_and_no_other_number_has),
 	};
