@@ -261,7 +261,7 @@ static void print_game(struct cli *cli, const json_t *result)
 		line(cli, text);
 }
 
-/* "quake (a1b2c3d4): seeding": what one torrent is now. */
+/* "quake (a1b2c3d4): seeding": what one torrent is now; and what a move of it left behind. */
 static void print_status(struct cli *cli, const json_t *torrent)
 {
 	char id[CELL], word[CELL];
@@ -272,6 +272,8 @@ static void print_status(struct cli *cli, const json_t *torrent)
 			short_id(torrent, id), state(torrent, word), *error ? ": " : "", error);
 	if (text)
 		line(cli, text);
+	if (cli_text(torrent, "left")[0])
+		line(cli, cli_text(torrent, "left"));
 }
 
 static void print_json(struct cli *cli, const json_t *result)

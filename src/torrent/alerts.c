@@ -152,7 +152,7 @@ int lsp_torrent_undeleted(const struct lsp_torrent *torrent, const struct lsp_sh
 	const char *name = torrent->record.root ? torrent->record.root : torrent->title;
 	return lsp_error_set(err, DOMAIN, LSP_E_IO,
 		"the torrent is removed, but not all of its files: what is left of "
-		"%.200s/%.100s is yours to delete (%.150s)",
+		"%s/%s is yours to delete (%s)",
 		torrent->record.save_path, name ? name : "", alert->error);
 }
 

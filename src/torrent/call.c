@@ -79,7 +79,7 @@ static int outcome(const struct lsp_call *call, const struct lsp_torrent *torren
 		if (!*alert->error)
 			return 0;
 		return lsp_error_set(err, DOMAIN, alert->number == 1 ? LSP_E_EXISTS : code,
-			"the torrent cannot be added: %.300s", alert->error);
+			"the torrent cannot be added: %s", alert->error);
 	case LSP_SHIM_ALERT_DELETE_FAILED:
 		return lsp_torrent_undeleted(torrent, alert, err);
 	case LSP_SHIM_ALERT_REMOVED:
@@ -91,18 +91,28 @@ static int outcome(const struct lsp_call *call, const struct lsp_torrent *torren
 			return 0;
 		return lsp_error_set(err, DOMAIN, LSP_E_IO,
 			"the torrent is removed, but not from the disk, which is tried again; "
-			"until then it would be back after a restart: %.200s",
+			"until then it would be back after a restart: %s",
 			torrent->store_error);
 	case LSP_SHIM_ALERT_MOVE_FAILED:
 		return lsp_error_set(err, DOMAIN, alert->number ? (int)alert->number : code,
-			"%.200s cannot be moved: %.200s", alert->text, alert->error);
+			"%.100s cannot be moved: %s", alert->text, alert->error);
 	case LSP_SHIM_ALERT_TORRENT_ERROR:
 	case LSP_SHIM_ALERT_FILE_ERROR:
 		return lsp_error_set(
-			err, DOMAIN, code, "the torrent has stopped: %.300s", alert->error);
+			err, DOMAIN, code, "the torrent has stopped: %s", alert->error);
 	default:
 		return 0;
 	}
+}
+
+/* How it is now; what its move left behind is told with it. */
+static json_t *status_with_left(
+	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, const struct lsp_call *call)
+{
+	json_t *status = lsp_report_status(engine, torrent);
+	if (status && *call->left)
+		json_object_set_new(status, "left", lsp_translate_text(call->left));
+	return status;
 }
 
 void lsp_calls_on_alert(struct lsp_torrent_engine *engine, const struct lsp_shim_alert *alert)
@@ -125,7 +135,7 @@ void lsp_calls_on_alert(struct lsp_torrent_engine *engine, const struct lsp_shim
 		int r = outcome(call, torrent, alert, &err);
 		next = call->next;
 		if (r == 0 && call->call.command != LSP_TORRENT_REMOVE)
-			call->answer.value = lsp_report_status(engine, torrent);
+			call->answer.value = status_with_left(engine, torrent, call);
 		lsp_torrent_call_end(engine, call, r, &err);
 	}
 }
@@ -200,6 +210,13 @@ void lsp_calls_follow(struct lsp_torrent_engine *engine, uint64_t number, uint64
 		if (call->call.command == LSP_TORRENT_MOVE)
 			call->waits |= UINT64_C(1) << LSP_SHIM_ALERT_ADDED;
 	}
+}
+
+void lsp_calls_tell_left(struct lsp_torrent_engine *engine, uint64_t number, const char *left)
+{
+	for (struct lsp_call *call = engine->waiting; call; call = call->next)
+		if (call->number == number && call->call.command == LSP_TORRENT_MOVE)
+			snprintf(call->left, sizeof call->left, "%s", left);
 }
 
 void lsp_calls_expire(struct lsp_torrent_engine *engine, lsp_time now)

@@ -124,7 +124,8 @@ enum lsp_torrent_command {
 	LSP_TORRENT_REANNOUNCE, /* "torrent"* */
 	LSP_TORRENT_RECHECK,    /* "torrent"*; begun, its end is a torrent_state; one that is
 				   paused is checked and paused again */
-	/* "torrent"*, "save_path"*: once the files are there, however long the disk takes.
+	/* "torrent"*, "save_path"*: once the files are there, however long the disk takes. Value: a
+	 * status, with "left" (a message) where not all of it could be deleted at the old place.
 	 * -LSP_E_NOT_FOUND: it was removed before. */
 	LSP_TORRENT_MOVE,
 	LSP_TORRENT_DEADLINE, /* "torrent"*, "piece"*, "milliseconds" (absent: no deadline) */

@@ -56,7 +56,7 @@ struct lsp_torrent {
 	bool removing, remove_data;
 	bool keep_stored;       /* the store keeps it when it is removed */
 	bool remove_waits;      /* until its move has ended; `removing` is set */
-	bool cannot_be_deleted; /* by its goal: its files were not there */
+	bool cannot_be_deleted; /* by its goal: it could not be, which was told */
 	bool may_be_absent;     /* its files, when it is removed with them */
 	bool is_still;          /* paused, and the library has let go of its files */
 	struct lsp_move *move;  /* its files are on their way: moves.c; NULL: they are not */
@@ -102,6 +102,7 @@ struct lsp_call {
 	uint64_t number; /* the torrent that it waits for */
 	uint64_t waits;  /* bits 1 << alert type that end the wait */
 	lsp_time deadline;
+	char left[512]; /* a message: what its move left at the old place; empty: nothing */
 };
 
 /* A task beside the worker's, for a call that takes long. */
@@ -428,6 +429,8 @@ int lsp_torrent_call_wait_for(
  */
 size_t lsp_calls_end(struct lsp_torrent_engine *engine, uint64_t number, int result,
 	const struct lsp_error *error);
+/* The moves of that number that succeed have this to say (a message) of the old place. */
+void lsp_calls_tell_left(struct lsp_torrent_engine *engine, uint64_t number, const char *left);
 /* What waited for that number waits for another: its torrent is being added anew. */
 void lsp_calls_follow(struct lsp_torrent_engine *engine, uint64_t number, uint64_t to);
 /* The torrent that the arguments name. */

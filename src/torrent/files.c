@@ -104,8 +104,8 @@ int lsp_files_check_free(
 		r = look(fd, files->paths[i], &st, err);
 		if (r == 1)
 			r = lsp_error_set(err, DOMAIN, LSP_E_EXISTS,
-				"%.300s/%.300s is there already: take another folder, or put it "
-				"elsewhere first",
+				"%s/%s is there already: take another folder, or put it elsewhere "
+				"first",
 				folder, files->paths[i]);
 	}
 	return r;
@@ -173,7 +173,7 @@ static int read_link(
 		return r;
 	ssize_t size = readlinkat(folder, path + above + (above > 0), ret_text, LINK_MAX_SIZE - 1);
 	if (size < 0)
-		return lsp_error_errno(err, DOMAIN, errno, "cannot read the link \"%.300s\"", path);
+		return lsp_error_errno(err, DOMAIN, errno, "cannot read the link \"%s\"", path);
 	ret_text[size] = '\0';
 	return 0;
 }
@@ -235,7 +235,7 @@ static int copy_data(struct moving *moving, int from, int to, uint64_t size, con
 					(size_t)LSP_MIN((uint64_t)BLOCK, end - at), at, &got, err);
 			if (r == 0 && got == 0)
 				r = lsp_error_set(err, DOMAIN, LSP_E_IO,
-					"\"%.300s\" became shorter while it was copied", path);
+					"\"%s\" became shorter while it was copied", path);
 			if (r == 0)
 				r = lsp_fs_write_at(to, moving->block, got, at, path, err);
 			at += got;
@@ -458,7 +458,7 @@ static int delete_original(struct moving *moving, size_t index, struct lsp_error
 		return r;
 	if (st.st_size != before->size || llabs(st.st_mtim.tv_sec - before->modified) > 2)
 		return lsp_error_set(err, DOMAIN, LSP_E_EXISTS,
-			"\"%.300s\" was changed there while it was moved", path);
+			"\"%s\" was changed there while it was moved", path);
 	return lsp_fs_unlink_below(moving->from, path, err);
 }
 
@@ -544,7 +544,7 @@ int lsp_files_move(const struct lsp_files_move *move, struct lsp_cancel *token,
 		r = lsp_fs_open_dir(move->to, &moving.to, err);
 	if (r == -LSP_E_NOT_FOUND)
 		r = lsp_error_set(err, DOMAIN, LSP_E_NOT_FOUND,
-			"%.300s is not there any more: is a disk not mounted?", move->to);
+			"%s is not there any more: is a disk not mounted?", move->to);
 	if (r == 0 && moving.from >= 0 && !is_same_folder(moving.from, moving.to))
 		r = move_all(&moving, ret_moved, err);
 	moving_done(&moving);

@@ -216,6 +216,7 @@ static bool goal_is_met(const struct lsp_torrent *torrent, lsp_time now)
 	bool seeds =
 		torrent->state == LSP_TORRENT_SEEDING || torrent->state == LSP_TORRENT_COMPLETED;
 	if (!seeds || record->goal_met || torrent->removing || torrent->cannot_be_deleted ||
+		lsp_move_returns(torrent) || /* it is asked again once it is back */
 		torrent->status_at == 0 || (status->flags & LSP_SHIM_PAUSED))
 		return false;
 	uint64_t seeded = (uint64_t)status->finished_seconds +

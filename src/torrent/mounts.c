@@ -64,5 +64,5 @@ int lsp_mount_check(const char *mount, struct lsp_error *err)
 		st.st_dev != st_above.st_dev)
 		return 0;
 	return lsp_error_set(
-		err, DOMAIN, LSP_E_NOT_FOUND, "the disk of %.300s is not there: mount it", mount);
+		err, DOMAIN, LSP_E_NOT_FOUND, "the disk of %s is not there: mount it", mount);
 }

@@ -145,7 +145,7 @@ void lsp_move_turn(struct lsp_move *move)
 static int is_missing(struct lsp_error *err, const struct lsp_move *move, const char *else_)
 {
 	return lsp_error_set(err, DOMAIN, LSP_E_NOT_FOUND,
-		"none of its files is in %.300s: is a disk not mounted? (If they are gone, %s)",
+		"none of its files is in %s: is a disk not mounted? (If they are gone, %s)",
 		move->from, else_);
 }
 
@@ -156,8 +156,7 @@ static int check_all_are_there(const struct lsp_move *move, struct lsp_error *er
 	int r = lsp_files_count_either(&move->files, move->from, move->to, &found, err);
 	if (r == 0 && found < move->expected)
 		return lsp_error_set(err, DOMAIN, LSP_E_NOT_FOUND,
-			"of %llu files %zu are neither in %.200s nor in %.200s: is a disk not "
-			"mounted?",
+			"of %llu files %zu are neither in %s nor in %s: is a disk not mounted?",
 			(unsigned long long)move->expected, (size_t)move->expected - found,
 			move->from, move->to);
 	return r;
@@ -202,8 +201,8 @@ static int delete (
 		return r;
 	if (r < 0 && !move->left.code)
 		lsp_error_set(&move->left, DOMAIN, LSP_E_IO,
-			"the torrent is removed, but not all of its files: what is left in %.200s "
-			"is yours to delete (%.250s)",
+			"the torrent is removed, but not all of its files: what is left in %s is "
+			"yours to delete (%s)",
 			move->to ? move->to : move->from, why.message);
 	return 0;
 }
@@ -312,14 +311,15 @@ int lsp_move_note_undone(
 
 void lsp_move_tell_left(struct lsp_torrent_engine *engine, const struct lsp_move *move)
 {
-	char message[800];
+	struct lsp_error left = {0};
 	if (!move->moved.left.code)
 		return;
-	snprintf(message, sizeof message,
-		"the torrent is in %.200s now, but not all of it could be deleted from %.200s: "
-		"what is left there is yours to delete (%.250s)",
+	lsp_error_set(&left, DOMAIN, LSP_E_IO,
+		"the torrent is in %s now, but not all of it could be deleted from %s: what is "
+		"left there is yours to delete (%s)",
 		move->to, move->from, move->moved.left.message);
-	lsp_log_warning(DOMAIN, "torrent %s: %s", move->id, message);
-	lsp_engine_emit(engine,
-		lsp_event_error_beside(move->id, LSP_TORRENT_HEALTH_STORAGE, "io", message));
+	lsp_log_warning(DOMAIN, "torrent %s: %s", move->id, left.message);
+	lsp_engine_emit(engine, lsp_event_error_beside(move->id, LSP_TORRENT_HEALTH_STORAGE,
+					lsp_code_name(left.code), left.message));
+	lsp_calls_tell_left(engine, move->number, left.message);
 }

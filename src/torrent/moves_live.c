@@ -48,11 +48,8 @@ static void let_go(
 	}
 	torrent->remove_waits = torrent->removing = false;
 	int r = lsp_remove_begin(engine, torrent, torrent->remove_data, &err);
-	if (r < 0) {
-		lsp_log_warning(DOMAIN, "torrent %s: %s", torrent->record.id, err.message);
-		lsp_calls_end(engine, torrent->number, r, &err);
-		lsp_move_goes_on(engine, torrent);
-	}
+	if (r < 0)
+		lsp_removal_fails(engine, torrent, r, &err);
 }
 
 /* ---- Out of the session and back --------------------------------------------------------- */
@@ -118,26 +115,23 @@ void lsp_move_on_left(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 static void tell_failure(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_move *move, const struct lsp_error *error)
 {
-	char message[512];
-	struct lsp_error why = {0};
+	struct lsp_error whole = *error, why = {0};
 	const char *name = torrent->title ? torrent->title : torrent->record.id;
 	if (move->moved.is_split)
-		snprintf(message, sizeof message,
-			"%.300s; some of its files are in each place by now: they are brought "
+		lsp_error_set(&whole, DOMAIN, error->code,
+			"%s; some of its files are in each place by now: they are brought "
 			"together at the new one, which is tried again and again",
 			error->message);
 	else if (move->moved.left.code)
-		snprintf(message, sizeof message,
-			"%.200s; what is left in %.150s is yours to delete (%.100s)",
-			error->message, move->to, move->moved.left.message);
-	else
-		snprintf(message, sizeof message, "%.500s", error->message);
+		lsp_error_set(&whole, DOMAIN, error->code,
+			"%s; what is left in %s is yours to delete (%s)", error->message, move->to,
+			move->moved.left.message);
 	struct lsp_shim_alert alert = {.type = LSP_SHIM_ALERT_MOVE_FAILED,
 		.torrent = torrent->number,
 		.number = error->code,
 		.text = name,
-		.error = message};
-	lsp_error_set(&why, DOMAIN, error->code, "%.100s cannot be moved: %.380s", name, message);
+		.error = whole.message};
+	lsp_error_set(&why, DOMAIN, error->code, "%.100s cannot be moved: %s", name, whole.message);
 	lsp_log_warning(DOMAIN, "torrent %s: %s", torrent->record.id, why.message);
 	lsp_engine_emit(
 		engine, lsp_event_error_beside(torrent->record.id, LSP_TORRENT_HEALTH_STORAGE,
@@ -178,7 +172,7 @@ static int begin_work(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 	if (r < 0) {
 		(void)!lsp_move_note_undone(&torrent->record, move, NULL);
 		return lsp_error_set(
-			err, DOMAIN, -r, "where it goes cannot be noted: %.300s", why.message);
+			err, DOMAIN, -r, "where it goes cannot be noted: %s", why.message);
 	}
 	r = lsp_move_start(engine, move, LSP_MOVE_WORKS, err);
 	if (r < 0)

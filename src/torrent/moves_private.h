@@ -50,7 +50,7 @@ struct lsp_move {
 	bool removes_data;     /* with its files */
 	lsp_time due;          /* when it is tried again, without a job */
 	uint64_t wait;         /* the time before that */
-	char why[400];         /* it could not be finished; empty: it was not tried yet */
+	struct lsp_error why;  /* it could not be finished; code 0: it was not tried yet */
 	struct lsp_error left; /* why not all of it is deleted; the task's */
 };
 
@@ -73,6 +73,7 @@ LSP_MUST_CHECK int lsp_move_note(struct lsp_record *record, const struct lsp_mov
 /* As it was before. */
 LSP_MUST_CHECK int lsp_move_note_undone(
 	struct lsp_record *record, const struct lsp_move *move, struct lsp_error *err);
+/* What is still at the old place, if anything is: an event, and a word to whoever moved it. */
 void lsp_move_tell_left(struct lsp_torrent_engine *engine, const struct lsp_move *move);
 
 /* moves_live.c */
@@ -87,6 +88,10 @@ void lsp_move_store(struct lsp_torrent_engine *engine, struct lsp_move *move);
 void lsp_move_stored_step(struct lsp_torrent_engine *engine, struct lsp_move *move, int result,
 	struct lsp_error *err);
 
-/* removals.c: the task has looked at what is to be deleted. Takes the move. */
+/* removals.c */
+/* The task has looked at what is to be deleted. Takes the move. */
 void lsp_removal_step(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	struct lsp_move *move, int result, struct lsp_error *err);
+/* What was begun to be removed, and has no move any more, stays: so its record says again. */
+void lsp_removal_fails(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, int result,
+	const struct lsp_error *error);

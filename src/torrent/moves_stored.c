@@ -54,22 +54,21 @@ static const char *what_it_is(const struct lsp_move *move)
 static void tell_stuck(struct lsp_torrent_engine *engine, struct lsp_move *move, int result,
 	const struct lsp_error *error)
 {
-	char key[LSP_FAULT_KEY_MAX], message[600];
-	struct lsp_error why = {0};
+	char key[LSP_FAULT_KEY_MAX];
+	struct lsp_error told = {0};
 	moving_key(move->id, key);
-	bool is_new = strcmp(move->why, error->message) != 0;
-	snprintf(move->why, sizeof move->why, "%.399s", error->message);
+	bool is_new = strcmp(move->why.message, error->message) != 0;
+	move->why = *error;
 	move->wait = move->wait ? LSP_MIN(2 * move->wait, (uint64_t)PATIENCE_MOST)
 				: (uint64_t)LSP_STORE_PATIENCE;
 	move->due = lsp_time_add(lsp_now(engine->clock), move->wait);
-	snprintf(message, sizeof message,
-		"%s %s cannot be finished, which is tried again at least every 5 minutes: %.400s",
-		what_it_is(move), move->id, move->why);
-	lsp_engine_fail(engine, LSP_TORRENT_HEALTH_STORAGE, key, message);
+	lsp_error_set(&told, DOMAIN, -result,
+		"%s %s cannot be finished, which is tried again at least every 5 minutes: %s",
+		what_it_is(move), move->id, move->why.message);
+	lsp_engine_fail(engine, LSP_TORRENT_HEALTH_STORAGE, key, told.message);
 	if (is_new)
-		lsp_engine_emit(engine, lsp_event_error(move->id, "io", message));
-	lsp_error_set(&why, DOMAIN, -result, "%s", message);
-	lsp_calls_end(engine, move->number, result, &why);
+		lsp_engine_emit(engine, lsp_event_error(move->id, "io", told.message));
+	lsp_calls_end(engine, move->number, result, &told);
 }
 
 /* Nothing keeps it any more. */
@@ -263,7 +262,7 @@ static void end_move(
 			lsp_move_turn(move);
 		else
 			r = lsp_error_set(err, DOMAIN, LSP_E_NO_SPACE,
-				"%.300s is full: it is moved back", move->from);
+				"%s is full: it is moved back", move->from);
 	} else if (r == 0) {
 		r = move->forgets ? 0 : change_record(engine, move, note_over, err);
 		lsp_move_tell_left(engine, move);
@@ -434,8 +433,8 @@ int lsp_move_refuse(struct lsp_torrent_engine *engine, struct lsp_move *move, st
 	move->wait = 0;
 	return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
 		"%s %s cannot be finished, which is tried again now (`lanspread torrent remove` "
-		"forgets it): %.300s",
-		what_it_is(move), move->id, move->why);
+		"forgets it): %s",
+		what_it_is(move), move->id, move->why.message);
 }
 
 json_t *lsp_move_json(const struct lsp_move *move)

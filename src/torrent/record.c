@@ -4,6 +4,7 @@
 #include "torrent/selection.h"
 #include "wire/json.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -385,6 +386,15 @@ int lsp_torrent_record_set(
 		return lsp_error_no_memory(err, DOMAIN);
 	}
 	return replace(record, json, err);
+}
+
+void lsp_torrent_record_clear(struct lsp_record *record, const char *const *keys)
+{
+	for (; *keys; keys++)
+		json_object_del(record->json, *keys);
+	int r = lsp_torrent_record_parse(record->json, record, NULL);
+	assert(r == 0); /* what was fine is so without what may be absent */
+	(void)r;
 }
 
 /* ---- Trackers ---------------------------------------------------------------------------- */

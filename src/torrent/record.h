@@ -80,6 +80,9 @@ LSP_MUST_CHECK int lsp_torrent_record_merge(struct lsp_record *record, const jso
 LSP_MUST_CHECK int lsp_torrent_record_set(
 	struct lsp_record *record, const char *key, json_t *value, struct lsp_error *err);
 
+/* Without every field of `keys` (ended by NULL) that may be absent. Takes no memory. */
+void lsp_torrent_record_clear(struct lsp_record *record, const char *const *keys);
+
 bool lsp_torrent_record_has_tracker(const struct lsp_record *record, const char *url);
 /*
  * [url or [url, …]] as flat arrays that the caller frees (the texts are the JSON's): a list within

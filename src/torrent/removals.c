@@ -15,25 +15,25 @@
 #define DOMAIN LSP_TORRENT_DOMAIN
 #define ALERT(type) (UINT64_C(1) << LSP_SHIM_ALERT_##type)
 
+/* Of a record: what says that it is removed. */
+static const char *const keys[] = {"removing", "leaving", "save_mount", NULL};
+
 /*
  * What becomes of it, before it does. A full disk, which is what people delete files for, is no
- * reason not to. mount: of its files; NULL: not known. key NULL: nothing of it.
+ * reason not to. key: "removing" or "leaving". mount: of its files; NULL: not known.
  */
 static void note(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, const char *key,
 	const char *mount)
 {
-	static const char *const keys[] = {"removing", "leaving", "save_mount", NULL};
 	struct lsp_error err = {0};
 	json_t *changes = json_pack("{s:n, s:n}", "removing", "leaving");
 	if (torrent->transient || !engine->store || !changes) {
 		json_decref(changes);
 		return;
 	}
-	if (key)
-		json_object_set_new(changes, key, json_true());
-	if (mount || !key)
-		json_object_set_new(
-			changes, "save_mount", mount ? lsp_translate_text(mount) : json_null());
+	json_object_set_new(changes, key, json_true());
+	if (mount)
+		json_object_set_new(changes, "save_mount", lsp_translate_text(mount));
 	int r = lsp_torrent_record_merge(&torrent->record, changes, keys, &err);
 	json_decref(changes);
 	if (r == 0)
@@ -46,21 +46,50 @@ static void note(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 			torrent->record.id, err.message);
 }
 
+/*
+ * It is not removed after all: else the next start would do what was told to have failed. What
+ * cannot be written now is tried again.
+ */
+static void take_back_note(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	if (!torrent->record.removing && !torrent->record.leaving)
+		return;
+	lsp_torrent_record_clear(&torrent->record, keys);
+	lsp_session_write_record(engine, torrent);
+}
+
 static int tell_library(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, bool data,
 	const char *mount, struct lsp_error *err)
 {
-	bool was_noted = torrent->record.removing || torrent->record.leaving;
 	if (data)
 		note(engine, torrent, "removing", mount);
 	int r = engine->shim_functions->remove(engine->shim, torrent->number,
 		data ? LSP_SHIM_REMOVE_DATA : LSP_SHIM_REMOVE_PARTS, err);
-	if (r == 0) {
-		torrent->removing = true;
-		torrent->remove_data = data;
-	} else if (data || was_noted) {
-		note(engine, torrent, NULL, NULL);
+	if (r < 0) {
+		take_back_note(engine, torrent);
+		return r;
 	}
-	return r;
+	torrent->removing = true;
+	torrent->remove_data = data;
+	return 0;
+}
+
+void lsp_removal_fails(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, int result,
+	const struct lsp_error *error)
+{
+	torrent->removing = torrent->keep_stored = false;
+	torrent->cannot_be_deleted = true;
+	lsp_move_goes_on(engine, torrent); /* it may have stood still for a move */
+	torrent->blob_dirty = true;        /* what was told of it meanwhile was not kept */
+	lsp_session_save(engine, torrent);
+	take_back_note(engine, torrent);
+	lsp_log_warning(
+		DOMAIN, "torrent %s is not removed: %s", torrent->record.id, error->message);
+	/* Who had it removed by its seeding goal waits for no answer. */
+	if (lsp_calls_end(engine, torrent->number, result, error) == 0)
+		lsp_engine_emit(engine,
+			lsp_event_error_beside(torrent->record.id, LSP_TORRENT_HEALTH_STORAGE,
+				lsp_code_name(-result), error->message));
 }
 
 void lsp_removal_step(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
@@ -70,23 +99,10 @@ void lsp_removal_step(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 	if (r == 0)
 		r = tell_library(engine, torrent, true, move->from_mount, err);
 	lsp_move_free(move);
-	if (r == 0)
-		return;
-	torrent->removing = torrent->keep_stored = false;
-	if (r == -LSP_E_CANCELLED)
-		return; /* the program ends */
-	torrent->cannot_be_deleted = true;
-	lsp_move_goes_on(engine, torrent); /* it may have stood still for a move */
-	torrent->blob_dirty = true;        /* what was told of it meanwhile was not kept */
-	lsp_session_save(engine, torrent);
-	if (torrent->record.removing)
-		note(engine, torrent, NULL, NULL);
-	lsp_log_warning(DOMAIN, "torrent %s is not removed: %s", torrent->record.id, err->message);
-	/* Who had it removed by its seeding goal waits for no answer. */
-	if (lsp_calls_end(engine, torrent->number, r, err) == 0)
-		lsp_engine_emit(engine,
-			lsp_event_error_beside(torrent->record.id, LSP_TORRENT_HEALTH_STORAGE,
-				lsp_code_name(-r), err->message));
+	if (r == -LSP_E_CANCELLED) /* the program ends */
+		torrent->removing = torrent->keep_stored = false;
+	else if (r < 0)
+		lsp_removal_fails(engine, torrent, r, err);
 }
 
 static int look_first(

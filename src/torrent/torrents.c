@@ -90,7 +90,7 @@ static int not_here(struct lsp_torrent_engine *engine, const char *name, struct 
 		if (strlen(name) >= 6 && strncasecmp(id, name, strlen(name)) == 0)
 			return lsp_error_set(err, DOMAIN, LSP_E_BUSY,
 				"the torrent %s is stored and cannot be read, which is tried again "
-				"every 5 s: %.300s",
+				"every 5 s: %s",
 				id, json_string_value(why));
 	const struct lsp_torrent *torrent = engine->by_number;
 	for (; torrent; torrent = torrent->by_number.next)

@@ -1,4 +1,5 @@
 /* What keeps a move or a removal from its end, and who ends it. */
+#include "fake_source.h"
 #include "scene.h"
 
 #include "base/cleanup.h"
@@ -344,7 +345,11 @@ static void what_is_left_at_the_old_place_the_library_is_not_shown(void **state)
 		world_advance(&scene.world, LSP_SECOND / 4);
 		world_settle(&scene.world);
 	}
-	rig_expect_end(&move, 0, NULL);
+	struct rig_answer answer;
+	rig_end(&move, &answer);
+	assert_int_equal(answer.result, 0);
+	const char *left = json_string_value(json_object_get(answer.value, "left"));
+	assert_non_null(left);
 	lsp_fs_set_hooks(NULL);
 	json_t *added = rig_await(&scene.world.rig, "torrent_added", "torrent", DOOM, 2);
 	assert_string_equal(
@@ -355,7 +360,9 @@ static void what_is_left_at_the_old_place_the_library_is_not_shown(void **state)
 	const char *message = json_string_value(json_object_get(told, "message"));
 	assert_non_null(strstr(message, "what is left there is yours to delete"));
 	assert_non_null(strstr(message, scene.old));
+	assert_string_equal(left, message);
 	json_decref(told);
+	rig_answer_done(&answer);
 	assert_int_equal(rig_count(&scene.world.rig, "torrent_removed", NULL, NULL), 0);
 	assert_int_equal(fake_moves_told(), 0);
 	assert_true(scene_has(scene.new, "a") && scene_has(scene.new, "b"));
@@ -364,6 +371,57 @@ static void what_is_left_at_the_old_place_the_library_is_not_shown(void **state)
 	scene_start_again(&scene, NULL);
 	added = rig_await(&scene.world.rig, "torrent_added", "torrent", DOOM, 1);
 	json_decref(added);
+	world_done(&scene.world);
+}
+
+/* Which is not refused once a second, but waits. */
+static void one_that_leaves_and_comes_back_has_not_seeded_enough_meanwhile(void **state)
+{
+	struct scene scene;
+	struct rig_call move;
+	scene_init(&scene);
+	scene_start_again(&scene, json_pack("{s:i, s:b}", "seed_time", 1, "seed_remove", 1));
+	json_decref(rig_await(&scene.world.rig, "torrent_added", "torrent", DOOM, 1));
+	world_settle(&scene.world);
+	fake_hold_saves(1);
+	change_disk(true, "a");
+	begin_move(&scene, &move);
+	json_decref(rig_await(&scene.world.rig, "torrent_error", "torrent", DOOM, 1));
+	lsp_fs_set_hooks(NULL);
+	fake_progress(DOOM, 2 * FAKE_FILE_SIZE, LSP_SHIM_STATE_SEEDING, LSP_SHIM_FINISHED);
+	for (unsigned i = 0; i < 5; i++) {
+		world_advance(&scene.world, LSP_SECOND);
+		world_settle(&scene.world);
+	}
+	assert_int_equal(rig_count(&scene.world.rig, "torrent_error", "torrent", DOOM), 1);
+	assert_false(lsp_answer_is_complete(&move.completed));
+	fake_hold_saves(0);
+	fake_post(LSP_SHIM_ALERT_RESUME_FAILED, DOOM, NULL, NULL, 1);
+	while (rig_count(&scene.world.rig, "torrent_added", "torrent", DOOM) < 2) {
+		world_advance(&scene.world, LSP_SECOND / 4);
+		world_settle(&scene.world);
+	}
+	rig_expect_end(&move, 0, NULL);
+	world_done(&scene.world);
+}
+
+static void a_long_path_does_not_take_the_reason_away(void **state)
+{
+	struct scene scene;
+	char name[201], message[512];
+	scene_init(&scene);
+	memset(name, 'x', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	_cleanup_free_ char *far = lsp_text_format("%s/%s/%s/%s", scene.new, name, name, name);
+	_cleanup_free_ char *folder = lsp_text_format("%s/fake", far);
+	_cleanup_free_ char *file = lsp_text_format("%s/b", folder);
+	assert_ok(lsp_fs_make_dirs(folder, false, ERR));
+	assert_ok(lsp_fs_write_file(file, "b", 1, 0600, ERR));
+	rig_refuse(
+		&scene.world.rig, LSP_TORRENT_MOVE, named("save_path", far), LSP_E_EXISTS, message);
+	assert_non_null(strstr(message, "fake cannot be moved: /tmp/"));
+	assert_non_null(strstr(message, "/fake/b is there already: take another folder, or put it "
+					"elsewhere first"));
 	world_done(&scene.world);
 }
 
@@ -566,6 +624,7 @@ static void that_one_is_removed_while_it_moves_is_stored_at_once(void **state)
 
 /* ---- Tasks that cannot be had ------------------------------------------------------------ */
 
+static atomic_bool is_refused;
 static int (*real_finish)(struct lsp_torrent_job *, struct lsp_error *);
 
 /* All jobs here are of moves. */
@@ -593,8 +652,10 @@ int __wrap_lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *cal
 	int (*finish)(struct lsp_torrent_job *, struct lsp_error *), void *argument,
 	void (*free_argument)(void *), struct lsp_error *err)
 {
-	if (++jobs == refused_job)
+	if (++jobs == refused_job) {
+		is_refused = true;
 		return lsp_error_no_memory(err, "torrent");
+	}
 	real_finish = finish;
 	return __real_lsp_job_start(engine, call, name, needs_worker, work, count_finished,
 		argument, free_argument, err);
@@ -623,6 +684,51 @@ static void a_move_whose_task_cannot_be_had_has_not_begun(void **state)
 	}
 }
 
+static int refuse_record(const struct lsp_fs_event *event, void *argument)
+{
+	bool is_record = event->call == LSP_FS_RENAME && event->target &&
+			 strstr(event->target, ".meta.json");
+	return is_record && is_refused ? EIO : before(event, NULL);
+}
+
+/* What was told is what the next start does, also where that cannot be written at once. */
+static void a_removal_whose_task_cannot_be_had_is_done_by_no_start(void **state)
+{
+	for (unsigned fails = 0; fails < 2; fails++) {
+		struct scene scene;
+		struct rig_call move, remove;
+		scene_init(&scene);
+		hold_disk(2);
+		disk.hooks.before = fails ? refuse_record : before;
+		lsp_fs_set_hooks(&disk.hooks);
+		is_refused = false;
+		begin_move(&scene, &move);
+		gate_await(&disk.arrived);
+		begin_remove(&scene, &remove, true);
+		world_settle(&scene.world);
+		refused_job = jobs + 1;
+		gate_open(&disk.go_on);
+		rig_expect_end(&remove, LSP_E_NO_MEMORY, NULL);
+		rig_expect_end(&move, LSP_E_NO_MEMORY, NULL);
+		refused_job = 0;
+		lsp_fs_set_hooks(NULL);
+		if (fails) {
+			json_decref(rig_await(
+				&scene.world.rig, "torrent_error", "component", "resume_store", 1));
+			world_advance(&scene.world, LSP_STORE_PATIENCE);
+			world_settle(&scene.world);
+		}
+		json_t *record = scene_record(&scene);
+		assert_null(json_object_get(record, "removing"));
+		assert_null(json_object_get(record, "moving_to"));
+		json_decref(record);
+		scene_start_again(&scene, NULL);
+		json_decref(rig_await(&scene.world.rig, "torrent_added", "torrent", DOOM, 1));
+		assert_true(scene_has(scene.old, "a") && scene_has(scene.old, "b"));
+		world_done(&scene.world);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -647,6 +753,9 @@ int main(void)
 		cmocka_unit_test(what_lies_where_it_was_to_go_is_not_deleted_with_its_data),
 		cmocka_unit_test(that_one_is_removed_while_it_moves_is_stored_at_once),
 		cmocka_unit_test(a_move_whose_task_cannot_be_had_has_not_begun),
+		cmocka_unit_test(a_removal_whose_task_cannot_be_had_is_done_by_no_start),
+		cmocka_unit_test(one_that_leaves_and_comes_back_has_not_seeded_enough_meanwhile),
+		cmocka_unit_test(a_long_path_does_not_take_the_reason_away),
 	};
 	return cmocka_run_group_tests_name("torrent moves, trouble", tests, NULL, NULL);
 }
