@@ -46,6 +46,27 @@ def bench_serving(options):
         receiving = 100 * full * statistics.median(s.receiving for s in row.samples)
         RESULTS.append({"name": "receiving at 1 Gbit/s", "percent_of_a_core": round(receiving, 1)})
         print(f"  receiving takes {receiving:.1f} % of a core", flush=True)
+        bench_limited(options, memory, source, host)
+
+
+def bench_limited(options, memory, source, host):
+    """A user's limit of 2 and of 12 MB/s: who asks for little must not pay for it in packets and wake-ups."""
+    for limit in (2, 12):
+        size = 4 * limit * MIB
+        share(memory / "source", f"limited-{limit}", [("file.bin", size)])
+        source.cli("limits", "--up", f"{limit}M")
+        row = Row(f"limited to {limit} MB/s", size)
+        for number in range(options.runs):
+            client = host.daemon(f"limited-{limit}-{number}", games=memory / "games")
+            row.samples.append(download(source, client, f"limited-{limit}", size))
+            client.kill()
+            shutil.rmtree(client.games)
+        row.print(link="1 Gbit/s")
+        shares = [100 * end / s.seconds for s in row.samples for end in (s.serving, s.receiving)]
+        serving, receiving = (statistics.median(shares[end::2]) for end in (0, 1))
+        RESULTS.append({"name": f"limited to {limit} MB/s", "serving_percent_of_a_core": round(serving, 1),
+                        "receiving_percent_of_a_core": round(receiving, 1)})
+        print(f"  of a core: serving {serving:.1f} %, receiving {receiving:.1f} %", flush=True)
 
 
 def bench_small(options):

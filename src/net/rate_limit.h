@@ -14,6 +14,7 @@ struct lsp_rate_limit {
 	uint64_t rate;  /* units a second; 0: no limit */
 	uint64_t burst; /* nanoseconds of the rate that may be saved up */
 	lsp_time paid;  /* until when is paid */
+	bool shut;      /* it ran out and is not worth while yet: lsp_rate_limit_opens */
 };
 
 /* Begins with the whole burst saved up. */
@@ -23,6 +24,7 @@ static inline void lsp_rate_limit_set(
 	limit->rate = rate;
 	limit->burst = burst;
 	limit->paid = now > burst ? now - burst : 0;
+	limit->shut = false;
 }
 
 /*
@@ -45,6 +47,21 @@ static inline void lsp_rate_limit_change(
 static inline bool lsp_rate_limit_allows(const struct lsp_rate_limit *limit, lsp_time now)
 {
 	return !limit->rate || limit->paid <= now;
+}
+
+/*
+ * May something be spent, by whoever spends many units at a time? What ran out opens again when
+ * `patience` nanoseconds of the rate may be spent (at most the burst), not for every single unit:
+ * each time costs wake-ups and system calls at both ends.
+ */
+static inline bool lsp_rate_limit_opens(
+	struct lsp_rate_limit *limit, uint64_t patience, lsp_time now)
+{
+	if (!lsp_rate_limit_allows(limit, now))
+		limit->shut = true;
+	else if (!limit->rate || now - limit->paid >= patience)
+		limit->shut = false;
+	return !limit->shut;
 }
 
 static inline void lsp_rate_limit_spend(struct lsp_rate_limit *limit, uint64_t units, lsp_time now)

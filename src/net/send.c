@@ -18,11 +18,14 @@
 #define TURNS_PER_LOOP 24
 #define VECTORS 8
 #define LIMIT_BURST (10 * LSP_MILLISECOND)
-/* A held-back connection waits until so much may be sent again, not for every single packet. */
-#define LIMIT_PATIENCE (2 * LSP_MILLISECOND)
+/* What the limit holds back waits until so much may be sent again, not for every single packet. */
+#define LIMIT_PATIENCE (4 * LSP_MILLISECOND)
 /* Of acknowledgements alone: some 3 KiB. */
 #define UNPACED_TURNS_MAX 64
-/* The same for a connection's own limit, whose packets share a line with a game's. */
+/*
+ * The same for a connection's own limit, whose packets share a line with a game's: what comes in
+ * meanwhile lets a packet go as soon as it is paid for.
+ */
 #define PACE_BURST (3 * LSP_MILLISECOND)
 #define PACE_PATIENCE LSP_MILLISECOND
 /* How long close_all waits for room in a full socket. */
@@ -37,10 +40,11 @@ static size_t overhead(const struct lsp_udp_socket *socket)
 	return socket->family == AF_INET ? LSP_WIRE_OVERHEAD_V4 : LSP_WIRE_OVERHEAD_V6;
 }
 
-static bool data_allowed(const struct lsp_connection *connection, lsp_time now)
+static bool data_allowed(struct lsp_connection *connection, lsp_time now)
 {
+	struct lsp_rate_limit *all = &connection->endpoint->limit;
 	return lsp_rate_limit_allows(&connection->limit, now) &&
-	       lsp_rate_limit_allows(&connection->endpoint->limit, now);
+	       lsp_rate_limit_opens(all, LIMIT_PATIENCE, now);
 }
 
 static uint64_t data_left(const struct lsp_connection *connection, lsp_time now)

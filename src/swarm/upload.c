@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define GRANT_LEAST 1200      /* bytes: a packet's worth; less is not worth the call */
+#define GRANT_TIME 0.004      /* seconds of a limit that go at once: each grant wakes both ends */
 #define PAUSE_LOOK LSP_SECOND /* whether uploads of files go on */
 
 /* Somebody who was away does not come back with everything he missed. */
@@ -193,13 +194,26 @@ static void charge(struct lsp_swarm *swarm, struct game *game, double bytes)
 	lsp_bucket_take(&game->up, wire);
 }
 
+/*
+ * The least that is worth a grant, in bytes on the wire. What leaves by the packet leaves in as many
+ * wake-ups, system calls and acknowledgements as there are packets, and the connection's window
+ * stays where a new one begins.
+ */
+static double least_grant(const struct lsp_swarm *swarm, const struct game *game)
+{
+	uint64_t rate = swarm->up.rate ? swarm->up.rate : game->up.rate;
+	if (game->up.rate)
+		rate = LSP_MIN(rate, game->up.rate);
+	return fmax(GRANT_LEAST, GRANT_TIME * (double)rate);
+}
+
 /* What the limits let go of `want` bytes of a game; 0: more at *ret_again. */
 static uint64_t grant_of(
 	struct lsp_swarm *swarm, struct game *game, uint64_t want, lsp_time *ret_again)
 {
 	struct lsp_bucket *buckets[] = {&swarm->up, &game->up};
-	double grant = (double)want, least = fmin(grant, GRANT_LEAST);
 	double overhead = swarm->limits.overhead;
+	double grant = (double)want, least = fmin(grant, least_grant(swarm, game) / overhead);
 	lsp_time again = swarm->now;
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(buckets); i++)
 		grant = fmin(grant, bucket_grant(buckets[i], least, overhead, swarm->now, &again));

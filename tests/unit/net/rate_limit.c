@@ -45,6 +45,29 @@ static void over_a_second_the_rate_is_exact_whatever_the_steps(void **state)
 	}
 }
 
+/* However often it is asked: at each millionth of a second here, as every acknowledgement does. */
+static void what_ran_out_opens_when_it_is_worth_while(void **state)
+{
+	struct lsp_rate_limit limit;
+	lsp_time begin = 5 * LSP_SECOND, patience = 4 * LSP_MILLISECOND;
+	uint64_t spent = 0, openings = 0;
+	bool open = true;
+	lsp_rate_limit_set(&limit, 10000000, 10 * LSP_MILLISECOND, begin);
+	for (lsp_time now = begin; now < begin + LSP_SECOND; now += LSP_MICROSECOND) {
+		while (lsp_rate_limit_opens(&limit, patience, now)) {
+			openings += !open;
+			open = true;
+			lsp_rate_limit_spend(&limit, 1500, now);
+			spent += 1500;
+		}
+		open = false;
+	}
+	assert_in_range(spent, 9900000, 10200000);
+	assert_in_range(openings, 240, 251);
+	lsp_rate_limit_set(&limit, 0, 0, begin);
+	assert_true(lsp_rate_limit_opens(&limit, patience, begin));
+}
+
 static void what_is_overdrawn_is_paid_for_later(void **state)
 {
 	struct lsp_rate_limit limit;
@@ -72,6 +95,7 @@ static void a_change_saves_nothing_up_and_keeps_the_debt(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_ran_out_opens_when_it_is_worth_while),
 		cmocka_unit_test(a_change_saves_nothing_up_and_keeps_the_debt),
 		cmocka_unit_test(without_a_rate_everything_is_allowed),
 		cmocka_unit_test(the_burst_is_there_at_once_and_no_more),

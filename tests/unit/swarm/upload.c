@@ -284,6 +284,34 @@ static void the_upload_limit_paces_grants(void **state)
 	end(&party);
 }
 
+/* Each grant wakes both ends: at any rate there are some 250 a second, not one a packet. */
+static void a_limit_grants_what_is_worth_a_wake_up(void **state)
+{
+	static const uint64_t rates[] = {20000, 2000000, 16000000}; /* bytes a second */
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(rates); i++) {
+		struct party party;
+		lsp_swarm_id upload;
+		struct lsp_swarm_limits limits = {.up = rates[i], .overhead = 1};
+		begin(&party, CHUNKS, 1);
+		lsp_swarm_set_limits(party.swarm, &limits);
+		assert_int_equal(ask(&party, 0, 1, false, &upload), 0);
+		run(&party, 0);
+		uint64_t sent = 0;
+		unsigned grants = 0;
+		lsp_time start = party.now, again;
+		while (party.now - start < LSP_SECOND) {
+			uint64_t bytes = lsp_swarm_upload_grant(
+				party.swarm, upload, 65536, party.now, &again);
+			sent += bytes;
+			grants += bytes > 0;
+			party.now += 100 * LSP_MICROSECOND; /* other news keep coming */
+		}
+		assert_in_range(sent, rates[i] * 94 / 100, rates[i] * 106 / 100);
+		assert_in_range(grants, LSP_MIN(rates[i] / 1200, UINT64_C(200)) - 1, 251);
+		end(&party);
+	}
+}
+
 /* Everybody takes what is granted, for so long; *running: those that were started, in and out. */
 static void send_for(
 	struct party *party, uint64_t time, lsp_swarm_id *running, size_t *count, size_t room)
@@ -379,6 +407,7 @@ int main(void)
 		cmocka_unit_test(requests_for_what_is_not_here_are_refused),
 		cmocka_unit_test(paused_uploads_are_bounced_and_running_ones_stopped),
 		cmocka_unit_test(the_upload_limit_paces_grants),
+		cmocka_unit_test(a_limit_grants_what_is_worth_a_wake_up),
 		cmocka_unit_test(an_upload_limit_of_one_game_does_not_hold_up_another),
 		cmocka_unit_test(bytes_beside_the_queue_are_held_to_the_limits),
 	};
