@@ -3,7 +3,7 @@
  */
 #include "http/internal.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 struct page {
@@ -25,10 +25,10 @@ static void describe(struct page *page, const char *name, const char *type, cons
 static void number(struct page *page, const char *name, const char *type, const char *help,
 	const json_t *value)
 {
-	if (!json_is_number(value))
+	if (!json_is_number(value) && !json_is_boolean(value))
 		return;
 	describe(page, name, type, help);
-	line(page, "lanspread_%s %.0f\n", name, json_number_value(value));
+	line(page, "lanspread_%s %.0f\n", name, json_is_true(value) ? 1 : json_number_value(value));
 }
 
 /* A label's value: backslash, quote and line break are escaped, nothing else needs to be. */
@@ -99,28 +99,44 @@ static void health_lines(struct page *page, json_t *health)
 	}
 }
 
-/* What goes up and down; all the others of the torrent engine's numbers only grow. */
-static bool is_gauge(const char *key)
-{
-	static const char *const gauges[] = {"port", "torrents", "downloading", "seeding", "failed",
-		"peers", "upload_rate", "download_rate"};
-	for (size_t i = 0; i < LSP_ARRAY_SIZE(gauges); i++)
-		if (strcmp(key, gauges[i]) == 0)
-			return true;
-	return false;
-}
+/* What the torrent engine tells of itself, by the key that its status has for it. */
+static const struct {
+	const char *key, *name, *type, *help;
+} torrent_metrics[] = {
+	{"session_open", "session_open", "gauge", "1 while the library's session is open."},
+	{"port", "port", "gauge", "The port where it listens, 0: nowhere."},
+	{"torrents", "torrents", "gauge", "Torrents that are here."},
+	{"downloading", "downloading", "gauge", "Torrents that are downloaded."},
+	{"seeding", "seeding", "gauge", "Torrents that are seeded."},
+	{"failed", "failed", "gauge", "Torrents that failed."},
+	{"peers", "peers", "gauge", "Peers of all torrents that are connected."},
+	{"restored", "restored", "gauge", "Torrents that the store gave back."},
+	{"sent", "sent_bytes_total", "counter", "Payload sent to peers."},
+	{"received", "received_bytes_total", "counter", "Payload received from peers."},
+	{"upload_rate", "up_bytes_per_second", "gauge", "Payload sent now."},
+	{"download_rate", "down_bytes_per_second", "gauge", "Payload received now."},
+	{"read_back", "read_back_bytes_total", "counter", "Read from the disk to be hashed."},
+	{"alerts", "alerts_total", "counter", "Alerts that the library told."},
+	{"alerts_dropped", "alerts_dropped_total", "counter",
+		"How often the library threw alerts away."},
+	{"commands", "commands_total", "counter", "Commands that were answered."},
+	{"samples", "samples_total", "counter", "Samples of progress that were told."},
+	{"samples_coalesced", "samples_coalesced_total", "counter",
+		"Samples of progress in whose place a later one was told."},
+	{"resume_saved", "resume_saved_total", "counter", "Files of the store that were written."},
+	{"resume_failed", "resume_failed_total", "counter",
+		"Files of the store that could not be written or deleted."},
+	{"quarantined", "quarantined_total", "counter", "Files of the store that were set aside."},
+	{"sessions", "sessions_total", "counter", "How often a session was opened."},
+};
 
-/* Every number that the torrent engine tells of itself, under its own name. */
 static void torrent_lines(struct page *page, json_t *torrent)
 {
-	const char *key;
-	json_t *value;
-	json_object_foreach (torrent, key, value) {
-		if (!json_is_number(value) ||
-			strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(key))
-			continue;
-		line(page, "# TYPE lanspread_torrent_%s %s\nlanspread_torrent_%s %.0f\n", key,
-			is_gauge(key) ? "gauge" : "counter", key, json_number_value(value));
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(torrent_metrics); i++) {
+		const json_t *value = json_object_get(torrent, torrent_metrics[i].key);
+		char name[64];
+		snprintf(name, sizeof name, "torrent_%s", torrent_metrics[i].name);
+		number(page, name, torrent_metrics[i].type, torrent_metrics[i].help, value);
 	}
 	json_t *health = json_object_get(torrent, "health");
 	const char *state = json_is_string(health)

@@ -70,11 +70,20 @@ class Seeder:
 
 
 def metrics_of(daemon):
-    """{name: value} and {name: type} of the torrent engine's, without their prefix."""
+    """{name: value} and {name: type} of the torrent engine's, without their prefix. Each has a word of help."""
     address, token = re.fullmatch(r"http://([^/]*)/\?token=(.*)", daemon.ready["page"]).groups()
     page = daemon.host.run("curl", "-sf", "-H", f"Authorization: Bearer {token}", f"http://{address}/metrics")
-    return (dict(re.findall(r"^lanspread_torrent_(\w+) (\S+)$", page, re.MULTILINE)),
-            dict(re.findall(r"^# TYPE lanspread_torrent_(\w+) (\w+)$", page, re.MULTILINE)))
+    values, types, helps = (dict(re.findall(rf"^{begin}lanspread_torrent_(\w+) (.+)$", page, re.MULTILINE))
+                            for begin in ("", "# TYPE ", "# HELP "))
+    assert set(values) == set(types) == set(helps)
+    return values, types
+
+
+# What a number is called in the metrics, where that is not its name in the status.
+METRICS = {"sent": "sent_bytes_total", "received": "received_bytes_total", "read_back": "read_back_bytes_total",
+           "upload_rate": "up_bytes_per_second", "download_rate": "down_bytes_per_second",
+           **{name: f"{name}_total" for name in ("alerts", "alerts_dropped", "commands", "samples", "samples_coalesced",
+                                                 "resume_saved", "resume_failed", "quarantined", "sessions")}}
 
 
 @needs_stranger
@@ -100,20 +109,22 @@ def test_what_is_left_out_is_never_asked_for_nor_on_the_disk_and_all_is_told_and
         # What it has is told as soon as it is known.
         told = ann.wait_event("torrent_files", torrent=identity)["files"]
         assert {file["path"]: file["size"] for file in told} == files
-    # Each number of the engine is in the metrics, under its own name and of its own kind.
-    at_rest = {"received": blocks * BLOCK, "downloading": 0}
+    # Each number of the engine is in the metrics, in its unit and of its own kind.
+    at_rest = {"received": blocks * BLOCK, "downloading": 0, "peers": 0, "download_rate": 0}
     wait_for(lambda: at_rest.items() <= ann.status()["torrent"].items(), what="all of it to be counted")
     status, (values, types) = ann.status()["torrent"], metrics_of(ann)
-    numbers = {name for name, value in status.items() if isinstance(value, int) and not isinstance(value, bool)}
-    assert numbers | {"healthy"} == set(values) == set(types)
-    assert {name for name, kind in types.items() if kind == "gauge"} == {
-        "torrents", "downloading", "seeding", "failed", "peers", "port", "upload_rate", "download_rate", "healthy"}
+    numbers = {METRICS.get(name, name) for name, value in status.items() if isinstance(value, (bool, int))}
+    assert numbers | {"healthy"} == set(values)
+    assert {name: kind for name, kind in types.items()} == {
+        name: "counter" if name.endswith("_total") else "gauge" for name in values}
     expected = {**at_rest, "torrents": 3, "failed": 0, "sent": 0, "upload_rate": 0, "healthy": 1, "sessions": 1,
-                "port": status["port"], "alerts_dropped": 0, "resume_failed": 0, "restored": 0, "quarantined": 0}
-    assert {name: values[name] for name in expected} == {name: str(value) for name, value in expected.items()}
+                "port": status["port"], "alerts_dropped": 0, "resume_failed": 0, "restored": 0, "quarantined": 0,
+                "session_open": 1}
+    expected = {METRICS.get(name, name): str(value) for name, value in expected.items()}
+    assert {name: values[name] for name in expected} == expected
     # They go on meanwhile.
     for name in ("alerts", "commands", "samples", "resume_saved"):
-        assert 3 <= int(values[name])
+        assert 3 <= int(values[METRICS[name]])
 
 
 @needs_stranger

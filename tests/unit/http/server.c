@@ -268,8 +268,9 @@ static void metrics_are_prometheus_text(void **state)
 	_cleanup_reply_ struct reply reply = {0};
 	fake_peer_set_status(of(state)->peer, "health",
 		json_pack("{s:s, s:[s]}", "state", "degraded", "degraded", "disc\"overy"));
-	fake_peer_set_status(
-		of(state)->peer, "torrent", json_pack("{s:i, s:s}", "torrents", 4, "health", "ok"));
+	fake_peer_set_status(of(state)->peer, "torrent",
+		json_pack("{s:i, s:i, s:b, s:s}", "torrents", 4, "sent", 7, "session_open", true,
+			"health", "ok"));
 	harness_request(of(state), "GET", "/metrics", NULL, NULL, &reply);
 	assert_int_equal(reply.status, 200);
 	assert_non_null(strstr(reply_header(&reply, "Content-Type"), "version=0.0.4"));
@@ -278,6 +279,12 @@ static void metrics_are_prometheus_text(void **state)
 	assert_non_null(strstr(reply.body, "\nlanspread_healthy 0\n"));
 	assert_non_null(strstr(reply.body, "lanspread_degraded{component=\"disc\\\"overy\"} 1\n"));
 	assert_non_null(strstr(reply.body, "\nlanspread_torrent_torrents 4\n"));
+	assert_non_null(strstr(reply.body, "\nlanspread_torrent_session_open 1\n"));
+	/* Each says what it is, and has its unit and its kind in its name. */
+	assert_non_null(strstr(reply.body,
+		"\n# HELP lanspread_torrent_sent_bytes_total Payload sent to peers.\n"
+		"# TYPE lanspread_torrent_sent_bytes_total counter\n"
+		"lanspread_torrent_sent_bytes_total 7\n"));
 	assert_non_null(strstr(reply.body, "\nlanspread_torrent_healthy 1\n"));
 	assert_non_null(strstr(reply.body, "lanspread_operations{operation=\"downloading\"} 0\n"));
 }
