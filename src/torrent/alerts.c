@@ -10,13 +10,27 @@
 
 /* ---- Status ------------------------------------------------------------------------------ */
 
-static void take_status(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+/*
+ * The library's rates are means of some seconds that take a minute to fade: who has no peers gives
+ * and gets nothing, and who has all that it wants gets nothing.
+ */
+static void drop_faded_rates(struct lsp_shim_status *status)
+{
+	if (status->peers == 0)
+		status->upload_rate = 0;
+	if (status->peers == 0 || (status->flags & LSP_SHIM_FINISHED))
+		status->download_rate = 0;
+}
+
+/* All of a new status but the state that it may mean. */
+static void note_status(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_shim_status *status)
 {
 	snprintf(torrent->error, sizeof torrent->error, "%s", status->error ? status->error : "");
 	torrent->status = *status;
 	torrent->status.error = torrent->error;
 	torrent->status.save_path = torrent->status.name = torrent->status.tracker = NULL;
+	drop_faded_rates(&torrent->status);
 	torrent->status_at = lsp_now(engine->clock);
 	torrent->is_still &= (status->flags & LSP_SHIM_PAUSED) != 0;
 	if (!*torrent->error)
@@ -27,27 +41,51 @@ static void take_status(struct lsp_torrent_engine *engine, struct lsp_torrent *t
 		lsp_torrent_record_set(&torrent->record, "completed", NULL, NULL) == 0)
 		torrent->record_dirty = true; /* a new run of the download */
 	lsp_torrent_limits_count(engine, torrent);
-	lsp_report_status_taken(engine, torrent);
+	lsp_report_sample(engine, torrent);
 }
 
-struct refreshed {
+struct looked {
 	struct lsp_torrent_engine *engine;
 	struct lsp_torrent *torrent;
 };
 
-static void on_refreshed(void *argument, const struct lsp_shim_status *status)
+static void on_looked(void *argument, const struct lsp_shim_status *status)
 {
-	struct refreshed *refreshed = argument;
-	take_status(refreshed->engine, refreshed->torrent, status);
+	struct looked *looked = argument;
+	note_status(looked->engine, looked->torrent, status);
+}
+
+static void look(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	struct looked looked = {engine, torrent};
+	struct lsp_error err = {0};
+	if (engine->shim_functions->status(
+		    engine->shim, torrent->number, on_looked, &looked, &err) < 0)
+		lsp_log_debug(DOMAIN, "%s", err.message);
 }
 
 void lsp_torrent_refresh(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
 {
-	struct refreshed refreshed = {engine, torrent};
-	struct lsp_error err = {0};
-	if (engine->shim_functions->status(
-		    engine->shim, torrent->number, on_refreshed, &refreshed, &err) < 0)
-		lsp_log_debug(DOMAIN, "%s", err.message);
+	look(engine, torrent);
+	if (torrent->status_at)
+		lsp_report_state(engine, torrent);
+}
+
+/* What the alert says may be over already, and still was: after the last sample of before. */
+static void on_state(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, uint32_t state)
+{
+	uint32_t flags = torrent->status.flags;
+	bool were_known = torrent->status_at;
+	torrent->was_checked |= state == LSP_SHIM_STATE_CHECKING;
+	look(engine, torrent);
+	struct lsp_shim_status now = torrent->status;
+	torrent->status.state = state;
+	if (were_known)
+		torrent->status.flags = flags;
+	lsp_report_state(engine, torrent);
+	torrent->status = now;
+	if (torrent->status_at)
+		lsp_report_state(engine, torrent);
 }
 
 /* ---- A torrent comes, goes, gets on ------------------------------------------------------ */
@@ -91,6 +129,11 @@ static void on_added(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 	lsp_engine_emit(
 		engine, json_pack("{s:s, s:s, s:o}", "event", "torrent_added", "torrent",
 				torrent->record.id, "status", lsp_report_status(engine, torrent)));
+	torrent->told = true;
+	if (torrent->status_at) {
+		lsp_report_sample(engine, torrent);
+		lsp_report_state(engine, torrent);
+	}
 	if (torrent->has_metadata && !torrent->restored)
 		lsp_report_metadata(engine, torrent);
 	if (torrent->reconciled) {
@@ -227,7 +270,8 @@ static void about_torrent(struct lsp_torrent_engine *engine, struct lsp_torrent 
 		on_gone(engine, torrent, alert);
 		break;
 	case LSP_SHIM_ALERT_STATUS:
-		take_status(engine, torrent, alert->status);
+		note_status(engine, torrent, alert->status);
+		lsp_report_state(engine, torrent);
 		break;
 	case LSP_SHIM_ALERT_METADATA:
 		on_metadata(engine, torrent);
@@ -243,11 +287,7 @@ static void about_torrent(struct lsp_torrent_engine *engine, struct lsp_torrent 
 		lsp_move_on_paused(engine, torrent);
 		break;
 	case LSP_SHIM_ALERT_STATE:
-		/* It may be over already, and still was. */
-		torrent->status.state = (uint32_t)alert->number;
-		torrent->was_checked |= alert->number == LSP_SHIM_STATE_CHECKING;
-		lsp_report_state(engine, torrent);
-		lsp_torrent_refresh(engine, torrent);
+		on_state(engine, torrent, (uint32_t)alert->number);
 		break;
 	case LSP_SHIM_ALERT_CHECKED: /* also of what was restored, without a look at a file */
 		lsp_torrent_refresh(engine, torrent);

@@ -53,6 +53,7 @@ struct lsp_torrent {
 	bool restored;  /* from the store, in this session */
 	bool stored;    /* as that, with resume data or without */
 	bool added;     /* the session has it */
+	bool told;      /* its torrent_added went out: other events of it may follow */
 	bool removing, remove_data;
 	bool keep_stored;       /* the store keeps it when it is removed */
 	bool remove_waits;      /* until its move has ended; `removing` is set */
@@ -373,8 +374,8 @@ void lsp_report_metadata(struct lsp_torrent_engine *engine, struct lsp_torrent *
 void lsp_report_state(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 void lsp_report_progress(
 	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, lsp_time now);
-/* torrent->status is new: its sample, and its state. */
-void lsp_report_status_taken(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* torrent->status is new: its sample, now or a little later. */
+void lsp_report_sample(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 /* The last sample, now. */
 void lsp_report_flush(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 

@@ -166,6 +166,8 @@ void lsp_report_state(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 	if (torrent->state_told && state == torrent->state)
 		return;
 	torrent->state = state;
+	if (!torrent->told)
+		return;
 	torrent->state_told = true;
 	/* A state that ends something shows what it ended with. */
 	lsp_report_flush(engine, torrent);
@@ -195,13 +197,14 @@ void lsp_report_flush(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 		tell_progress(engine, torrent, &sample);
 }
 
-void lsp_report_status_taken(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+void lsp_report_sample(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
 {
 	struct lsp_progress_sample sample;
 	uint64_t merged = torrent->progress.merged;
+	if (!torrent->told)
+		return;
 	lsp_translate_sample(&torrent->status, &sample);
 	if (lsp_coalescer_offer(&torrent->progress, &sample, lsp_now(engine->clock)))
 		tell_progress(engine, torrent, &sample);
 	engine->tally.samples_coalesced += torrent->progress.merged - merged;
-	lsp_report_state(engine, torrent);
 }

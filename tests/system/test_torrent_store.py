@@ -408,6 +408,12 @@ def test_progress_is_told_ten_times_a_second_and_the_last_sample_always(lab, tmp
     last = ann.wait_event("torrent_progress", since=mark, torrent=identity,
                           where=lambda event: event["done"] == event["total"])
     assert last["total"] == (12 << 20) + len(name)
+    # It is told of first, and of its end after the last sample; then there is nothing more to tell.
+    of_it = [event for event in ann.events[mark:] if (event.get("torrent") or event.get("status", {}).get("id")) == identity]
+    names = [event["event"] for event in of_it]
+    assert names[0] == "torrent_added" and of_it.index(last) < min(
+        place for place, event in enumerate(of_it) if event.get("state") == "completed") < names.index("torrent_completed")
+    assert last["download_rate"] == 0 and torrents_of(ann)[identity]["download_rate"] == 0
 
 
 # ---- Limits --------------------------------------------------------------------------------------------------

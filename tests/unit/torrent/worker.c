@@ -134,6 +134,58 @@ static void progress_comes_ten_times_a_second_and_the_last_sample_always(void **
 	world_done(&world);
 }
 
+/* The events of a torrent so far, by their names; a state and a sample with what they say. */
+static char *told_of(struct world *world, const char *id)
+{
+	struct lsp_buffer text = {0};
+	size_t index;
+	json_t *event;
+	pthread_mutex_lock(&world->rig.lock);
+	json_array_foreach (world->rig.events, index, event) {
+		const char *torrent = json_string_value(json_object_get(event, "torrent"));
+		const char *name = json_string_value(json_object_get(event, "event"));
+		const char *state = json_string_value(json_object_get(event, "state"));
+		const json_t *done = json_object_get(event, "done");
+		if (!torrent || strcmp(torrent, id) != 0)
+			continue;
+		assert_int_equal(
+			lsp_buffer_printf(&text, NULL, "%s", name + strlen("torrent_")), 0);
+		if (state)
+			assert_int_equal(lsp_buffer_printf(&text, NULL, " %s", state), 0);
+		if (done)
+			assert_int_equal(lsp_buffer_printf(&text, NULL, " %lld at %lld",
+						 (long long)json_integer_value(done),
+						 (long long)json_integer_value(
+							 json_object_get(event, "download_rate"))),
+				0);
+		assert_int_equal(lsp_buffer_printf(&text, NULL, "; "), 0);
+	}
+	pthread_mutex_unlock(&world->rig.lock);
+	return (char *)text.data;
+}
+
+static void a_torrent_is_told_of_first_and_its_end_after_its_last_sample(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	json_decref(world_add(&world, DOOM));
+	world_settle(&world);
+	fake_progress(DOOM, 1000, LSP_SHIM_STATE_DOWNLOADING, 0);
+	fake_post(LSP_SHIM_ALERT_RESUMED, DOOM, NULL, NULL, 0);
+	world_advance(&world, LSP_SECOND);
+	world_settle(&world);
+	/* Both ends at once, and in less time than there is between two samples. */
+	fake_progress(DOOM, 2 << 20, LSP_SHIM_STATE_SEEDING, LSP_SHIM_FINISHED | LSP_SHIM_SEEDING);
+	fake_post(LSP_SHIM_ALERT_STATE, DOOM, NULL, NULL, LSP_SHIM_STATE_FINISHED);
+	fake_post(LSP_SHIM_ALERT_FINISHED, DOOM, NULL, NULL, 0);
+	json_decref(rig_await(&world.rig, "torrent_completed", "torrent", DOOM, 1));
+	_cleanup_free_ char *told = told_of(&world, DOOM);
+	assert_string_equal(told, "added; progress 0 at 0; state downloading; metadata; files; "
+				  "progress 1000 at 1000; progress 2097152 at 0; "
+				  "state completed; state seeding; completed; ");
+	world_done(&world);
+}
+
 static void an_idle_engine_ticks_once_a_second_and_one_without_torrents_not_at_all(void **state)
 {
 	struct world world;
@@ -610,6 +662,7 @@ int main(void)
 		cmocka_unit_test(an_unhealthy_engine_answers_the_call_that_started_it),
 		cmocka_unit_test(restart_gives_a_new_session_at_once),
 		cmocka_unit_test(progress_comes_ten_times_a_second_and_the_last_sample_always),
+		cmocka_unit_test(a_torrent_is_told_of_first_and_its_end_after_its_last_sample),
 		cmocka_unit_test(
 			an_idle_engine_ticks_once_a_second_and_one_without_torrents_not_at_all),
 		cmocka_unit_test(it_saves_in_time_and_at_the_end),
