@@ -17,52 +17,6 @@ const struct cli_option cli_common_options[] = {
 	{NULL},
 };
 
-static const char introduction[] =
-	"lanspread turns a LAN party into one game shelf.\n\n"
-	"usage: lanspread [COMMAND] [ARGUMENTS]\n\n"
-	"Without a command: starts a peer if none runs here, and opens its page.\n\n";
-
-static const char epilogue[] = "\nEvery command takes --control PATH, --json and --help.\n"
-			       "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no peer runs here; "
-			       "130 detached by Ctrl-C.\n";
-
-static int print_help(struct cli *cli)
-{
-	struct cli_table table;
-	fputs(introduction, cli->out);
-	cli_table_init(&table, 3);
-	for (const struct cli_command *command = cli_commands; command->name; command++) {
-		const char *cells[] = {" ", command->name, command->summary};
-		cli_table_add(&table, cells);
-	}
-	cli_table_print(&table, cli->out);
-	cli_table_done(&table);
-	fputs(epilogue, cli->out);
-	return CLI_DONE;
-}
-
-static void print_options(FILE *out, const struct cli_option *options)
-{
-	for (const struct cli_option *option = options; option && option->name; option++) {
-		char left[64];
-		snprintf(left, sizeof left, "--%s%s%s", option->name, option->value ? " " : "",
-			option->value ? option->value : "");
-		fprintf(out, "  %-24s  %s\n", left, option->help);
-	}
-}
-
-static int print_command_help(struct cli *cli, const struct cli_command *command)
-{
-	fprintf(cli->out, "usage: lanspread %s%s%s\n\n%s\n\n", command->name,
-		command->usage[0] ? " " : "", command->usage, command->summary);
-	if (command->details)
-		fprintf(cli->out, "%s\n", command->details);
-	print_options(cli->out, command->options);
-	print_options(cli->out, cli_common_options);
-	fflush(cli->out);
-	return CLI_DONE;
-}
-
 static int print_version(struct cli *cli)
 {
 	if (cli->json) {
@@ -75,16 +29,15 @@ static int print_version(struct cli *cli)
 	return CLI_DONE;
 }
 
-/* `add --version V` is the game's. */
-static bool has_own_version(const struct cli_command *command)
+bool cli_has_option(const struct cli_command *command, const char *name)
 {
 	for (const struct cli_option *option = command->options; option && option->name; option++)
-		if (strcmp(option->name, "version") == 0)
+		if (strcmp(option->name, name) == 0)
 			return true;
 	return false;
 }
 
-static const struct cli_command *find_command(const char *name)
+const struct cli_command *cli_find_command(const char *name)
 {
 	for (const struct cli_command *command = cli_commands; command->name; command++)
 		if (strcmp(command->name, name) == 0)
@@ -92,8 +45,9 @@ static const struct cli_command *find_command(const char *name)
 	return NULL;
 }
 
-static int unknown_command(struct cli *cli, const char *name)
+int cli_unknown_command(struct cli *cli, const char *name)
 {
+	cli->command = NULL;
 	char text[CLI_SUGGESTION_TEXT_MAX];
 	struct cli_suggestion suggestion;
 	cli_suggestion_init(&suggestion, name);
@@ -101,15 +55,6 @@ static int unknown_command(struct cli *cli, const char *name)
 		cli_suggestion_offer(&suggestion, command->name);
 	return cli_usage_error(cli, "there is no command '%s'%s", name,
 		cli_suggestion_text(&suggestion, "'", "'", text));
-}
-
-/* `help`, `help COMMAND`. */
-static int run_help(struct cli *cli, const char *name)
-{
-	const struct cli_command *command = name && name[0] != '-' ? find_command(name) : NULL;
-	if (command)
-		return print_command_help(cli, command);
-	return name && name[0] != '-' ? unknown_command(cli, name) : print_help(cli);
 }
 
 /* 0, or the exit code. */
@@ -146,12 +91,14 @@ static int run_command(struct cli *cli, const struct cli_command *command, int a
 	}
 	cli->json = cli_flag(&arguments, "json");
 	if (cli_flag(&arguments, "help"))
-		return command->name[0] ? print_command_help(cli, command) : print_help(cli);
-	if (cli_flag(&arguments, "version") && !has_own_version(command))
+		return command->name[0] ? cli_print_command_help(cli, command)
+					: cli_print_help(cli);
+	if (cli_flag(&arguments, "version") && !cli_has_option(command, "version"))
 		return print_version(cli);
 	int r = lsp_control_path(cli_option(&arguments, "control"), cli_option(&arguments, "state"),
 		&cli->control, &err);
-	if (r < 0)
+	/* Who asks for help may have no home. */
+	if (r < 0 && command->run != cli_run_help)
 		return cli_fail(cli, &err);
 	int code = command->check ? command->check(cli, &arguments) : CLI_DONE;
 	if (code == CLI_DONE && !command->local)
@@ -180,16 +127,16 @@ int cli_main(struct cli *cli, int argc, char **argv)
 		.name = "", .usage = "", .summary = "", .run = cli_run_bare, .local = true};
 	const struct cli_command *command = &bare;
 	cli->json = wants_json(argc - 1, argv + 1);
+	bool completes = argc > 1 && strcmp(argv[1], "--complete") == 0;
 	if (argc > 1 && argv[1][0] != '-') {
-		if (strcmp(argv[1], "help") == 0)
-			return finish(cli, run_help(cli, argc > 2 ? argv[2] : NULL));
-		command = find_command(argv[1]);
+		command = cli_find_command(argv[1]);
 		if (!command)
-			return unknown_command(cli, argv[1]);
+			return cli_unknown_command(cli, argv[1]);
 		argc--;
 		argv++;
 	}
-	int code = run_command(cli, command, argc - 1, argv + 1);
+	int code = completes ? cli_complete(cli, argc - 2, argv + 2)
+			     : run_command(cli, command, argc - 1, argv + 1);
 	lsp_control_disconnect(cli->connection);
 	cli->connection = NULL;
 	free(cli->control);

@@ -35,12 +35,25 @@ struct cli_option {
 	const char *help;
 };
 
+/* A command of a command: torrent list. */
+struct cli_subcommand {
+	const char *names; /* several that take the same: "pause, resume" */
+	const char *usage; /* as in struct cli_command */
+	const char *help;
+};
+
 struct cli;
 struct cli_arguments;
 
 struct cli_command {
 	const char *name;
-	const char *usage;   /* what follows the name, options that all have left out */
+	/*
+	 * What follows the name, options that all have left out. Completion reads it too: " | " is
+	 * between the ways to use it, a word in capitals is to be replaced (ID is a game, PATH and
+	 * FILE are files, DIR a folder; also PEER, TORRENT, KEY, COMMAND), others stand for
+	 * themselves, and "a|b" is one of them. The values of options are written alike.
+	 */
+	const char *usage;
 	const char *summary; /* one line */
 	int (*run)(struct cli *cli, const struct cli_arguments *arguments);
 	const struct cli_option *options; /* NULL: only those that all commands have */
@@ -48,7 +61,9 @@ struct cli_command {
 	bool local;                       /* does not need a daemon: cli->connection is NULL */
 	const char *send;                 /* for cli_run_simple: the command it sends */
 	const char *takes[3]; /* for cli_run_simple: the names of its positional arguments */
-	const char *details;  /* what its help says above the options; NULL: nothing */
+	const struct cli_subcommand
+		*verbs;      /* what its first argument may be; NULL: `usage` tells */
+	const char *details; /* a paragraph for the help; NULL: nothing */
 	/* Before any peer is asked: CLI_DONE, or the exit code of a mistake that was said. NULL: no
 	 * more to check */
 	int (*check)(struct cli *cli, const struct cli_arguments *arguments);
@@ -56,6 +71,12 @@ struct cli_command {
 
 /* Ends with a NULL name. */
 extern const struct cli_command cli_commands[];
+/* NULL: there is no such command. */
+const struct cli_command *cli_find_command(const char *name);
+/* Has the row such an option? `add --version V` is the game's, elsewhere it is the program's. */
+bool cli_has_option(const struct cli_command *command, const char *name);
+/* Says so, with what it may have been. Returns CLI_USAGE. */
+int cli_unknown_command(struct cli *cli, const char *name);
 
 struct cli {
 	/* immutable once cli_main runs */
@@ -161,6 +182,8 @@ void cli_print_json(struct cli *cli, const json_t *value);
  * or peer can draw on the terminal.
  */
 void cli_print_text(FILE *file, const char *text);
+/* The same as a text. The caller frees it; NULL: out of memory. */
+char *cli_escaped(const char *text);
 
 #define CLI_TABLE_MAX_COLUMNS 12
 

@@ -14,7 +14,7 @@ static const struct cli_option run_options[] = {
 	{"catalog", "FILE", "the catalogue of games (SQLite)"},
 	{"unpacker", "CMD", "unpack archives with this command"},
 	{"swarm", "off|lan|internet", "the torrent engine"},
-	{"log-level", "LEVEL", "error, warning, info or debug"},
+	{"log-level", "error|warning|info|debug", "how much it tells of itself"},
 	{NULL},
 };
 
@@ -74,35 +74,44 @@ static const struct cli_option torrent_options[] = {
 };
 
 /* --set takes what else there is: docs/torrent.md has all of it. */
+static const struct cli_subcommand torrent_verbs[] = {
+	{"list", "[TORRENT]", "what there is"},
+	{"add", "LINK|FILE [--as-game]", "download it; --set save_path=DIR says where to"},
+	{"create", "PATH", "make a .torrent of a file or folder"},
+	{"cancel", "JOB", "end a create"},
+	{"files, peers, have", "TORRENT", "its files, who is connected, how many pieces are here"},
+	{"export", "TORRENT", "its link, and its .torrent"},
+	{"pause, resume", "TORRENT", "hold it, go on with it"},
+	{"remove", "TORRENT [--data]", "with its files"},
+	{"select", "TORRENT", "--set exclude='*.iso', include, skip_fluff, priorities"},
+	{"limits", "[TORRENT]", "--set max_download=RATE, max_upload: 500K, 2M; 0 for none"},
+	{"options", "TORRENT", "--set seed_ratio=2, seed_time, queue_position, tags, ..."},
+	{"sequential", "TORRENT on|off", "its pieces in their order, or the rarest first"},
+	{"trackers, web_seeds", "TORRENT", "--set add=URL, remove, set"},
+	{"reannounce, recheck", "TORRENT", "tell its trackers of it now; read all of it again"},
+	{"move", "TORRENT DIR", "its files too"},
+	{"deadline", "TORRENT PIECE", "--set milliseconds=N"},
+	{"add_peers", "TORRENT", "--set peers=ADDRESS:PORT"},
+	{"inspect, configure, restart", "", "the engine: --set KEY=VALUE, null takes one away"},
+	{NULL},
+};
+
 static const char torrent_details[] =
-	"  list [TORRENT]              what there is\n"
-	"  add LINK|FILE [--as-game]   download it; --set save_path=DIR says where to\n"
-	"  create PATH                 make a .torrent of a file or folder\n"
-	"  files, peers, have TORRENT  its files, who is connected, how many pieces are here\n"
-	"  export TORRENT              its link, and its .torrent\n"
-	"  pause, resume TORRENT\n"
-	"  remove TORRENT [--data]     with its files\n"
-	"  select TORRENT              --set exclude='*.iso', include, skip_fluff, priorities\n"
-	"  limits [TORRENT]            --set max_download=RATE, max_upload: 500K, 2M; 0 for none\n"
-	"  options TORRENT             --set seed_ratio=2, seed_time, queue_position, tags, ...\n"
-	"  sequential TORRENT on|off\n"
-	"  trackers, web_seeds TORRENT   --set add=URL, remove, set\n"
-	"  reannounce, recheck TORRENT\n"
-	"  move TORRENT DIR            its files too\n"
-	"  deadline TORRENT PIECE      --set milliseconds=N\n"
-	"  add_peers [TORRENT]         --set peers=ADDRESS:PORT\n"
-	"  inspect, configure, restart   the engine: --set KEY=VALUE, null takes one away\n\n"
 	"TORRENT is an id or its first six digits or more. A VALUE is JSON or a text; of a list, "
-	"one\n"
-	"member, and --set comes again for the next.\n";
+	"one member, and --set comes again for the next.";
+
+static const struct cli_option help_options[] = {
+	{"man", NULL, "the manual page instead, as man reads it"},
+	{NULL},
+};
 
 const struct cli_command cli_commands[] = {
 	{"run", "[OPTIONS]", "run a peer in the foreground", cli_run_daemon, run_options, 0, 0,
 		true},
 	{"status", "", "what this peer is doing", cli_run_status},
 	{"games", "", "everybody's games", cli_run_games},
-	{"peers", "[forget ID]", "who is there", cli_run_peers, NULL, 0, 2,
-		.check = cli_check_peers},
+	{"peers", "[forget PEER]", "who is there, or forget the key of one", cli_run_peers, NULL, 0,
+		2, .check = cli_check_peers},
 	{"tasks", "", "what runs inside the peer", cli_run_tasks},
 	{"watch", "", "everything that happens, one JSON event a line", cli_run_watch},
 	{"get", "ID [OPTIONS]", "download a game", cli_run_operation, fetch_options, 1, 1, false,
@@ -125,7 +134,7 @@ const struct cli_command cli_commands[] = {
 		"share a folder or archive of your own", cli_run_add, add_options, 1, 1,
 		.check = cli_check_add},
 	{"play", "ID", "start an installed game", cli_run_play, NULL, 1, 1},
-	{"games-dir", "[PATH]", "where the games are, or where they shall be", cli_run_games_dir,
+	{"games-dir", "[DIR]", "where the games are, or where they shall be", cli_run_games_dir,
 		NULL, 0, 1},
 	{"catalog", "import FILE | show", "the catalogue of games", cli_run_catalog, NULL, 1, 2,
 		.check = cli_check_catalog},
@@ -138,8 +147,11 @@ const struct cli_command cli_commands[] = {
 		share_options, 1, 1},
 	{"torrent", "COMMAND [ARGUMENT]... [--set KEY=VALUE]...",
 		"the torrent engine; 'lanspread help torrent' has its commands", cli_run_torrent,
-		torrent_options, 1, 16, .check = cli_check_torrent, .details = torrent_details},
+		torrent_options, 1, 16, .check = cli_check_torrent, .verbs = torrent_verbs,
+		.details = torrent_details},
 	{"open", "", "open the page in a browser", cli_run_open},
 	{"stop", "", "stop the peer", cli_run_stop},
+	{"help", "[COMMAND]", "this list, or what a command takes", cli_run_help, help_options, 0,
+		1, true},
 	{NULL},
 };

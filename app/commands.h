@@ -16,6 +16,9 @@ int cli_run_peers(struct cli *cli, const struct cli_arguments *arguments);
 int cli_run_tasks(struct cli *cli, const struct cli_arguments *arguments);
 int cli_run_watch(struct cli *cli, const struct cli_arguments *arguments);
 
+/* A game that is in the catalogue, and nobody has it or waits for it. */
+bool cli_is_only_known(const json_t *game);
+
 /* operate.c */
 int cli_run_operation(struct cli *cli, const struct cli_arguments *arguments);
 int cli_check_add(struct cli *cli, const struct cli_arguments *arguments);
@@ -41,3 +44,16 @@ int cli_run_share(struct cli *cli, const struct cli_arguments *arguments);
 /* torrent.c */
 int cli_check_torrent(struct cli *cli, const struct cli_arguments *arguments);
 int cli_run_torrent(struct cli *cli, const struct cli_arguments *arguments);
+
+/* help.c, manual.c, complete.c */
+int cli_run_help(struct cli *cli, const struct cli_arguments *arguments);
+int cli_print_help(struct cli *cli);
+int cli_print_command_help(struct cli *cli, const struct cli_command *command);
+int cli_print_manual(struct cli *cli);
+/*
+ * What a shell may offer for the last of the words that follow the program's name; argv holds them
+ * all, as typed. One candidate a line, a tab, what it means. ":files" and ":folders" stand for the
+ * shell's own knowledge of those. Says nothing where there is nothing to offer, whatever the
+ * reason.
+ */
+int cli_complete(struct cli *cli, int argc, char **argv);

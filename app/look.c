@@ -7,6 +7,7 @@
 #include "wire/json.h"
 
 #include <string.h>
+#include <sys/epoll.h>
 
 /* Asks; with --json prints the result, and *ret_result stays NULL. */
 static int ask(struct cli *cli, const char *name, json_t **ret_result)
@@ -153,8 +154,7 @@ static void add_game(struct cli_table *table, const json_t *game)
 	cli_table_add(table, cells);
 }
 
-/* In the catalogue, and nobody has it or waits for it. */
-static bool is_only_known(const json_t *game)
+bool cli_is_only_known(const json_t *game)
 {
 	return strcmp(cli_text(game, "availability"), "unavailable") == 0 &&
 	       strcmp(cli_text(game, "operation"), "none") == 0;
@@ -166,7 +166,7 @@ static void add_games(struct cli_table *table, const json_t *games, bool only_kn
 	const json_t *game;
 	size_t i;
 	json_array_foreach (games, i, game) {
-		if (is_only_known(game) == only_known)
+		if (cli_is_only_known(game) == only_known)
 			add_game(table, game);
 	}
 }
@@ -238,7 +238,7 @@ int cli_check_peers(struct cli *cli, const struct cli_arguments *arguments)
 	if (arguments->count == 0 ||
 		(arguments->count == 2 && strcmp(arguments->positional[0], "forget") == 0))
 		return CLI_DONE;
-	return cli_usage_error(cli, "peers: 'peers' or 'peers forget ID'");
+	return cli_usage_error(cli, "peers: 'peers' or 'peers forget PEER'");
 }
 
 int cli_run_peers(struct cli *cli, const struct cli_arguments *arguments)
@@ -296,9 +296,27 @@ int cli_run_tasks(struct cli *cli, const struct cli_arguments *arguments)
 	return code;
 }
 
+/*
+ * Readable when the person interrupts, or when whoever reads the events has gone: `watch | head -1`
+ * must not wait for an event that nobody reads. -1: there is nothing of the kind to wait for.
+ */
+static int watch_the_reader(struct cli *cli)
+{
+	struct epoll_event interrupted = {.events = EPOLLIN}, gone = {.events = EPOLLERR};
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+	/* A file is never gone and cannot be waited for. */
+	if (fd >= 0 && cli->interrupt_fd >= 0)
+		(void)epoll_ctl(fd, EPOLL_CTL_ADD, cli->interrupt_fd, &interrupted);
+	if (fd >= 0 && fileno(cli->out) >= 0)
+		(void)epoll_ctl(fd, EPOLL_CTL_ADD, fileno(cli->out), &gone);
+	return fd;
+}
+
 int cli_run_watch(struct cli *cli, const struct cli_arguments *arguments)
 {
+	_cleanup_close_ int interrupt = watch_the_reader(cli);
 	int code = CLI_DONE;
+	lsp_control_interrupted_by(cli->connection, interrupt >= 0 ? interrupt : cli->interrupt_fd);
 	for (;;) {
 		struct lsp_error err = {0};
 		_cleanup_json_ json_t *event = NULL;

@@ -95,6 +95,18 @@ void cli_print_text(FILE *file, const char *text)
 	}
 }
 
+char *cli_escaped(const char *text)
+{
+	char *out = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&out, &size);
+	if (!file)
+		return NULL;
+	cli_print_text(file, text);
+	fclose(file);
+	return out;
+}
+
 /* ---- Tables ---- */
 
 void cli_table_init(struct cli_table *table, size_t columns)
@@ -108,19 +120,6 @@ void cli_table_fit(struct cli_table *table, const struct cli *cli, size_t flexib
 	table->flexible = flexible;
 }
 
-/* The cell as it will be printed: escaped. NULL when out of memory, printed as "-". */
-static char *escaped(const char *cell)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *file = open_memstream(&text, &size);
-	if (!file)
-		return NULL;
-	cli_print_text(file, cell && cell[0] ? cell : "-");
-	fclose(file);
-	return text;
-}
-
 void cli_table_add(struct cli_table *table, const char *const *cells)
 {
 	char **grown = realloc(table->cells, (table->rows + 1) * table->columns * sizeof *grown);
@@ -128,7 +127,8 @@ void cli_table_add(struct cli_table *table, const char *const *cells)
 		return;
 	table->cells = grown;
 	for (size_t i = 0; i < table->columns; i++)
-		table->cells[table->rows * table->columns + i] = escaped(cells[i]);
+		table->cells[table->rows * table->columns + i] =
+			cli_escaped(cells[i] && cells[i][0] ? cells[i] : "-");
 	table->rows++;
 }
 

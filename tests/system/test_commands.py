@@ -89,6 +89,15 @@ def test_pause_holds_and_resume_goes_on(party, tmp_path):
     assert tree(ben.games / "quake") == tree(ann.games / "quake")
 
 
+def test_watch_ends_when_nobody_reads_it_any_more(lab):
+    ann = lab.host("ann").daemon()
+    watching = ann.start_cli("watch")
+    watching.stdout.readline()
+    watching.stdout.close()
+    assert watching.wait(PATIENCE) == 0
+    assert watching.stderr.read() == ""
+
+
 def test_the_last_line_of_json_is_the_result_and_the_others_are_events(party):
     _, ben = party
     result = ben.run_cli("get", "quake", "--json")
