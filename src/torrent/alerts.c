@@ -181,10 +181,11 @@ static void on_finished(struct lsp_torrent_engine *engine, struct lsp_torrent *t
 	if (lsp_torrent_record_set(&torrent->record, "completed", now, NULL) < 0)
 		return;
 	lsp_engine_emit(engine,
-		json_pack("{s:s, s:s, s:s, s:o, s:o}", "event", "torrent_completed", "torrent",
+		json_pack("{s:s, s:s, s:s, s:o, s:o, s:I}", "event", "torrent_completed", "torrent",
 			torrent->record.id, "save_path", torrent->record.save_path, "name",
 			lsp_translate_text(torrent->title ? torrent->title : ""), "game",
-			torrent->record.game ? json_string(torrent->record.game) : json_null()));
+			torrent->record.game ? json_string(torrent->record.game) : json_null(),
+			"total", (json_int_t)torrent->status.wanted));
 	lsp_session_write_record(engine, torrent);
 	lsp_session_save(engine, torrent);
 }

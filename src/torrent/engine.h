@@ -216,8 +216,8 @@ LSP_MUST_CHECK int lsp_torrent_call(
  *   torrent_progress         "done", "total", "download_rate", "upload_rate", "eta_s", "ratio",
  *                            "downloaded", "uploaded", "peers", "seeds"; at most 10 a second for
  *                            each torrent; the last sample always comes
- *   torrent_state            "state", "error"
- *   torrent_completed        "save_path", "name", "game"; once per run of the download
+ *   torrent_state            "state", "error", and "done" and "total" of the last sample
+ *   torrent_completed        "save_path", "name", "game", "total"; once per run of the download
  *   torrent_tracker          "url", "status" ("working", "error", "warning"), "message", "peers"
  *   torrent_error            "code", "message"; and, where the torrent goes on all the same,
  *                            "component": "resume_store" (it could not be stored), "storage" (it

@@ -171,7 +171,7 @@ void lsp_report_state(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 	torrent->state_told = true;
 	/* A state that ends something shows what it ended with. */
 	lsp_report_flush(engine, torrent);
-	lsp_engine_emit(engine, lsp_event_state(torrent->record.id, state, torrent->error));
+	lsp_engine_emit(engine, lsp_event_state(torrent->record.id, state, &torrent->status));
 }
 
 static void tell_progress(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,

@@ -100,11 +100,14 @@ json_t *lsp_event_progress(const char *id, const struct lsp_progress_sample *sam
 		(int)sample->peers, "seeds", (int)sample->seeds);
 }
 
-json_t *lsp_event_state(const char *id, enum lsp_torrent_state state, const char *error)
+json_t *lsp_event_state(
+	const char *id, enum lsp_torrent_state state, const struct lsp_shim_status *status)
 {
-	return json_pack("{s:s, s:s, s:s, s:o}", "event", "torrent_state", "torrent", id, "state",
-		lsp_torrent_state_name(state), "error",
-		*error ? lsp_translate_text(error) : json_null());
+	const char *error = status->error;
+	return json_pack("{s:s, s:s, s:s, s:o, s:I, s:I}", "event", "torrent_state", "torrent", id,
+		"state", lsp_torrent_state_name(state), "error",
+		error && *error ? lsp_translate_text(error) : json_null(), "done",
+		(json_int_t)status->done, "total", (json_int_t)status->wanted);
 }
 
 json_t *lsp_event_error(const char *id, const char *code, const char *message)

@@ -42,7 +42,8 @@ double lsp_translate_ratio(int64_t uploaded, int64_t downloaded, int64_t size);
 json_t *lsp_translate_text(const char *bytes);
 
 json_t *lsp_event_progress(const char *id, const struct lsp_progress_sample *sample, int64_t size);
-json_t *lsp_event_state(const char *id, enum lsp_torrent_state state, const char *error);
+json_t *lsp_event_state(
+	const char *id, enum lsp_torrent_state state, const struct lsp_shim_status *status);
 json_t *lsp_event_error(const char *id, const char *code, const char *message);
 /* The same of what failed beside the torrent, which goes on. */
 json_t *lsp_event_error_beside(const char *id, enum lsp_torrent_component component,
