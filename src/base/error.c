@@ -64,8 +64,9 @@ static void fill(struct lsp_error *err, const char *domain, int code, int sys_er
 	err->domain = domain;
 	err->code = code;
 	err->sys_errno = sys_errno;
-	memcpy(err->message, whole, strlen(whole) + 1);
-	strcat(err->message, why);
+	size_t size = strlen(whole);
+	memcpy(err->message, whole, size);
+	memcpy(err->message + size, why, strlen(why) + 1);
 }
 
 int lsp_error_set(struct lsp_error *err, const char *domain, int code, const char *format, ...)
@@ -139,8 +140,8 @@ int lsp_error_prefix(struct lsp_error *err, int r, const char *format, ...)
 	vsnprintf(message, WHOLE_SIZE, format, arguments);
 	va_end(arguments);
 	shorten(message, MESSAGE_SIZE / 2);
-	strcat(message, ": ");
-	strcat(message, err->message);
+	size_t size = strlen(message);
+	snprintf(message + size, sizeof message - size, ": %s", err->message);
 	shorten(message, MESSAGE_SIZE - 1);
 	memcpy(err->message, message, strlen(message) + 1);
 	err->code = -r;
