@@ -195,9 +195,9 @@ static void charge(struct lsp_swarm *swarm, struct game *game, double bytes)
 }
 
 /*
- * The least that is worth a grant, in bytes on the wire. What leaves by the packet leaves in as many
- * wake-ups, system calls and acknowledgements as there are packets, and the connection's window
- * stays where a new one begins.
+ * The least that is worth a grant, in bytes on the wire. What leaves by the packet leaves in as
+ * many wake-ups, system calls and acknowledgements as there are packets, and the connection's
+ * window stays where a new one begins.
  */
 static double least_grant(const struct lsp_swarm *swarm, const struct game *game)
 {

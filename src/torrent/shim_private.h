@@ -1,5 +1,5 @@
 /* The inside of the shim, in C++: for shim.cc, shim_alert.cc, shim_close.cc, shim_query.cc,
- * shim_torrent.cc, shim_source.cc. */
+ * shim_torrent.cc, shim_source.cc, shim_names.cc. */
 #pragma once
 
 #include "torrent/shim.h"
@@ -21,6 +21,7 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
@@ -74,7 +75,8 @@ struct lsp_shim_source {
 	lt::add_torrent_params params;
 	std::string file_path;
 	mutable std::string name;
-	bool restored = false; /* from resume data */
+	std::optional<std::map<lt::file_index_t, std::string>> uncut; /* once it was asked */
+	bool restored = false;                                        /* from resume data */
 };
 
 namespace shim
@@ -142,10 +144,14 @@ lt::settings_pack pack_of(lsp_shim_setting const *settings, std::size_t count);
 std::uint32_t state_of(lt::torrent_status::state_t state);
 void status_of(lt::torrent_status const &from, shim_torrent &torrent, std::string &error,
 	lsp_shim_status &to);
+/* shim_names.cc: the whole paths of the files in whose paths the library has cut a name. */
+std::map<lt::file_index_t, std::string> uncut_paths(lt::torrent_info const &ti);
+/* The path of a file, with nothing cut. */
+std::string uncut_path(lt::torrent_info const &ti, lt::file_index_t index);
 /*
  * Where files go that do not go where the library would put them: with `root`, below that folder;
  * without (NULL), the one file of a torrent whose name is a folder's and not the file's, which the
- * library would put beside that folder.
+ * library would put beside that folder; and those whose names it cuts.
  */
 std::map<lt::file_index_t, std::string> renamed(lt::torrent_info const &ti, char const *root);
 /* The name in the info dictionary. */

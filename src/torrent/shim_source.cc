@@ -31,7 +31,7 @@ std::string bare_file(lt::torrent_info const &ti)
 	for (auto const i : ti.orig_files().file_range()) {
 		if (ti.orig_files().pad_file_at(i))
 			continue;
-		path = ti.orig_files().file_path(i);
+		path = uncut_path(ti, i);
 		count++;
 	}
 	return count == 1 && path.find('/') == std::string::npos ? path : std::string();
@@ -53,13 +53,15 @@ std::map<lt::file_index_t, std::string> renamed(lt::torrent_info const &ti, char
 	std::string folder = root ? root : "";
 	if (!root && !bare_file(ti).empty() && !is_single_file(ti))
 		folder = name_of(ti);
+	result = uncut_paths(ti);
 	if (folder.empty() || folder.find('/') != std::string::npos || folder == "." ||
 		folder == "..")
 		return result;
 	for (auto const i : files.file_range()) {
 		if (files.pad_file_at(i))
 			continue;
-		std::string const path = files.file_path(i);
+		auto const uncut = result.find(i);
+		std::string const path = uncut == result.end() ? files.file_path(i) : uncut->second;
 		std::size_t const slash = path.find('/');
 		result[i] = folder + (slash == std::string::npos ? "/" + path : path.substr(slash));
 	}
@@ -181,9 +183,14 @@ void source_info(lsp_shim_source const *source, lsp_shim_info *ret_info)
 }
 
 /* Below the top folder, in the metadata's own words. */
-std::string path_below(lt::torrent_info const &ti, lt::file_index_t index)
+std::string path_below(lsp_shim_source *source, lt::file_index_t index)
 {
-	std::string path = ti.orig_files().file_path(index);
+	if (!source->uncut)
+		source->uncut = uncut_paths(*source->params.ti);
+	auto const at = source->uncut->find(index);
+	std::string path = at == source->uncut->end()
+				   ? source->params.ti->orig_files().file_path(index)
+				   : at->second;
 	std::size_t const slash = path.find('/');
 	return slash == std::string::npos ? path : path.substr(slash + 1);
 }
@@ -194,7 +201,7 @@ void source_file(lsp_shim_source *source, std::uint32_t index, lsp_shim_file *re
 	lt::file_storage const &files = ti.orig_files();
 	lt::file_index_t const i(static_cast<int>(index));
 	lsp_shim_file file = {};
-	source->file_path = path_below(ti, i);
+	source->file_path = path_below(source, i);
 	file.path = source->file_path.c_str();
 	file.size = std::uint64_t(files.file_size(i));
 	lt::file_flags_t const flags = files.file_flags(i);
@@ -266,7 +273,7 @@ int source_piece(lsp_shim_source *source, std::uint32_t piece,
 		int const size = leaves ? ti.orig_files().piece_size2(index)
 					: ti.orig_files().piece_size(index);
 		for (auto const &from : ti.orig_files().map_block(index, 0, size)) {
-			std::string const path = path_below(ti, from.file_index);
+			std::string const path = path_below(source, from.file_index);
 			lsp_shim_slice slice = {};
 			slice.path = path.c_str();
 			slice.offset = std::uint64_t(from.offset);

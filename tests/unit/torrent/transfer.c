@@ -44,6 +44,66 @@ static bool there(const char *folder, const char *path)
 	return access(whole, F_OK) == 0;
 }
 
+/* Of 241 to 255 bytes: the library would cut them, and find no such file. */
+static void files_of_the_longest_names_keep_them(void **state)
+{
+	char x[246], y[256];
+	memset(x, 'x', sizeof x - 1);
+	memset(y, 'y', sizeof y - 1);
+	x[sizeof x - 1] = y[sizeof y - 1] = '\0';
+	_cleanup_free_ char *folder = lsp_text_format("doom/%s.folder/%.250s.pak", x, y);
+	_cleanup_free_ char *moved = lsp_text_format("files/%s.folder/%.250s.pak", x, y);
+	_cleanup_free_ char *one = lsp_text_format("doom/%.240s1", y);
+	_cleanup_free_ char *two = lsp_text_format("doom/%.240s2", y);
+	_cleanup_free_ char *accents =
+		lsp_text_format("doom/%.234s\xc3\xa9\xe2\x82\xac.x.y.pak", y);
+	const char *const paths[] = {folder, one, two, accents, "doom/readme.txt"};
+	for (int hybrid = 0; hybrid < 2; hybrid++) {
+		struct pair pair;
+		char id[65];
+		pair_init(&pair);
+		for (unsigned i = 0; i < LSP_ARRAY_SIZE(paths); i++)
+			rig_file(pair.content, paths[i], 30000 + i, i);
+		struct lsp_buffer metainfo = seed_doom(&pair, hybrid, id);
+		json_decref(leech(&pair, metainfo, json_object()));
+		json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
+		for (unsigned i = 0; i < LSP_ARRAY_SIZE(paths); i++)
+			assert_true(
+				rig_file_arrives(&pair.leech, pair.content, pair.target, paths[i]));
+		json_t *files =
+			rig_ask(&pair.leech, LSP_TORRENT_FILES, json_pack("{s:s}", "torrent", id));
+		size_t found = 0, index;
+		json_t *file;
+		json_array_foreach (json_object_get(files, "files"), index, file)
+			for (unsigned i = 0; i < LSP_ARRAY_SIZE(paths); i++)
+				found += strcmp(json_string_value(json_object_get(file, "path")),
+						 paths[i] + strlen("doom/")) == 0;
+		json_decref(files);
+		assert_int_equal(found, LSP_ARRAY_SIZE(paths));
+		/* They go along, and come back with a restart. */
+		json_decref(rig_ask(&pair.leech, LSP_TORRENT_MOVE,
+			json_pack("{s:s, s:s}", "torrent", id, "save_path", pair.leech.folder)));
+		for (unsigned i = 0; i < LSP_ARRAY_SIZE(paths); i++)
+			assert_true(rig_same_file(pair.content, pair.leech.folder, paths[i]));
+		json_decref(rig_ask(&pair.leech, LSP_TORRENT_RESTART, NULL));
+		json_decref(rig_await(&pair.leech, "torrent_added", "torrent", id, 2));
+		json_decref(
+			rig_ask(&pair.leech, LSP_TORRENT_PAUSE, json_pack("{s:s}", "torrent", id)));
+		assert_int_equal(
+			rig_number(&pair.leech, id, "done"), rig_number(&pair.leech, id, "total"));
+		assert_int_equal(rig_count(&pair.leech, "torrent_error", NULL, NULL), 0);
+		assert_int_equal(lsp_torrent_health(pair.leech.engine), 0);
+		json_decref(rig_ask(&pair.leech, LSP_TORRENT_REMOVE,
+			json_pack("{s:s, s:b}", "torrent", id, "data", 1)));
+		assert_false(there(pair.leech.folder, "doom"));
+		/* And by a magnet link, into a stage. */
+		json_decref(leech_magnet(&pair, id, json_pack("{s:s}", "root", "files")));
+		json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 2));
+		assert_true(there(pair.target, moved));
+		pair_done(&pair);
+	}
+}
+
 static void a_magnet_link_brings_only_what_is_selected_from_the_first_byte_on(void **state)
 {
 	struct pair pair;
@@ -421,6 +481,7 @@ int main(void)
 	}
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_sessions_transfer_a_torrent),
+		cmocka_unit_test(files_of_the_longest_names_keep_them),
 		cmocka_unit_test(a_magnet_link_brings_only_what_is_selected_from_the_first_byte_on),
 		cmocka_unit_test(pieces_that_are_here_already_are_not_fetched_again),
 		cmocka_unit_test(a_library_game_is_seeded_in_place_under_its_content_id),
