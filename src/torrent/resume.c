@@ -227,8 +227,8 @@ struct part {
 };
 
 /*
- * Absent is no error and no content. What is too large, or no file at all, is not ours; all else
- * that goes wrong may be right the next time.
+ * Absent is no error and no content. What is too large, or no file at all but a folder or a link,
+ * is not ours; all else that goes wrong may be right the next time.
  */
 static int read_part(struct lsp_resume_store *store, const char *id, enum lsp_resume_part which,
 	struct part *part, struct lsp_error *err)
@@ -243,7 +243,8 @@ static int read_part(struct lsp_resume_store *store, const char *id, enum lsp_re
 		lsp_error_set(&part->damage, DOMAIN, LSP_E_PROTOCOL, "it is empty");
 	if (r == 0 || r == -LSP_E_NOT_FOUND)
 		return 0;
-	if (r == -LSP_E_TOO_LARGE || (r == -LSP_E_DENIED && why.sys_errno == 0)) {
+	if (r == -LSP_E_TOO_LARGE ||
+		(r == -LSP_E_DENIED && (why.sys_errno == 0 || why.sys_errno == ELOOP))) {
 		part->damage = why;
 		return 0;
 	}

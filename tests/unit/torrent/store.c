@@ -219,7 +219,7 @@ static void a_folder_that_comes_late_gets_what_is_here(void **state)
 static void what_is_wrong_is_set_aside_alone(void **state)
 {
 	static const char *const parts[] = {".meta.json", ".fastresume"};
-	for (int i = 0; i < 4; i++) { /* empty, and no file at all */
+	for (int i = 0; i < 6; i++) { /* empty, and no file at all: a folder, a link */
 		struct world world;
 		char folder[128];
 		const char *part = parts[i % 2];
@@ -229,8 +229,10 @@ static void what_is_wrong_is_set_aside_alone(void **state)
 		assert_int_equal(unlink(path), 0);
 		if (i < 2)
 			assert_ok(lsp_fs_write_file(path, "", 0, 0600, ERR));
-		else
+		else if (i < 4)
 			assert_ok(lsp_fs_make_dirs(path, true, ERR));
+		else
+			assert_int_equal(symlink(folder, path), 0);
 		world_init(&world, folder);
 		json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 1));
 		json_decref(rig_await(&world.rig, "torrent_added", "torrent", QUAKE, 1));
