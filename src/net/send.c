@@ -22,10 +22,7 @@
 #define LIMIT_PATIENCE (4 * LSP_MILLISECOND)
 /* Of acknowledgements alone: some 3 KiB. */
 #define UNPACED_TURNS_MAX 64
-/*
- * The same for a connection's own limit, whose packets share a line with a game's: what comes in
- * meanwhile lets a packet go as soon as it is paid for.
- */
+/* The same for a connection's own limit, whose packets share a line with a game's. */
 #define PACE_BURST (3 * LSP_MILLISECOND)
 #define PACE_PATIENCE LSP_MILLISECOND
 /* How long close_all waits for room in a full socket. */
@@ -43,7 +40,7 @@ static size_t overhead(const struct lsp_udp_socket *socket)
 static bool data_allowed(struct lsp_connection *connection, lsp_time now)
 {
 	struct lsp_rate_limit *all = &connection->endpoint->limit;
-	return lsp_rate_limit_allows(&connection->limit, now) &&
+	return lsp_rate_limit_opens(&connection->limit, PACE_PATIENCE, now) &&
 	       lsp_rate_limit_opens(all, LIMIT_PATIENCE, now);
 }
 
@@ -237,12 +234,13 @@ static bool add_to_batch(struct lsp_connection *connection, size_t size, const n
 	return true;
 }
 
-/* How many bytes this turn may send. */
+/* How many bytes this turn may send. The last packet is overdrawn, or it would go alone a little later. */
 static size_t turn_size(struct lsp_connection *connection, size_t payload, lsp_time now)
 {
 	uint64_t cap = ngtcp2_conn_get_send_quantum(connection->quic);
 	uint64_t left = data_left(connection, now);
-	cap = LSP_MIN(cap, left);
+	if (left < cap)
+		cap = LSP_MIN(cap, left + payload);
 	cap = LSP_MAX(cap, (uint64_t)payload);
 	return (size_t)LSP_MIN(cap, (uint64_t)LSP_UDP_BATCH_MAX);
 }
