@@ -101,6 +101,9 @@ struct lsp_peer {
 	json_t *health;  /* as it was last told */
 	json_t *choices; /* game id → content id, as the user chose */
 	json_t *unread;  /* documents of the state folder that could not be read: they stay */
+	/* Those of which the newest save failed, a bit each (state.c): the state pool's thread's. */
+	uint32_t unsaved;
+	uint32_t unsubmitted; /* and those of which it could not even begin */
 
 	size_t answer_bytes;   /* in memory for answers of serve_disk.c */
 	unsigned file_uploads; /* that run beside the swarm */
@@ -121,7 +124,8 @@ void lsp_peer_kick(struct lsp_peer *peer);
  * A JSON document in the state folder: loaded whole ({} if it is not there or broken, which is said
  * in the log), saved atomically by a disk job that takes `document` over; the newest save of a file
  * wins. One that is there and could not be read is in `unread`, and is not saved: what it says is
- * not lost, and holds again from the next start on. state.c
+ * not lost, and holds again from the next start on. Of one whose save fails the disk has an older
+ * one, and what that refers to must not go: `unsaved`, `unsubmitted`. state.c
  */
 json_t *lsp_peer_load_json(struct lsp_peer *peer, const char *name);
 void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *document);

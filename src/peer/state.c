@@ -15,9 +15,21 @@
 /* One save on its way. A newer one of the same file waits behind it in the pool's order. */
 struct save {
 	struct lsp_job job;
+	struct lsp_peer *peer;
+	uint32_t bit;
 	char *path;
 	char *text;
 };
+
+/* In `unsaved`; 0: it refers to no other file. */
+static uint32_t bit_of(const char *name)
+{
+	static const char *const names[] = {"swarm.json", "as-game.json", "downloads.json"};
+	unsigned i = 0;
+	while (i < LSP_ARRAY_SIZE(names) && strcmp(names[i], name) != 0)
+		i++;
+	return i < LSP_ARRAY_SIZE(names) ? UINT32_C(1) << i : 0;
+}
 
 json_t *lsp_peer_load_json(struct lsp_peer *peer, const char *name)
 {
@@ -48,6 +60,9 @@ static void write_document(struct lsp_job *job)
 	struct save *save = lsp_container_of(job, struct save, job);
 	job->result =
 		lsp_fs_write_file(save->path, save->text, strlen(save->text), 0600, &job->error);
+	save->peer->unsaved &= ~save->bit;
+	if (job->result < 0)
+		save->peer->unsaved |= save->bit;
 }
 
 static void written(struct lsp_job *job)
@@ -67,6 +82,8 @@ void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *documen
 	}
 	struct save *save = calloc(1, sizeof *save);
 	if (save) {
+		save->peer = peer;
+		save->bit = bit_of(name);
 		save->path = lsp_text_format("%s/%s", peer->state_dir, name);
 		save->text =
 			document ? lsp_json_dump(document, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
@@ -78,7 +95,9 @@ void lsp_peer_save_json(struct lsp_peer *peer, const char *name, json_t *documen
 		save->job.done = written;
 		r = lsp_pool_submit(peer->state_pool, peer->core, &save->job, &err);
 	}
+	peer->unsubmitted &= ~bit_of(name);
 	if (r < 0) {
+		peer->unsubmitted |= bit_of(name);
 		lsp_log_error("peer", "cannot save %s: %s", name, err.message);
 		if (save)
 			save_free(save);

@@ -41,6 +41,7 @@ int lsp_torrent_files_keep(const struct lsp_peer *peer, const char *id,
 
 struct dropping {
 	struct lsp_job job;
+	const struct lsp_peer *peer;
 	char *folder, *name;
 };
 
@@ -55,6 +56,8 @@ static void drop(struct lsp_job *job)
 {
 	struct dropping *dropping = lsp_container_of(job, struct dropping, job);
 	_cleanup_close_ int folder = -1;
+	if (dropping->peer->unsaved)
+		return; /* the next start finds it */
 	job->result = lsp_fs_open_dir(dropping->folder, &folder, &job->error);
 	if (job->result == 0)
 		job->result = lsp_fs_unlink_below(folder, dropping->name, &job->error);
@@ -73,9 +76,10 @@ static void dropped(struct lsp_job *job)
 void lsp_torrent_file_drop(struct lsp_peer *peer, const char *folder, const char *name)
 {
 	struct lsp_error err = {0};
-	struct dropping *dropping = calloc(1, sizeof *dropping);
+	struct dropping *dropping = peer->unsubmitted ? NULL : calloc(1, sizeof *dropping);
 	if (!dropping)
 		return; /* the next start finds it */
+	dropping->peer = peer;
 	dropping->folder = lsp_text_format("%s/%s", peer->state_dir, folder);
 	dropping->name = strdup(name);
 	dropping->job.work = drop;

@@ -19,14 +19,17 @@ static struct lsp_peer peer;
 static char state_dir[64];
 static unsigned saves;
 static int fault; /* of reading; 0: none */
+static int writing, submitting; /* the same */
 
 /* At once, where the real one waits for its thread. */
 int lsp_pool_submit(
 	struct lsp_pool *pool, struct lsp_loop *loop, struct lsp_job *job, struct lsp_error *err)
 {
+	if (submitting)
+		return lsp_error_no_memory(err, "task");
 	saves++;
 	job->work(job);
-	assert_int_equal(job->result, 0);
+	assert_true(job->result == 0 || writing);
 	job->done(job);
 	return 0;
 }
@@ -41,9 +44,15 @@ static int fail_to_read(const char *path, void *argument)
 	return lsp_text_ends_with(path, NAME) ? fault : 0;
 }
 
+static int fail_to_write(const struct lsp_fs_event *event, void *argument)
+{
+	return event->call == LSP_FS_RENAME ? writing : 0;
+}
+
 static int start(void **state)
 {
-	static const struct lsp_fs_hooks hooks = {.before_read = fail_to_read};
+	static const struct lsp_fs_hooks hooks = {
+		.before_read = fail_to_read, .before = fail_to_write};
 	strcpy(state_dir, "/tmp/lanspread-state-XXXXXX");
 	peer = (struct lsp_peer){.state_dir = state_dir, .unread = json_object()};
 	saves = 0;
@@ -105,9 +114,37 @@ static void one_that_is_absent_or_damaged_is_begun_anew(void **state)
 	assert_int_equal(access(damaged, F_OK), 0);
 }
 
+/* What the older one refers to must not go meanwhile. */
+static void that_one_is_not_saved_is_known_until_it_is(void **state)
+{
+	lsp_peer_save_json(&peer, NAME, json_object());
+	assert_false(peer.unsaved || peer.unsubmitted);
+	writing = EIO;
+	lsp_peer_save_json(&peer, NAME, json_object());
+	assert_true(peer.unsaved);
+	writing = 0;
+	lsp_peer_save_json(&peer, "downloads.json", json_object()); /* another */
+	assert_true(peer.unsaved);
+	lsp_peer_save_json(&peer, NAME, json_object());
+	assert_false(peer.unsaved);
+	submitting = 1;
+	lsp_peer_save_json(&peer, NAME, json_object());
+	assert_true(peer.unsubmitted);
+	submitting = 0;
+	lsp_peer_save_json(&peer, NAME, json_object());
+	assert_false(peer.unsubmitted);
+	/* One that refers to nothing keeps nothing. */
+	writing = EIO;
+	lsp_peer_save_json(&peer, "choices.json", json_object());
+	assert_false(peer.unsaved);
+	writing = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			that_one_is_not_saved_is_known_until_it_is, start, end),
 		cmocka_unit_test_setup_teardown(
 			one_that_cannot_be_read_now_is_not_overwritten, start, end),
 		cmocka_unit_test_setup_teardown(

@@ -114,11 +114,33 @@ static void one_goes_in_its_turn_and_for_good(void **state)
 	assert_null(job);
 }
 
+/* The older one, which the disk has, refers to it. */
+static void none_goes_while_a_record_could_not_be_saved(void **state)
+{
+	put(OTHER ".torrent");
+	peer.unsubmitted = 1;
+	lsp_torrent_files_drop(&peer, OTHER);
+	assert_null(job);
+	peer.unsubmitted = 0;
+	lsp_torrent_files_drop(&peer, OTHER);
+	peer.unsaved = 1; /* as the save before it says */
+	job->work(job);
+	job->done(job);
+	assert_true(has(OTHER ".torrent"));
+	peer.unsaved = 0;
+	lsp_torrent_files_drop(&peer, OTHER);
+	job->work(job);
+	job->done(job);
+	assert_false(has(OTHER ".torrent"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_start_deletes_what_nothing_refers_to, start, end),
 		cmocka_unit_test_setup_teardown(one_goes_in_its_turn_and_for_good, start, end),
+		cmocka_unit_test_setup_teardown(
+			none_goes_while_a_record_could_not_be_saved, start, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
