@@ -101,7 +101,8 @@ struct lsp_peer {
 	json_t *health;  /* as it was last told */
 	json_t *choices; /* game id → content id, as the user chose */
 	json_t *unread;  /* documents of the state folder that could not be read: they stay */
-	/* Those of which the newest save failed, a bit each (state.c): the state pool's thread's. */
+	/* Those of which the newest save failed, a bit each (state.c): the state pool's thread's.
+	 */
 	uint32_t unsaved;
 	uint32_t unsubmitted; /* and those of which it could not even begin */
 

@@ -177,17 +177,13 @@ static void pause_if_asked(const struct adding *adding)
 		lsp_download_pause(download, true);
 }
 
-/* Its content is known and its torrent kept: a download like any other, by the torrent engine. */
-static int begin(struct adding *adding, struct lsp_error *err)
+/* As the game's torrent from now on. */
+static int record_and_start(struct adding *adding, struct lsp_error *err)
 {
 	struct lsp_peer *peer = adding->peer;
 	struct lsp_download *running = coming(adding);
-	bool was_known = lsp_torrent_games_has(
-		peer, adding->game, &adding->manifest->content_id, adding->id);
-	int r = check_free(adding, err);
-	if (r == 0)
-		r = lsp_torrent_games_add_alias(
-			peer, adding->game, &adding->manifest->content_id, adding->id, err);
+	int r = lsp_torrent_games_add_alias(
+		peer, adding->game, &adding->manifest->content_id, adding->id, err);
 	if (r < 0)
 		return r;
 	lsp_torrent_games_set_options(
@@ -210,15 +206,29 @@ static int begin(struct adding *adding, struct lsp_error *err)
 		.manifest = adding->manifest,
 	};
 	r = lsp_download_start(peer, adding->game, &options, NULL, err);
-	if (r < 0) {
-		if (!was_known)
-			(void)lsp_torrent_games_forget(peer, adding->id);
+	if (r < 0)
 		return r;
-	}
 	lsp_choice_remember(peer, adding->game, &adding->manifest->content_id);
 	pause_if_asked(adding);
 	adding_done(adding, "downloading", NULL);
 	return 0;
+}
+
+/*
+ * Its content is known and its torrent kept: a download like any other, by the torrent engine.
+ * Where that does not begin, the game is known by what it was known by before.
+ */
+static int begin(struct adding *adding, struct lsp_error *err)
+{
+	json_t *before = NULL;
+	int r = check_free(adding, err);
+	if (r == 0)
+		r = lsp_torrent_games_change(adding->peer, adding->game, &before, err);
+	if (r < 0)
+		return r;
+	r = record_and_start(adding, err);
+	lsp_torrent_games_changed(adding->peer, adding->game, before, r == 0);
+	return r;
 }
 
 static void keep(struct lsp_job *job)

@@ -4,9 +4,9 @@
  *
  * One is written before what refers to it is saved (a game's record, or the promise of one that is
  * about to be a game), and goes after the record is saved that did: so a kill between the two
- * leaves a file too many, never one too few. The next start deletes that. Nor does one go while such a
- * save has failed, for the disk has an older record then. All of it is done by the one thread of the
- * state pool, so none goes that was written anew meanwhile.
+ * leaves a file too many, never one too few. The next start deletes that. Nor does one go while
+ * such a save has failed, for the disk has an older record then. All of it is done by the one
+ * thread of the state pool, so none goes that was written anew meanwhile.
  */
 #pragma once
 

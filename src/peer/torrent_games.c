@@ -1,4 +1,8 @@
-#include "peer/torrent_games.h"
+/*
+ * Games that are seeded in place: when their torrents come into the session, and leave it. What is
+ * remembered of them is torrent_games_records.c's.
+ */
+#include "peer/torrent_games_private.h"
 
 #include "base/fs.h"
 #include "base/log.h"
@@ -19,7 +23,6 @@
 
 #include <utlist.h>
 
-#define RECORDS_FILE "swarm.json"
 #define TORRENT_MAX (LSP_MANIFEST_INFO_MAX + LSP_MANIFEST_LAYERS_MAX)
 
 /* A torrent that was told to leave the session. */
@@ -29,68 +32,6 @@ struct leaving {
 	char game[LSP_GAME_ID_MAX + 1];
 	char id[LSP_SHA256_HEX_SIZE];
 };
-
-struct lsp_torrent_games {
-	struct lsp_peer *peer;
-	json_t *records; /* game → {"content", "shared", "withheld", "trackers", "options",
-			    "settings", "aliases": [id]} */
-	json_t *seeds;   /* torrent → game: what the engine was told to seed */
-	json_t *leaving; /* game → how many of its torrents are on their way out */
-	json_t *again;   /* game: is to be seeded once they are */
-	json_t *dropped; /* torrent: a record referred to it until now, see save */
-	struct leaving *waiting;
-};
-
-static bool is_text(const json_t *value, const char *text)
-{
-	return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
-}
-
-static bool has_text(const json_t *object, const char *key, const char *text)
-{
-	return is_text(json_object_get(object, key), text);
-}
-
-/* Where it is among them, or their count. */
-static size_t find_alias(const json_t *aliases, const char *id)
-{
-	size_t i = 0;
-	while (i < json_array_size(aliases) && !is_text(json_array_get(aliases, i), id))
-		i++;
-	return i;
-}
-
-static bool is_alias(const json_t *record, const char *id)
-{
-	const json_t *aliases = json_object_get(record, "aliases");
-	return find_alias(aliases, id) < json_array_size(aliases);
-}
-
-/* The one that was added last, or NULL. */
-static const char *last_alias(const json_t *record)
-{
-	const json_t *aliases = json_object_get(record, "aliases");
-	return json_string_value(json_array_get(aliases, json_array_size(aliases) - 1));
-}
-
-/*
- * Does a record refer to the .torrent of this id, or will one (torrent_promote.c)? Where one could
- * not be read nobody knows.
- */
-static bool is_recorded(struct lsp_peer *peer, const char *id)
-{
-	const char *game;
-	json_t *record;
-	if (json_object_size(peer->unread) ||
-		json_is_true(json_object_get(lsp_torrent_wish_promise(peer, id), "alias")))
-		return true;
-	json_object_foreach (peer->torrent_games->records, game, record)
-		if (is_alias(record, id) ||
-			(has_text(record, "content", id) &&
-				json_is_true(json_object_get(record, "shared"))))
-			return true;
-	return false;
-}
 
 int lsp_torrent_games_new(
 	struct lsp_peer *peer, struct lsp_torrent_games **ret_games, struct lsp_error *err)
@@ -107,12 +48,12 @@ int lsp_torrent_games_new(
 		return lsp_error_no_memory(err, "peer");
 	}
 	games->peer = peer;
-	games->records = lsp_peer_load_json(peer, RECORDS_FILE);
+	games->records = lsp_peer_load_json(peer, LSP_TORRENT_GAMES_FILE);
 	*ret_games = games;
 	peer->torrent_games = games;
 	/* Without any that can be read (it may be damaged) nothing says what is wanted. */
 	if (json_object_size(games->records))
-		lsp_torrent_files_sweep(peer, is_recorded);
+		lsp_torrent_files_sweep(peer, lsp_torrent_games_is_recorded);
 	return 0;
 }
 
@@ -134,171 +75,6 @@ void lsp_torrent_games_free(struct lsp_torrent_games *games)
 	free(games);
 }
 
-/* ---- Records ---- */
-
-/* The record of a game, of that content (NULL: of any). */
-static json_t *record_of(
-	const struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
-{
-	json_t *record = json_object_get(peer->torrent_games->records, game);
-	char hex[LSP_SHA256_HEX_SIZE];
-	if (content)
-		lsp_hash_to_hex(content, hex);
-	return !content || has_text(record, "content", hex) ? record : NULL;
-}
-
-/* The files that no record refers to any more go behind that. */
-static void save(struct lsp_peer *peer)
-{
-	struct lsp_torrent_games *games = peer->torrent_games;
-	const char *id;
-	json_t *value;
-	lsp_peer_save_json(peer, RECORDS_FILE, json_incref(games->records));
-	json_object_foreach (games->dropped, id, value)
-		if (!is_recorded(peer, id))
-			lsp_torrent_files_drop(peer, id);
-	json_object_clear(games->dropped);
-}
-
-static void drop_file(struct lsp_peer *peer, const json_t *id)
-{
-	if (id)
-		json_object_set_new(
-			peer->torrent_games->dropped, json_string_value(id), json_true());
-}
-
-/* Of another content none of these are. */
-static void drop_files(struct lsp_peer *peer, const json_t *record)
-{
-	json_t *alias;
-	size_t index;
-	drop_file(peer, json_object_get(record, "content"));
-	json_array_foreach (json_object_get(record, "aliases"), index, alias)
-		drop_file(peer, alias);
-}
-
-/* Of another content only the aliases are not its own any more: who shared a game shares the next
- * version of it. */
-static json_t *want_record(struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
-{
-	json_t *record = record_of(peer, game, NULL);
-	char hex[LSP_SHA256_HEX_SIZE];
-	if (record_of(peer, game, content))
-		return record;
-	lsp_hash_to_hex(content, hex);
-	if (record) {
-		drop_files(peer, record);
-		json_object_set_new(record, "content", json_string(hex));
-		json_object_set_new(record, "aliases", json_array());
-		lsp_torrent_settings_forget_others(record);
-		return record;
-	}
-	record = json_pack("{s:s, s:b, s:[]}", "content", hex, "shared", 0, "aliases");
-	if (record && json_object_set_new(peer->torrent_games->records, game, record) < 0)
-		record = NULL;
-	return record;
-}
-
-bool lsp_torrent_games_has(const struct lsp_peer *peer, const char *game,
-	const struct lsp_hash *content, const char *id)
-{
-	const json_t *record = record_of(peer, game, content);
-	return record && (has_text(record, "content", id) || is_alias(record, id));
-}
-
-bool lsp_torrent_games_content(
-	const struct lsp_peer *peer, const char *game, struct lsp_hash *ret_content)
-{
-	json_t *record = record_of(peer, game, NULL);
-	const char *hex = json_string_value(json_object_get(record, "content"));
-	return json_array_size(json_object_get(record, "aliases")) && hex &&
-	       lsp_hash_from_hex(hex, ret_content, NULL) == 0;
-}
-
-json_t *lsp_torrent_games_trackers(const struct lsp_peer *peer, const char *game)
-{
-	return json_object_get(record_of(peer, game, NULL), "trackers");
-}
-
-json_t *lsp_torrent_games_options(const struct lsp_peer *peer, const char *game)
-{
-	return json_object_get(record_of(peer, game, NULL), "options");
-}
-
-void lsp_torrent_games_set_options(struct lsp_peer *peer, const char *game,
-	const struct lsp_hash *content, const json_t *options)
-{
-	json_t *record = json_object_size(options) ? want_record(peer, game, content) : NULL;
-	json_t *kept = record ? json_deep_copy(options) : NULL;
-	json_t *trackers = json_object_get(kept, "trackers");
-	if (!kept)
-		return;
-	if (trackers)
-		json_object_set(record, "trackers", trackers);
-	json_object_del(kept, "trackers");
-	json_object_del(kept, "paused"); /* a download's, which has a record of its own */
-	json_object_set_new(record, "options", kept);
-	json_object_del(record, "settings"); /* which are older */
-	save(peer);
-}
-
-void lsp_torrent_games_fetch_options(
-	const struct lsp_peer *peer, const char *game, bool own, json_t *arguments)
-{
-	const json_t *record = record_of(peer, game, NULL);
-	const char *id = last_alias(record);
-	lsp_torrent_wish_apply(
-		arguments, json_object_get(record, "options"), LSP_TORRENT_STAGE_FETCH);
-	lsp_torrent_wish_apply_lasting(
-		arguments, lsp_torrent_settings_of(record, own, id ? id : ""));
-}
-
-/* What was asked since it began to be fetched the engine does not know: none of it goes. */
-static bool note(json_t *of, const json_t *settings)
-{
-	_cleanup_json_ json_t *all = json_copy(of);
-	const char *key;
-	json_t *value;
-	json_object_foreach ((json_t *)settings, key, value)
-		json_object_set(all, key, value);
-	return of && all && lsp_torrent_wish_note(of, all);
-}
-
-void lsp_torrent_games_note_settings(struct lsp_peer *peer, const char *game,
-	const struct lsp_hash *content, const char *id, const json_t *settings)
-{
-	json_t *record = record_of(peer, game, NULL);
-	if (!record && json_object_size(settings))
-		record = want_record(peer, game, content);
-	json_t *options = json_object_get(record, "options");
-	if (record && !options && json_object_set_new(record, "options", json_object()) == 0)
-		options = json_object_get(record, "options");
-	bool changed = note(options, settings);
-	changed |= note(lsp_torrent_settings_of(record, !is_alias(record, id), id), settings);
-	if (changed)
-		save(peer);
-}
-
-const char *lsp_torrent_games_alias(const struct lsp_peer *peer, const char *game,
-	const struct lsp_hash *content, char **ret_path)
-{
-	const char *id = last_alias(record_of(peer, game, content));
-	return id && (*ret_path = lsp_torrent_files_path(peer, id)) ? id : NULL;
-}
-
-int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
-	const struct lsp_hash *content, const char *id, struct lsp_error *err)
-{
-	json_t *record = want_record(peer, game, content);
-	json_t *aliases = json_object_get(record, "aliases");
-	if (is_alias(record, id))
-		return 0;
-	if (!aliases || json_array_append_new(aliases, json_string(id)) < 0)
-		return lsp_error_no_memory(err, "peer");
-	save(peer);
-	return 0;
-}
-
 /* Its torrents that are in the session already; those that come are added with theirs. */
 static void add_trackers(struct lsp_peer *peer, const char *game, json_t *trackers)
 {
@@ -314,7 +90,7 @@ static void add_trackers(struct lsp_peer *peer, const char *game, json_t *tracke
 void lsp_torrent_games_share(
 	struct lsp_peer *peer, const char *game, const struct lsp_hash *content, json_t *trackers)
 {
-	json_t *record = want_record(peer, game, content);
+	json_t *record = lsp_torrent_games_want(peer, game, content);
 	json_object_set_new(record, "shared", json_true());
 	json_object_del(record, "withheld");
 	if (json_array_size(trackers)) {
@@ -322,7 +98,7 @@ void lsp_torrent_games_share(
 		lsp_torrent_settings_add_trackers(record, trackers);
 		add_trackers(peer, game, trackers);
 	}
-	save(peer);
+	lsp_torrent_games_save(peer);
 	lsp_torrent_games_ready(peer, game);
 }
 
@@ -331,9 +107,9 @@ static bool withhold(struct lsp_peer *peer, const char *game, const char *id)
 {
 	struct lsp_hash content;
 	bool everything = lsp_torrents_seed_all(peer->torrents);
-	json_t *record = record_of(peer, game, NULL);
+	json_t *record = lsp_torrent_games_record(peer, game, NULL);
 	if (!record && everything && lsp_hash_from_hex(id, &content, NULL) == 0)
-		record = want_record(peer, game, &content);
+		record = lsp_torrent_games_want(peer, game, &content);
 	if (!record)
 		return false;
 	json_object_set_new(record, "shared", json_false());
@@ -348,13 +124,15 @@ bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id)
 	struct lsp_torrent_games *games = peer->torrent_games;
 	const char *seeded = json_string_value(json_object_get(games->seeds, id)), *game;
 	json_t *record;
-	bool found = seeded && !is_alias(record_of(peer, seeded, NULL), id) &&
-		     withhold(peer, seeded, id);
+	bool found =
+		seeded &&
+		!lsp_torrent_games_is_alias(lsp_torrent_games_record(peer, seeded, NULL), id) &&
+		withhold(peer, seeded, id);
 	json_object_foreach (games->records, game, record) {
-		if (has_text(record, "content", id))
+		if (lsp_torrent_games_has_text(record, "content", id))
 			found |= withhold(peer, game, id);
 		json_t *aliases = json_object_get(record, "aliases");
-		if (json_array_remove(aliases, find_alias(aliases, id)) == 0) {
+		if (json_array_remove(aliases, lsp_torrent_games_find_alias(aliases, id)) == 0) {
 			lsp_torrent_settings_forget(record, false, id);
 			found = true;
 		}
@@ -362,7 +140,7 @@ bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id)
 	json_object_del(games->seeds, id);
 	if (found) {
 		json_object_set_new(games->dropped, id, json_true());
-		save(peer);
+		lsp_torrent_games_save(peer);
 	}
 	return found;
 }
@@ -451,7 +229,7 @@ static void send_waiting_away(struct lsp_peer *peer, const char *id)
 
 static json_t *seed_arguments(struct lsp_peer *peer, const char *game, const char *id)
 {
-	const json_t *record = record_of(peer, game, NULL);
+	const json_t *record = lsp_torrent_games_record(peer, game, NULL);
 	json_t *trackers = lsp_torrent_games_trackers(peer, game);
 	json_t *arguments =
 		json_pack("{s:s, s:s, s:s, s:b, s:s}", "save_path", lsp_local_games_dir(peer),
@@ -461,7 +239,8 @@ static json_t *seed_arguments(struct lsp_peer *peer, const char *game, const cha
 	lsp_torrent_wish_apply(
 		arguments, json_object_get(record, "options"), LSP_TORRENT_STAGE_SEED);
 	if (arguments)
-		lsp_torrent_settings_apply(record, !is_alias(record, id), id, arguments);
+		lsp_torrent_settings_apply(
+			record, !lsp_torrent_games_is_alias(record, id), id, arguments);
 	return arguments;
 }
 
@@ -523,8 +302,10 @@ static void not_seeded(struct seeding *seeding, const struct lsp_error *why)
 static bool stands(const struct seeding *seeding, const struct lsp_torrent_answer *answer)
 {
 	return answer->result == -LSP_E_EXISTS &&
-	       has_text(answer->value, "game", json_string_value(seeding->mark)) &&
-	       has_text(answer->value, "save_path", lsp_local_games_dir(seeding->peer));
+	       lsp_torrent_games_has_text(
+		       answer->value, "game", json_string_value(seeding->mark)) &&
+	       lsp_torrent_games_has_text(
+		       answer->value, "save_path", lsp_local_games_dir(seeding->peer));
 }
 
 static void seed_answered(void *argument, struct lsp_torrent_answer *answer)
@@ -613,8 +394,8 @@ void lsp_torrent_games_ready(struct lsp_peer *peer, const char *game)
 	if (!share || peer->stopping)
 		return;
 	const struct lsp_manifest *manifest = lsp_share_manifest(share);
-	json_t *record = record_of(peer, game, NULL), *alias;
-	json_t *of_content = record_of(peer, game, &manifest->content_id);
+	json_t *record = lsp_torrent_games_record(peer, game, NULL), *alias;
+	json_t *of_content = lsp_torrent_games_record(peer, game, &manifest->content_id);
 	size_t index;
 	if (!lsp_torrents_are_running(peer->torrents)) {
 		/* Who shared or added what is here asked for it, at every start. */
@@ -661,8 +442,9 @@ static void drop_unasked(struct lsp_peer *peer)
 	void *next;
 	json_object_foreach_safe(games->seeds, next, id, of)
 	{
-		json_t *record = record_of(peer, json_string_value(of), NULL);
-		if (json_is_true(json_object_get(record, "shared")) || is_alias(record, id))
+		json_t *record = lsp_torrent_games_record(peer, json_string_value(of), NULL);
+		if (json_is_true(json_object_get(record, "shared")) ||
+			lsp_torrent_games_is_alias(record, id))
 			continue;
 		leave(peer, json_string_value(of), id);
 		json_object_del(games->seeds, id);
@@ -692,12 +474,13 @@ static void keep_settings(
 	struct lsp_peer *peer, const char *game, const char *id, const json_t *event)
 {
 	json_t *settings = json_object_get(event, "settings");
-	json_t *record = record_of(peer, game, NULL);
+	json_t *record = lsp_torrent_games_record(peer, game, NULL);
 	struct lsp_share *share = lsp_shares_find_game(peer->shares, game);
 	if (!record && share && json_object_size(settings))
-		record = want_record(peer, game, &lsp_share_manifest(share)->content_id);
-	if (record && lsp_torrent_settings_keep(record, !is_alias(record, id), id, settings))
-		save(peer);
+		record = lsp_torrent_games_want(peer, game, &lsp_share_manifest(share)->content_id);
+	if (record && lsp_torrent_settings_keep(
+			      record, !lsp_torrent_games_is_alias(record, id), id, settings))
+		lsp_torrent_games_save(peer);
 }
 
 /*
@@ -710,7 +493,8 @@ void lsp_torrent_games_event(
 	const char *game = lsp_torrent_games_seeded(peer, id);
 	if (!game)
 		return;
-	if (strcmp(name, "torrent_state") == 0 && has_text(event, "state", "failed"))
+	if (strcmp(name, "torrent_state") == 0 &&
+		lsp_torrent_games_has_text(event, "state", "failed"))
 		lsp_log_warning("torrent", "%s is not seeded any more (%s)", game, id);
 	if (strcmp(name, "torrent_settings") == 0)
 		keep_settings(peer, game, id, event);
@@ -739,8 +523,8 @@ static void content_of(const struct lsp_peer *peer, const char *game, char out[L
 	struct lsp_download *download = lsp_download_find(peer, game);
 	const struct lsp_hash *fetched = download ? lsp_download_content(download) : NULL;
 	struct lsp_share *share = lsp_shares_find_game(peer->shares, game);
-	const char *recorded =
-		json_string_value(json_object_get(record_of(peer, game, NULL), "content"));
+	const char *recorded = json_string_value(
+		json_object_get(lsp_torrent_games_record(peer, game, NULL), "content"));
 	if (fetched)
 		lsp_hash_to_hex(fetched, out);
 	else if (share)
@@ -751,7 +535,7 @@ static void content_of(const struct lsp_peer *peer, const char *game, char out[L
 
 json_t *lsp_torrent_games_json(const struct lsp_peer *peer, const char *game)
 {
-	json_t *record = record_of(peer, game, NULL), *alias;
+	json_t *record = lsp_torrent_games_record(peer, game, NULL), *alias;
 	char own[LSP_SHA256_HEX_SIZE];
 	json_int_t peers = 0, seeds = 0;
 	size_t index;
@@ -759,7 +543,7 @@ json_t *lsp_torrent_games_json(const struct lsp_peer *peer, const char *game)
 	json_t *ids = json_array();
 	if (*own && lsp_torrents_known(peer->torrents, own))
 		add_torrent(peer, ids, own, &peers, &seeds);
-	if (has_text(record, "content", own))
+	if (lsp_torrent_games_has_text(record, "content", own))
 		json_array_foreach (json_object_get(record, "aliases"), index, alias)
 			add_torrent(peer, ids, json_string_value(alias), &peers, &seeds);
 	if (!json_array_size(ids)) {
@@ -767,16 +551,4 @@ json_t *lsp_torrent_games_json(const struct lsp_peer *peer, const char *game)
 		return NULL;
 	}
 	return json_pack("{s:o, s:I, s:I}", "torrents", ids, "peers", peers, "seeds", seeds);
-}
-
-void lsp_torrent_games_each(
-	const struct lsp_peer *peer, void (*call)(void *argument, const char *game), void *argument)
-{
-	const char *game;
-	json_t *record;
-	json_object_foreach (peer->torrent_games->records, game, record) {
-		if (json_array_size(json_object_get(record, "aliases")) &&
-			lsp_game_id_check(game, strlen(game), NULL) == 0)
-			call(argument, game);
-	}
 }

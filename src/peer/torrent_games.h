@@ -59,6 +59,15 @@ const char *lsp_torrent_games_seeded(const struct lsp_peer *peer, const char *id
 void lsp_torrent_games_share(
 	struct lsp_peer *peer, const char *game, const struct lsp_hash *content, json_t *trackers);
 /*
+ * From the first to the second, on one turn of the loop: what is recorded of the game meanwhile
+ * stands, or is as before, with its .torrent files. `before` is handed on from the one to the
+ * other.
+ */
+LSP_MUST_CHECK int lsp_torrent_games_change(
+	struct lsp_peer *peer, const char *game, json_t **ret_before, struct lsp_error *err);
+void lsp_torrent_games_changed(
+	struct lsp_peer *peer, const char *game, json_t *before, bool stands);
+/*
  * The torrent `id`, which is kept, has the files of this content. A record of another content of
  * the game goes.
  */

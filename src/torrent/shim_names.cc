@@ -2,7 +2,8 @@
  * Names that the library cuts. It takes about 240 bytes of the name of a file or folder, where
  * filesystems, and games, have up to 255: what is seeded in place it would not find there, and what
  * it fetches would have another name than with everybody else. So the names of the metadata stand
- * in for the cut ones, where they are such as a game's file may have (wire/path.h); others stay cut.
+ * in for the cut ones, where they are such as a game's file may have (wire/path.h); others stay
+ * cut.
  */
 #include "torrent/shim_private.h"
 

@@ -18,7 +18,7 @@
 static struct lsp_peer peer;
 static char state_dir[64];
 static unsigned saves;
-static int fault; /* of reading; 0: none */
+static int fault;               /* of reading; 0: none */
 static int writing, submitting; /* the same */
 
 /* At once, where the real one waits for its thread. */

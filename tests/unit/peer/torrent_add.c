@@ -34,8 +34,9 @@ static struct lsp_job *jobs[16];
 static size_t job_count;
 static struct lsp_torrent_call asked;
 static unsigned started, late, warned, optioned, taken, removed;
-static bool known;   /* a peer here has it */
-static bool refuses; /* to start a download */
+static bool known;                    /* a peer here has it */
+static bool refuses;                  /* to start a download */
+static unsigned changing, taken_back; /* what is recorded of a game */
 
 int lsp_pool_submit(
 	struct lsp_pool *pool, struct lsp_loop *loop, struct lsp_job *job, struct lsp_error *err)
@@ -181,6 +182,7 @@ void lsp_torrent_late_event(
 int lsp_torrent_games_add_alias(struct lsp_peer *peer, const char *game,
 	const struct lsp_hash *content, const char *id, struct lsp_error *err)
 {
+	assert_int_equal(changing, 1);
 	return 0;
 }
 
@@ -205,19 +207,18 @@ const char *lsp_torrent_games_alias(const struct lsp_peer *peer, const char *gam
 	return NULL;
 }
 
-static bool was_known; /* the torrent, as the game's */
-static unsigned forgotten;
-
-bool lsp_torrent_games_has(const struct lsp_peer *peer, const char *game,
-	const struct lsp_hash *content, const char *id)
+int lsp_torrent_games_change(
+	struct lsp_peer *peer, const char *game, json_t **ret_before, struct lsp_error *err)
 {
-	return was_known;
+	changing++;
+	return 0;
 }
 
-bool lsp_torrent_games_forget(struct lsp_peer *peer, const char *id)
+void lsp_torrent_games_changed(struct lsp_peer *peer, const char *game, json_t *before, bool stands)
 {
-	forgotten++;
-	return true;
+	assert_int_equal(changing, 1);
+	changing--;
+	taken_back += !stands;
 }
 
 struct lsp_download *lsp_download_find(const struct lsp_peer *peer, const char *game)
@@ -516,24 +517,23 @@ static void one_that_the_user_removes_meanwhile_is_not_kept(void **state)
 	assert_int_equal(started, 0);
 }
 
-/* Else who tries again is told that there is no torrent of the game. */
-static void a_download_that_does_not_start_forgets_no_torrent_that_was_known_before(void **state)
+/* Else who tries again is told that there is no torrent of the game, or of another one. */
+static void what_a_game_was_known_by_stays_where_a_download_does_not_start(void **state)
 {
 	struct world *world = *state;
-	refuses = true;
 	for (unsigned i = 0; i < 2; i++) {
 		struct lsp_torrent_answer torrent = with_torrent(world);
-		was_known = i == 0;
-		forgotten = warned = 0;
+		refuses = i == 0;
+		taken_back = warned = 0;
 		assert_int_equal(
 			lsp_torrent_add_game(&world->peer, NULL, GAME, &torrent.bytes, NULL, NULL),
 			0);
 		run_job(); /* parsed */
 		run_job(); /* kept */
-		assert_int_equal(warned, 1);
-		assert_int_equal(forgotten, i);
+		assert_int_equal(warned, refuses);
+		assert_int_equal(taken_back, refuses);
+		assert_int_equal(changing, 0);
 	}
-	refuses = was_known = false;
 }
 
 static void what_is_no_game_is_said_and_not_kept(void **state)
@@ -597,8 +597,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			one_that_the_user_removes_meanwhile_is_not_kept, start, end),
 		cmocka_unit_test_setup_teardown(
-			a_download_that_does_not_start_forgets_no_torrent_that_was_known_before,
-			start, end),
+			what_a_game_was_known_by_stays_where_a_download_does_not_start, start, end),
 		cmocka_unit_test_setup_teardown(what_is_no_game_is_said_and_not_kept, start, end),
 		cmocka_unit_test_setup_teardown(
 			names_in_the_folder_that_are_none_of_ours_are_passed_over, start, end),

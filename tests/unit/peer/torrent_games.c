@@ -11,6 +11,7 @@
 #include "peer/torrent_files.h"
 #include "peer/torrent_wish.h"
 #include "peer/torrents.h"
+#include "wire/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -551,6 +552,46 @@ static void a_torrent_file_stays_that_another_game_or_the_next_content_has_too(v
 	assert_int_equal(drop_count, 3);
 }
 
+static bool was_dropped(const char *id)
+{
+	size_t i = 0;
+	while (i < drop_count && strcmp(dropped[i], id) != 0)
+		i++;
+	return i < drop_count;
+}
+
+/* A download of another content that did not begin. */
+static void a_change_that_is_taken_back_leaves_the_record_and_its_files(void **state)
+{
+	struct lsp_peer *peer = *state;
+	struct lsp_hash next = {{7}};
+	json_t *before = NULL;
+	everything = false;
+	for (unsigned is_new = 0; is_new < 2; is_new++) {
+		if (!is_new)
+			assert_int_equal(lsp_torrent_games_add_alias(
+						 peer, GAME, &manifest.content_id, "0123", NULL),
+				0);
+		_cleanup_json_ json_t *was = json_deep_copy(saved);
+		const char *game = is_new ? "doom" : GAME;
+		drop_count = 0;
+		assert_int_equal(lsp_torrent_games_change(peer, game, &before, NULL), 0);
+		assert_int_equal(lsp_torrent_games_add_alias(peer, game, &next, "89ab", NULL), 0);
+		assert_int_equal(drop_count, 0);
+		lsp_torrent_games_changed(peer, game, before, false);
+		assert_true(json_equal(saved, was));
+		assert_true(was_dropped("89ab"));
+		assert_false(was_dropped("0123"));
+	}
+	/* One that stands. */
+	drop_count = 0;
+	assert_int_equal(lsp_torrent_games_change(peer, GAME, &before, NULL), 0);
+	assert_int_equal(lsp_torrent_games_add_alias(peer, GAME, &next, "89ab", NULL), 0);
+	lsp_torrent_games_changed(peer, GAME, before, true);
+	assert_true(was_dropped("0123") && !was_dropped("89ab"));
+	assert_true(lsp_torrent_games_has(peer, GAME, &next, "89ab"));
+}
+
 static void a_start_wants_the_torrents_that_are_recorded_and_only_knows_those_it_could_read(
 	void **state)
 {
@@ -604,6 +645,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_torrent_file_stays_that_another_game_or_the_next_content_has_too, start,
 			end),
+		cmocka_unit_test_setup_teardown(
+			a_change_that_is_taken_back_leaves_the_record_and_its_files, start, end),
 		cmocka_unit_test_setup_teardown(
 			a_start_wants_the_torrents_that_are_recorded_and_only_knows_those_it_could_read,
 			start, end),
