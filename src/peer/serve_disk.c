@@ -27,6 +27,8 @@ struct answer {
 	struct lsp_responder *responder; /* NULL likewise */
 	atomic_bool unwanted;            /* likewise, for the disk thread */
 	size_t size;                     /* what it will take in memory, at most */
+	bool limited;                    /* its bytes count against the game's limits */
+	size_t charged;                  /* so many do, and have not left */
 	int (*make)(struct answer *answer, struct lsp_error *err);
 	struct lsp_share *share;
 	struct lsp_share_reader reader;
@@ -37,12 +39,22 @@ struct answer {
 	char game[LSP_GAME_ID_MAX + 1];
 	char media[LSP_WORD_MAX + 1];
 	struct lsp_buffer bytes;
-	bool working, sent;
+	bool working;
 };
+
+/* So many bytes of it leave now. */
+static void settle(struct answer *answer, size_t leaving)
+{
+	if (answer->charged)
+		lsp_swarm_game_unused(answer->peer->swarm, lsp_share_swarm_game(answer->share),
+			answer->charged - LSP_MIN(leaving, answer->charged));
+	answer->charged = 0;
+}
 
 static void answer_free(struct answer *answer)
 {
 	answer->peer->answer_bytes -= answer->size;
+	settle(answer, 0);
 	lsp_share_reader_done(&answer->reader);
 	lsp_share_unref(answer->share);
 	lsp_manifest_unref(answer->manifest);
@@ -82,8 +94,14 @@ static void done(struct lsp_job *job)
 		return;
 	}
 	if (job->result < 0) {
+		settle(answer, 0);
 		lsp_responder_fail(answer->responder, &job->error);
 		return; /* `gone` frees it */
+	}
+	if (answer->limited) {
+		settle(answer, answer->bytes.size);
+		lsp_session_count_sent(answer->session, answer->bytes.size);
+		lsp_share_traffic(answer->share)->sent += answer->bytes.size;
 	}
 	struct lsp_response response = {.type = LSP_RESPONSE_BYTES};
 	response.bytes.length = answer->bytes.size;
@@ -99,6 +117,18 @@ static bool has_room(const struct lsp_session *session, size_t size)
 	size_t all = session->peer->answer_bytes, its = session->answer_bytes;
 	return session->answers < PEER_ANSWERS_MAX && (!all || all + size <= ANSWER_BYTES_MAX) &&
 	       (!its || its + size <= PEER_ANSWER_BYTES_MAX);
+}
+
+static bool admit(struct answer *answer)
+{
+	struct lsp_peer *peer = answer->peer;
+	if (answer->limited) {
+		if (!lsp_swarm_game_admit(peer->swarm, lsp_share_swarm_game(answer->share),
+			    answer->size, lsp_peer_now(peer)))
+			return false;
+		answer->charged = answer->size;
+	}
+	return true;
 }
 
 /* Takes over wanted->runs. */
@@ -129,6 +159,11 @@ static void start(struct lsp_session *session, struct lsp_responder *responder,
 	}
 	answer->job.work = work;
 	answer->job.done = done;
+	if (!admit(answer)) {
+		answer_free(answer);
+		lsp_responder_put_off(responder);
+		return;
+	}
 	if (lsp_pool_submit(peer->disk, peer->core, &answer->job, &err) < 0) {
 		answer_free(answer);
 		lsp_responder_fail(responder, &err);
@@ -300,18 +335,10 @@ void lsp_serve_blocks(
 		refuse_range(responder);
 		return;
 	}
-	struct lsp_peer *peer = session->peer;
-	size_t size = leaves * LSP_LEAF_SIZE;
-	if (!has_room(session, size) ||
-		!lsp_swarm_game_admit(
-			peer->swarm, lsp_share_swarm_game(share), size, lsp_peer_now(peer))) {
-		lsp_responder_put_off(responder);
-		return;
-	}
-	lsp_share_traffic(share)->sent += size;
 	start(session, responder, share,
 		&(struct answer){.make = make_blocks,
-			.size = size,
+			.size = leaves * LSP_LEAF_SIZE,
+			.limited = true,
 			.runs = TAKE_PTR(get->runs),
 			.run_count = get->run_count});
 	get->run_count = 0;

@@ -45,13 +45,23 @@ struct lsp_upload {
 	struct lsp_block_waiter waiter;
 	struct lsp_block *block; /* being read into; its size: bytes that were sent of it */
 	size_t granted;          /* bytes that are being read */
+	size_t charged;          /* of these, what counts against the limits already */
 	struct lsp_job job;
 };
 
 static void pump(struct lsp_upload *upload);
 
+/* What was granted and does not leave. */
+static void give_back_grant(struct lsp_upload *upload)
+{
+	lsp_swarm_game_unused(
+		upload->peer->swarm, lsp_share_swarm_game(upload->share), upload->charged);
+	upload->charged = 0;
+}
+
 static void upload_free(struct lsp_upload *upload)
 {
+	give_back_grant(upload);
 	lsp_timer_done(&upload->again);
 	lsp_blocks_cancel_wait(upload->peer->blocks, &upload->waiter);
 	lsp_block_give(upload->block);
@@ -218,6 +228,7 @@ static bool send_granted(struct lsp_upload *upload)
 	const uint8_t *data = block->data + block->size;
 	block->size += size;
 	upload->left -= size;
+	upload->charged = 0;
 	lsp_session_count_sent(upload->session, size);
 	lsp_share_traffic(upload->share)->sent += size;
 	if (upload->id)
@@ -264,6 +275,7 @@ static uint64_t ask_for_grant(struct lsp_upload *upload, uint64_t want)
 		return want;
 	if (!grant)
 		lsp_timer_start(&upload->again, again);
+	upload->charged = (size_t)grant;
 	return grant;
 }
 
@@ -276,8 +288,6 @@ static void submit_read(struct lsp_upload *upload)
 	if (lsp_pool_submit(upload->peer->disk, upload->peer->core, &upload->job, &err) == 0)
 		return;
 	upload->reading = false;
-	if (upload->id)
-		lsp_swarm_upload_unused(upload->peer->swarm, upload->id, upload->granted);
 	drop_block(upload);
 	fail(upload, &err);
 }

@@ -222,12 +222,11 @@ void lsp_swarm_upload_end(
 	struct lsp_swarm *swarm, lsp_swarm_id upload, bool complete, lsp_time now);
 /*
  * How many bytes of a running upload may be handed on now (limits, pause); at most `want`.
- * 0: ask again at *ret_again. What is granted counts against the limits at once; what then was not
- * used is given back with lsp_swarm_upload_unused.
+ * 0: ask again at *ret_again. What is granted counts against the limits at once; what then did not
+ * leave is given back with lsp_swarm_game_unused.
  */
 uint64_t lsp_swarm_upload_grant(struct lsp_swarm *swarm, lsp_swarm_id upload, uint64_t want,
 	lsp_time now, lsp_time *ret_again);
-void lsp_swarm_upload_unused(struct lsp_swarm *swarm, lsp_swarm_id upload, uint64_t bytes);
 /*
  * The same for bytes of a game that leave without a place in the queue (a whole file): they count
  * against the same limits. Of a game that is gone all is granted.
@@ -240,6 +239,8 @@ uint64_t lsp_swarm_game_grant(struct lsp_swarm *swarm, lsp_swarm_id game, uint64
  */
 LSP_MUST_CHECK bool lsp_swarm_game_admit(
 	struct lsp_swarm *swarm, lsp_swarm_id game, uint64_t bytes, lsp_time now);
+/* So many bytes that one of these three granted did not leave. Of a game that is gone: nothing. */
+void lsp_swarm_game_unused(struct lsp_swarm *swarm, lsp_swarm_id game, uint64_t bytes);
 
 /* ---- Limits ---------------------------------------------------------------------------------- */
 

@@ -254,16 +254,17 @@ bool lsp_swarm_game_admit(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t byt
 {
 	swarm_clock(swarm, now);
 	struct game *game = table_get(&swarm->games, id);
-	if (swarm->limits.pause_uploads || (game && lsp_bucket_tokens(&game->up, swarm->now) < 1))
+	if (swarm->limits.pause_uploads ||
+		(game && lsp_bucket_when(&game->up, 1, swarm->now) > swarm->now))
 		return false;
 	if (game)
 		charge(swarm, game, (double)bytes);
 	return true;
 }
 
-void lsp_swarm_upload_unused(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t bytes)
+void lsp_swarm_game_unused(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t bytes)
 {
-	struct upload *upload = table_get(&swarm->uploads, id);
-	if (upload)
-		charge(swarm, upload->game, -(double)bytes);
+	struct game *game = table_get(&swarm->games, id);
+	if (game)
+		charge(swarm, game, -(double)bytes);
 }

@@ -1,6 +1,12 @@
 /* A peer against another one that forgets, lies, or never answers. */
 #include "other.h"
 
+#include "peer/handle.h"
+#include "peer/local.h"
+#include "peer/peer.h"
+#include "peer/runtime.h"
+#include "task/loop.h"
+
 /* ---- Lists --------------------------------------------------------------------------------- */
 
 static void delta(struct other *other, uint64_t base, uint64_t revision,
@@ -266,6 +272,41 @@ static void test_a_file_waits_while_uploads_are_paused(void **state)
 	json_decref(status);
 	json_decref(other_ask(other, "{\"command\":\"set_limits\",\"pause_uploads\":false}"));
 	RUN_UNTIL(&other->loop, greed.ended == 2);
+}
+
+/* The library is held, or it might see it first. */
+static int cut_short(void *argument, struct lsp_error *err)
+{
+	struct lsp_peer *peer = argument;
+	_cleanup_free_ char *path = lsp_text_format("%s/quake/pak0.pak", lsp_local_games_dir(peer));
+	int r = lsp_local_hold(peer, "quake", err);
+	return r < 0 ? r : truncate(path, 0);
+}
+
+/* They are charged in full before they are read: what then cannot be read was not sent. */
+static void test_leaves_that_fail_are_not_charged(void **state)
+{
+	struct other *other = *state;
+	static struct greed greed;            /* the end of the connection still counts in it */
+	struct lsp_block_run run = {0, 0, 8}; /* 128 KiB */
+	struct lsp_request request = {.type = LSP_REQUEST_GET_BLOCKS};
+	request.get_blocks.content = put_game(other, "quake", 1 << 20);
+	request.get_blocks.runs = &run;
+	request.get_blocks.run_count = 1;
+	struct lsp_peer *peer = lsp_runtime_peer(lsp_handle_runtime(other->peer));
+	assert_int_equal(lsp_loop_call(peer->core, cut_short, peer, NULL, LSP_TIME_NEVER, NULL), 0);
+	other_connect(other);
+	/* Minutes of it, once the limit lets anything go. */
+	json_decref(other_ask(other, "{\"command\":\"set_limits\",\"game\":\"quake\",\"up\":1000}"));
+	for (unsigned asked = 1; !greed.ended; asked++) {
+		be_greedy(other, &request, 1, &greed);
+		RUN_UNTIL(&other->loop, greed.ended + greed.busy == asked);
+	}
+	unsigned busy = greed.busy;
+	be_greedy(other, &request, 1, &greed);
+	RUN_UNTIL(&other->loop, greed.ended + greed.busy == busy + 2);
+	assert_int_equal(greed.ended, 2);
+	assert_int_equal(greed.begun, 0);
 }
 
 static void test_hashes_of_too_much(void **state)
@@ -576,6 +617,8 @@ int main(void)
 			test_many_files_at_once, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_file_waits_while_uploads_are_paused, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_leaves_that_fail_are_not_charged, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_hashes_of_too_much, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -273,7 +273,7 @@ static void the_upload_limit_paces_grants(void **state)
 		uint64_t bytes =
 			lsp_swarm_upload_grant(party.swarm, upload, 16384, party.now, &again);
 		sent += bytes / 2;
-		lsp_swarm_upload_unused(party.swarm, upload, bytes - bytes / 2);
+		lsp_swarm_game_unused(party.swarm, party.game, bytes - bytes / 2);
 		lsp_swarm_upload_sent(party.swarm, upload, bytes / 2, party.now);
 		if (!bytes) {
 			assert_true(again > party.now && again < party.now + LSP_SECOND);
@@ -382,6 +382,10 @@ static void bytes_beside_the_queue_are_held_to_the_limits(void **state)
 	party.now += LSP_SECOND;
 	assert_false(lsp_swarm_game_admit(party.swarm, party.game, 1, party.now));
 	party.now += LSP_SECOND;
+	assert_true(lsp_swarm_game_admit(party.swarm, party.game, 1, party.now));
+	party.now += LSP_SECOND; /* what did not leave after all is no debt */
+	assert_true(lsp_swarm_game_admit(party.swarm, party.game, 8000000, party.now));
+	lsp_swarm_game_unused(party.swarm, party.game, 8000000);
 	assert_true(lsp_swarm_game_admit(party.swarm, party.game, 1, party.now));
 	limits.pause_uploads = true;
 	lsp_swarm_set_limits(party.swarm, &limits);
