@@ -338,6 +338,9 @@ static void closed(struct lsp_connection *connection, const struct lsp_close *cl
 		lsp_session_end(session, close);
 	if (attempt && !attempt->over)
 		attempt_failed(connect, attempt, connection, close);
+	else if (attempt) /* which the dialer knows, unless it forgot the one that came to be */
+		lsp_dialer_result(connect->dialer, attempt->number, LSP_DIAL_FAILED,
+			lsp_peer_now(connect->peer));
 	if (attempt)
 		end_attempt(connect, attempt);
 	arm(connect);

@@ -191,7 +191,24 @@ static struct candidate *add(struct lsp_dialer *dialer)
 	return candidate;
 }
 
-/* Keeps the addresses in order of rank; a full list replaces its worst unannounced one. */
+/*
+ * Of a full list the worst that is not announced, or not as good as the new one. One that is being
+ * tried stays, or nobody would hear how that went; so does what the user gave.
+ */
+static bool make_room_for_address(struct candidate *candidate, unsigned rank)
+{
+	struct address *at = candidate->addresses;
+	for (size_t i = candidate->address_count; i-- > 0;) {
+		if (at[i].attempt || at[i].given || (at[i].announced && at[i].rank <= rank))
+			continue;
+		candidate->address_count--;
+		memmove(&at[i], &at[i + 1], (candidate->address_count - i) * sizeof *at);
+		return true;
+	}
+	return false;
+}
+
+/* Keeps the addresses in order of rank. */
 static bool add_address(struct candidate *candidate, const struct sockaddr_storage *address,
 	unsigned rank, bool announced)
 {
@@ -205,12 +222,9 @@ static bool add_address(struct candidate *candidate, const struct sockaddr_stora
 		}
 		return anew;
 	}
-	if (candidate->address_count == LSP_DIALER_MAX_ADDRESSES) {
-		if (candidate->addresses[candidate->address_count - 1].announced &&
-			candidate->addresses[candidate->address_count - 1].rank <= rank)
-			return false;
-		candidate->address_count--;
-	}
+	if (candidate->address_count == LSP_DIALER_MAX_ADDRESSES &&
+		!make_room_for_address(candidate, rank))
+		return false;
 	size_t at = candidate->address_count++;
 	while (at && candidate->addresses[at - 1].rank > rank) {
 		candidate->addresses[at] = candidate->addresses[at - 1];

@@ -140,6 +140,30 @@ static void the_next_address_is_tried_right_after_a_failure_best_rank_first(void
 	assert_false(lsp_dialer_next(f->dialer, f->now, &dial));
 }
 
+/* Its answer would reach nobody, and the other attempts would never end. */
+static void an_address_that_is_being_tried_is_not_crowded_out(void **state)
+{
+	struct fixture *f = *state;
+	struct lsp_dial first, second, dial;
+	found(f, &f->large, "10.0.1.1", 9);
+	f->now += LSP_DIALER_RESOLUTION_DELAY;
+	assert_true(lsp_dialer_next(f->dialer, f->now, &first));
+	for (int i = 0; i < 2 * LSP_DIALER_MAX_ADDRESSES; i++) {
+		char text[16];
+		snprintf(text, sizeof text, "10.0.0.%d", i + 1);
+		found(f, &f->large, text, 5);
+	}
+	f->now += LSP_DIALER_WORSE_ATTEMPT_DELAY;
+	assert_true(lsp_dialer_next(f->dialer, f->now, &second));
+	lsp_dialer_result(f->dialer, first.attempt, LSP_DIAL_CONNECTED, f->now);
+	assert_false(lsp_dialer_next(f->dialer, f->now + 60 * LSP_SECOND, &dial));
+	lsp_dialer_connected(f->dialer, &f->large, &first.address, f->now);
+	lsp_dialer_disconnected(f->dialer, &f->large, false, f->now);
+	f->now = lsp_dialer_wake(f->dialer);
+	assert_true(lsp_dialer_next(f->dialer, f->now, &dial));
+	assert_true(is_address(&dial, "10.0.0.1"));
+}
+
 static void a_refusal_is_of_one_address_and_the_next_is_tried_right_after_it(void **state)
 {
 	struct fixture *f = *state;
@@ -426,6 +450,7 @@ int main(void)
 		TEST(nothing_is_dialled_between_the_handshake_and_the_hello),
 		TEST(our_own_id_somewhere_else_is_dialled_since_a_clone_must_be_found_out),
 		TEST(the_next_address_is_tried_right_after_a_failure_best_rank_first),
+		TEST(an_address_that_is_being_tried_is_not_crowded_out),
 		TEST(a_refusal_is_of_one_address_and_the_next_is_tried_right_after_it),
 		TEST(who_refuses_is_told_of_once_for_all_addresses),
 		TEST(while_one_address_does_not_answer_the_next_is_tried_too),
