@@ -1,26 +1,23 @@
 /*
- * Commands of the torrent engine. Most go through as they are; what is more: a torrent file is read
- * from the disk, a game is not harmed through its torrent, the configuration is kept.
+ * Commands of the torrent engine. Most go through as they are; what is more: a game is not harmed
+ * through its torrent, the configuration is kept. Adding is torrent_command_add.c's.
  */
-#include "base/fs.h"
+#include "peer/torrent_commands.h"
+
 #include "base/text.h"
 #include "peer/commands.h"
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/runtime.h"
 #include "peer/share.h"
-#include "peer/torrent_add.h"
 #include "peer/torrent_fetch.h"
 #include "peer/torrent_games.h"
 #include "peer/torrent_late.h"
-#include "peer/torrent_place.h"
-#include "peer/torrent_wish.h"
+#include "peer/torrent_outside.h"
 #include "peer/torrents.h"
 #include "store/config.h"
 #include "wire/base64.h"
 #include "wire/json.h"
-#include "wire/metainfo.h"
-#include "wire/path.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +47,7 @@ static void pass_answer(struct lsp_call *call, struct lsp_torrent_answer *answer
 	lsp_call_answer(call, value);
 }
 
-static void answered(void *argument, struct lsp_torrent_answer *answer)
+void lsp_torrent_command_answered(void *argument, struct lsp_torrent_answer *answer)
 {
 	if (answer)
 		pass_answer(argument, answer, NULL);
@@ -79,8 +76,7 @@ static void metainfo_answered(void *argument, struct lsp_torrent_answer *answer)
 		pass_answer(argument, answer, "metainfo");
 }
 
-/* The command's arguments without its name, for the engine. */
-static json_t *arguments_of(const struct lsp_call *call)
+json_t *lsp_torrent_command_arguments(const struct lsp_call *call)
 {
 	json_t *arguments = json_copy(lsp_call_document(call));
 	json_object_del(arguments, "command");
@@ -92,97 +88,11 @@ static enum lsp_torrent_command command_of(const struct lsp_call *call)
 	return lsp_torrent_command_from_name(lsp_call_command(call) + strlen("torrent_"));
 }
 
-/* ---- Where to ---- */
+/* ---- Of one torrent ---- */
 
-/* A call of which somebody looks where its torrent's files are, or would be. */
-struct placing {
-	struct lsp_peer *peer;
-	struct lsp_call *call;
-	struct lsp_torrent_call through;
-	const char *refusal; /* if that is in the games folder */
-	char *other, *name;  /* another place of it, looked at after the first; or NULL */
-};
-
-static void placing_free(struct placing *placing)
-{
-	json_decref(placing->through.arguments);
-	lsp_buffer_done(&placing->through.metainfo);
-	free(placing->other);
-	free(placing->name);
-	free(placing);
-}
-
-static void placed(void *argument, int result, struct lsp_error *error);
-
-/* 1: it is being looked at. */
-static int look_at_other(struct placing *placing, struct lsp_error *err)
-{
-	_cleanup_free_ char *other = TAKE_PTR(placing->other);
-	struct lsp_torrent_place place = {.path = other, .name = placing->name};
-	int r = other ? lsp_torrent_place_look(placing->peer, &place, placed, placing, err) : 0;
-	return r == 0 && other ? 1 : r;
-}
-
-static void placed(void *argument, int result, struct lsp_error *error)
-{
-	struct placing *placing = argument;
-	struct lsp_error err = *error;
-	if (result == -LSP_E_CANCELLED) {
-		placing_free(placing);
-		return;
-	}
-	if (result == 1)
-		result = lsp_error_set(&err, "torrent", LSP_E_INVALID, "%s", placing->refusal);
-	if (result == 0 && (result = look_at_other(placing, &err)) == 1)
-		return;
-	if (result == 0) {
-		struct lsp_torrent_call through = placing->through;
-		placing->through = (struct lsp_torrent_call){0};
-		result = lsp_torrents_call(placing->peer, &through, &err);
-	}
-	if (result < 0)
-		lsp_call_fail(placing->call, &err);
-	placing_free(placing);
-}
-
-/*
- * Calls the engine unless that place, or another one (NULL: none), is in the games folder. Takes
- * over what `through` holds.
- */
-static int call_outside(struct lsp_peer *peer, struct lsp_call *call,
-	struct lsp_torrent_place *place, const char *other, const char *refusal,
-	struct lsp_torrent_call *through, struct lsp_error *err)
-{
-	struct placing *placing = calloc(1, sizeof *placing);
-	if (placing)
-		*placing = (struct placing){.peer = peer,
-			.call = call,
-			.refusal = refusal,
-			.other = other ? strdup(other) : NULL,
-			.name = other && place->name ? strdup(place->name) : NULL};
-	if (!placing || (other && (!placing->other || (place->name && !placing->name)))) {
-		if (placing)
-			placing_free(placing);
-		json_decref(through->arguments);
-		lsp_buffer_done(&through->metainfo);
-		return lsp_error_no_memory(err, "peer");
-	}
-	placing->through = *through;
-	place->metainfo = &placing->through.metainfo;
-	int r = lsp_torrent_place_look(peer, place, placed, placing, err);
-	if (r < 0)
-		placing_free(placing);
-	return r;
-}
-
-static const char into_games[] =
-	"torrents are not downloaded into the games folder, nor may a magnet link name a folder "
-	"beside it: --as-game makes a game of one, or take another folder";
 static const char among_games[] = "its files are in the games folder by now: `lanspread remove` "
 				  "deletes a game, and `lanspread "
 				  "torrent remove` without --data ends the torrent";
-
-/* ---- Of one torrent ---- */
 
 /*
  * Does the engine take one torrent's files, change which it has, or stand still? Then games are to
@@ -321,17 +231,19 @@ static int pass_on(
 		lsp_call_answer_saved(call, json_object()); /* what it goes on with is seen first */
 		return 0;
 	}
-	through.arguments = arguments_of(call);
+	through.arguments = lsp_torrent_command_arguments(call);
 	json_object_set_new(through.arguments, "torrent", json_string(id));
 	struct lsp_torrent_place place = {
 		.path = json_string_value(json_object_get(status, "save_path")),
 		.name = json_string_value(json_object_get(status, "folder"))};
 	if (command_of(call) == LSP_TORRENT_MOVE && *lsp_call_text(call, "save_path") == '/') {
 		place.path = lsp_call_text(call, "save_path");
-		return call_outside(peer, call, &place, NULL, into_games, &through, err);
+		return lsp_torrent_call_outside(
+			peer, call, &place, NULL, lsp_torrent_into_games, &through, err);
 	}
 	if (place.path && writes_or_deletes(call) && !is_of_a_game(peer, id, status))
-		return call_outside(peer, call, &place, NULL, among_games, &through, err);
+		return lsp_torrent_call_outside(
+			peer, call, &place, NULL, among_games, &through, err);
 	r = lsp_torrents_call(peer, &through, err);
 	if (r == 0 && command_of(call) == LSP_TORRENT_REMOVE)
 		(void)lsp_torrent_games_forget(peer, id);
@@ -351,13 +263,13 @@ static int remove_stuck(
 	int r = spare_games(peer, call, move, err);
 	if (r < 0)
 		return r;
-	through.arguments = arguments_of(call);
+	through.arguments = lsp_torrent_command_arguments(call);
 	json_object_set_new(through.arguments, "torrent", json_string(id));
 	struct lsp_torrent_place place = {
 		.path = json_string_value(json_object_get(move, "save_path")),
 		.name = json_string_value(json_object_get(move, "folder"))};
 	if (deletes(call))
-		return call_outside(peer, call, &place,
+		return lsp_torrent_call_outside(peer, call, &place,
 			json_string_value(json_object_get(move, "moving_to")), among_games,
 			&through, err);
 	return lsp_torrents_call(peer, &through, err);
@@ -467,8 +379,9 @@ static bool sets_something(enum lsp_torrent_command command)
 
 int lsp_command_torrent(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
-	struct lsp_torrent_call through = {
-		.command = command_of(call), .done = answered, .argument = call};
+	struct lsp_torrent_call through = {.command = command_of(call),
+		.done = lsp_torrent_command_answered,
+		.argument = call};
 	if (touches_files(call))
 		return resolve(peer, call, err);
 	if (through.command == LSP_TORRENT_LIMITS && !lsp_call_text(call, "torrent"))
@@ -479,7 +392,7 @@ int lsp_command_torrent(struct lsp_peer *peer, struct lsp_call *call, struct lsp
 		through.done = have_answered;
 	else if (through.command == LSP_TORRENT_EXPORT)
 		through.done = metainfo_answered;
-	through.arguments = arguments_of(call);
+	through.arguments = lsp_torrent_command_arguments(call);
 	return lsp_torrents_call(peer, &through, err);
 }
 
@@ -491,188 +404,6 @@ int lsp_command_torrent_list(struct lsp_peer *peer, struct lsp_call *call, struc
 			"the torrent engine is off: `lanspread config swarm lan` (or internet) "
 			"turns it on, and so does adding a torrent");
 	return lsp_command_torrent(peer, call, err);
-}
-
-/* ---- Adding ---- */
-
-/* A torrent file on its way from the disk. */
-struct reading {
-	struct lsp_job job;
-	struct lsp_peer *peer;
-	struct lsp_call *call;
-	char *path;
-	struct lsp_buffer bytes;
-};
-
-static void reading_free(struct reading *reading)
-{
-	lsp_buffer_done(&reading->bytes);
-	free(reading->path);
-	free(reading);
-}
-
-/* $XDG_DOWNLOAD_DIR, else ~/Downloads. */
-static char *download_folder(void)
-{
-	const char *told = getenv("XDG_DOWNLOAD_DIR"), *home = getenv("HOME");
-	if (told && told[0] == '/')
-		return strdup(told);
-	return lsp_text_format("%s/Downloads", home && *home ? home : "/root");
-}
-
-static int set_save_path(struct lsp_peer *peer, json_t *arguments, struct lsp_error *err)
-{
-	const char *given = json_string_value(json_object_get(arguments, "save_path"));
-	_cleanup_free_ char *path = given ? strdup(given) : download_folder();
-	if (!path)
-		return lsp_error_no_memory(err, "peer");
-	if (path[0] != '/')
-		return lsp_error_set(
-			err, "torrent", LSP_E_INVALID, "\"%.300s\" is not an absolute path", path);
-	json_object_set_new(arguments, "save_path", json_string(path));
-	return 0;
-}
-
-/* Takes the bytes over (NULL: a magnet). */
-static int add_plain(struct lsp_peer *peer, struct lsp_call *call, const char *magnet,
-	struct lsp_buffer *bytes, struct lsp_error *err)
-{
-	struct lsp_torrent_call through = {
-		.command = LSP_TORRENT_ADD, .done = answered, .argument = call};
-	json_t *arguments = arguments_of(call);
-	static const char *const ours[] = {"source", "metainfo", "as_game"};
-	for (size_t i = 0; i < LSP_ARRAY_SIZE(ours); i++)
-		json_object_del(arguments, ours[i]);
-	int r = set_save_path(peer, arguments, err);
-	if (r < 0) {
-		json_decref(arguments);
-		return r;
-	}
-	if (magnet)
-		json_object_set_new(arguments, "magnet", json_string(magnet));
-	if (!json_object_get(arguments, "peers"))
-		json_object_set_new(arguments, "lan_peers", lsp_torrents_lan_peers(peer));
-	through.arguments = arguments;
-	if (bytes) {
-		through.metainfo = *bytes;
-		*bytes = (struct lsp_buffer){0};
-	}
-	struct lsp_torrent_place place = {
-		.path = json_string_value(json_object_get(arguments, "save_path"))};
-	return call_outside(peer, call, &place, NULL, into_games, &through, err);
-}
-
-/* Takes the bytes over (NULL: a magnet). */
-static int add_as_game(struct lsp_peer *peer, struct lsp_call *call, const char *magnet,
-	struct lsp_buffer *bytes, struct lsp_error *err)
-{
-	_cleanup_json_ json_t *options = NULL;
-	const char *game = lsp_call_text(call, "game");
-	int r = lsp_torrent_wish_check(lsp_call_document(call), &options, err);
-	if (r < 0)
-		return r;
-	return magnet ? lsp_torrent_add_magnet(peer, call, game, magnet, options, err)
-		      : lsp_torrent_add_game(peer, call, game, bytes, options, err);
-}
-
-static int add_bytes(struct lsp_peer *peer, struct lsp_call *call, struct lsp_buffer *bytes,
-	struct lsp_error *err)
-{
-	if (bytes->size == 0)
-		return lsp_error_set(
-			err, "torrent", LSP_E_PROTOCOL, "this is no torrent: the file is empty");
-	if (lsp_call_flag(call, "as_game"))
-		return add_as_game(peer, call, NULL, bytes, err);
-	return add_plain(peer, call, NULL, bytes, err);
-}
-
-static void read_file(struct lsp_job *job)
-{
-	struct reading *reading = lsp_container_of(job, struct reading, job);
-	job->result =
-		lsp_fs_read_file(reading->path, LSP_METAINFO_MAX, &reading->bytes, &job->error);
-}
-
-static void file_read(struct lsp_job *job)
-{
-	struct reading *reading = lsp_container_of(job, struct reading, job);
-	if (reading->peer->stopping) {
-		reading_free(reading);
-		return;
-	}
-	int r = job->result;
-	if (r == 0)
-		r = add_bytes(reading->peer, reading->call, &reading->bytes, &job->error);
-	if (r < 0)
-		lsp_call_fail(reading->call, &job->error);
-	reading_free(reading);
-}
-
-static int add_file(
-	struct lsp_peer *peer, struct lsp_call *call, const char *path, struct lsp_error *err)
-{
-	if (strncasecmp(path, "http", 4) == 0 && strstr(path, "://"))
-		return lsp_error_set(err, "torrent", LSP_E_UNSUPPORTED,
-			"torrents are not fetched from the web: download \"%.300s\" first, and add "
-			"the file",
-			path);
-	if (path[0] != '/')
-		return lsp_error_set(err, "torrent", LSP_E_INVALID,
-			"\"%.300s\" is neither a magnet link nor the absolute path of a file",
-			path);
-	struct reading *reading = calloc(1, sizeof *reading);
-	if (!reading || !(reading->path = strdup(path))) {
-		free(reading);
-		return lsp_error_no_memory(err, "peer");
-	}
-	reading->peer = peer;
-	reading->call = call;
-	reading->job.work = read_file;
-	reading->job.done = file_read;
-	int r = lsp_pool_submit(peer->disk, peer->core, &reading->job, err);
-	if (r < 0)
-		reading_free(reading);
-	return r;
-}
-
-/* As the page sends a file. */
-static int add_text(
-	struct lsp_peer *peer, struct lsp_call *call, const char *text, struct lsp_error *err)
-{
-	_cleanup_buffer_ struct lsp_buffer bytes = {0};
-	size_t size = strlen(text), padding = 0;
-	while (padding < 2 && padding < size && text[size - 1 - padding] == '=')
-		padding++;
-	size_t decoded = size / 4 * 3 - padding;
-	int r = size % 4 == 0 && size ? lsp_buffer_reserve(&bytes, decoded, err)
-				      : lsp_error_set(err, "torrent", LSP_E_INVALID,
-						"\"metainfo\" must be a torrent file in base64");
-	if (r == 0)
-		r = lsp_base64_decode(text, size, bytes.data, decoded, err);
-	if (r < 0)
-		return r;
-	bytes.size = decoded;
-	return add_bytes(peer, call, &bytes, err);
-}
-
-int lsp_command_torrent_add(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
-{
-	const char *source = lsp_call_text(call, "source");
-	const char *metainfo = lsp_call_text(call, "metainfo");
-	const char *game = lsp_call_text(call, "game");
-	if (!source == !metainfo)
-		return lsp_error_set(err, "torrent", LSP_E_INVALID,
-			"a torrent is added by a magnet link, a path or its bytes: give one of "
-			"them");
-	if (game && lsp_game_id_check(game, strlen(game), err) < 0)
-		return -err->code;
-	if (metainfo)
-		return add_text(peer, call, metainfo, err);
-	if (strncasecmp(source, "magnet:", 7) != 0)
-		return add_file(peer, call, source, err);
-	if (lsp_call_flag(call, "as_game"))
-		return add_as_game(peer, call, source, NULL, err);
-	return add_plain(peer, call, source, NULL, err);
 }
 
 /* ---- Making, configuring ---- */
@@ -689,7 +420,7 @@ int lsp_command_torrent_create(struct lsp_peer *peer, struct lsp_call *call, str
 	if (game && !share)
 		return lsp_error_set(
 			err, "torrent", LSP_E_NOT_FOUND, "%s is not here, or not hashed yet", game);
-	through.arguments = arguments_of(call);
+	through.arguments = lsp_torrent_command_arguments(call);
 	if (share) {
 		_cleanup_free_ char *folder =
 			lsp_text_format("%s/%s", lsp_local_games_dir(peer), game);

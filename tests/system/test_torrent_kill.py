@@ -195,8 +195,9 @@ def test_what_cannot_be_deleted_at_the_old_place_stays_there_and_is_told(ann):
         new = disk.folder / "new"
         with mounted(old, old):
             subprocess.run(["mount", "-o", "remount,bind,ro", old], check=True)
-            ann.cli("torrent", "move", identity, new)
+            lines = ann.run_cli("torrent", "move", identity, new).stdout.splitlines()
             told = ann.wait_event("torrent_error", torrent=identity)
+            assert lines[1:] == [told["message"]]
             assert f"not all of it could be deleted from {old}" in told["message"] and told["component"] == "storage"
 
         def changes():
