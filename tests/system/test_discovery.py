@@ -228,3 +228,14 @@ def test_only_the_interface_that_was_asked_for_is_used(lab):
         peer = next(iter(daemon.wait_peers(1).values()))
         assert peer["address"].startswith("10.78.0.") or peer["address"].startswith("[fe80:")
     assert all(address.startswith(("10.78.0.", "[fe80:")) for address in a.status()["listen"]), a.status()["listen"]
+
+
+def test_a_wire_comes_before_a_tunnel_whichever_was_there_first(lab):
+    ann = lab.host("ann", switch=None)
+    # The tunnel has the lower number, and would be first by that.
+    ann.add_interface("lan0", "switch", ["10.78.0.1/24"])
+    lanlab.run("ip", "-n", ann.namespace, "link", "set", "eth0", "down")
+    lanlab.run("ip", "-n", ann.namespace, "link", "set", "eth0", "name", "wg0")
+    lanlab.run("ip", "-n", ann.namespace, "link", "set", "wg0", "up")
+    listen = [address for address in ann.daemon().status()["listen"] if address[0] != "["]
+    assert len(listen) == 2 and listen[0].startswith("10.78.0.1:"), listen
