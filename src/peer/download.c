@@ -777,6 +777,7 @@ static void restore_one(struct lsp_peer *peer, const char *game, json_t *record)
 	const char *newer_than = json_string_value(json_object_get(record, "newer_than"));
 	snprintf(download->newer_than, sizeof download->newer_than, "%s",
 		newer_than ? newer_than : "");
+	download->restored = true;
 	download->paused = json_is_true(json_object_get(record, "paused"));
 	if (engine)
 		(void)!lsp_engine_parse(engine, &download->engine, NULL);

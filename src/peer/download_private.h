@@ -33,6 +33,7 @@ struct lsp_download {
 	struct lsp_operation *operation;
 
 	bool has_content, paused, begun, waiting;
+	bool restored;            /* begun before the last start of the peer */
 	bool manifest_from_stage; /* the stage's own manifest was looked for */
 	struct lsp_hash content;
 	char newer_than[LSP_VERSION_TEXT_MAX + 1]; /* an update's old version, else "" */
@@ -71,5 +72,8 @@ bool lsp_download_has_progress(struct lsp_download *download);
 /* Its record is older than the game's folder: a kill came between the two. */
 bool lsp_download_content_is_here(
 	const struct lsp_peer *peer, const char *game, const struct lsp_hash *content);
-/* The same, where the folder had to be hashed first: nobody need give a manifest any more. */
+/*
+ * The same, where the folder had to be hashed first: nobody need give a manifest any more. Never of
+ * one that somebody asked for since: the folder may have changed under the library's eyes.
+ */
 bool lsp_download_is_committed(const struct lsp_download *download);

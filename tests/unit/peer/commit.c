@@ -27,6 +27,7 @@
 
 static unsigned commits, commits_to_refuse, fetches_without_stage;
 static bool torrents_leave_at_once;
+static bool keep_manifest_request;
 static int hashes_refused_with;                                 /* 0: they are given */
 static pthread_mutex_t source_lock = PTHREAD_MUTEX_INITIALIZER; /* held: sources wait for it */
 static atomic_uint sources_asked, sources_to_refuse;
@@ -162,15 +163,23 @@ static void send_hashes(struct lsp_responder *responder, const struct lsp_get_ha
 	send_bytes(responder, hashes, count * sizeof *hashes, 0);
 }
 
+static void send_manifest(struct lsp_responder *responder)
+{
+	struct lsp_buffer manifest = {0};
+	assert_int_equal(lsp_manifest_serialize(theirs.manifest, &manifest, NULL), 0);
+	send_bytes(responder, manifest.data, manifest.size, 0);
+}
+
 static bool serve_game(
 	struct other *other, struct lsp_responder *responder, struct lsp_request *request)
 {
 	struct lsp_response haves = {.type = LSP_RESPONSE_HAVES};
-	struct lsp_buffer manifest = {0};
 	switch (request->type) {
 	case LSP_REQUEST_GET_MANIFEST:
-		assert_int_equal(lsp_manifest_serialize(theirs.manifest, &manifest, NULL), 0);
-		send_bytes(responder, manifest.data, manifest.size, 0);
+		if (keep_manifest_request)
+			other->kept = responder;
+		else
+			send_manifest(responder);
 		return true;
 	case LSP_REQUEST_FOLLOW:
 		haves.haves.content = theirs.manifest->content_id;
@@ -207,7 +216,7 @@ static int begin(void **state)
 	assert_int_equal(other_set_up(state), 0);
 	struct other *other = *state;
 	commits = commits_to_refuse = fetches_without_stage = told = removed = 0;
-	torrents_leave_at_once = false;
+	torrents_leave_at_once = keep_manifest_request = false;
 	hashes_refused_with = 0;
 	atomic_store(&sources_asked, 0);
 	atomic_store(&sources_to_refuse, 0);
@@ -475,6 +484,30 @@ static int damage_a_leaf(void *argument, struct lsp_error *err)
 	return 0;
 }
 
+static int is_going_on_after_a_tick(void *argument, struct lsp_error *err)
+{
+	lsp_download_tick(argument);
+	return lsp_download_find(argument, GAME) != NULL;
+}
+
+/* The library still believes what it has read once: who asks again wants it looked at. */
+static void a_game_that_is_asked_for_again_is_looked_at_however_long_its_manifest_takes(
+	void **state)
+{
+	struct other *other = *state;
+	get(other);
+	other_expect(other, "download_finished");
+	RUN_UNTIL(&other->loop, told_ready());
+	keep_manifest_request = true;
+	get(other);
+	RUN_UNTIL(&other->loop, other->kept);
+	assert_true(on_the_loop(other, is_going_on_after_a_tick));
+	assert_int_equal(on_the_loop(other, damage_a_leaf), 0);
+	send_manifest(TAKE_PTR(other->kept));
+	other_expect(other, "download_finished");
+	expect_the_game(other);
+}
+
 static void who_answers_no_hashes_is_asked_for_the_whole_chunk(void **state)
 {
 	struct other *other = *state;
@@ -629,6 +662,7 @@ int main(void)
 		TEST(a_game_that_is_whole_is_not_withdrawn_first),
 		TEST(what_is_lost_after_a_download_is_fetched_when_it_is_asked_for),
 		TEST(a_commit_that_cannot_start_says_so_and_can_be_tried_again),
+		TEST(a_game_that_is_asked_for_again_is_looked_at_however_long_its_manifest_takes),
 		TEST(who_answers_no_hashes_is_asked_for_the_whole_chunk),
 		TEST(who_fails_to_give_hashes_is_asked_for_them_again_later),
 		TEST(a_games_folder_that_is_gone_is_not_made_anew),
