@@ -356,8 +356,9 @@ static void a_game_that_is_whole_is_not_withdrawn_first(void **state)
 	RUN_UNTIL(&other->loop, told_ready());
 	for (uint32_t i = 0; i < theirs.manifest->chunk_count; i++)
 		take_chunk(other, i);
-	assert_int_equal(told, 2);
-	assert_int_equal(states[0], LSP_GAME_PARTIAL);
+	for (unsigned i = 0; i + 1 < told; i++) /* once more where its title is told on the way */
+		assert_int_equal(states[i], LSP_GAME_PARTIAL);
+	assert_in_range(told, 2, LSP_ARRAY_SIZE(states));
 	assert_int_equal(removed, 0);
 	assert_int_equal(other->asked[LSP_REQUEST_WITHDRAW], 0);
 	assert_int_equal(other->asked[LSP_REQUEST_FOLLOW], 1);
