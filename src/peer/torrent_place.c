@@ -57,8 +57,9 @@ static bool are_alike(const char *one, const char *other)
 	}
 }
 
-/* A folder that a stranger named may be the games folder, or one that it lies in. */
-static bool is_games_folder(const char *path, const char *name, const char *games)
+/* A folder that a stranger named may be the games folder, or one that it lies in: 1; no memory. */
+static int is_games_folder(
+	const char *path, const char *name, const char *games, struct lsp_error *err)
 {
 	bool holds = lsp_real_path_is_below(games, path);
 	if (!name) /* of a magnet nobody knows yet: it may be any */
@@ -66,8 +67,8 @@ static bool is_games_folder(const char *path, const char *name, const char *game
 	_cleanup_free_ char *whole = lsp_text_format("%s/%s", path, name);
 	_cleanup_free_ char *real = whole ? lsp_real_path(whole) : NULL;
 	if (!whole || (!real && strlen(whole) < PATH_MAX))
-		return true; /* memory is short */
-	if (!real)           /* too long for anything to be there */
+		return lsp_error_no_memory(err, "torrent");
+	if (!real) /* too long for anything to be there */
 		return holds;
 	return lsp_real_path_is_below(real, games) || lsp_real_path_is_below(games, real) ||
 	       (holds && are_alike(name, games + strlen(path) + 1));
@@ -78,10 +79,14 @@ static int find_out(const char *path, const char *name, const char *games, struc
 {
 	_cleanup_free_ char *real = lsp_real_path(path);
 	_cleanup_free_ char *real_games = lsp_real_path(games);
+	if ((!real && strlen(path) < PATH_MAX) || (!real_games && strlen(games) < PATH_MAX))
+		return lsp_error_no_memory(err, "torrent");
 	if (!real || !real_games)
 		return lsp_error_set(err, "torrent", LSP_E_INVALID,
 			"\"%.100s...\" is too long for a path", path);
-	return lsp_real_path_is_below(real, real_games) || is_games_folder(real, name, real_games);
+	if (lsp_real_path_is_below(real, real_games))
+		return 1;
+	return is_games_folder(real, name, real_games, err);
 }
 
 static void look(struct lsp_job *job)
@@ -158,7 +163,7 @@ static void tell_held(const char *id)
 		id);
 }
 
-bool lsp_torrent_places_hold(void *argument, const char *id, const char *path, const char *name)
+int lsp_torrent_places_hold(void *argument, const char *id, const char *path, const char *name)
 {
 	struct lsp_torrent_places *places = argument;
 	struct lsp_error err = {0};
@@ -168,6 +173,8 @@ bool lsp_torrent_places_hold(void *argument, const char *id, const char *path, c
 	int r = games ? find_out(path, name, games, &err) : lsp_error_no_memory(&err, "peer");
 	if (r == 1)
 		tell_held(id);
+	else if (r == -LSP_E_NO_MEMORY)
+		return r;
 	else if (r < 0)
 		lsp_log_warning("torrent", "torrent %s is held: %s", id, err.message);
 	return r != 0;

@@ -43,10 +43,11 @@ LSP_MUST_CHECK int lsp_torrent_places_new(
 	const char *games, struct lsp_torrent_places **ret_places, struct lsp_error *err);
 void lsp_torrent_places_free(struct lsp_torrent_places *places);
 /*
- * As the engine's `hold`, with the places: whether it has come to lie in the games folder, which is
- * said, or that cannot be told. From any thread; blocks on the disk.
+ * As the engine's `hold`, with the places: 1 if it has come to lie in the games folder or its path
+ * is none, which is said; -LSP_E_NO_MEMORY: that cannot be told now. From any thread; blocks on the
+ * disk.
  */
-bool lsp_torrent_places_hold(void *places, const char *id, const char *path, const char *name);
+int lsp_torrent_places_hold(void *places, const char *id, const char *path, const char *name);
 /* The games folder is elsewhere: those that lie there now are paused, and said. */
 void lsp_torrent_places_move(
 	struct lsp_torrent_places *places, struct lsp_peer *peer, const char *games);

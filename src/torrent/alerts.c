@@ -111,6 +111,7 @@ static void on_added(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 		return; /* dropped once the calls were told */
 	}
 	torrent->added = true;
+	lsp_held_ask(engine, torrent);
 	torrent->is_still = lsp_torrent_flags(engine, torrent) & LSP_SHIM_PAUSED;
 	tell_restored(engine, torrent->record.id, "");
 	struct lsp_error err = {0};

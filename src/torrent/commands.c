@@ -49,6 +49,7 @@ LSP_COMMAND(pause)
 		r = keep_switch(engine, torrent, "paused", true, err);
 	if (r < 0)
 		return r;
+	torrent->is_unasked = false;
 	if (!stands)
 		return lsp_torrent_call_wait_for(engine, call, torrent->number,
 			ALERT(PAUSED) | ALERT(REMOVED) | ALERT(TORRENT_ERROR));
@@ -77,6 +78,8 @@ LSP_COMMAND(resume)
 		r = waive_goal(torrent, err);
 	if (r == 0)
 		r = keep_switch(engine, torrent, "paused", false, err);
+	if (r == 0)
+		torrent->is_unasked = false;
 	if (r == 0 && torrent->move) /* once its files are there */
 		return saved_with_status(engine, call, torrent);
 	uint32_t managed = torrent && torrent->record.auto_managed ? LSP_SHIM_AUTO_MANAGED : 0;
@@ -206,7 +209,8 @@ LSP_COMMAND(options)
 		return r;
 	lsp_session_write_record(engine, torrent);
 	uint32_t mask = LSP_SHIM_SUPER_SEEDING | LSP_SHIM_NO_PEX;
-	if (!torrent->record.paused && !torrent->record.goal_met && !torrent->move)
+	if (!torrent->record.paused && !torrent->record.goal_met && !torrent->move &&
+		!torrent->is_unasked)
 		mask |= LSP_SHIM_AUTO_MANAGED;
 	uint32_t flags = lsp_torrent_flags(engine, torrent);
 	r = shim->set_flags(engine->shim, torrent->number, flags & mask, mask, err);

@@ -273,6 +273,7 @@ static int build(struct lsp_torrent_engine *engine, const struct lsp_torrent_opt
 	engine->shutdown_deadline =
 		options->shutdown_deadline ? options->shutdown_deadline : 1500 * LSP_MILLISECOND;
 	engine->next_number = 1;
+	engine->next_ask = LSP_TIME_NEVER;
 	lsp_random_init(&engine->random);
 	engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (engine->wake_fd < 0)

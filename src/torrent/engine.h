@@ -279,12 +279,13 @@ struct lsp_torrent_options {
 	lsp_torrent_event_function event;
 	void *event_argument;
 	/*
-	 * Asked of each stored torrent that is not of a game and not paused, before it is added: is
-	 * it to stand still, because of where it lies? path: its save_path; name: of its folder or
-	 * one file there, NULL while nobody knows. On the worker, and may block on the disk. NULL:
-	 * none is.
+	 * Asked of each stored torrent that is not of a game and not paused, before it goes on: is
+	 * it to stand still, because of where it lies? 0: it is not; 1: it is; a negative code:
+	 * that cannot be said now, it stands still and is asked about again. path: its save_path;
+	 * name: of its folder or one file there, NULL while nobody knows. On threads of their own,
+	 * several at once, until the tasks were joined; may block on the disk. NULL: none is.
 	 */
-	bool (*hold)(void *argument, const char *id, const char *path, const char *name);
+	int (*hold)(void *argument, const char *id, const char *path, const char *name);
 	void *hold_argument;
 	uint64_t save_interval;                /* nanoseconds, 30 s to 60 s; 0: 45 s */
 	uint64_t shutdown_deadline;            /* nanoseconds; 0: 1.5 s */

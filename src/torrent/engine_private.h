@@ -3,10 +3,10 @@
  *
  * engine.c is the face: the queue of calls and what other threads may read. worker.c is the task:
  * it waits, and hands what came to the others. session.c opens, saves and closes, restore.c brings
- * in what is stored; alerts.c takes what the library says, lost.c makes up for what it could not
- * say; moves*.c have files on their way, removals.c has torrents go; torrents.c is the table of
- * torrents; report.c makes JSON of them; limits.c keeps caps and goals; commands*.c are the
- * commands, create.c those that take long and have a task of their own.
+ * in what is stored, held.c asks where that lies; alerts.c takes what the library says, lost.c
+ * makes up for what it could not say; moves*.c have files on their way, removals.c has torrents go;
+ * torrents.c is the table of torrents; report.c makes JSON of them; limits.c keeps caps and goals;
+ * commands*.c are the commands, create.c those that take long and have a task of their own.
  */
 #pragma once
 
@@ -60,6 +60,10 @@ struct lsp_torrent {
 	bool cannot_be_deleted; /* by its goal: it could not be, which was told */
 	bool may_be_absent;     /* its files, when it is removed with them */
 	bool is_still;          /* paused, and the library has let go of its files */
+	bool is_unasked;        /* stands still until it is known where it lies: held.c */
+	bool is_asked;          /* a task is at that */
+	lsp_time ask_at;        /* when it is asked, without a task */
+	uint64_t ask_wait;      /* the time before that; 0: the first */
 	struct lsp_move *move;  /* its files are on their way: moves.c; NULL: they are not */
 	bool was_removed;       /* REMOVED came, DELETED has not */
 	lsp_time gone_by;       /* alerts were lost: DELETED is waited for until then; 0: they were
@@ -143,7 +147,7 @@ struct lsp_torrent_engine {
 	const struct lsp_shim_functions *shim_functions;
 	lsp_torrent_event_function event;
 	void *event_argument;
-	bool (*hold)(void *argument, const char *id, const char *path, const char *name);
+	int (*hold)(void *argument, const char *id, const char *path, const char *name);
 	void *hold_argument;
 	uint64_t save_interval; /* where none is configured */
 	uint64_t shutdown_deadline;
@@ -192,6 +196,8 @@ struct lsp_torrent_engine {
 	json_t *unread;         /* id → why: stored, and could not be read yet */
 	bool unlisted;          /* nor could the store's folder */
 	lsp_time next_read;     /* when they are tried again */
+	struct lsp_held_look *looks;       /* that run: held.c */
+	lsp_time next_ask;                 /* when where one lies is to be asked */
 	int64_t counted_read_back;         /* of this session, in the sum */
 	bool counts_told;                  /* since somebody asked */
 	struct lsp_torrent_counters tally; /* copied to `counters` */
@@ -276,6 +282,16 @@ int lsp_restore_open(struct lsp_torrent_engine *engine, struct lsp_error *err);
 /* When what could not be read is tried again; LSP_TIME_NEVER: all of it was. */
 lsp_time lsp_restore_next(const struct lsp_torrent_engine *engine);
 int lsp_restore_due(struct lsp_torrent_engine *engine, lsp_time now, struct lsp_error *err);
+
+/* held.c */
+/* A stored one that is about to be added: does it stand still until it was asked where it lies? */
+void lsp_held_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* The session has it, or its files have come to rest: it is asked soon, if it is to be. */
+void lsp_held_ask(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* Asks about those whose time has come (engine->next_ask). */
+void lsp_held_due(struct lsp_torrent_engine *engine, lsp_time now);
+/* Nothing keeps it any more: it runs, unless its record or where it lies is against that. */
+void lsp_torrent_goes_on(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 
 /* moves_live.c */
 /* It has metadata and no move. MOVED or MOVE_FAILED end the calls that wait for it. */

@@ -19,21 +19,6 @@ static int write_first(
 	return r;
 }
 
-void lsp_move_goes_on(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
-{
-	struct lsp_error err = {0};
-	int r = 0;
-	if (!torrent->record.paused && !torrent->record.goal_met) {
-		uint32_t managed = torrent->record.auto_managed ? LSP_SHIM_AUTO_MANAGED : 0;
-		r = engine->shim_functions->resume(engine->shim, torrent->number, &err);
-		if (r == 0)
-			r = engine->shim_functions->set_flags(engine->shim, torrent->number,
-				managed, LSP_SHIM_AUTO_MANAGED, &err);
-	}
-	if (r < 0)
-		lsp_log_warning(DOMAIN, "torrent %s: %s", torrent->record.id, err.message);
-}
-
 /* The move is over, and it is free again: it goes on, or goes. Takes the move. */
 static void let_go(
 	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_move *move)
@@ -43,7 +28,7 @@ static void let_go(
 	lsp_move_free(move);
 	if (!torrent->remove_waits) {
 		if (!torrent->removing)
-			lsp_move_goes_on(engine, torrent);
+			lsp_torrent_goes_on(engine, torrent);
 		return;
 	}
 	torrent->remove_waits = torrent->removing = false;
@@ -248,7 +233,7 @@ int lsp_move_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torren
 	if (r < 0) {
 		torrent->move = NULL;
 		lsp_move_free(move);
-		lsp_move_goes_on(engine, torrent);
+		lsp_torrent_goes_on(engine, torrent);
 	}
 	return r;
 }

@@ -77,8 +77,6 @@ LSP_MUST_CHECK int lsp_move_note_undone(
 void lsp_move_tell_left(struct lsp_torrent_engine *engine, const struct lsp_move *move);
 
 /* moves_live.c */
-/* The torrent is free again, and is as its record says. */
-void lsp_move_goes_on(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 /* The task of a torrent's move has ended. Takes the move. */
 void lsp_move_step(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	struct lsp_move *move, int result, struct lsp_error *err);

@@ -79,8 +79,8 @@ void lsp_removal_fails(struct lsp_torrent_engine *engine, struct lsp_torrent *to
 {
 	torrent->removing = torrent->keep_stored = false;
 	torrent->cannot_be_deleted = true;
-	lsp_move_goes_on(engine, torrent); /* it may have stood still for a move */
-	torrent->blob_dirty = true;        /* what was told of it meanwhile was not kept */
+	lsp_torrent_goes_on(engine, torrent); /* it may have stood still for a move */
+	torrent->blob_dirty = true;           /* what was told of it meanwhile was not kept */
 	lsp_session_save(engine, torrent);
 	take_back_note(engine, torrent);
 	lsp_log_warning(

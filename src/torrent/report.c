@@ -163,6 +163,9 @@ void lsp_report_state(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 {
 	enum lsp_torrent_state state =
 		lsp_translate_state(&torrent->status, torrent->record.goal_met);
+	/* It waits for the answer, and nobody has paused it. */
+	if (torrent->is_unasked && state == LSP_TORRENT_PAUSED)
+		state = LSP_TORRENT_QUEUED;
 	if (torrent->state_told && state == torrent->state)
 		return;
 	torrent->state = state;

@@ -55,20 +55,6 @@ static uint64_t save_interval(const struct lsp_torrent_engine *engine)
 	return wanted ? wanted : engine->save_interval;
 }
 
-/* In the record too: whoever resumes it is asked where it lies again. */
-static void hold_where_it_lies(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
-{
-	const struct lsp_record *record = &torrent->record;
-	struct lsp_error err = {0};
-	if (!engine->hold || record->paused || record->game ||
-		!engine->hold(engine->hold_argument, record->id, record->save_path,
-			lsp_report_folder(torrent)))
-		return;
-	if (lsp_torrent_record_set(&torrent->record, "paused", json_true(), &err) < 0)
-		lsp_log_warning(DOMAIN, "%s", err.message);
-	lsp_session_write_record(engine, torrent);
-}
-
 int lsp_session_add(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	struct lsp_shim_source *source, const struct lsp_shim_add *options, struct lsp_error *err)
 {
@@ -81,7 +67,7 @@ int lsp_session_add(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 	size_t count = 0, priority_count = 0;
 	bool everything = lsp_selection_is_everything(record->json);
 	if (torrent->stored)
-		hold_where_it_lies(engine, torrent);
+		lsp_held_begin(engine, torrent);
 	fill_add(engine, torrent, &add);
 	int r = lsp_torrent_record_flatten(record->trackers, &urls, &tiers, &count, err);
 	if (r == 0 && torrent->has_metadata && !everything && !add.priorities)

@@ -155,7 +155,7 @@ uint32_t lsp_torrent_flags(
 	const struct lsp_torrent_engine *engine, const struct lsp_torrent *torrent)
 {
 	const struct lsp_record *record = &torrent->record;
-	return (record->paused || record->goal_met ? LSP_SHIM_PAUSED : 0) |
+	return (record->paused || record->goal_met || torrent->is_unasked ? LSP_SHIM_PAUSED : 0) |
 	       (record->auto_managed ? LSP_SHIM_AUTO_MANAGED : 0) |
 	       (record->sequential ? LSP_SHIM_SEQUENTIAL : 0) |
 	       (record->super_seeding ? LSP_SHIM_SUPER_SEEDING : 0) |

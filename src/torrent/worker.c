@@ -47,6 +47,7 @@ static int tick(struct lsp_torrent_engine *engine, lsp_time now, struct lsp_erro
 {
 	struct lsp_torrent *torrent;
 	lsp_moves_retry(engine, now);
+	lsp_held_due(engine, now);
 	int r = lsp_restore_due(engine, now, err);
 	if (r < 0 || !engine->shim || now < engine->next_tick)
 		return r;
@@ -79,6 +80,7 @@ static lsp_time next_wake(const struct lsp_torrent_engine *engine)
 		engine->shim && (engine->by_number || engine->waiting || doubtful ||
 					engine->listen_lost || json_object_size(engine->leftovers));
 	lsp_time read = LSP_MIN(lsp_restore_next(engine), lsp_moves_next(engine));
+	read = LSP_MIN(read, engine->next_ask);
 	return needed ? LSP_MIN(engine->next_tick, read) : read;
 }
 

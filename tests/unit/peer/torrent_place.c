@@ -109,10 +109,10 @@ static int look(struct lsp_peer *peer, const char *path, const char *name,
 	return result;
 }
 
-static bool holds(struct lsp_torrent_places *places, const char *path, const char *name)
+static int holds(struct lsp_torrent_places *places, const char *path, const char *name)
 {
 	char *whole = path_of(path);
-	bool held = lsp_torrent_places_hold(places, ID, whole, name);
+	int held = lsp_torrent_places_hold(places, ID, whole, name);
 	free(whole);
 	return held;
 }

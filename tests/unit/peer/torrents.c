@@ -222,9 +222,9 @@ void lsp_torrent_places_free(struct lsp_torrent_places *places)
 {
 }
 
-bool lsp_torrent_places_hold(void *argument, const char *id, const char *path, const char *name)
+int lsp_torrent_places_hold(void *argument, const char *id, const char *path, const char *name)
 {
-	return false;
+	return 0;
 }
 
 void lsp_torrent_places_move(

@@ -33,7 +33,7 @@ struct rig_options {
 	json_t *configuration;                 /* taken over; NULL: loopback, a free port */
 	const char *folder;                    /* NULL: a new one */
 	uint64_t save_interval, restart_delay;
-	bool (*hold)(void *argument, const char *id, const char *path, const char *name);
+	int (*hold)(void *argument, const char *id, const char *path, const char *name);
 };
 
 void rig_init(struct rig *rig, const struct rig_options *options);

@@ -9,8 +9,6 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#define LARGE "1a46e00000000000000000000000000000000000000000000000000000000000"
-#define OTHER "07be400000000000000000000000000000000000000000000000000000000000"
 #define STORE (1u << LSP_TORRENT_HEALTH_RESUME_STORE)
 
 /* What ends so cannot be read, for this reason; 0: all can. */
@@ -289,54 +287,6 @@ static void resume_data_are_compared_but_for_how_long_it_was_active(void **state
 	assert_same(true, "", "");
 }
 
-/* ---- Where they lie ---------------------------------------------------------------------- */
-
-static atomic_uint held_asked;
-
-static bool hold_doom(void *argument, const char *id, const char *path, const char *name)
-{
-	held_asked++;
-	assert_string_equal(path, "/tmp/fake");
-	assert_string_equal(name, "fake");
-	return strcmp(id, DOOM) == 0;
-}
-
-static void one_that_lies_where_it_must_not_stands_still_before_it_is_added(void **state)
-{
-	struct world world;
-	char folder[128];
-	json_t *status = NULL;
-	world_with_two(&world, folder);
-	world_init(&world, folder);
-	assert_int_equal(
-		world_try_add(&world, LARGE, json_pack("{s:s}", "game", "large"), &status), 0);
-	json_decref(status);
-	world_settle(&world);
-	rig_stop(&world.rig);
-	held_asked = 0;
-	world_hold = hold_doom;
-	world_init(&world, folder);
-	json_decref(rig_await(&world.rig, "torrent_added", "torrent", LARGE, 1));
-	world_settle(&world);
-	assert_int_equal(held_asked, 2); /* a game's is where its download put it */
-	assert_true(fake_add_flags(DOOM) & LSP_SHIM_PAUSED);
-	assert_false(fake_add_flags(QUAKE) & LSP_SHIM_PAUSED);
-	assert_false(fake_add_flags(LARGE) & LSP_SHIM_PAUSED);
-	/* What is added by somebody was looked at before. */
-	assert_int_equal(world_try_add(&world, OTHER, json_object(), &status), 0);
-	json_decref(status);
-	rig_stop(&world.rig);
-	/* It stays so until it is resumed, and is not asked about while it is. */
-	world_hold = NULL;
-	assert_int_equal(held_asked, 2);
-	world_init(&world, folder);
-	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 1));
-	status = status_of(&world, DOOM);
-	assert_true(json_is_true(json_object_get(status, "paused")));
-	json_decref(status);
-	done(&world);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,7 +296,6 @@ int main(void)
 		cmocka_unit_test(a_folder_that_cannot_be_listed_is_listed_later),
 		cmocka_unit_test(a_folder_that_comes_late_gets_what_is_here),
 		cmocka_unit_test(what_is_wrong_is_set_aside_alone),
-		cmocka_unit_test(one_that_lies_where_it_must_not_stands_still_before_it_is_added),
 		cmocka_unit_test(who_rests_is_not_written_again_but_every_quarter_of_an_hour),
 		cmocka_unit_test(resume_data_are_compared_but_for_how_long_it_was_active),
 	};

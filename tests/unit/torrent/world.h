@@ -18,7 +18,7 @@ struct world {
 /* What the clock says from the next world_init on, in place of its own; NULL: its own. */
 extern lsp_time (*world_time)(const struct lsp_clock *clock);
 /* The engine's, from the next world_init on; NULL: none. */
-extern bool (*world_hold)(void *argument, const char *id, const char *path, const char *name);
+extern int (*world_hold)(void *argument, const char *id, const char *path, const char *name);
 /* folder NULL: a new one. */
 void world_init(struct world *world, const char *folder);
 void world_done(struct world *world);
