@@ -46,8 +46,6 @@ unsigned long long bench_bare(
 	lt::add_torrent_params params = lt::load_torrent_file(end->torrent);
 	params.save_path = end->folder;
 	params.flags = {};
-	params.storage_mode = lt::storage_mode_allocate; /* as the engine has it in memory, and half
-							    as fast again */
 	if (end->peer)
 		params.peers.push_back(shim::endpoint_of(end->peer));
 	else

@@ -234,8 +234,7 @@ static bool add_to_batch(struct lsp_connection *connection, size_t size, const n
 	return true;
 }
 
-/* How many bytes this turn may send. A limit's last packet is overdrawn, or it would follow alone.
- */
+/* Bytes this turn may send. A limit's last packet is overdrawn: it would follow alone. */
 static size_t turn_size(struct lsp_connection *connection, size_t payload, lsp_time now)
 {
 	uint64_t cap = ngtcp2_conn_get_send_quantum(connection->quic);

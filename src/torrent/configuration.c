@@ -525,6 +525,12 @@ static int refuse_unknown(struct reader *reader)
 static int add_fixed(struct reader *reader)
 {
 	add_number(reader, "alert_queue_size", 50000);
+	/*
+	 * No file is mapped, all are read and written: to 2.0.11 the library hashes v2 content in
+	 * its mapping unguarded, and a file that somebody cut short, or a hole on a full tmpfs,
+	 * would end the process by a SIGBUS.
+	 */
+	add_number(reader, "mmap_file_size_cutoff", INT32_MAX);
 	/* What was asked of a peer comes, even if a limit falls: a second's worth at a time. */
 	add_number(reader, "request_queue_time", 1);
 	/* The session's end waits for trackers that do not answer. */

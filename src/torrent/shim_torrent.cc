@@ -5,8 +5,6 @@
 #include <libtorrent/torrent_flags.hpp>
 
 #include <cstring>
-#include <linux/magic.h>
-#include <sys/vfs.h>
 
 namespace shim
 {
@@ -128,38 +126,13 @@ int counted(std::int32_t limit)
 	return limit > 0 && limit < (1 << 24) - 1 ? limit : -1;
 }
 
-/* Does this folder lie in memory (tmpfs), or would it if it were made? */
-bool is_in_memory(std::string path)
-{
-	struct statfs fs = {};
-	while (statfs(path.c_str(), &fs) < 0) {
-		std::size_t const slash = path.rfind('/');
-		if (slash == std::string::npos || path == "/")
-			return false;
-		path.resize(slash == 0 ? 1 : slash);
-	}
-	return fs.f_type == TMPFS_MAGIC;
-}
-
-/*
- * In memory a hole takes room as soon as it is read. Where there is none libtorrent 2.0.8, which
- * hashes what it could not write, ends the process by a SIGBUS: it expects one in writes and in
- * hashes of v1 alone. So files are there at their full size at once, or it is said that they are
- * not.
- */
-lt::storage_mode_t storage_of(lsp_shim_add const &add)
-{
-	return (add.flags & LSP_SHIM_ALLOCATE) || is_in_memory(add.save_path)
-		       ? lt::storage_mode_allocate
-		       : lt::storage_mode_sparse;
-}
-
 void set_params(lt::add_torrent_params &params, lsp_shim_add const &add)
 {
 	params.save_path = add.save_path;
 	if (add.name)
 		params.name = add.name;
-	params.storage_mode = storage_of(add);
+	params.storage_mode =
+		add.flags & LSP_SHIM_ALLOCATE ? lt::storage_mode_allocate : lt::storage_mode_sparse;
 	if (params.ti && params.renamed_files.empty())
 		params.renamed_files = renamed(*params.ti, add.root);
 	if (add.priorities) {

@@ -431,6 +431,34 @@ def rates_on_the_wire(daemon, seconds):
 
 
 @needs_stranger
+def test_files_that_somebody_cuts_short_meanwhile_end_nothing(lab, tmp_path):
+    """Of each kind, while it is fetched and while it is checked: the library may be hashing what is no longer there."""
+    ann, host = torrent_peer(lab.host("ann", rate=400_000_000)), lab.host("eve")
+    _, torrents, peer = seed_many(host, tmp_path, [96 << 20, 96 << 20, 1 << 20], 64 << 10)
+    *cut, (other, fine) = torrents.items()
+    for identity, name in cut:
+        add_many(ann, tmp_path, [name], peer)
+        data = ann.folder / "downloads" / name / "data"
+        for share in (0.2, 0.4, 0.6):
+            wait_torrent(ann, identity, lambda torrent: torrent["done"] > share * torrent["total"] > 0
+                         or torrent["state"] in ("failed", "seeding"))
+            with data.open("r+b") as file:
+                file.truncate(4096)
+        for share in (0.1, 0.3, 0.5):
+            mark = ann.mark()
+            make_file(data, 96 << 20, 7)
+            ann.cli("torrent", "recheck", identity)
+            ann.wait_event("torrent_state", since=mark, torrent=identity, state="checking")
+            with data.open("r+b") as file:
+                file.truncate(int(share * (96 << 20)))
+            wait_torrent(ann, identity, lambda torrent: torrent["state"] != "checking")
+        ann.cli("torrent", "remove", identity, "--data")
+    add_many(ann, tmp_path, [fine], peer)
+    ann.wait_event("torrent_completed", torrent=other)
+    assert not ann.count_events("torrent_error", torrent=other)
+
+
+@needs_stranger
 def test_limits_are_in_effect_on_the_wire_within_two_seconds(lab, tmp_path):
     """Both ways at once: one torrent that ann seeds, one that it fetches; for all together, and for each torrent."""
     up, down, line = 200_000, 150_000, 16_000_000
