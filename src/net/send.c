@@ -40,7 +40,8 @@ static size_t overhead(const struct lsp_udp_socket *socket)
 static bool data_allowed(struct lsp_connection *connection, lsp_time now)
 {
 	struct lsp_rate_limit *all = &connection->endpoint->limit;
-	return lsp_rate_limit_opens(&connection->limit, PACE_PATIENCE, now) &&
+	return !connection->paused &&
+	       lsp_rate_limit_opens(&connection->limit, PACE_PATIENCE, now) &&
 	       lsp_rate_limit_opens(all, LIMIT_PATIENCE, now);
 }
 
@@ -313,6 +314,17 @@ static void note_round_trip(struct lsp_connection *connection)
 	connection->rtt_count++;
 }
 
+/*
+ * What is held back goes on in the order of this list, and the first may take all that a limit has
+ * by then: who sent is the last. Nobody else goes before his turn, whatever comes in meanwhile.
+ */
+static void to_the_back(struct lsp_connection *connection)
+{
+	struct lsp_endpoint *endpoint = connection->endpoint;
+	DL_DELETE2(endpoint->connections, connection, previous, next);
+	DL_APPEND2(endpoint->connections, connection, previous, next);
+}
+
 static enum turn take_turn(struct lsp_connection *connection, lsp_time now)
 {
 	struct lsp_udp_socket *socket = connection->socket;
@@ -326,6 +338,8 @@ static enum turn take_turn(struct lsp_connection *connection, lsp_time now)
 	if (socket->out->size && !flush(connection->endpoint, socket))
 		turn = TURN_BLOCKED;
 	connection->expiry = ngtcp2_conn_get_expiry(connection->quic);
+	if (connection->endpoint->limit.rate && connection->sent != sent_before)
+		to_the_back(connection);
 	/* What a limit holds back is taken up again when it allows. */
 	if (turn == TURN_DONE && !with_data && connection->ready)
 		connection->paused = true;

@@ -6,7 +6,7 @@
 
 #define GRANT_LEAST 1200      /* bytes: a packet's worth; less is not worth the call */
 #define GRANT_TIME 0.004      /* seconds of a limit that go at once: each grant wakes both ends */
-#define PAUSE_LOOK LSP_SECOND /* whether uploads of files go on */
+#define PAUSE_LOOK LSP_SECOND /* whether what limits hold back goes on */
 
 /* Somebody who was away does not come back with everything he missed. */
 static void catch_up(struct lsp_swarm *swarm, struct peer *peer)
@@ -218,7 +218,8 @@ static uint64_t grant_of(
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(buckets); i++)
 		grant = fmin(grant, bucket_grant(buckets[i], least, overhead, swarm->now, &again));
 	if (grant < 1) {
-		*ret_again = again;
+		/* After a debt that may be long; until then what limits there are may change. */
+		*ret_again = LSP_MIN(again, lsp_time_add(swarm->now, PAUSE_LOOK));
 		return 0;
 	}
 	charge(swarm, game, (double)(uint64_t)grant);

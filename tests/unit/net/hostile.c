@@ -493,6 +493,38 @@ static void a_send_limit_holds_on_the_wire(void **state)
 	pair_close(&pair);
 }
 
+static void connections_under_one_limit_take_turns(void **state)
+{
+	struct pair pair;
+	struct side other = {0};
+	struct lsp_connection_stats stats;
+	struct lsp_connection *both[2];
+	struct echo echoes[] = {{.size = UINT64_C(1) << 40}, {.size = UINT64_C(1) << 40}};
+	uint64_t sent[2];
+	pair_open(&pair);
+	side_open(&other, &pair.loop, (struct lsp_endpoint_options){0});
+	pair_connect(&pair, AF_INET);
+	both[0] = pair.a.connection;
+	(void)dial(&pair.a, lsp_endpoint_port(other.endpoint), AF_INET, NULL);
+	RUN_UNTIL(&pair.loop, other.connection && pair.a.connection != both[0]);
+	both[1] = pair.a.connection;
+	lsp_endpoint_set_send_limit(pair.a.endpoint, 2000000);
+	for (size_t i = 0; i < 2; i++) {
+		pair.a.connection = both[i];
+		start_echo(&pair, &echoes[i]);
+	}
+	lsp_time begin = lsp_now(lsp_clock_system);
+	RUN_UNTIL(&pair.loop, lsp_now(lsp_clock_system) - begin > 2 * LSP_SECOND &&
+				      echoes[0].received + echoes[1].received > 1000000);
+	for (size_t i = 0; i < 2; i++) {
+		lsp_connection_get_stats(both[i], &stats);
+		sent[i] = stats.sent_wire;
+	}
+	assert_in_range(sent[0], sent[1] / 3, sent[1] * 3);
+	side_close(&other, &pair.loop);
+	pair_close(&pair);
+}
+
 static void quic_state_of_a_connection_is_bounded(void **state)
 {
 	struct pair pair;
@@ -519,6 +551,7 @@ int main(void)
 		cmocka_unit_test(a_full_table_makes_room_for_who_takes_up_less_of_it),
 		cmocka_unit_test(half_a_handshake_gives_way_to_a_whole_one_from_elsewhere),
 		cmocka_unit_test(a_send_limit_holds_on_the_wire),
+		cmocka_unit_test(connections_under_one_limit_take_turns),
 		cmocka_unit_test(quic_state_of_a_connection_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
