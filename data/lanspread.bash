@@ -22,8 +22,13 @@ _lanspread() {
 			mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "${words[-1]}")
 			;;
 		*)
-			# Between quotes of the user's, nothing needs one of ours.
-			[[ $current == [\"\']* ]] || printf -v word %q "$word"
+			# Between quotes of the user's, nothing needs one of ours; what they do not hold
+			# is not offered, for others choose the names of their games.
+			case $current in
+			\"*) [[ $word == *[\"\$\`\\!]* ]] && continue ;;
+			\'*) [[ $word == *[\'!]* ]] && continue ;;
+			*) printf -v word %q "$word" ;;
+			esac
 			COMPREPLY+=("$word")
 			;;
 		esac
