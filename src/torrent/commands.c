@@ -49,7 +49,7 @@ LSP_COMMAND(pause)
 		r = keep_switch(engine, torrent, "paused", true, err);
 	if (r < 0)
 		return r;
-	torrent->is_unasked = false;
+	lsp_held_forget(engine, torrent);
 	if (!stands)
 		return lsp_torrent_call_wait_for(engine, call, torrent->number,
 			ALERT(PAUSED) | ALERT(REMOVED) | ALERT(TORRENT_ERROR));
@@ -79,7 +79,7 @@ LSP_COMMAND(resume)
 	if (r == 0)
 		r = keep_switch(engine, torrent, "paused", false, err);
 	if (r == 0)
-		torrent->is_unasked = false;
+		lsp_held_forget(engine, torrent);
 	if (r == 0 && torrent->move) /* once its files are there */
 		return saved_with_status(engine, call, torrent);
 	uint32_t managed = torrent && torrent->record.auto_managed ? LSP_SHIM_AUTO_MANAGED : 0;

@@ -360,6 +360,7 @@ void lsp_torrent_engine_free(struct lsp_torrent_engine *engine)
 	json_decref(engine->kept);
 	json_decref(engine->unread);
 	lsp_moves_free(engine);
+	lsp_looks_done(&engine->looks);
 	free(engine->resume_dir);
 	if (engine->wake_fd >= 0)
 		close(engine->wake_fd);

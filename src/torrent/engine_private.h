@@ -15,6 +15,7 @@
 #include "torrent/configuration.h"
 #include "torrent/engine.h"
 #include "torrent/faults.h"
+#include "torrent/looks.h"
 #include "torrent/record.h"
 #include "torrent/resume.h"
 #include "torrent/shim.h"
@@ -55,14 +56,16 @@ struct lsp_torrent {
 	bool added;     /* the session has it */
 	bool told;      /* its torrent_added went out: other events of it may follow */
 	bool removing, remove_data;
-	bool keep_stored;       /* the store keeps it when it is removed */
-	bool remove_waits;      /* until its move has ended; `removing` is set */
-	bool cannot_be_deleted; /* by its goal: it could not be, which was told */
-	bool may_be_absent;     /* its files, when it is removed with them */
-	bool is_still;          /* paused, and the library has let go of its files */
-	bool is_unasked;        /* stands still until it is known where it lies: held.c */
-	bool is_asked;          /* a task is at that */
-	lsp_time ask_at;        /* when it is asked, without a task */
+	bool keep_stored;         /* the store keeps it when it is removed */
+	bool remove_waits;        /* until its move has ended; `removing` is set */
+	bool cannot_be_deleted;   /* by its goal: it could not be, which was told */
+	bool may_be_absent;       /* its files, when it is removed with them */
+	bool is_still;            /* paused, and the library has let go of its files */
+	bool is_unasked;          /* stands still until it is known where it lies: held.c */
+	bool is_asked;            /* a task is at that */
+	struct lsp_look_wait ask; /* for its turn; or it waits for a time: */
+	struct lsp_torrent *ask_previous, *ask_next; /* with others */
+	lsp_time ask_at;        /* that time; LSP_TIME_NEVER: it waits for none */
 	uint64_t ask_wait;      /* the time before that; 0: the first */
 	struct lsp_move *move;  /* its files are on their way: moves.c; NULL: they are not */
 	bool was_removed;       /* REMOVED came, DELETED has not */
@@ -196,8 +199,9 @@ struct lsp_torrent_engine {
 	json_t *unread;         /* id → why: stored, and could not be read yet */
 	bool unlisted;          /* nor could the store's folder */
 	lsp_time next_read;     /* when they are tried again */
-	struct lsp_held_look *looks;       /* that run: held.c */
-	lsp_time next_ask;                 /* when where one lies is to be asked */
+	struct lsp_looks looks; /* held.c: whose turn it is to be asked about */
+	struct lsp_torrent *asked_later;   /* those that wait for theirs, */
+	lsp_time next_ask;                 /* when the next of them does */
 	int64_t counted_read_back;         /* of this session, in the sum */
 	bool counts_told;                  /* since somebody asked */
 	struct lsp_torrent_counters tally; /* copied to `counters` */
@@ -288,8 +292,11 @@ int lsp_restore_due(struct lsp_torrent_engine *engine, lsp_time now, struct lsp_
 void lsp_held_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 /* The session has it, or its files have come to rest: it is asked soon, if it is to be. */
 void lsp_held_ask(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
-/* Asks about those whose time has come (engine->next_ask). */
+/* It is asked about no more: a command has decided, or it goes. */
+void lsp_held_forget(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* Asks about those whose time has come, and when that is next. */
 void lsp_held_due(struct lsp_torrent_engine *engine, lsp_time now);
+lsp_time lsp_held_next(const struct lsp_torrent_engine *engine);
 /* Nothing keeps it any more: it runs, unless its record or where it lies is against that. */
 void lsp_torrent_goes_on(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 

@@ -16,9 +16,9 @@
  * asked any more. While it moves or is removed nothing is asked, and what comes then is dropped, as
  * is what comes about another place than it has by now: where it stays, it is asked about again.
  *
- * A place is asked about by one task at a time, and no more than LOOKS_MAX run: what lies in a
- * place that does not answer waits for that place alone. A look that hangs is waited for by nobody
- * but the registry, which names it at the end of the program.
+ * Each waits for its turn (looks.h), and until then for its time where it is asked about later: an
+ * answer costs the same however many wait. A look that hangs is waited for by nobody but the
+ * registry, which names it at the end of the program.
  */
 #include "torrent/engine_private.h"
 
@@ -26,14 +26,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #define DOMAIN LSP_TORRENT_DOMAIN
-#define LOOKS_MAX 32
 #define PATIENCE_MAX (300 * LSP_SECOND)
 
 /* The worker makes it and takes it back; the task reads it meanwhile. */
 struct lsp_held_look {
-	struct lsp_held_look *next; /* the worker's: of those that run */
+	struct lsp_look_place *place; /* the worker's */
 	uint64_t number;
 	char id[LSP_TORRENT_ID_MAX + 1];
 	char *path, *name; /* name NULL: nobody knows yet */
@@ -47,12 +47,14 @@ static void look_free(void *argument)
 	free(look);
 }
 
-static struct lsp_held_look *look_new(const struct lsp_torrent *torrent)
+static struct lsp_held_look *look_new(
+	const struct lsp_torrent *torrent, struct lsp_look_place *place)
 {
 	const char *name = lsp_report_folder(torrent);
 	struct lsp_held_look *look = calloc(1, sizeof *look);
 	if (!look)
 		return NULL;
+	look->place = place;
 	look->number = torrent->number;
 	snprintf(look->id, sizeof look->id, "%s", torrent->record.id);
 	look->path = strdup(torrent->record.save_path);
@@ -69,23 +71,49 @@ void lsp_held_begin(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 	torrent->is_unasked = engine->hold && !record->paused && !record->game;
 }
 
-void lsp_held_ask(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+/* ---- Waiting ----------------------------------------------------------------------------- */
+
+static void wait_until(
+	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, lsp_time time)
 {
-	if (!torrent->is_unasked)
-		return;
-	torrent->ask_at = torrent->ask_wait = 0;
-	engine->next_ask = 0;
+	torrent->ask_at = time;
+	DL_APPEND2(engine->asked_later, torrent, ask_previous, ask_next);
+	engine->next_ask = LSP_MIN(engine->next_ask, time);
 }
 
-/* ---- The answer -------------------------------------------------------------------------- */
+static void stop_waiting(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	lsp_looks_remove(&engine->looks, &torrent->ask);
+	if (torrent->ask_at != LSP_TIME_NEVER)
+		DL_DELETE2(engine->asked_later, torrent, ask_previous, ask_next);
+	torrent->ask_at = LSP_TIME_NEVER;
+}
 
+void lsp_held_ask(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	if (!torrent->is_unasked || torrent->is_asked)
+		return;
+	stop_waiting(engine, torrent);
+	torrent->ask_wait = 0;
+	wait_until(engine, torrent, 0);
+}
+
+void lsp_held_forget(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	stop_waiting(engine, torrent);
+	torrent->is_unasked = false;
+}
+
+/* To the whole second, so that those of one are looked at together. */
 static void ask_later(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
 {
 	uint64_t wait = torrent->ask_wait ? torrent->ask_wait * 2 : LSP_STORE_PATIENCE;
 	torrent->ask_wait = LSP_MIN(wait, PATIENCE_MAX);
-	torrent->ask_at = lsp_time_add(lsp_now(engine->clock), torrent->ask_wait);
-	engine->next_ask = LSP_MIN(engine->next_ask, torrent->ask_at);
+	lsp_time time = lsp_time_add(lsp_now(engine->clock), torrent->ask_wait + LSP_SECOND - 1);
+	wait_until(engine, torrent, time - time % LSP_SECOND);
 }
+
+/* ---- The answer -------------------------------------------------------------------------- */
 
 /* In the record too: whoever resumes it is asked where it lies again. */
 static void hold(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
@@ -96,7 +124,7 @@ static void hold(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
 		ask_later(engine, torrent);
 		return;
 	}
-	torrent->is_unasked = false;
+	lsp_held_forget(engine, torrent);
 	lsp_session_write_record(engine, torrent);
 	lsp_torrent_refresh(engine, torrent);
 }
@@ -123,12 +151,13 @@ void lsp_torrent_goes_on(struct lsp_torrent_engine *engine, struct lsp_torrent *
 static void take_answer(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_held_look *look, int result)
 {
-	bool is_busy = torrent->removing || torrent->move;
 	bool is_elsewhere = strcmp(torrent->record.save_path, look->path) != 0;
 	torrent->is_asked = false;
 	if (!torrent->is_unasked || !engine->shim || engine->broken)
 		return;
-	if (is_busy || is_elsewhere) {
+	if (torrent->removing || torrent->move)
+		return; /* where it stays, lsp_torrent_goes_on has it asked about again */
+	if (is_elsewhere) {
 		lsp_held_ask(engine, torrent);
 	} else if (result < 0) {
 		ask_later(engine, torrent);
@@ -152,68 +181,70 @@ static int work(struct lsp_torrent_job *job, struct lsp_cancel *token, struct ls
 	return engine->hold(engine->hold_argument, look->id, look->path, look->name);
 }
 
-static void forget_look(struct lsp_torrent_engine *engine, const struct lsp_held_look *look)
-{
-	struct lsp_held_look **at = &engine->looks;
-	while (*at != look)
-		at = &(*at)->next;
-	*at = look->next;
-}
-
 static int finish(struct lsp_torrent_job *job, struct lsp_error *err)
 {
 	struct lsp_torrent_engine *engine = job->engine;
 	const struct lsp_held_look *look = job->argument;
 	struct lsp_torrent *torrent = lsp_torrent_by_number(engine, look->number);
-	forget_look(engine, look);
-	engine->next_ask = 0; /* others may have waited for this one */
+	lsp_looks_end(&engine->looks, look->place);
 	if (torrent)
 		take_answer(engine, torrent, look, job->result);
 	return 0;
 }
 
-static void ask(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+/* Its turn has come. */
+static void ask(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	struct lsp_look_place *place)
 {
 	struct lsp_error err = {0};
-	struct lsp_held_look *look = look_new(torrent);
+	struct lsp_held_look *look = look_new(torrent, place);
 	int r = look ? lsp_job_start(engine, NULL, NULL, true, work, finish, look, look_free, &err)
 		     : lsp_error_no_memory(&err, DOMAIN);
-	if (r < 0) {
-		lsp_log_warning(DOMAIN, "where torrent %s lies cannot be asked now: %s",
-			torrent->record.id, err.message);
-		ask_later(engine, torrent);
+	torrent->is_asked = r >= 0;
+	if (r >= 0)
 		return;
-	}
-	look->next = engine->looks;
-	engine->looks = look;
-	torrent->is_asked = true;
+	lsp_log_warning(DOMAIN, "where torrent %s lies cannot be asked now: %s", torrent->record.id,
+		err.message);
+	lsp_looks_end(&engine->looks, place);
+	ask_later(engine, torrent);
 }
 
-static size_t count_looks(
-	const struct lsp_torrent_engine *engine, const char *path, bool *ret_is_there)
+/* Their time has come: from now on they wait for their turn. */
+static void take_turns(struct lsp_torrent_engine *engine, lsp_time now)
 {
-	size_t count = 0;
-	*ret_is_there = false;
-	for (const struct lsp_held_look *look = engine->looks; look; look = look->next, count++)
-		*ret_is_there |= strcmp(look->path, path) == 0;
-	return count;
+	struct lsp_torrent *torrent, *next;
+	struct lsp_error err = {0};
+	engine->next_ask = LSP_TIME_NEVER;
+	DL_FOREACH_SAFE2(engine->asked_later, torrent, next, ask_next)
+	{
+		const char *path = torrent->record.save_path;
+		if (now < torrent->ask_at) {
+			engine->next_ask = LSP_MIN(engine->next_ask, torrent->ask_at);
+			continue;
+		}
+		stop_waiting(engine, torrent);
+		if (lsp_looks_add(&engine->looks, &torrent->ask, path, path, &err) < 0)
+			ask_later(engine, torrent);
+	}
 }
 
 void lsp_held_due(struct lsp_torrent_engine *engine, lsp_time now)
 {
-	struct lsp_torrent *torrent;
-	if (now < engine->next_ask)
-		return;
-	engine->next_ask = LSP_TIME_NEVER;
-	for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next) {
-		bool is_there;
-		if (!torrent->is_unasked || torrent->is_asked || !torrent->added ||
-			torrent->removing || torrent->move)
-			continue;
-		if (now < torrent->ask_at)
-			engine->next_ask = LSP_MIN(engine->next_ask, torrent->ask_at);
-		else if (count_looks(engine, torrent->record.save_path, &is_there) < LOOKS_MAX &&
-			 !is_there)
-			ask(engine, torrent);
+	struct lsp_look_place *place;
+	struct lsp_look_wait *wait;
+	if (now >= engine->next_ask)
+		take_turns(engine, now);
+	while (engine->shim && (wait = lsp_looks_begin(&engine->looks, &place))) {
+		struct lsp_torrent *torrent = lsp_container_of(wait, struct lsp_torrent, ask);
+		if (torrent->removing || torrent->move)
+			lsp_looks_end(&engine->looks, place);
+		else
+			ask(engine, torrent, place);
 	}
+}
+
+lsp_time lsp_held_next(const struct lsp_torrent_engine *engine)
+{
+	bool may_begin = engine->shim && lsp_looks_may_begin(&engine->looks);
+	return may_begin ? 0 : engine->next_ask;
 }

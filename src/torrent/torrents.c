@@ -48,6 +48,7 @@ int lsp_torrent_new(struct lsp_torrent_engine *engine, struct lsp_record *record
 	memset(record, 0, sizeof *record);
 	lsp_torrent_take_source(engine, torrent, source);
 	torrent->state = LSP_TORRENT_QUEUED;
+	torrent->ask_at = LSP_TIME_NEVER;
 	torrent->status.error = torrent->error;
 	HASH_ADD(by_number, engine->by_number, number, sizeof torrent->number, torrent);
 	HASH_ADD_KEYPTR(
@@ -60,6 +61,7 @@ void lsp_torrent_drop(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 {
 	HASH_DELETE(by_number, engine->by_number, torrent);
 	HASH_DELETE(by_id, engine->by_id, torrent);
+	lsp_held_forget(engine, torrent);
 	lsp_move_drop(engine, torrent);
 	lsp_faults_clear_prefix(&engine->faults, torrent->record.id);
 	lsp_torrent_record_done(&torrent->record);

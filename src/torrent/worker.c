@@ -80,7 +80,7 @@ static lsp_time next_wake(const struct lsp_torrent_engine *engine)
 		engine->shim && (engine->by_number || engine->waiting || doubtful ||
 					engine->listen_lost || json_object_size(engine->leftovers));
 	lsp_time read = LSP_MIN(lsp_restore_next(engine), lsp_moves_next(engine));
-	read = LSP_MIN(read, engine->next_ask);
+	read = LSP_MIN(read, lsp_held_next(engine));
 	return needed ? LSP_MIN(engine->next_tick, read) : read;
 }
 

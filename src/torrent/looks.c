@@ -1,0 +1,198 @@
+#include "torrent/looks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#define DOMAIN "torrent"
+
+struct lsp_look_disk {
+	UT_hash_handle hh;
+	struct lsp_look_disk *previous, *next; /* of the ready ones */
+	struct lsp_look_place *ready;          /* in which some wait, and which are not asked */
+	size_t places, running;
+	bool is_ready; /* in that list */
+	char name[];
+};
+
+struct lsp_look_place {
+	UT_hash_handle hh;
+	struct lsp_look_place *previous, *next; /* of the disk's ready ones, or of the running */
+	struct lsp_look_disk *disk;
+	struct lsp_look_wait *waiting;
+	bool runs;
+	char path[];
+};
+
+/* ---- Places and disks -------------------------------------------------------------------- */
+
+static struct lsp_look_disk *disk_of(struct lsp_looks *looks, const char *name)
+{
+	struct lsp_look_disk *disk;
+	size_t size = strlen(name);
+	HASH_FIND(hh, looks->disks, name, size, disk);
+	if (disk)
+		return disk;
+	disk = calloc(1, sizeof *disk + size + 1);
+	if (!disk)
+		return NULL;
+	memcpy(disk->name, name, size + 1);
+	HASH_ADD(hh, looks->disks, name[0], size, disk);
+	if (disk->hh.tbl)
+		return disk;
+	free(disk);
+	return NULL;
+}
+
+static void forget_disk_if_empty(struct lsp_looks *looks, struct lsp_look_disk *disk)
+{
+	if (disk->places > 0)
+		return;
+	HASH_DELETE(hh, looks->disks, disk);
+	free(disk);
+}
+
+static struct lsp_look_place *place_of(struct lsp_looks *looks, const char *path, const char *name)
+{
+	struct lsp_look_place *place;
+	size_t size = strlen(path);
+	HASH_FIND(hh, looks->places, path, size, place);
+	if (place)
+		return place;
+	struct lsp_look_disk *disk = disk_of(looks, name);
+	if (!disk)
+		return NULL;
+	place = calloc(1, sizeof *place + size + 1);
+	if (place) {
+		memcpy(place->path, path, size + 1);
+		HASH_ADD(hh, looks->places, path[0], size, place);
+	}
+	if (!place || !place->hh.tbl) {
+		free(place);
+		forget_disk_if_empty(looks, disk);
+		return NULL;
+	}
+	place->disk = disk;
+	disk->places++;
+	return place;
+}
+
+/* The disk is in its list where it belongs. */
+static void settle_disk(struct lsp_looks *looks, struct lsp_look_disk *disk)
+{
+	bool is_ready = disk->ready && disk->running < LSP_LOOKS_OF_DISK;
+	looks->steps++;
+	if (is_ready && !disk->is_ready)
+		DL_APPEND2(looks->ready, disk, previous, next);
+	else if (!is_ready && disk->is_ready)
+		DL_DELETE2(looks->ready, disk, previous, next);
+	disk->is_ready = is_ready;
+}
+
+/* Nobody waits in it, and it is not asked. */
+static void forget_place(struct lsp_looks *looks, struct lsp_look_place *place)
+{
+	struct lsp_look_disk *disk = place->disk;
+	HASH_DELETE(hh, looks->places, place);
+	free(place);
+	disk->places--;
+	settle_disk(looks, disk);
+	forget_disk_if_empty(looks, disk);
+}
+
+/* ---- Waiting ----------------------------------------------------------------------------- */
+
+int lsp_looks_add(struct lsp_looks *looks, struct lsp_look_wait *wait, const char *path,
+	const char *disk, struct lsp_error *err)
+{
+	struct lsp_look_place *place = place_of(looks, path, disk);
+	if (!place)
+		return lsp_error_no_memory(err, DOMAIN);
+	bool is_first = !place->waiting && !place->runs;
+	looks->steps++;
+	DL_APPEND2(place->waiting, wait, previous, next);
+	wait->place = place;
+	if (is_first) {
+		DL_APPEND2(place->disk->ready, place, previous, next);
+		settle_disk(looks, place->disk);
+	}
+	return 0;
+}
+
+void lsp_looks_remove(struct lsp_looks *looks, struct lsp_look_wait *wait)
+{
+	struct lsp_look_place *place = wait->place;
+	if (!place)
+		return;
+	looks->steps++;
+	DL_DELETE2(place->waiting, wait, previous, next);
+	*wait = (struct lsp_look_wait){0};
+	if (place->waiting || place->runs)
+		return;
+	DL_DELETE2(place->disk->ready, place, previous, next);
+	forget_place(looks, place);
+}
+
+/* ---- Asking ------------------------------------------------------------------------------ */
+
+bool lsp_looks_may_begin(const struct lsp_looks *looks)
+{
+	return looks->ready && looks->count < LSP_LOOKS_MAX;
+}
+
+struct lsp_look_wait *lsp_looks_begin(struct lsp_looks *looks, struct lsp_look_place **ret_place)
+{
+	if (!lsp_looks_may_begin(looks))
+		return NULL;
+	struct lsp_look_disk *disk = looks->ready;
+	struct lsp_look_place *place = disk->ready;
+	struct lsp_look_wait *wait = place->waiting;
+	looks->steps++;
+	DL_DELETE2(disk->ready, place, previous, next);
+	DL_DELETE2(place->waiting, wait, previous, next);
+	*wait = (struct lsp_look_wait){0};
+	DL_APPEND2(looks->running, place, previous, next);
+	place->runs = true;
+	disk->running++;
+	looks->count++;
+	/* Behind the others. */
+	DL_DELETE2(looks->ready, disk, previous, next);
+	disk->is_ready = false;
+	settle_disk(looks, disk);
+	*ret_place = place;
+	return wait;
+}
+
+void lsp_looks_end(struct lsp_looks *looks, struct lsp_look_place *place)
+{
+	struct lsp_look_disk *disk = place->disk;
+	looks->steps++;
+	DL_DELETE2(looks->running, place, previous, next);
+	place->runs = false;
+	disk->running--;
+	looks->count--;
+	if (!place->waiting) {
+		forget_place(looks, place);
+		return;
+	}
+	DL_APPEND2(disk->ready, place, previous, next);
+	settle_disk(looks, disk);
+}
+
+void lsp_looks_done(struct lsp_looks *looks)
+{
+	struct lsp_look_place *place, *next_place;
+	struct lsp_look_disk *disk, *next_disk;
+	HASH_ITER (hh, looks->places, place, next_place) {
+		HASH_DELETE(hh, looks->places, place);
+		free(place);
+	}
+	HASH_ITER (hh, looks->disks, disk, next_disk) {
+		HASH_DELETE(hh, looks->disks, disk);
+		free(disk);
+	}
+	*looks = (struct lsp_looks){0};
+}
