@@ -6,6 +6,7 @@
 #include "peer/choice.h"
 #include "peer/database.h"
 #include "peer/download_job.h"
+#include "peer/download_record.h"
 #include "peer/events.h"
 #include "peer/fetch.h"
 #include "peer/games.h"
@@ -33,34 +34,6 @@ static void advance(struct lsp_download *download);
 static void commit_when_free(struct lsp_download *download);
 static void drive_engines(struct lsp_download *download);
 static void end(struct lsp_download *download);
-
-/* ---- The record, for the next start ---- */
-
-static const char *const purpose_names[] = {
-	[LSP_DOWNLOAD_ONLY] = "download",
-	[LSP_DOWNLOAD_THEN_INSTALL] = "install",
-	[LSP_DOWNLOAD_THEN_UPDATE] = "update",
-};
-
-static void save_records(struct lsp_peer *peer)
-{
-	json_t *records = json_object();
-	struct lsp_download *download;
-	DL_FOREACH(peer->downloads, download)
-	{
-		char hex[LSP_SHA256_HEX_SIZE] = "";
-		if (download->failed || download->cancelled)
-			continue;
-		if (download->has_content)
-			lsp_hash_to_hex(&download->content, hex);
-		json_object_set_new(records, download->game,
-			json_pack("{s:s, s:b, s:s, s:s, s:s}", "purpose",
-				purpose_names[download->purpose], "paused", download->paused,
-				"content", hex, "engine", lsp_engine_name(download->engine),
-				"newer_than", download->newer_than));
-	}
-	lsp_peer_save_json(peer, "downloads.json", records);
-}
 
 /* ---- Life ---- */
 
@@ -145,7 +118,7 @@ int lsp_download_start(struct lsp_peer *peer, const char *game,
 	download->engine = options->engine;
 	if (options->manifest)
 		download->manifest = lsp_manifest_ref(options->manifest);
-	save_records(peer);
+	lsp_download_records_save(peer);
 	advance(download);
 	return 0;
 }
@@ -173,7 +146,7 @@ static void finish(struct lsp_download *download)
 	if (download->held)
 		lsp_local_release(peer, game, NULL, NULL, NULL);
 	DL_DELETE(peer->downloads, download);
-	save_records(peer);
+	lsp_download_records_save(peer);
 	lsp_operation_unref(TAKE_PTR(download->operation));
 	if (!download->handed_over)
 		lsp_torrent_games_ready(peer, game);
@@ -314,7 +287,7 @@ static void choose(struct lsp_download *download)
 	if (r == 0) {
 		download->has_content = true;
 		download->content = chosen;
-		save_records(download->peer);
+		lsp_download_records_save(download->peer);
 		advance(download);
 	} else if (r == -LSP_E_NOT_FOUND) {
 		set_waiting(download, true);
@@ -612,7 +585,7 @@ void lsp_download_pause(struct lsp_download *download, bool paused)
 	download->paused = paused;
 	drive_engines(download); /* may end it */
 	lsp_peer_kick(peer);
-	save_records(peer);
+	lsp_download_records_save(peer);
 	lsp_games_publish_local(peer);
 	lsp_download_sources_changed(peer, game); /* while it was paused; may end it too */
 }
@@ -624,7 +597,7 @@ void lsp_download_set_engine(struct lsp_download *download, enum lsp_engine engi
 	struct lsp_peer *peer = download->peer;
 	download->engine = engine;
 	drive_engines(download); /* may end it */
-	save_records(peer);
+	lsp_download_records_save(peer);
 	lsp_games_publish_local(peer);
 }
 
@@ -703,7 +676,7 @@ bool lsp_download_then_install(struct lsp_peer *peer, const char *game)
 		return false;
 	if (download->purpose == LSP_DOWNLOAD_ONLY) {
 		download->purpose = LSP_DOWNLOAD_THEN_INSTALL;
-		save_records(peer);
+		lsp_download_records_save(peer);
 	}
 	return true;
 }
@@ -749,50 +722,32 @@ void lsp_download_tick(struct lsp_peer *peer)
 
 /* ---- After a restart ---- */
 
-static void restore_one(struct lsp_peer *peer, const char *game, json_t *record)
+static void restore_one(
+	struct lsp_peer *peer, const char *game, const struct lsp_download_record *record)
 {
-	const char *name = json_string_value(json_object_get(record, "purpose"));
-	const char *hex = json_string_value(json_object_get(record, "content"));
-	const char *engine = json_string_value(json_object_get(record, "engine"));
-	struct lsp_hash content;
 	struct lsp_error err = {0};
-	enum lsp_download_purpose purpose = LSP_DOWNLOAD_ONLY;
-	for (size_t i = 0; name && i < LSP_ARRAY_SIZE(purpose_names); i++) {
-		if (strcmp(name, purpose_names[i]) == 0)
-			purpose = (enum lsp_download_purpose)i;
-	}
-	bool has_content = hex && lsp_hash_from_hex(hex, &content, NULL) == 0;
-	if (has_content && lsp_download_content_is_here(peer, game, &content)) {
+	if (record->has_content && lsp_download_content_is_here(peer, game, &record->content)) {
 		if (lsp_local_find(peer, game)->availability == LSP_AVAILABILITY_DOWNLOADED)
-			follow_up(peer, game, purpose);
+			follow_up(peer, game, record->purpose);
 		return;
 	}
 	struct lsp_download *download;
 	if (lsp_game_id_check(game, strlen(game), &err) < 0 ||
-		create(peer, game, has_content ? &content : NULL, purpose, &download, &err) < 0) {
+		create(peer, game, record->has_content ? &record->content : NULL, record->purpose,
+			&download, &err) < 0) {
 		lsp_log_warning(
 			"peer", "download of %s is not taken up again: %s", game, err.message);
 		return;
 	}
-	const char *newer_than = json_string_value(json_object_get(record, "newer_than"));
-	snprintf(download->newer_than, sizeof download->newer_than, "%s",
-		newer_than ? newer_than : "");
+	snprintf(download->newer_than, sizeof download->newer_than, "%s", record->newer_than);
 	download->restored = true;
-	download->paused = json_is_true(json_object_get(record, "paused"));
-	if (engine)
-		(void)!lsp_engine_parse(engine, &download->engine, NULL);
+	download->paused = record->paused;
+	download->engine = record->engine;
 	lsp_log_info("peer", "download of %s goes on", game);
 	advance(download);
 }
 
 void lsp_download_restore(struct lsp_peer *peer)
 {
-	json_t *records = lsp_peer_load_json(peer, "downloads.json");
-	const char *game;
-	json_t *record;
-	json_object_foreach (records, game, record)
-		restore_one(peer, game, record);
-	if (json_object_size(records))
-		save_records(peer);
-	json_decref(records);
+	lsp_download_records_load(peer, restore_one);
 }
