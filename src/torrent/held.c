@@ -17,12 +17,15 @@
  * is what comes about another place than it has by now: where it stays, it is asked about again.
  *
  * Each waits for its turn (looks.h), and until then for its time where it is asked about later: an
- * answer costs the same however many wait. A look that hangs is waited for by nobody but the
- * registry, which names it at the end of the program.
+ * answer costs the same however many wait. Turns are by disk, as the table of what is mounted has
+ * it by the name of the path alone, for the place itself may not answer: what a symbolic link leads
+ * to counts as of the disk that the link is on. A disk that is silent is told of once. A look that
+ * hangs is waited for by nobody but the registry, which names it at the end of the program.
  */
 #include "torrent/engine_private.h"
 
 #include "base/log.h"
+#include "torrent/mounts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -186,7 +189,9 @@ static int finish(struct lsp_torrent_job *job, struct lsp_error *err)
 	struct lsp_torrent_engine *engine = job->engine;
 	const struct lsp_held_look *look = job->argument;
 	struct lsp_torrent *torrent = lsp_torrent_by_number(engine, look->number);
-	lsp_looks_end(&engine->looks, look->place);
+	if (lsp_looks_end(&engine->looks, look->place))
+		lsp_log_info(DOMAIN, "%s has answered: what is stored there is asked about again",
+			look->path);
 	if (torrent)
 		take_answer(engine, torrent, look, job->result);
 	return 0;
@@ -205,7 +210,7 @@ static void ask(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 		return;
 	lsp_log_warning(DOMAIN, "where torrent %s lies cannot be asked now: %s", torrent->record.id,
 		err.message);
-	lsp_looks_end(&engine->looks, place);
+	(void)lsp_looks_end(&engine->looks, place);
 	ask_later(engine, torrent);
 }
 
@@ -214,6 +219,8 @@ static void take_turns(struct lsp_torrent_engine *engine, lsp_time now)
 {
 	struct lsp_torrent *torrent, *next;
 	struct lsp_error err = {0};
+	struct lsp_mounts mounts = {0};
+	bool is_known = lsp_mounts_read(LSP_MOUNTS_TABLE, &mounts, NULL) == 0;
 	engine->next_ask = LSP_TIME_NEVER;
 	DL_FOREACH_SAFE2(engine->asked_later, torrent, next, ask_next)
 	{
@@ -222,10 +229,25 @@ static void take_turns(struct lsp_torrent_engine *engine, lsp_time now)
 			engine->next_ask = LSP_MIN(engine->next_ask, torrent->ask_at);
 			continue;
 		}
+		const char *disk = is_known ? lsp_mounts_above(&mounts, path) : NULL;
 		stop_waiting(engine, torrent);
-		if (lsp_looks_add(&engine->looks, &torrent->ask, path, path, &err) < 0)
+		if (lsp_looks_add(&engine->looks, &torrent->ask, path, disk ? disk : path, &err) <
+			0)
 			ask_later(engine, torrent);
 	}
+	lsp_mounts_done(&mounts);
+}
+
+static void tell_silent(struct lsp_torrent_engine *engine, lsp_time now)
+{
+	struct lsp_looks_silence silence;
+	while (lsp_looks_take_silent(&engine->looks, now, &silence))
+		lsp_log_warning(DOMAIN,
+			"the disk at %s has not answered for %d s (about %s): %zu stored "
+			"torrent%s there stand%s still until it does",
+			silence.disk, (int)(LSP_LOOKS_PATIENCE / LSP_SECOND), silence.path,
+			silence.waiting, silence.waiting == 1 ? "" : "s",
+			silence.waiting == 1 ? "s" : "");
 }
 
 void lsp_held_due(struct lsp_torrent_engine *engine, lsp_time now)
@@ -234,10 +256,11 @@ void lsp_held_due(struct lsp_torrent_engine *engine, lsp_time now)
 	struct lsp_look_wait *wait;
 	if (now >= engine->next_ask)
 		take_turns(engine, now);
-	while (engine->shim && (wait = lsp_looks_begin(&engine->looks, &place))) {
+	tell_silent(engine, now);
+	while (engine->shim && (wait = lsp_looks_begin(&engine->looks, now, &place))) {
 		struct lsp_torrent *torrent = lsp_container_of(wait, struct lsp_torrent, ask);
 		if (torrent->removing || torrent->move)
-			lsp_looks_end(&engine->looks, place);
+			(void)lsp_looks_end(&engine->looks, place);
 		else
 			ask(engine, torrent, place);
 	}
@@ -246,5 +269,5 @@ void lsp_held_due(struct lsp_torrent_engine *engine, lsp_time now)
 lsp_time lsp_held_next(const struct lsp_torrent_engine *engine)
 {
 	bool may_begin = engine->shim && lsp_looks_may_begin(&engine->looks);
-	return may_begin ? 0 : engine->next_ask;
+	return may_begin ? 0 : LSP_MIN(engine->next_ask, lsp_looks_silent_at(&engine->looks));
 }

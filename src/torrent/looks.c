@@ -13,7 +13,7 @@ struct lsp_look_disk {
 	UT_hash_handle hh;
 	struct lsp_look_disk *previous, *next; /* of the ready ones */
 	struct lsp_look_place *ready;          /* in which some wait, and which are not asked */
-	size_t places, running;
+	size_t places, running, silent, waiting;
 	bool is_ready; /* in that list */
 	char name[];
 };
@@ -23,7 +23,8 @@ struct lsp_look_place {
 	struct lsp_look_place *previous, *next; /* of the disk's ready ones, or of the running */
 	struct lsp_look_disk *disk;
 	struct lsp_look_wait *waiting;
-	bool runs;
+	lsp_time silent_at;
+	bool runs, is_silent;
 	char path[];
 };
 
@@ -115,6 +116,7 @@ int lsp_looks_add(struct lsp_looks *looks, struct lsp_look_wait *wait, const cha
 	looks->steps++;
 	DL_APPEND2(place->waiting, wait, previous, next);
 	wait->place = place;
+	place->disk->waiting++;
 	if (is_first) {
 		DL_APPEND2(place->disk->ready, place, previous, next);
 		settle_disk(looks, place->disk);
@@ -130,6 +132,7 @@ void lsp_looks_remove(struct lsp_looks *looks, struct lsp_look_wait *wait)
 	looks->steps++;
 	DL_DELETE2(place->waiting, wait, previous, next);
 	*wait = (struct lsp_look_wait){0};
+	place->disk->waiting--;
 	if (place->waiting || place->runs)
 		return;
 	DL_DELETE2(place->disk->ready, place, previous, next);
@@ -143,7 +146,8 @@ bool lsp_looks_may_begin(const struct lsp_looks *looks)
 	return looks->ready && looks->count < LSP_LOOKS_MAX;
 }
 
-struct lsp_look_wait *lsp_looks_begin(struct lsp_looks *looks, struct lsp_look_place **ret_place)
+struct lsp_look_wait *lsp_looks_begin(
+	struct lsp_looks *looks, lsp_time now, struct lsp_look_place **ret_place)
 {
 	if (!lsp_looks_may_begin(looks))
 		return NULL;
@@ -156,7 +160,9 @@ struct lsp_look_wait *lsp_looks_begin(struct lsp_looks *looks, struct lsp_look_p
 	*wait = (struct lsp_look_wait){0};
 	DL_APPEND2(looks->running, place, previous, next);
 	place->runs = true;
+	place->silent_at = lsp_time_add(now, LSP_LOOKS_PATIENCE);
 	disk->running++;
+	disk->waiting--;
 	looks->count++;
 	/* Behind the others. */
 	DL_DELETE2(looks->ready, disk, previous, next);
@@ -166,31 +172,66 @@ struct lsp_look_wait *lsp_looks_begin(struct lsp_looks *looks, struct lsp_look_p
 	return wait;
 }
 
-void lsp_looks_end(struct lsp_looks *looks, struct lsp_look_place *place)
+bool lsp_looks_end(struct lsp_looks *looks, struct lsp_look_place *place)
 {
 	struct lsp_look_disk *disk = place->disk;
+	bool was_silent = place->is_silent;
 	looks->steps++;
-	DL_DELETE2(looks->running, place, previous, next);
-	place->runs = false;
+	if (was_silent)
+		DL_DELETE2(looks->silent, place, previous, next);
+	else
+		DL_DELETE2(looks->running, place, previous, next);
+	place->runs = place->is_silent = false;
+	disk->silent -= was_silent;
 	disk->running--;
 	looks->count--;
-	if (!place->waiting) {
+	bool speaks = was_silent && disk->silent == 0;
+	if (place->waiting) {
+		DL_APPEND2(disk->ready, place, previous, next);
+		settle_disk(looks, disk);
+	} else {
 		forget_place(looks, place);
-		return;
 	}
-	DL_APPEND2(disk->ready, place, previous, next);
-	settle_disk(looks, disk);
+	return speaks;
+}
+
+/* ---- Silence ----------------------------------------------------------------------------- */
+
+lsp_time lsp_looks_silent_at(const struct lsp_looks *looks)
+{
+	return looks->running ? looks->running->silent_at : LSP_TIME_NEVER;
+}
+
+bool lsp_looks_take_silent(
+	struct lsp_looks *looks, lsp_time now, struct lsp_looks_silence *ret_silence)
+{
+	while (now >= lsp_looks_silent_at(looks)) {
+		struct lsp_look_place *place = looks->running;
+		struct lsp_look_disk *disk = place->disk;
+		looks->steps++;
+		DL_DELETE2(looks->running, place, previous, next);
+		DL_APPEND2(looks->silent, place, previous, next);
+		place->is_silent = true;
+		if (disk->silent++ > 0)
+			continue;
+		*ret_silence = (struct lsp_looks_silence){
+			place->path, disk->name, disk->waiting + disk->running};
+		return true;
+	}
+	return false;
 }
 
 void lsp_looks_done(struct lsp_looks *looks)
 {
 	struct lsp_look_place *place, *next_place;
 	struct lsp_look_disk *disk, *next_disk;
-	HASH_ITER (hh, looks->places, place, next_place) {
+	HASH_ITER(hh, looks->places, place, next_place)
+	{
 		HASH_DELETE(hh, looks->places, place);
 		free(place);
 	}
-	HASH_ITER (hh, looks->disks, disk, next_disk) {
+	HASH_ITER(hh, looks->disks, disk, next_disk)
+	{
 		HASH_DELETE(hh, looks->disks, disk);
 		free(disk);
 	}

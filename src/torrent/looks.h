@@ -20,6 +20,8 @@
 
 #define LSP_LOOKS_OF_DISK 4
 #define LSP_LOOKS_MAX 128
+/* For a place to answer; then it is silent. */
+#define LSP_LOOKS_PATIENCE (30 * LSP_SECOND)
 
 struct lsp_look_place;
 
@@ -35,7 +37,8 @@ struct lsp_looks {
 	struct lsp_look_disk *ready;    /* those that may have one more asked, in turn */
 	struct lsp_look_place *places;  /* by path */
 	struct lsp_look_place *running; /* that are asked, in the order of that */
-	size_t count;                   /* of those */
+	struct lsp_look_place *silent;  /* that were told to be (lsp_looks_take_silent) */
+	size_t count;                   /* of both */
 	uint64_t steps;                 /* how often one of these was looked at: for tests */
 };
 
@@ -46,12 +49,30 @@ LSP_MUST_CHECK int lsp_looks_add(struct lsp_looks *looks, struct lsp_look_wait *
 void lsp_looks_remove(struct lsp_looks *looks, struct lsp_look_wait *wait);
 /* May one be asked about now? */
 bool lsp_looks_may_begin(const struct lsp_looks *looks);
+/* What is silent. Its texts live until lsp_looks_end. */
+struct lsp_looks_silence {
+	const char *path, *disk;
+	size_t waiting; /* for the disk, with those that are asked about */
+};
+
 /*
  * The next one, which does not wait any more; its place is asked from now on, until lsp_looks_end.
  * NULL: none may be asked now.
  */
-struct lsp_look_wait *lsp_looks_begin(struct lsp_looks *looks, struct lsp_look_place **ret_place);
-/* The place has answered. It is gone after this if nobody waits in it. */
-void lsp_looks_end(struct lsp_looks *looks, struct lsp_look_place *place);
+struct lsp_look_wait *lsp_looks_begin(
+	struct lsp_looks *looks, lsp_time now, struct lsp_look_place **ret_place);
+/*
+ * The place has answered. It is gone after this if nobody waits in it. True: it was the last silent
+ * one of a disk.
+ */
+bool lsp_looks_end(struct lsp_looks *looks, struct lsp_look_place *place);
+/* When the next place becomes silent; LSP_TIME_NEVER: none does. */
+lsp_time lsp_looks_silent_at(const struct lsp_looks *looks);
+/*
+ * Takes note of those that have become silent. True: they are the first of a disk, which is told;
+ * there may be more. False: there are no more.
+ */
+bool lsp_looks_take_silent(
+	struct lsp_looks *looks, lsp_time now, struct lsp_looks_silence *ret_silence);
 /* Forgets all; who still waits must not be used with it any more. */
 void lsp_looks_done(struct lsp_looks *looks);

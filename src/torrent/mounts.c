@@ -3,7 +3,9 @@
 #include "base/cleanup.h"
 #include "base/real_path.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <mntent.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,4 +67,62 @@ int lsp_mount_check(const char *mount, struct lsp_error *err)
 		return 0;
 	return lsp_error_set(
 		err, DOMAIN, LSP_E_NOT_FOUND, "the disk of %s is not there: mount it", mount);
+}
+
+/* ---- The table --------------------------------------------------------------------------- */
+
+static int add(struct lsp_mounts *mounts, const char *point, struct lsp_error *err)
+{
+	char **points = realloc(mounts->points, (mounts->count + 1) * sizeof *points);
+	if (points)
+		mounts->points = points;
+	if (!points || !(points[mounts->count] = strdup(point)))
+		return lsp_error_no_memory(err, DOMAIN);
+	mounts->count++;
+	return 0;
+}
+
+int lsp_mounts_read(const char *table, struct lsp_mounts *ret_mounts, struct lsp_error *err)
+{
+	struct lsp_mounts mounts = {0};
+	struct mntent entry;
+	char line[3 * PATH_MAX];
+	int r = 0;
+	FILE *file = setmntent(table, "re");
+	if (!file)
+		return lsp_error_errno(err, DOMAIN, errno, "cannot open \"%s\"", table);
+	while (r == 0 && getmntent_r(file, &entry, line, sizeof line))
+		r = add(&mounts, entry.mnt_dir, err);
+	endmntent(file);
+	if (r < 0)
+		lsp_mounts_done(&mounts);
+	else
+		*ret_mounts = mounts;
+	return r;
+}
+
+const char *lsp_mounts_above(const struct lsp_mounts *mounts, const char *path)
+{
+	const char *longest = NULL;
+	size_t size_of_longest = 0;
+	for (size_t i = 0; i < mounts->count; i++) {
+		const char *point = mounts->points[i];
+		size_t size = strlen(point);
+		bool is_root = strcmp(point, "/") == 0;
+		bool is_above = strncmp(path, point, size) == 0 &&
+				(is_root || path[size] == '/' || path[size] == '\0');
+		if (!is_above || size < size_of_longest)
+			continue;
+		longest = point;
+		size_of_longest = size;
+	}
+	return longest;
+}
+
+void lsp_mounts_done(struct lsp_mounts *mounts)
+{
+	for (size_t i = 0; i < mounts->count; i++)
+		free(mounts->points[i]);
+	free(mounts->points);
+	*mounts = (struct lsp_mounts){0};
 }

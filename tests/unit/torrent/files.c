@@ -572,9 +572,36 @@ static void it_is_known_whether_a_disk_is_mounted(void **state)
 	place_done(&place);
 }
 
+static void what_is_mounted_above_a_place_is_told_by_its_name_alone(void **state)
+{
+	static const char text[] = "disk / ext4 rw 0 0\n"
+				   "nas:/games /mnt/the\\040nas nfs4 rw 0 0\n"
+				   "proc /mnt proc rw 0 0\n"
+				   "auto /mnt autofs rw 0 0\n";
+	char table[] = "/tmp/lanspread-mounts-XXXXXX";
+	struct lsp_mounts mounts = {0};
+	struct lsp_error err = {0};
+	int fd = mkstemp(table);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	assert_int_equal(lsp_mounts_read(table, &mounts, &err), 0);
+	assert_string_equal(lsp_mounts_above(&mounts, "/mnt/the nas/a/b"), "/mnt/the nas");
+	assert_string_equal(lsp_mounts_above(&mounts, "/mnt/the nas"), "/mnt/the nas");
+	assert_string_equal(lsp_mounts_above(&mounts, "/mnt/the nasty"), "/mnt");
+	assert_string_equal(lsp_mounts_above(&mounts, "/home"), "/");
+	lsp_mounts_done(&mounts);
+	assert_null(lsp_mounts_above(&mounts, "/home"));
+	close(fd);
+	unlink(table);
+	assert_int_equal(lsp_mounts_read(table, &mounts, &err), -LSP_E_NOT_FOUND);
+	assert_int_equal(lsp_mounts_read(LSP_MOUNTS_TABLE, &mounts, &err), 0);
+	assert_string_equal(lsp_mounts_above(&mounts, "/proc/self"), "/proc");
+	lsp_mounts_done(&mounts);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_mounted_above_a_place_is_told_by_its_name_alone),
 		cmocka_unit_test(a_move_that_is_killed_anywhere_is_finished_or_taken_back),
 		cmocka_unit_test(a_move_that_fails_anywhere_can_be_taken_back),
 		cmocka_unit_test(a_full_disk_leaves_nothing_at_the_new_place),

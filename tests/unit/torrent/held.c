@@ -1,11 +1,16 @@
 /* Stored torrents that stand still until it is known where they lie: over a shim that is none. */
 #include "world.h"
 
+#include "base/log.h"
+#include "torrent/looks.h"
+
 #include <pthread.h>
 #include <sched.h>
 
 #define GAME "6a3e000000000000000000000000000000000000000000000000000000000000"
 #define PLACE_OF_DOOM "/tmp/fake/doom"
+#define DEAD "/proc/fake/" /* that something is mounted above it is all that is known of it */
+#define DEAD_COUNT 40
 
 /* Who is asked, and what it says. */
 static struct {
@@ -13,15 +18,17 @@ static struct {
 	pthread_cond_t changed;
 	bool blocks;     /* one that asks about DOOM waits */
 	int says;        /* of DOOM */
-	unsigned asked;  /* about DOOM */
+	unsigned asked;  /* about DOOM, and what is in DEAD */
 	unsigned others; /* about the rest */
 	char path[64];   /* of DOOM, the last */
+	unsigned lines;  /* of the log, about silence */
+	char line[512];  /* the last of them */
 } disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static int answer(void *argument, const char *id, const char *path, const char *name)
 {
 	pthread_mutex_lock(&disk.lock);
-	bool is_doom = strcmp(id, DOOM) == 0;
+	bool is_doom = strcmp(id, DOOM) == 0 || strncmp(path, DEAD, strlen(DEAD)) == 0;
 	disk.asked += is_doom;
 	disk.others += !is_doom;
 	if (is_doom)
@@ -212,10 +219,89 @@ static void an_answer_about_one_that_was_removed_is_dropped(void **state)
 	world_done(&world);
 }
 
+static void note_line(
+	enum lsp_log_level level, const char *component, const char *message, void *argument)
+{
+	if (!strstr(message, "answer"))
+		return;
+	pthread_mutex_lock(&disk.lock);
+	disk.lines++;
+	snprintf(disk.line, sizeof disk.line, "%s", message);
+	pthread_mutex_unlock(&disk.lock);
+}
+
+static unsigned lines(struct world *world, const char *words)
+{
+	world_settle(world);
+	pthread_mutex_lock(&disk.lock);
+	unsigned count = disk.lines;
+	if (count && !strstr(disk.line, words))
+		fail_msg("%s", disk.line);
+	pthread_mutex_unlock(&disk.lock);
+	return count;
+}
+
+/* In as many places on one disk; the engine comes back. */
+static void begin_with_a_dead_disk(struct world *world)
+{
+	char folder[128], id[65], place[64];
+	json_t *status = NULL;
+	world_hold = NULL;
+	world_init(world, NULL);
+	for (unsigned i = 0; i < DEAD_COUNT; i++) {
+		snprintf(id, sizeof id, "%02x%062d", i + 1, 0);
+		snprintf(place, sizeof place, DEAD "%u", i);
+		assert_int_equal(
+			world_try_add(world, id, json_pack("{s:s}", "save_path", place), &status),
+			0);
+		json_decref(status);
+	}
+	json_decref(world_add(world, QUAKE));
+	world_settle(world);
+	snprintf(folder, sizeof folder, "%s", world->rig.folder);
+	rig_stop(&world->rig);
+	disk.asked = disk.others = disk.lines = 0;
+	set_disk(true, 0);
+	world_hold = answer;
+	world_init(world, folder);
+}
+
+static void a_disk_that_does_not_answer_keeps_no_other_and_is_told_of_once(void **state)
+{
+	struct world world;
+	lsp_log_set_sink(note_line, NULL);
+	begin_with_a_dead_disk(&world);
+	json_decref(rig_await(&world.rig, "torrent_added", "torrent", QUAKE, 1));
+	await_state(&world, QUAKE, "downloading", false);
+	world_settle(&world);
+	assert_int_equal(asked(), LSP_LOOKS_OF_DISK);
+	assert_int_equal(lines(&world, ""), 0);
+	for (unsigned i = 0; i < 30; i++) {
+		world_advance(&world, LSP_SECOND);
+		world_settle(&world);
+	}
+	assert_int_equal(lines(&world, "the disk at /proc has not answered for 30 s"), 1);
+	lines(&world, ": 40 stored torrents there stand still until it does");
+	for (unsigned i = 0; i < 60; i++) {
+		world_advance(&world, LSP_SECOND);
+		world_settle(&world);
+	}
+	assert_int_equal(lines(&world, "the disk at /proc"), 1);
+	set_disk(false, 0);
+	await_asked(&world, DEAD_COUNT);
+	lsp_time limit = fixture_limit();
+	while (lines(&world, "") < 2)
+		assert_true(lsp_now(lsp_clock_system) < limit);
+	assert_int_equal(lines(&world, "has answered"), 2);
+	lsp_log_set_sink(NULL, NULL);
+	world_done(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_place_that_does_not_answer_keeps_nobody_else),
+		cmocka_unit_test(a_disk_that_does_not_answer_keeps_no_other_and_is_told_of_once),
 		cmocka_unit_test(one_that_lies_where_it_must_not_is_paused_for_good),
 		cmocka_unit_test(the_engine_ends_while_a_place_does_not_answer),
 		cmocka_unit_test(where_memory_is_short_it_stands_still_and_is_asked_about_again),

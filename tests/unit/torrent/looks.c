@@ -14,7 +14,7 @@ static void add(
 
 static struct lsp_look_wait *begin(struct lsp_looks *looks, struct lsp_look_place **ret_place)
 {
-	struct lsp_look_wait *wait = lsp_looks_begin(looks, ret_place);
+	struct lsp_look_wait *wait = lsp_looks_begin(looks, LSP_SECOND, ret_place);
 	if (wait)
 		assert_null(wait->place);
 	return wait;
@@ -31,7 +31,7 @@ static void one_of_a_place_is_asked_about_at_a_time(void **state)
 	assert_ptr_equal(begin(&looks, &place), &waits[0]);
 	assert_ptr_equal(begin(&looks, &other), &waits[2]);
 	assert_null(begin(&looks, &other));
-	lsp_looks_end(&looks, place);
+	(void)lsp_looks_end(&looks, place);
 	assert_ptr_equal(begin(&looks, &place), &waits[1]);
 	lsp_looks_done(&looks);
 }
@@ -48,7 +48,7 @@ static void who_does_not_wait_any_more_is_passed_over(void **state)
 	lsp_looks_remove(&looks, &waits[2]);
 	assert_ptr_equal(begin(&looks, &place), &waits[1]);
 	assert_false(lsp_looks_may_begin(&looks));
-	lsp_looks_end(&looks, place);
+	(void)lsp_looks_end(&looks, place);
 	assert_null(looks.places);
 	assert_null(looks.disks);
 }
@@ -88,10 +88,41 @@ static void disks_take_turns_and_there_is_an_end_to_how_many_are_asked(void **st
 	for (unsigned i = 1; i < DISKS; i++)
 		assert_ptr_equal(begin(&looks, &place), &waits[(size_t)i * 2]);
 	assert_null(begin(&looks, &place));
-	lsp_looks_end(&looks, first);
+	(void)lsp_looks_end(&looks, first);
 	assert_ptr_equal(begin(&looks, &place), &waits[1]);
 	lsp_looks_done(&looks);
 	free(waits);
+}
+
+static void a_disk_is_told_to_be_silent_once(void **state)
+{
+	struct lsp_looks looks = {0};
+	struct lsp_look_wait waits[6] = {0};
+	struct lsp_look_place *places[6];
+	struct lsp_looks_silence silence;
+	lsp_time late = LSP_SECOND + LSP_LOOKS_PATIENCE;
+	static const char *const paths[] = {
+		"/dead/a", "/dead/b", "/dead/c", "/dead/d", "/dead/d", "/a"};
+	for (unsigned i = 0; i < 6; i++)
+		add(&looks, &waits[i], paths[i], i < 5 ? "/dead" : "/");
+	assert_int_equal(lsp_looks_silent_at(&looks), LSP_TIME_NEVER);
+	for (unsigned i = 0; i < 5; i++)
+		assert_non_null(begin(&looks, &places[i]));
+	assert_false(lsp_looks_end(&looks, places[1])); /* that of /, which takes turns with it */
+	assert_int_equal(lsp_looks_silent_at(&looks), late);
+	assert_false(lsp_looks_take_silent(&looks, late - 1, &silence));
+	assert_true(lsp_looks_take_silent(&looks, late, &silence));
+	assert_string_equal(silence.disk, "/dead");
+	assert_string_equal(silence.path, "/dead/a");
+	assert_int_equal(silence.waiting, 5);
+	assert_false(lsp_looks_take_silent(&looks, late, &silence));
+	assert_int_equal(lsp_looks_silent_at(&looks), LSP_TIME_NEVER);
+	assert_false(lsp_looks_end(&looks, places[0]));
+	assert_false(lsp_looks_end(&looks, places[2]));
+	assert_false(lsp_looks_end(&looks, places[3]));
+	assert_true(lsp_looks_end(&looks, places[4]));
+	assert_true(lsp_looks_may_begin(&looks));
+	lsp_looks_done(&looks);
 }
 
 /* So many places, each with so many that wait in it: the most steps of one answer. */
@@ -111,7 +142,7 @@ static uint64_t steps_of_an_answer(unsigned places, unsigned each)
 		asked++;
 	for (size_t count = asked; count > 0; answered++) {
 		uint64_t before = looks.steps;
-		lsp_looks_end(&looks, running[0]);
+		(void)lsp_looks_end(&looks, running[0]);
 		memmove(running, running + 1, --count * sizeof running[0]);
 		if (begin(&looks, &running[count]))
 			count++;
@@ -138,6 +169,7 @@ int main(void)
 		cmocka_unit_test(who_does_not_wait_any_more_is_passed_over),
 		cmocka_unit_test(a_disk_that_does_not_answer_keeps_no_other),
 		cmocka_unit_test(disks_take_turns_and_there_is_an_end_to_how_many_are_asked),
+		cmocka_unit_test(a_disk_is_told_to_be_silent_once),
 		cmocka_unit_test(an_answer_costs_the_same_however_many_wait),
 	};
 	return cmocka_run_group_tests_name("torrent looks", tests, NULL, NULL);
