@@ -96,6 +96,16 @@ static int create(struct lsp_peer *peer, const char *game, const struct lsp_hash
 	return 0;
 }
 
+/* An update has another content in mind than what is here. */
+static bool is_said_to_be_here(const struct lsp_download *download)
+{
+	const struct lsp_library_game *local = lsp_local_find(download->peer, download->game);
+	if (!local || !download->has_content || download->newer_than[0])
+		return false;
+	return local->state == LSP_LIBRARY_HASHING ||
+	       lsp_download_content_is_here(download->peer, download->game, &download->content);
+}
+
 int lsp_download_start(struct lsp_peer *peer, const char *game,
 	const struct lsp_download_options *options, json_t **ret_variants, struct lsp_error *err)
 {
@@ -116,6 +126,7 @@ int lsp_download_start(struct lsp_peer *peer, const char *game,
 		return s;
 	snprintf(download->newer_than, sizeof download->newer_than, "%s", newer_than);
 	download->engine = options->engine;
+	download->check_folder = is_said_to_be_here(download);
 	if (options->manifest)
 		download->manifest = lsp_manifest_ref(options->manifest);
 	lsp_download_records_save(peer);
@@ -327,6 +338,7 @@ static void start_job(
 		.stage = download->stage,
 		.torrent = alias,
 		.title = download->title,
+		.in_library = download->restored && download->check_folder,
 		.take_written = download->engine == LSP_ENGINE_SWARM,
 	};
 	download->phase = phase;
@@ -726,7 +738,8 @@ static void restore_one(
 	struct lsp_peer *peer, const char *game, const struct lsp_download_record *record)
 {
 	struct lsp_error err = {0};
-	if (record->has_content && lsp_download_content_is_here(peer, game, &record->content)) {
+	if (record->has_content && !record->check_folder &&
+		lsp_download_content_is_here(peer, game, &record->content)) {
 		if (lsp_local_find(peer, game)->availability == LSP_AVAILABILITY_DOWNLOADED)
 			follow_up(peer, game, record->purpose);
 		return;
@@ -742,6 +755,7 @@ static void restore_one(
 	snprintf(download->newer_than, sizeof download->newer_than, "%s", record->newer_than);
 	download->restored = true;
 	download->paused = record->paused;
+	download->check_folder = record->check_folder;
 	download->engine = record->engine;
 	lsp_log_info("peer", "download of %s goes on", game);
 	advance(download);

@@ -39,7 +39,7 @@ struct lsp_download_job {
 	struct lsp_stage *stage;
 	char *torrent;
 	char title[LSP_LABEL_MAX + 1];
-	bool take_written;
+	bool take_written, in_library;
 	_Atomic uint64_t looked_at, to_look_at; /* of an OPEN: bytes of the pass that runs */
 	struct lsp_download_result result;
 };
@@ -105,6 +105,15 @@ static void find_in_torrent(struct lsp_download_job *job)
 		job->result.manifest = TAKE_PTR(manifest);
 }
 
+/* Of a game that is to be looked at: nobody need give what is known. Failing is no harm. */
+static void find_in_library(struct lsp_download_job *job)
+{
+	_cleanup_manifest_ const struct lsp_manifest *known = NULL;
+	if (lsp_library_manifest(lsp_local_library(job->peer), job->game, &known, NULL) == 0 &&
+		lsp_hash_equal(&known->content_id, &job->content))
+		job->result.manifest = TAKE_PTR(known);
+}
+
 static int find(struct lsp_download_job *job, struct lsp_error *err)
 {
 	_cleanup_close_ int dir = -1;
@@ -116,6 +125,8 @@ static int find(struct lsp_download_job *job, struct lsp_error *err)
 		job->result.manifest = TAKE_PTR(found);
 	else
 		find_in_torrent(job);
+	if (!job->result.manifest && job->in_library)
+		find_in_library(job);
 	return 0; /* not found, or not readable: then it is asked for */
 }
 
@@ -302,6 +313,7 @@ int lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *download,
 	job->torrent = task->torrent ? strdup(task->torrent) : NULL;
 	snprintf(job->title, sizeof job->title, "%s", task->title);
 	job->take_written = task->take_written;
+	job->in_library = task->in_library;
 	job->result.kind = task->kind;
 	if (task->kind == LSP_DOWNLOAD_JOB_OPEN)
 		list_others(job, peer);

@@ -37,7 +37,8 @@ struct lsp_download_task {
 	const struct lsp_manifest *local;    /* COMMIT: what the folder holds; NULL: nothing */
 	struct lsp_stage *stage;             /* for SYNC and COMMIT */
 	const char *torrent;                 /* for FIND: the path of a .torrent, or NULL */
-	const char *title;                   /* COMMIT: as its holders call it; "": not known */
+	bool in_library;   /* for FIND: the library's manifest of the game will do, too */
+	const char *title; /* COMMIT: as its holders call it; "": not known */
 	bool take_written; /* for OPEN: the torrent engine may have written more than the map says
 			    */
 };

@@ -35,6 +35,11 @@ struct lsp_download {
 	bool has_content, paused, begun, waiting;
 	bool restored;            /* begun before the last start of the peer */
 	bool manifest_from_stage; /* the stage's own manifest was looked for */
+	/*
+	 * It was asked for although the library knew the content to be here, or was still looking:
+	 * only what the folder is found to hold counts.
+	 */
+	bool check_folder;
 	struct lsp_hash content;
 	char newer_than[LSP_VERSION_TEXT_MAX + 1]; /* an update's old version, else "" */
 	char version[LSP_VERSION_TEXT_MAX + 1];

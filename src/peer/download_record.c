@@ -20,9 +20,10 @@ json_t *lsp_download_record_to_json(const struct lsp_download_record *record)
 	char hex[LSP_SHA256_HEX_SIZE] = "";
 	if (record->has_content)
 		lsp_hash_to_hex(&record->content, hex);
-	return json_pack("{s:s, s:b, s:s, s:s, s:s}", "purpose", purpose_names[record->purpose],
-		"paused", record->paused, "content", hex, "engine", lsp_engine_name(record->engine),
-		"newer_than", record->newer_than);
+	return json_pack("{s:s, s:b, s:s, s:s, s:s, s:b}", "purpose",
+		purpose_names[record->purpose], "paused", record->paused, "content", hex, "engine",
+		lsp_engine_name(record->engine), "newer_than", record->newer_than, "check_folder",
+		record->check_folder);
 }
 
 /* "" where there is no such text. */
@@ -44,6 +45,7 @@ void lsp_download_record_from_json(const json_t *json, struct lsp_download_recor
 	record.has_content =
 		lsp_hash_from_hex(text_of(json, "content"), &record.content, NULL) == 0;
 	record.paused = json_is_true(json_object_get(json, "paused"));
+	record.check_folder = json_is_true(json_object_get(json, "check_folder"));
 	snprintf(record.newer_than, sizeof record.newer_than, "%s", text_of(json, "newer_than"));
 	*ret_record = record;
 }
@@ -55,6 +57,7 @@ static struct lsp_download_record record_of(const struct lsp_download *download)
 		.engine = download->engine,
 		.has_content = download->has_content,
 		.paused = download->paused,
+		.check_folder = download->check_folder,
 		.content = download->content,
 	};
 	snprintf(record.newer_than, sizeof record.newer_than, "%s", download->newer_than);

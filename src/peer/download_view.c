@@ -156,7 +156,7 @@ bool lsp_download_content_is_here(
 
 bool lsp_download_is_committed(const struct lsp_download *download)
 {
-	return download->restored && download->phase == PHASE_MANIFEST && download->has_content &&
-	       !download->job &&
+	return download->restored && !download->check_folder && download->phase == PHASE_MANIFEST &&
+	       download->has_content && !download->job &&
 	       lsp_download_content_is_here(download->peer, download->game, &download->content);
 }

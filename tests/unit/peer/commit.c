@@ -509,6 +509,26 @@ static void a_game_that_is_asked_for_again_is_looked_at_however_long_its_manifes
 	expect_the_game(other);
 }
 
+/* What the library believes at the next start is what it believed before. */
+static void a_game_that_fell_over_is_mended_though_a_restart_comes_in_between(void **state)
+{
+	struct other *other = *state;
+	get(other);
+	other_expect(other, "download_finished");
+	RUN_UNTIL(&other->loop, told_ready());
+	keep_manifest_request = true;
+	get(other);
+	RUN_UNTIL(&other->loop, other->kept);
+	assert_int_equal(on_the_loop(other, damage_a_leaf), 0);
+	other_disconnect(other);
+	other_stop_peer(other);
+	other_start_peer(other);
+	assert_true(on_the_loop(other, is_going_on_after_a_tick));
+	other_connect(other); /* its manifest need not be given again, and is not */
+	other_expect(other, "download_finished");
+	expect_the_game(other);
+}
+
 static void who_answers_no_hashes_is_asked_for_the_whole_chunk(void **state)
 {
 	struct other *other = *state;
@@ -664,6 +684,7 @@ int main(void)
 		TEST(what_is_lost_after_a_download_is_fetched_when_it_is_asked_for),
 		TEST(a_commit_that_cannot_start_says_so_and_can_be_tried_again),
 		TEST(a_game_that_is_asked_for_again_is_looked_at_however_long_its_manifest_takes),
+		TEST(a_game_that_fell_over_is_mended_though_a_restart_comes_in_between),
 		TEST(who_answers_no_hashes_is_asked_for_the_whole_chunk),
 		TEST(who_fails_to_give_hashes_is_asked_for_them_again_later),
 		TEST(a_games_folder_that_is_gone_is_not_made_anew),

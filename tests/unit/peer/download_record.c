@@ -19,6 +19,7 @@ static void expect_again(const struct lsp_download_record *record)
 	assert_int_equal(read.purpose, record->purpose);
 	assert_int_equal(read.engine, record->engine);
 	assert_int_equal(read.paused, record->paused);
+	assert_int_equal(read.check_folder, record->check_folder);
 	assert_int_equal(read.has_content, record->has_content);
 	if (record->has_content)
 		assert_true(lsp_hash_equal(&read.content, &record->content));
@@ -31,6 +32,7 @@ static void what_was_written_is_read_again(void **state)
 	expect_again(&(struct lsp_download_record){.purpose = LSP_DOWNLOAD_THEN_INSTALL,
 		.engine = LSP_ENGINE_SWARM,
 		.has_content = true,
+		.check_folder = true,
 		.content = {{1, 2, 3}}});
 	expect_again(&(struct lsp_download_record){
 		.purpose = LSP_DOWNLOAD_THEN_UPDATE, .paused = true, .newer_than = "20240101"});
@@ -41,7 +43,7 @@ static void what_is_not_known_is_read_as_the_usual(void **state)
 {
 	static const char *const documents[] = {"{}", "[]", "5", "null",
 		"{\"purpose\": 1, \"engine\": [], \"content\": {}, \"paused\": \"yes\", "
-		"\"newer_than\": 20240101}",
+		"\"check_folder\": 1, \"newer_than\": 20240101}",
 		"{\"purpose\": \"dance\", \"engine\": \"pigeon\", \"content\": \"beef\", "
 		"\"paused\": null, \"newer_than\": \"\"}"};
 	for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
@@ -55,6 +57,7 @@ static void what_is_not_known_is_read_as_the_usual(void **state)
 		assert_int_equal(read.engine, LSP_ENGINE_LAN);
 		assert_false(read.has_content);
 		assert_false(read.paused);
+		assert_false(read.check_folder);
 		assert_string_equal(read.newer_than, "");
 	}
 }

@@ -253,6 +253,7 @@ OTHER_FUNCTION void other_dial(struct other *other)
 	static const struct lsp_endpoint_callbacks callbacks = {
 		.connected = side_connected, .closed = side_closed, .stream = other_stream};
 	uint16_t port = other_peer_port(other);
+	unsigned before = other->side.connected;
 	struct sockaddr_storage address = loopback(AF_INET, port);
 	struct lsp_connection *connection;
 	assert_int_equal(lsp_identity_new(&other->side.identity, NULL), 0);
@@ -266,17 +267,18 @@ OTHER_FUNCTION void other_dial(struct other *other)
 	assert_int_equal(
 		lsp_endpoint_connect(other->side.endpoint, &address, NULL, NULL, &connection, NULL),
 		0);
-	RUN_UNTIL(&other->loop, other->side.connected);
+	RUN_UNTIL(&other->loop, other->side.connected > before);
 }
 
 /* Dials the peer and says Hello. */
 OTHER_FUNCTION void other_connect(struct other *other)
 {
+	unsigned listed = other->asked[LSP_REQUEST_LIST_GAMES];
 	other_dial(other);
 	struct lsp_request hello = {.type = LSP_REQUEST_HELLO};
 	other_hello(other, &hello.hello);
 	other_tell(other, &hello);
-	RUN_UNTIL(&other->loop, other->asked[LSP_REQUEST_LIST_GAMES]);
+	RUN_UNTIL(&other->loop, other->asked[LSP_REQUEST_LIST_GAMES] > listed);
 }
 
 OTHER_FUNCTION void other_disconnect(struct other *other)
