@@ -155,29 +155,21 @@ void lsp_torrent_places_free(struct lsp_torrent_places *places)
 	free(places);
 }
 
-static void tell_held(const char *id)
-{
-	lsp_log_warning("torrent",
-		"torrent %s is held: its files are in the games folder now, where it would undo "
-		"what becomes of the game; `lanspread torrent remove` ends it",
-		id);
-}
+#define WHY_HELD                                                                                   \
+	"its files are in the games folder now, where it would undo what becomes of the game; "    \
+	"`lanspread torrent remove` ends it"
 
-int lsp_torrent_places_hold(void *argument, const char *id, const char *path, const char *name)
+int lsp_torrent_places_hold(
+	void *argument, const char *id, const char *path, const char *name, struct lsp_error *err)
 {
 	struct lsp_torrent_places *places = argument;
-	struct lsp_error err = {0};
 	pthread_mutex_lock(&places->lock);
 	_cleanup_free_ char *games = strdup(places->games);
 	pthread_mutex_unlock(&places->lock);
-	int r = games ? find_out(path, name, games, &err) : lsp_error_no_memory(&err, "peer");
+	int r = games ? find_out(path, name, games, err) : lsp_error_no_memory(err, "peer");
 	if (r == 1)
-		tell_held(id);
-	else if (r == -LSP_E_NO_MEMORY)
-		return r;
-	else if (r < 0)
-		lsp_log_warning("torrent", "torrent %s is held: %s", id, err.message);
-	return r != 0;
+		(void)!lsp_error_set(err, "torrent", LSP_E_INVALID, "%s", WHY_HELD);
+	return r == -LSP_E_NO_MEMORY ? r : r != 0;
 }
 
 struct arrival {
@@ -185,15 +177,29 @@ struct arrival {
 	char id[LSP_SHA256_HEX_SIZE];
 };
 
+static void held(void *argument, struct lsp_torrent_answer *answer)
+{
+	struct arrival *arrival = argument;
+	if (answer && answer->result == 0)
+		lsp_log_warning("torrent", "torrent %s is held: %s", arrival->id, WHY_HELD);
+	else if (answer)
+		lsp_log_warning("torrent", "torrent %s cannot be held: %s", arrival->id,
+			answer->error.message);
+	free(arrival);
+}
+
 static void arrived(void *argument, int result, struct lsp_error *error)
 {
 	struct arrival *arrival = argument;
-	if (result == 1) {
-		tell_held(arrival->id);
-		lsp_torrents_tell(arrival->peer, LSP_TORRENT_PAUSE,
-			json_pack("{s:s}", "torrent", arrival->id));
-	}
-	free(arrival);
+	struct lsp_error err = {0};
+	int r = result == 1 ? lsp_torrents_ask(arrival->peer, LSP_TORRENT_PAUSE, arrival->id, held,
+				      arrival, &err)
+			    : 0;
+	if (r < 0)
+		lsp_log_warning(
+			"torrent", "torrent %s cannot be held: %s", arrival->id, err.message);
+	if (r < 0 || result != 1)
+		free(arrival);
 }
 
 static void look_again(struct lsp_peer *peer, const json_t *status)

@@ -44,10 +44,11 @@ LSP_MUST_CHECK int lsp_torrent_places_new(
 void lsp_torrent_places_free(struct lsp_torrent_places *places);
 /*
  * As the engine's `hold`, with the places: 1 if it has come to lie in the games folder or its path
- * is none, which is said; -LSP_E_NO_MEMORY: that cannot be told now. From any thread; blocks on the
- * disk.
+ * is none, and err says why; -LSP_E_NO_MEMORY: that cannot be told now. From any thread; blocks on
+ * the disk.
  */
-int lsp_torrent_places_hold(void *places, const char *id, const char *path, const char *name);
+int lsp_torrent_places_hold(void *places, const char *id, const char *path, const char *name,
+	struct lsp_error *err);
 /* The games folder is elsewhere: those that lie there now are paused, and said. */
 void lsp_torrent_places_move(
 	struct lsp_torrent_places *places, struct lsp_peer *peer, const char *games);

@@ -78,16 +78,10 @@ LSP_COMMAND(resume)
 		r = waive_goal(torrent, err);
 	if (r == 0)
 		r = keep_switch(engine, torrent, "paused", false, err);
-	if (r == 0)
-		lsp_held_forget(engine, torrent);
 	if (r == 0 && torrent->move) /* once its files are there */
-		return saved_with_status(engine, call, torrent);
-	uint32_t managed = torrent && torrent->record.auto_managed ? LSP_SHIM_AUTO_MANAGED : 0;
-	if (r == 0)
-		r = engine->shim_functions->resume(engine->shim, torrent->number, err);
-	if (r == 0)
-		r = engine->shim_functions->set_flags(
-			engine->shim, torrent->number, managed, LSP_SHIM_AUTO_MANAGED, err);
+		lsp_held_forget(engine, torrent);
+	else if (r == 0)
+		r = lsp_torrent_run(engine, torrent, err);
 	if (r < 0)
 		return r;
 	return saved_with_status(engine, call, torrent);

@@ -280,12 +280,14 @@ struct lsp_torrent_options {
 	void *event_argument;
 	/*
 	 * Asked of each stored torrent that is not of a game and not paused, before it goes on: is
-	 * it to stand still, because of where it lies? 0: it is not; 1: it is; a negative code:
+	 * it to stand still, because of where it lies? 0: it is not; 1: it is, with the reason as
+	 * err's message, which is logged if nothing was decided meanwhile; a negative code:
 	 * that cannot be said now, it stands still and is asked about again. path: its save_path;
 	 * name: of its folder or one file there, NULL while nobody knows. On threads of their own,
 	 * several at once, until the tasks were joined; may block on the disk. NULL: none is.
 	 */
-	int (*hold)(void *argument, const char *id, const char *path, const char *name);
+	int (*hold)(void *argument, const char *id, const char *path, const char *name,
+		struct lsp_error *err);
 	void *hold_argument;
 	uint64_t save_interval;                /* nanoseconds, 30 s to 60 s; 0: 45 s */
 	uint64_t shutdown_deadline;            /* nanoseconds; 0: 1.5 s */

@@ -150,7 +150,8 @@ struct lsp_torrent_engine {
 	const struct lsp_shim_functions *shim_functions;
 	lsp_torrent_event_function event;
 	void *event_argument;
-	int (*hold)(void *argument, const char *id, const char *path, const char *name);
+	int (*hold)(void *argument, const char *id, const char *path, const char *name,
+		struct lsp_error *err);
 	void *hold_argument;
 	uint64_t save_interval; /* where none is configured */
 	uint64_t shutdown_deadline;
@@ -297,6 +298,9 @@ void lsp_held_forget(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 /* Asks about those whose time has come, and when that is next. */
 void lsp_held_due(struct lsp_torrent_engine *engine, lsp_time now);
 lsp_time lsp_held_next(const struct lsp_torrent_engine *engine);
+/* The library has it go on, and from then on nothing is asked about it. */
+LSP_MUST_CHECK int lsp_torrent_run(
+	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_error *err);
 /* Nothing keeps it any more: it runs, unless its record or where it lies is against that. */
 void lsp_torrent_goes_on(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
 

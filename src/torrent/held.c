@@ -7,7 +7,8 @@
  * that, its state is "queued"), and once the session has it a task of its own asks. The worker
  * takes the answer as it takes what any job came to:
  *
- *   free           it goes on, unless its record says that it is paused
+ *   free           it goes on, unless its record says that it is paused; if the library does not
+ *                  have it go on it is as if that could not be said
  *   held           `paused` is in its record from now on, as if somebody had paused it
  *   cannot be said (memory is short) it stands on, and is asked about again, after five seconds and
  *                  ever longer times
@@ -119,40 +120,53 @@ static void ask_later(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 /* ---- The answer -------------------------------------------------------------------------- */
 
 /* In the record too: whoever resumes it is asked where it lies again. */
-static void hold(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+static void hold(
+	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, const struct lsp_error *why)
 {
 	struct lsp_error err = {0};
 	if (lsp_torrent_record_set(&torrent->record, "paused", json_true(), &err) < 0) {
-		lsp_log_warning(DOMAIN, "%s", err.message);
+		lsp_log_warning(DOMAIN, "torrent %s: %s", torrent->record.id, err.message);
 		ask_later(engine, torrent);
 		return;
 	}
+	lsp_log_warning(DOMAIN, "torrent %s is held: %s", torrent->record.id, why->message);
 	lsp_held_forget(engine, torrent);
 	lsp_session_write_record(engine, torrent);
 	lsp_torrent_refresh(engine, torrent);
 }
 
-void lsp_torrent_goes_on(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+int lsp_torrent_run(
+	struct lsp_torrent_engine *engine, struct lsp_torrent *torrent, struct lsp_error *err)
+{
+	const struct lsp_shim_functions *shim = engine->shim_functions;
+	uint32_t managed = torrent->record.auto_managed ? LSP_SHIM_AUTO_MANAGED : 0;
+	int r = shim->resume(engine->shim, torrent->number, err);
+	if (r < 0)
+		return r;
+	lsp_held_forget(engine, torrent);
+	return shim->set_flags(engine->shim, torrent->number, managed, LSP_SHIM_AUTO_MANAGED, err);
+}
+
+/* Unless its record is against that. */
+static void run_if_wanted(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
 {
 	struct lsp_error err = {0};
-	int r = 0;
-	if (torrent->is_unasked) {
-		lsp_held_ask(engine, torrent);
-		return;
-	}
-	if (!torrent->record.paused && !torrent->record.goal_met) {
-		uint32_t managed = torrent->record.auto_managed ? LSP_SHIM_AUTO_MANAGED : 0;
-		r = engine->shim_functions->resume(engine->shim, torrent->number, &err);
-		if (r == 0)
-			r = engine->shim_functions->set_flags(engine->shim, torrent->number,
-				managed, LSP_SHIM_AUTO_MANAGED, &err);
-	}
-	if (r < 0)
+	if (torrent->record.paused || torrent->record.goal_met)
+		lsp_held_forget(engine, torrent);
+	else if (lsp_torrent_run(engine, torrent, &err) < 0)
 		lsp_log_warning(DOMAIN, "torrent %s: %s", torrent->record.id, err.message);
 }
 
+void lsp_torrent_goes_on(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	if (torrent->is_unasked)
+		lsp_held_ask(engine, torrent);
+	else
+		run_if_wanted(engine, torrent);
+}
+
 static void take_answer(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
-	const struct lsp_held_look *look, int result)
+	const struct lsp_held_look *look, int result, const struct lsp_error *why)
 {
 	bool is_elsewhere = strcmp(torrent->record.save_path, look->path) != 0;
 	torrent->is_asked = false;
@@ -165,10 +179,11 @@ static void take_answer(struct lsp_torrent_engine *engine, struct lsp_torrent *t
 	} else if (result < 0) {
 		ask_later(engine, torrent);
 	} else if (result > 0) {
-		hold(engine, torrent);
+		hold(engine, torrent, why);
 	} else {
-		torrent->is_unasked = false;
-		lsp_torrent_goes_on(engine, torrent);
+		run_if_wanted(engine, torrent);
+		if (torrent->is_unasked) /* the library did not take it */
+			ask_later(engine, torrent);
 		lsp_torrent_refresh(engine, torrent);
 	}
 }
@@ -181,7 +196,7 @@ static int work(struct lsp_torrent_job *job, struct lsp_cancel *token, struct ls
 	const struct lsp_held_look *look = job->argument;
 	if (lsp_cancel_requested(token))
 		return lsp_error_set(err, DOMAIN, LSP_E_CANCELLED, "the program ends");
-	return engine->hold(engine->hold_argument, look->id, look->path, look->name);
+	return engine->hold(engine->hold_argument, look->id, look->path, look->name, err);
 }
 
 static int finish(struct lsp_torrent_job *job, struct lsp_error *err)
@@ -193,7 +208,7 @@ static int finish(struct lsp_torrent_job *job, struct lsp_error *err)
 		lsp_log_info(DOMAIN, "%s has answered: what is stored there is asked about again",
 			look->path);
 	if (torrent)
-		take_answer(engine, torrent, look, job->result);
+		take_answer(engine, torrent, look, job->result, &job->error);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "peer/torrent_place.h"
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "peer/local.h"
 #include "peer/torrents.h"
@@ -21,8 +22,8 @@
 static char folder[64], games[96];
 static struct lsp_job *jobs[4];
 static size_t job_count;
-static struct lsp_torrent_call asked;
-static unsigned paused;
+static struct lsp_torrent_call asked, pausing;
+static unsigned paused, told_held;
 
 int lsp_pool_submit(
 	struct lsp_pool *pool, struct lsp_loop *loop, struct lsp_job *job, struct lsp_error *err)
@@ -47,11 +48,20 @@ int lsp_torrents_call(struct lsp_peer *peer, struct lsp_torrent_call *call, stru
 	return 0;
 }
 
-void lsp_torrents_tell(struct lsp_peer *peer, enum lsp_torrent_command command, json_t *arguments)
+int lsp_torrents_ask(struct lsp_peer *peer, enum lsp_torrent_command command, const char *id,
+	void (*done)(void *argument, struct lsp_torrent_answer *answer), void *argument,
+	struct lsp_error *err)
 {
 	assert_int_equal(command, LSP_TORRENT_PAUSE);
 	paused++;
-	json_decref(arguments);
+	pausing = (struct lsp_torrent_call){.done = done, .argument = argument};
+	return 0;
+}
+
+static void count_line(
+	enum lsp_log_level level, const char *component, const char *message, void *argument)
+{
+	told_held += strstr(message, "is held") != NULL;
 }
 
 const char *lsp_local_games_dir(const struct lsp_peer *peer)
@@ -112,8 +122,10 @@ static int look(struct lsp_peer *peer, const char *path, const char *name,
 static int holds(struct lsp_torrent_places *places, const char *path, const char *name)
 {
 	char *whole = path_of(path);
-	int held = lsp_torrent_places_hold(places, ID, whole, name);
+	struct lsp_error err = {0};
+	int held = lsp_torrent_places_hold(places, ID, whole, name, &err);
 	free(whole);
+	assert_int_equal(held > 0, *err.message != '\0');
 	return held;
 }
 
@@ -211,6 +223,7 @@ static void what_is_restored_is_held_by_where_the_games_are_then(void **state)
 	assert_false(holds(places, "", "doom"));
 	/* They move: what is there is looked at, and what comes from then on too. */
 	snprintf(games, sizeof games, "%s/library", folder);
+	lsp_log_set_sink(count_line, NULL);
 	lsp_torrent_places_move(places, peer, games);
 	assert_int_equal(asked.command, LSP_TORRENT_LIST);
 	struct lsp_torrent_answer answer = {
@@ -220,6 +233,10 @@ static void what_is_restored_is_held_by_where_the_games_are_then(void **state)
 	json_decref(answer.value);
 	run_jobs();
 	assert_int_equal(paused, 1);
+	assert_int_equal(told_held, 0); /* it is not yet */
+	pausing.done(pausing.argument, &(struct lsp_torrent_answer){0});
+	assert_int_equal(told_held, 1);
+	lsp_log_set_sink(NULL, NULL);
 	assert_false(holds(places, "/games", "doom"));
 	assert_true(holds(places, "/library", "doom"));
 	lsp_torrent_places_free(places);

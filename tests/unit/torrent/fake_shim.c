@@ -40,7 +40,7 @@ static struct {
 	struct lsp_shim session;
 	bool open, ignore_limits, hold_saves, hold_pauses, hide_moves, counts_active;
 	uint64_t lose; /* bits 1 << alert type */
-	int fail_opens, fail_adds, opens, updates, copies, looks, moves_told;
+	int fail_opens, fail_adds, fail_resumes, opens, updates, copies, looks, moves_told;
 	struct torrent torrents[TORRENTS];
 	struct queued alerts[ALERTS];
 	unsigned first, last;
@@ -123,7 +123,7 @@ void fake_reset(void)
 	fake.open = fake.ignore_limits = fake.hold_saves = fake.hide_moves = false;
 	fake.lose = 0;
 	fake.counts_active = fake.is_deaf = fake.hold_pauses = false;
-	fake.fail_opens = fake.fail_adds = fake.opens = fake.updates = fake.copies =
+	fake.fail_opens = fake.fail_adds = fake.fail_resumes = fake.opens = fake.updates = fake.copies =
 		fake.moves_told = 0;
 	fake.first = fake.last = 0;
 	memset(fake.torrents, 0, sizeof fake.torrents);
@@ -141,6 +141,13 @@ void fake_fail_adds(int count)
 {
 	pthread_mutex_lock(&fake.lock);
 	fake.fail_adds = count;
+	pthread_mutex_unlock(&fake.lock);
+}
+
+void fake_fail_resumes(int count)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake.fail_resumes = count;
 	pthread_mutex_unlock(&fake.lock);
 }
 
@@ -570,9 +577,13 @@ static int resume_torrent(struct lsp_shim *shim, uint64_t number, struct lsp_err
 {
 	pthread_mutex_lock(&fake.lock);
 	struct torrent *torrent = by_number(number);
-	if (torrent)
+	bool fails = fake.fail_resumes > 0;
+	fake.fail_resumes -= fails;
+	if (torrent && !fails)
 		torrent->status.flags &= ~(uint32_t)LSP_SHIM_PAUSED;
 	pthread_mutex_unlock(&fake.lock);
+	if (fails)
+		return lsp_error_set(err, "torrent", LSP_E_FAILED, "not today");
 	return answer(number, LSP_SHIM_ALERT_RESUMED, err);
 }
 

@@ -26,6 +26,8 @@ void fake_fail_opens(int count);
 int fake_opens(void);
 /* The next so many adds fail, which an alert tells. */
 void fake_fail_adds(int count);
+/* The next so many resumes are refused. */
+void fake_fail_resumes(int count);
 /* Posts an alert about the torrent with that id (NULL: about the session), and notifies. */
 void fake_post(enum lsp_shim_alert_type type, const char *id, const char *text, const char *error,
 	int64_t number);

@@ -25,7 +25,8 @@ static struct {
 	char line[512];  /* the last of them */
 } disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-static int answer(void *argument, const char *id, const char *path, const char *name)
+static int answer(void *argument, const char *id, const char *path, const char *name,
+	struct lsp_error *err)
 {
 	pthread_mutex_lock(&disk.lock);
 	bool is_doom = strcmp(id, DOOM) == 0 || strncmp(path, DEAD, strlen(DEAD)) == 0;
@@ -37,6 +38,8 @@ static int answer(void *argument, const char *id, const char *path, const char *
 		pthread_cond_wait(&disk.changed, &disk.lock);
 	int says = is_doom ? disk.says : 0;
 	pthread_mutex_unlock(&disk.lock);
+	if (says > 0)
+		lsp_error_set(err, "test", LSP_E_INVALID, "the answer is no");
 	return says;
 }
 
@@ -66,6 +69,28 @@ static void await_asked(struct world *world, unsigned count)
 		if (lsp_now(lsp_clock_system) > limit)
 			fail_msg("it was asked about %u times", asked());
 	}
+}
+
+static void note_line(
+	enum lsp_log_level level, const char *component, const char *message, void *argument)
+{
+	if (!strstr(message, "answer"))
+		return; /* and is not about where one lies */
+	pthread_mutex_lock(&disk.lock);
+	disk.lines++;
+	snprintf(disk.line, sizeof disk.line, "%s", message);
+	pthread_mutex_unlock(&disk.lock);
+}
+
+static unsigned lines(struct world *world, const char *words)
+{
+	world_settle(world);
+	pthread_mutex_lock(&disk.lock);
+	unsigned count = disk.lines;
+	if (count && !strstr(disk.line, words))
+		fail_msg("%s", disk.line);
+	pthread_mutex_unlock(&disk.lock);
+	return count;
 }
 
 static json_t *status_of(struct world *world, const char *id)
@@ -116,7 +141,7 @@ static void begin(struct world *world, bool blocks, int says)
 	world_settle(world);
 	snprintf(folder, sizeof folder, "%s", world->rig.folder);
 	rig_stop(&world->rig);
-	disk.asked = disk.others = 0;
+	disk.asked = disk.others = disk.lines = 0;
 	set_disk(blocks, says);
 	world_hold = answer;
 	world_init(world, folder);
@@ -149,8 +174,11 @@ static void one_that_lies_where_it_must_not_is_paused_for_good(void **state)
 {
 	struct world world;
 	char folder[128];
+	lsp_log_set_sink(note_line, NULL);
 	begin(&world, false, 1);
 	await_state(&world, DOOM, "paused", true);
+	assert_int_equal(lines(&world, "0000 is held: the answer is no"), 1);
+	lsp_log_set_sink(NULL, NULL);
 	snprintf(folder, sizeof folder, "%s", world.rig.folder);
 	rig_stop(&world.rig);
 	world_init(&world, folder);
@@ -191,6 +219,7 @@ static void where_memory_is_short_it_stands_still_and_is_asked_about_again(void 
 
 static void who_is_paused_or_resumed_meanwhile_is_what_the_command_says(void **state)
 {
+	lsp_log_set_sink(note_line, NULL);
 	for (unsigned resumes = 0; resumes < 2; resumes++) {
 		struct world world;
 		begin(&world, true, !resumes ? 0 : 1);
@@ -204,8 +233,27 @@ static void who_is_paused_or_resumed_meanwhile_is_what_the_command_says(void **s
 			world_settle(&world);
 		}
 		assert_true(is_so(&world, DOOM, wanted, !resumes));
+		assert_int_equal(lines(&world, ""), 0); /* nor is it called held */
 		world_done(&world);
 	}
+	lsp_log_set_sink(NULL, NULL);
+}
+
+static void what_the_library_does_not_resume_is_asked_about_again(void **state)
+{
+	struct world world;
+	begin(&world, false, -LSP_E_NO_MEMORY);
+	fake_fail_resumes(2);
+	rig_refuse(&world.rig, LSP_TORRENT_RESUME, doom(), LSP_E_FAILED, NULL);
+	await_state(&world, DOOM, "queued", false);
+	set_disk(false, 0);
+	for (unsigned i = 0; i < 60 && !is_so(&world, DOOM, "downloading", false); i++) {
+		world_advance(&world, LSP_SECOND);
+		world_settle(&world);
+	}
+	await_asked(&world, 3);
+	await_state(&world, DOOM, "downloading", false);
+	world_done(&world);
 }
 
 static void an_answer_about_one_that_was_removed_is_dropped(void **state)
@@ -217,28 +265,6 @@ static void an_answer_about_one_that_was_removed_is_dropped(void **state)
 	set_disk(false, 1);
 	await_state(&world, QUAKE, "downloading", false);
 	world_done(&world);
-}
-
-static void note_line(
-	enum lsp_log_level level, const char *component, const char *message, void *argument)
-{
-	if (!strstr(message, "answer"))
-		return;
-	pthread_mutex_lock(&disk.lock);
-	disk.lines++;
-	snprintf(disk.line, sizeof disk.line, "%s", message);
-	pthread_mutex_unlock(&disk.lock);
-}
-
-static unsigned lines(struct world *world, const char *words)
-{
-	world_settle(world);
-	pthread_mutex_lock(&disk.lock);
-	unsigned count = disk.lines;
-	if (count && !strstr(disk.line, words))
-		fail_msg("%s", disk.line);
-	pthread_mutex_unlock(&disk.lock);
-	return count;
 }
 
 /* In as many places on one disk; the engine comes back. */
@@ -273,6 +299,7 @@ static void a_disk_that_does_not_answer_keeps_no_other_and_is_told_of_once(void 
 	begin_with_a_dead_disk(&world);
 	json_decref(rig_await(&world.rig, "torrent_added", "torrent", QUAKE, 1));
 	await_state(&world, QUAKE, "downloading", false);
+	await_asked(&world, LSP_LOOKS_OF_DISK);
 	world_settle(&world);
 	assert_int_equal(asked(), LSP_LOOKS_OF_DISK);
 	assert_int_equal(lines(&world, ""), 0);
@@ -306,6 +333,7 @@ int main(void)
 		cmocka_unit_test(the_engine_ends_while_a_place_does_not_answer),
 		cmocka_unit_test(where_memory_is_short_it_stands_still_and_is_asked_about_again),
 		cmocka_unit_test(who_is_paused_or_resumed_meanwhile_is_what_the_command_says),
+		cmocka_unit_test(what_the_library_does_not_resume_is_asked_about_again),
 		cmocka_unit_test(an_answer_about_one_that_was_removed_is_dropped),
 	};
 	return cmocka_run_group_tests_name("torrent held", tests, NULL, NULL);

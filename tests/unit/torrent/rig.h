@@ -33,7 +33,8 @@ struct rig_options {
 	json_t *configuration;                 /* taken over; NULL: loopback, a free port */
 	const char *folder;                    /* NULL: a new one */
 	uint64_t save_interval, restart_delay;
-	int (*hold)(void *argument, const char *id, const char *path, const char *name);
+	int (*hold)(void *argument, const char *id, const char *path, const char *name,
+		struct lsp_error *err);
 };
 
 void rig_init(struct rig *rig, const struct rig_options *options);
