@@ -58,6 +58,7 @@ struct lsp_torrent {
 	bool removing, remove_data;
 	bool keep_stored;         /* the store keeps it when it is removed */
 	bool remove_waits;        /* until its move has ended; `removing` is set */
+	bool is_removed_by_goal;  /* of seeding, not by a command */
 	bool cannot_be_deleted;   /* by its goal: it could not be, which was told */
 	bool may_be_absent;       /* its files, when it is removed with them */
 	bool is_still;            /* paused, and the library has let go of its files */

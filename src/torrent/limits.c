@@ -233,6 +233,7 @@ static void meet_goal(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 	int r;
 	lsp_log_info(DOMAIN, "torrent %s has seeded enough", torrent->record.id);
 	if (torrent->record.seed_remove) {
+		torrent->is_removed_by_goal = true;
 		r = lsp_remove_begin(engine, torrent, torrent->record.seed_remove_data, &err);
 	} else {
 		r = lsp_torrent_record_set(&torrent->record, "goal_met", json_true(), &err);

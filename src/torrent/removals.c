@@ -78,7 +78,7 @@ void lsp_removal_fails(struct lsp_torrent_engine *engine, struct lsp_torrent *to
 	const struct lsp_error *error)
 {
 	torrent->removing = torrent->keep_stored = false;
-	torrent->cannot_be_deleted = true;
+	torrent->cannot_be_deleted |= torrent->is_removed_by_goal;
 	lsp_torrent_goes_on(engine, torrent); /* it may have stood still for a move */
 	torrent->blob_dirty = true;           /* what was told of it meanwhile was not kept */
 	lsp_session_save(engine, torrent);
@@ -177,6 +177,7 @@ LSP_COMMAND(remove)
 		return remove_stored(engine, call, stored, data, err);
 	if (r == 0) {
 		torrent->may_be_absent = absent;
+		torrent->is_removed_by_goal = false;
 		r = lsp_remove_begin(engine, torrent, data, err);
 	}
 	if (r < 0)

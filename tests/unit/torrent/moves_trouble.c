@@ -272,6 +272,27 @@ static void one_of_which_no_file_is_there_is_not_removed_with_its_data(void **st
 	world_done(&scene.world);
 }
 
+static void one_that_could_not_be_removed_still_has_its_goal(void **state)
+{
+	struct scene scene;
+	scene_init(&scene);
+	scene_start_again(&scene, json_pack("{s:i}", "seed_time", 1));
+	json_decref(rig_await(&scene.world.rig, "torrent_added", "torrent", DOOM, 1));
+	fake_progress(DOOM, 2 * FAKE_FILE_SIZE, LSP_SHIM_STATE_DOWNLOADING, 0);
+	put_away(scene.old, false);
+	rig_refuse(&scene.world.rig, LSP_TORRENT_REMOVE, removal(true), LSP_E_NOT_FOUND, NULL);
+	put_away(scene.old, true);
+	fake_progress(DOOM, 2 * FAKE_FILE_SIZE, LSP_SHIM_STATE_SEEDING, LSP_SHIM_FINISHED);
+	for (unsigned i = 0; i < 5; i++) {
+		world_advance(&scene.world, LSP_SECOND);
+		world_settle(&scene.world);
+	}
+	json_t *record = scene_record(&scene);
+	assert_true(json_is_true(json_object_get(record, "goal_met")));
+	json_decref(record);
+	world_done(&scene.world);
+}
+
 static void a_start_makes_no_folder_for_a_move_and_fills_none_below_a_mount_point(void **state)
 {
 	for (unsigned is_known = 0; is_known < 2; is_known++) {
@@ -744,6 +765,7 @@ int main(void)
 		cmocka_unit_test(a_removal_of_one_whose_files_a_start_moves_waits_for_that_task),
 		cmocka_unit_test(a_task_that_outlives_its_session_ends_as_it_would_have_in_it),
 		cmocka_unit_test(one_of_which_no_file_is_there_is_not_removed_with_its_data),
+		cmocka_unit_test(one_that_could_not_be_removed_still_has_its_goal),
 		cmocka_unit_test(
 			a_start_makes_no_folder_for_a_move_and_fills_none_below_a_mount_point),
 		cmocka_unit_test(what_is_left_at_the_old_place_the_library_is_not_shown),
