@@ -117,10 +117,10 @@ static void on_added(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 	struct lsp_error err = {0};
 	if (torrent->has_place && engine->shim_functions->set_queue_position(
 					  engine->shim, torrent->number, torrent->place, &err) < 0)
-		lsp_log_warning(DOMAIN, "%s", err.message);
+		lsp_log_warning(DOMAIN, "torrent %s: %s", torrent->record.id, err.message);
 	if ((torrent->record.max_download || torrent->record.max_upload) &&
 		lsp_torrent_limits_watch(engine, torrent, &err) < 0)
-		lsp_log_warning(DOMAIN, "%s", err.message);
+		lsp_log_warning(DOMAIN, "torrent %s: %s", torrent->record.id, err.message);
 	if (!torrent->restored) { /* of hundreds at the start the updates tell soon enough */
 		lsp_torrent_refresh(engine, torrent);
 		lsp_session_write_record(engine, torrent);
@@ -251,7 +251,8 @@ static void on_moved(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 	json_t *path = lsp_translate_text(alert->text);
 	struct lsp_error err = {0};
 	if (lsp_torrent_record_set(&torrent->record, "save_path", path, &err) < 0)
-		lsp_log_warning(DOMAIN, "where a torrent is cannot be kept: %s", err.message);
+		lsp_log_warning(DOMAIN, "torrent %s: where it is cannot be kept: %s",
+			torrent->record.id, err.message);
 	lsp_session_write_record(engine, torrent);
 	lsp_session_save(engine, torrent);
 }

@@ -122,8 +122,11 @@ int lsp_torrent_limits_watch(
 		lsp_engine_clear(engine, LSP_TORRENT_HEALTH_LIMITS, torrent->record.id);
 		return 0;
 	}
-	lsp_engine_fail(engine, LSP_TORRENT_HEALTH_LIMITS, torrent->record.id,
-		"the session does not have the limits that were set for a torrent");
+	char message[200];
+	snprintf(message, sizeof message,
+		"torrent %s: the session does not have the limits that were set for it",
+		torrent->record.id);
+	lsp_engine_fail(engine, LSP_TORRENT_HEALTH_LIMITS, torrent->record.id, message);
 	return lsp_error_set(err, DOMAIN, LSP_E_FAILED, "the session did not take the limits");
 }
 

@@ -142,6 +142,14 @@ static int reconcile(struct lsp_torrent_engine *engine, struct lsp_torrent *torr
 	return r;
 }
 
+/* Until that torrent's next good write. */
+static void degrade(struct lsp_torrent_engine *engine, const char *id, const char *why)
+{
+	char message[200];
+	snprintf(message, sizeof message, "torrent %s: %s", id, why);
+	lsp_engine_fail(engine, LSP_TORRENT_HEALTH_RESUME_STORE, id, message);
+}
+
 /* A record for resume data that have none: everything is selected. */
 static int default_record(struct lsp_torrent_engine *engine, struct lsp_resume_entry *entry,
 	struct lsp_shim_source *source, struct lsp_error *err)
@@ -207,8 +215,7 @@ static int restore_entry(
 	else
 		engine->shim_functions->source_free(source);
 	if (!from_blob)
-		lsp_engine_fail(engine, LSP_TORRENT_HEALTH_RESUME_STORE, torrent->record.id,
-			"a torrent has no resume data, its files are checked");
+		degrade(engine, torrent->record.id, "it has no resume data, its files are checked");
 	if (r < 0)
 		lsp_torrent_drop(engine, torrent);
 	else
@@ -239,8 +246,7 @@ static int restore_one(struct lsp_torrent_engine *engine, const char *id, struct
 		lsp_engine_emit(engine, lsp_event_error(id, lsp_code_name(-r), err->message));
 	}
 	if (r < 0 || damaged)
-		lsp_engine_fail(engine, LSP_TORRENT_HEALTH_RESUME_STORE, id,
-			"a file of the store is damaged and was set aside");
+		degrade(engine, id, "a file of its in the store is damaged and was set aside");
 	return 0;
 }
 

@@ -197,6 +197,12 @@ static void damage(struct rig *rig, const char *id, const char *suffix)
 	assert_ok(lsp_fs_write_file(path, "d4:spam", 7, 0600, ERR));
 }
 
+static void await_degraded(struct rig *rig, const char *id, const char *why)
+{
+	_cleanup_free_ char *message = lsp_text_format("torrent %s: %s", id, why);
+	json_decref(rig_await(rig, "torrent_session_error", "message", message, 1));
+}
+
 static void damaged_files_of_the_store_hurt_nobody_but_themselves(void **state)
 {
 	struct pair pair;
@@ -242,10 +248,12 @@ static void damaged_files_of_the_store_hurt_nobody_but_themselves(void **state)
 	/* Their data are found again: without resume data by a check. */
 	json_decref(rig_await(&pair.leech, "torrent_state", "state", "seeding", 5));
 	json_decref(rig_await(&pair.leech, "torrent_selection", "torrent", ids[1], 1));
-	json_decref(rig_await(&pair.leech, "torrent_session_error", "message",
-		"a torrent has no resume data, its files are checked", 3));
-	json_decref(rig_await(&pair.leech, "torrent_session_error", "message",
-		"a file of the store is damaged and was set aside", 1));
+	static const unsigned without[] = {0, 2, 3};
+	for (unsigned i = 0; i < LSP_ARRAY_SIZE(without); i++)
+		await_degraded(&pair.leech, ids[without[i]],
+			"it has no resume data, its files are checked");
+	await_degraded(&pair.leech, ids[1],
+		"a file of its in the store is damaged and was set aside");
 	struct lsp_torrent_counters counters;
 	lsp_torrent_counters(pair.leech.engine, &counters);
 	assert_int_equal(counters.quarantined, 3);
