@@ -1,9 +1,10 @@
 /*
- * Progress, at most ten times a second for each torrent.
+ * Progress, ten times a second for each torrent, and once more where something ends.
  *
  * One struct for each torrent. The first sample passes at once; one that comes too soon after the
  * last is kept, in place of the one kept before, and passes when its time has come or when it is
- * flushed: so the latest always arrives, and a terminal one (flush) at once.
+ * flushed: so the latest always arrives, and a terminal one (flush) at once. What is flushed comes
+ * beside the ten: it cannot wait, for the state that it ends with is told right after it.
  *
  * Pure: the caller gives the time. One owner.
  */

@@ -215,7 +215,8 @@ LSP_MUST_CHECK int lsp_torrent_call(
  *   torrent_metadata         "name", "info_hash_v1", "info_hash_v2", "game"
  *   torrent_progress         "done", "total", "download_rate", "upload_rate", "eta_s", "ratio",
  *                            "downloaded", "uploaded", "peers", "seeds"; at most 10 a second for
- *                            each torrent; the last sample always comes
+ *                            each torrent, and beside these the last one before a torrent_state
+ *                            or torrent_completed, which always comes and waits for nothing
  *   torrent_state            "state", "error", and "done" and "total" of the last sample
  *   torrent_completed        "save_path", "name", "game", "total"; once per run of the download
  *   torrent_tracker          "url", "status" ("working", "error", "warning"), "message", "peers"
