@@ -56,10 +56,15 @@ static bool check_sources(const struct game *game, char *text)
 	for (uint32_t s = 0; s < game->source_count; s++) {
 		const struct source *source = game->sources[s];
 		uint32_t useful = 0;
+		uint64_t announced = 0;
 		all += source->all;
 		must(source->index == s && source->game == game, "source %u is misplaced", s);
-		for (uint32_t i = 0; i < game->chunk_count; i++)
+		for (uint32_t i = 0; i < game->chunk_count; i++) {
 			useful += lsp_bitmap_get(&game->want, i) && source_has(source, i);
+			if (!source->all && lsp_bitmap_get(&source->have, i))
+				announced += game->sizes[i];
+		}
+		must(announced == source->bytes_announced, "source %u: bytes announced", s);
 		must(useful == source->useful, "source %u: useful %u, noted %u", s, useful,
 			source->useful);
 	}

@@ -73,6 +73,7 @@ struct source {
 	uint32_t hint; /* a chunk that it would like to give, LSP_SWARM_NO_HINT */
 	uint32_t rejected;
 	uint64_t bytes_received, bytes_sent;
+	uint64_t bytes_announced; /* of the chunks in `have` */
 };
 
 struct request {
@@ -176,6 +177,8 @@ struct lsp_swarm {
 	struct link waiting, running; /* uploads */
 	uint32_t waiting_count, running_count;
 	uint64_t sequence, turn;
+	lsp_swarm_id modest;   /* the peer that asked last of those that are not greedy */
+	lsp_time modest_asked; /* … and when */
 	lsp_time paused_at;
 	struct lsp_swarm_limits limits;
 	uint32_t limited_games; /* with an upload limit of their own */
@@ -264,6 +267,8 @@ void upload_free(struct lsp_swarm *swarm, struct upload *upload);
 /* Says so and frees it. */
 void upload_stop(struct lsp_swarm *swarm, struct upload *upload);
 /* ---- queue.c --------------------------------------------------------------------------------- */
+/* Does its peer take more than it should? See queue.c. */
+bool upload_is_greedy(const struct upload *upload);
 void upload_run(struct lsp_swarm *swarm);
 void upload_watch(struct lsp_swarm *swarm); /* every HOUSEKEEPING */
 /* The tables of `fresh`, at the first upload of a game. */

@@ -15,7 +15,8 @@
  * is not bounced, nor is who asks alone: a chunk that nobody takes but he would wait in vain.
  *
  * The order among those that wait: peers with less under way first, then the rarest chunk, then who
- * got least, then who came first. Every fourth turn looks only at who got least.
+ * got least, then who came first. Every fourth turn looks only at who got least. The greedy, who
+ * take and do not tell, come after all others, and have one slot together while others ask.
  */
 #include "swarm/internal.h"
 
@@ -25,6 +26,11 @@
 #define PIPE_SECONDS 0.060
 #define AIR_CHECK (250 * LSP_MILLISECOND)
 #define PEER_STUCK_MAX 4 /* uploads that a peer may let stand still */
+/* Bytes that a peer may have had from us and not announced: an eighth of the game, within these …
+ */
+#define UNTOLD_LEAST (UINT64_C(16) << 20)
+#define UNTOLD_MOST (UINT64_C(256) << 20)
+#define UNTOLD_STRANGER (UINT64_C(4) << 20) /* … who said nothing of any chunk of it at all */
 
 /* ---- Fresh chunks ---------------------------------------------------------------------------- */
 
@@ -222,12 +228,20 @@ static uint32_t rarity(const struct upload *upload)
 	return rank;
 }
 
-/* Has it had the whole game from us, and more? Then whoever has not goes first. */
-static bool is_greedy(const struct upload *upload)
+/*
+ * Does it take what it does not tell the others of, or has it had the whole game from us, and more?
+ * Then whoever has not goes first. Who downloads says so before it asks, and tells of each chunk
+ * soon after it has it; what is still on its way, or being verified, is allowed for.
+ */
+bool upload_is_greedy(const struct upload *upload)
 {
-	const struct source *source = source_find(upload->game, upload->peer);
-	uint64_t taken = source ? source->bytes_sent : upload->peer->stray_sent;
-	return taken > upload->game->bytes_total / 4 * 5;
+	const struct game *game = upload->game;
+	const struct source *source = source_find(game, upload->peer);
+	if (!source)
+		return upload->peer->stray_sent > UNTOLD_STRANGER;
+	uint64_t told = source->all ? game->bytes_total : source->bytes_announced;
+	uint64_t untold = LSP_MIN(LSP_MAX(game->bytes_total / 8, UNTOLD_LEAST), UNTOLD_MOST);
+	return source->bytes_sent > LSP_MIN(told + untold, game->bytes_total / 4 * 5);
 }
 
 static bool goes_before(const struct upload *a, const struct upload *b, bool by_peer)
@@ -246,6 +260,22 @@ static bool goes_before(const struct upload *a, const struct upload *b, bool by_
 	return a->sequence < b->sequence;
 }
 
+/*
+ * While others ask, the greedy have one slot together: a place behind the others would not do.
+ * Whose chunks come slowly asks for few at a time, and finds the other slots taken.
+ */
+static bool greedy_wait(const struct lsp_swarm *swarm)
+{
+	if (!swarm->modest_asked || swarm->now - swarm->modest_asked > ASKING)
+		return false;
+	link_each((struct link *)&swarm->running, link)
+	{
+		if (upload_is_greedy(lsp_container_of(link, struct upload, link)))
+			return true;
+	}
+	return false;
+}
+
 /* The next one that has a slot. */
 static struct upload *pick(const struct lsp_swarm *swarm)
 {
@@ -254,6 +284,7 @@ static struct upload *pick(const struct lsp_swarm *swarm)
 	bool common = slot_is_free(swarm, NULL), owned = false;
 	bool by_peer = swarm->turn % 4 == 3;
 	bool best_greedy = false, forgive = swarm->turn % 16 == 15;
+	bool narrow = !forgive && greedy_wait(swarm);
 	link_each((struct link *)&swarm->waiting, link)
 	{
 		struct upload *upload = lsp_container_of(link, struct upload, link);
@@ -264,7 +295,9 @@ static struct upload *pick(const struct lsp_swarm *swarm)
 		}
 		if (!(its ? owned : common))
 			continue;
-		bool greedy = !forgive && is_greedy(upload);
+		bool greedy = !forgive && upload_is_greedy(upload);
+		if (greedy && narrow && upload->peer->id != swarm->modest)
+			continue;
 		if (upload->peer->uploads_running >= PEER_STUCK_MAX &&
 			swarm->running_count >= LSP_SWARM_UPLOAD_SLOTS_MAX / 2)
 			continue;

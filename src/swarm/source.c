@@ -65,6 +65,7 @@ static bool gain_chunk(struct source *source, uint32_t chunk)
 	if (source->all || !lsp_bitmap_set(&source->have, chunk))
 		return false;
 	holders_change(game, chunk, true);
+	source->bytes_announced += game->sizes[chunk];
 	source->resting = false;
 	source->useful += lsp_bitmap_get(&game->want, chunk);
 	return true;
@@ -76,6 +77,7 @@ static bool lose_chunk(struct source *source, uint32_t chunk)
 	if (source->all || !lsp_bitmap_clear(&source->have, chunk))
 		return false;
 	holders_change(game, chunk, false);
+	source->bytes_announced -= game->sizes[chunk];
 	source->useful -= lsp_bitmap_get(&game->want, chunk);
 	return true;
 }

@@ -78,6 +78,10 @@ int lsp_swarm_upload_add(struct lsp_swarm *swarm, lsp_swarm_id peer_id, lsp_swar
 	upload->owner = owner;
 	link_append(&swarm->waiting, &upload->link);
 	note_asker(game, peer, swarm->now);
+	if (!upload_is_greedy(upload)) {
+		swarm->modest = peer->id;
+		swarm->modest_asked = swarm->now;
+	}
 	peer->uploads_waiting++;
 	swarm->waiting_count++;
 	swarm->upload_count++;

@@ -19,6 +19,7 @@ enum event_kind {
 	EVENT_GO_ON,
 	EVENT_TRICKLE,
 	EVENT_FLOOD,
+	EVENT_CLAIM, /* a liar announces itself anew */
 };
 
 struct sim_event {

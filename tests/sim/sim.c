@@ -1,6 +1,6 @@
 /* The engine: see sim.h. Aborts with a text when something that must hold does not. */
 #include "sim.h"
-#include "events.h"
+#include "engine.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,20 +8,7 @@
 #include <string.h>
 
 #define VERIFY_DELAY LSP_MILLISECOND
-#define FLOOD_EVERY (100 * LSP_MILLISECOND)
 #define PAIR(a, b) ((uint64_t)(a) << 32 | (b))
-
-/* One answer under way. Owned by the sender's list; freed when over and nothing of it flies. */
-struct sim_flow {
-	struct sim_flow *next;
-	uint32_t from, to, game, first, count;
-	lsp_swarm_id upload, request;
-	uint64_t bytes, sent, delivered, flying, fails_at;
-	uint32_t done; /* chunks that are complete at the receiver */
-	uint64_t done_bytes;
-	bool bad, over, queued;
-	uint32_t references;
-};
 
 /* What upload_add remembers: the asker's request. They live as long as the simulation. */
 struct ask {
@@ -151,7 +138,7 @@ void sim_done(struct sim *sim)
 
 /* ---- Lines ----------------------------------------------------------------------------------- */
 
-static void wake(struct sim *sim, uint32_t index)
+void sim_wake(struct sim *sim, uint32_t index)
 {
 	struct sim_node *node = &sim->nodes[index];
 	lsp_time at = sim->now + sim->run_delay;
@@ -167,7 +154,7 @@ static uint64_t path_delay(const struct sim *sim, uint32_t a, uint32_t b)
 }
 
 /* A message takes its bytes off the uplink and arrives after the path's delay. */
-static lsp_time message(struct sim *sim, uint32_t from, uint32_t to, uint32_t copies)
+lsp_time sim_message(struct sim *sim, uint32_t from, uint32_t to, uint32_t copies)
 {
 	struct sim_node *node = &sim->nodes[from];
 	node->up_free = LSP_MAX(node->up_free, sim->now) +
@@ -200,7 +187,7 @@ static void flow_end(struct sim *sim, struct sim_flow *flow, bool complete)
 		}
 	if (from->swarm)
 		lsp_swarm_upload_end(from->swarm, flow->upload, complete, sim->now);
-	wake(sim, flow->from);
+	sim_wake(sim, flow->from);
 	flow_release(flow);
 }
 
@@ -262,10 +249,10 @@ static void on_uplink(struct sim *sim, uint32_t index)
 	}
 }
 
-static void answer(struct sim *sim, uint32_t from, uint32_t to, lsp_swarm_id request, bool bounced,
+void sim_answer(struct sim *sim, uint32_t from, uint32_t to, lsp_swarm_id request, bool bounced,
 	uint32_t reason, uint32_t hint)
 {
-	sim_schedule(sim, (struct sim_event){.at = message(sim, from, to, 1),
+	sim_schedule(sim, (struct sim_event){.at = sim_message(sim, from, to, 1),
 				  .kind = EVENT_ANSWER,
 				  .node = to,
 				  .other = from,
@@ -313,7 +300,7 @@ static void on_deliver(struct sim *sim, struct sim_flow *flow, uint64_t bytes)
 						  .id = flow->request,
 						  .flag = flow->bad});
 		}
-		wake(sim, flow->to);
+		sim_wake(sim, flow->to);
 		flow->references++;
 		sim_schedule(sim,
 			(struct sim_event){.at = sim->now + path_delay(sim, flow->from, flow->to),
@@ -329,8 +316,8 @@ static void on_ack(struct sim *sim, struct sim_flow *flow, uint64_t bytes)
 	flow->flying -= bytes;
 	if (!flow->over) {
 		if (flow->sent >= flow->fails_at) {
-			answer(sim, flow->from, flow->to, flow->request, false, LSP_SWARM_BROKEN,
-				0);
+			sim_answer(sim, flow->from, flow->to, flow->request, false,
+				LSP_SWARM_BROKEN, 0);
 			flow_end(sim, flow, false);
 		} else if (flow->sent == flow->bytes && !flow->flying) {
 			flow_end(sim, flow, true);
@@ -356,12 +343,12 @@ static void on_verified(struct sim *sim, const struct sim_event *event)
 		node->kept += sim->sizes[event->game][event->first];
 		note_done(sim, event->node, event->game);
 	}
-	wake(sim, event->node);
+	sim_wake(sim, event->node);
 }
 
 /* ---- The sender ------------------------------------------------------------------------------ */
 
-static void start_flow(struct sim *sim, const struct sim_flow *like)
+void sim_start_flow(struct sim *sim, const struct sim_flow *like)
 {
 	struct sim_flow *flow = must_alloc(1, sizeof(*flow));
 	*flow = *like;
@@ -378,45 +365,13 @@ static void start_flow(struct sim *sim, const struct sim_flow *like)
 	uplink(sim, flow->from);
 }
 
-static void hostile_request(struct sim *sim, const struct sim_event *event)
-{
-	struct sim_node *node = &sim->nodes[event->node];
-	struct sim_flow flow = {.from = event->node,
-		.to = event->other,
-		.game = event->game,
-		.first = event->first,
-		.count = event->count,
-		.request = event->id};
-	switch (node->kind) {
-	case SIM_POISONER:
-		flow.bad = true;
-		start_flow(sim, &flow);
-		break;
-	case SIM_RESETTER:
-		start_flow(sim, &flow);
-		break;
-	case SIM_CLAIMER:
-		answer(sim, event->node, event->other, event->id, false, LSP_SWARM_MISSING, 0);
-		break;
-	case SIM_TRICKLER:
-		sim_schedule(sim, (struct sim_event){.at = sim->now + LSP_SECOND,
-					  .kind = EVENT_TRICKLE,
-					  .node = event->other,
-					  .other = event->node,
-					  .id = event->id});
-		break;
-	default:
-		break;
-	}
-}
-
 static void on_request(struct sim *sim, const struct sim_event *event)
 {
 	struct sim_node *node = &sim->nodes[event->node];
 	if (!node->here || !sim->nodes[event->other].here || node->stopped)
 		return;
 	if (!node->swarm)
-		return hostile_request(sim, event);
+		return sim_hostile_request(sim, event);
 	struct ask *ask = must_alloc(1, sizeof(*ask));
 	*ask = (struct ask){sim->asks, event->other, event->id};
 	sim->asks = ask;
@@ -426,11 +381,11 @@ static void on_request(struct sim *sim, const struct sim_event *event)
 		&upload, NULL);
 	if (status < 0) {
 		bool busy = status == -LSP_E_BUSY;
-		answer(sim, event->node, event->other, event->id, busy,
+		sim_answer(sim, event->node, event->other, event->id, busy,
 			busy ? (uint32_t)LSP_SWARM_BUSY : (uint32_t)LSP_SWARM_MISSING,
 			LSP_SWARM_NO_HINT);
 	}
-	wake(sim, event->node);
+	sim_wake(sim, event->node);
 }
 
 static void on_cancel(struct sim *sim, const struct sim_event *event)
@@ -450,7 +405,7 @@ static void on_answer(struct sim *sim, const struct sim_event *event)
 		lsp_swarm_bounced(node->swarm, event->id, event->reason, event->first, sim->now);
 	else
 		lsp_swarm_failed(node->swarm, event->id, event->reason, sim->now);
-	wake(sim, event->node);
+	sim_wake(sim, event->node);
 }
 
 static void on_haves(struct sim *sim, const struct sim_event *event)
@@ -461,43 +416,8 @@ static void on_haves(struct sim *sim, const struct sim_event *event)
 			continue;
 		(void)!lsp_swarm_peer_gained(node->swarm, node->peers[event->node],
 			node->games[event->game], event->first, event->count, NULL);
-		wake(sim, i);
+		sim_wake(sim, i);
 	}
-}
-
-static void on_flood(struct sim *sim, uint32_t index)
-{
-	struct sim_node *node = &sim->nodes[index];
-	if (!node->here)
-		return;
-	for (uint32_t i = 0; i < sim->node_count; i++)
-		for (uint32_t n = 0; n < 20 && sim->nodes[i].swarm && sim->nodes[i].here; n++)
-			sim_schedule(sim, (struct sim_event){.at = message(sim, index, i, 1),
-						  .kind = EVENT_REQUEST,
-						  .node = i,
-						  .other = index,
-						  .count = 1,
-						  .first = (uint32_t)lsp_random_below(
-							  &sim->random, sim->chunk_count[0]),
-						  .flag = true,
-						  .id = n});
-	sim_schedule(
-		sim, (struct sim_event){
-			     .at = sim->now + FLOOD_EVERY, .kind = EVENT_FLOOD, .node = index});
-}
-
-static void on_trickle(struct sim *sim, const struct sim_event *event)
-{
-	struct sim_node *node = &sim->nodes[event->node];
-	if (!node->here || !sim->nodes[event->other].here || event->count > 100)
-		return;
-	lsp_swarm_received(node->swarm, event->id, 100, sim->now);
-	node->received += 100;
-	struct sim_event again = *event;
-	again.at = sim->now + LSP_SECOND;
-	again.count++;
-	sim_schedule(sim, again);
-	wake(sim, event->node);
 }
 
 /* ---- A node thinks --------------------------------------------------------------------------- */
@@ -514,9 +434,9 @@ static void upload_action(
 			.count = action->count,
 			.upload = action->request,
 			.request = ask->request};
-		start_flow(sim, &flow);
+		sim_start_flow(sim, &flow);
 	} else if (action->kind == LSP_SWARM_UPLOAD_BOUNCE) {
-		answer(sim, index, ask->from, ask->request, true, action->bounce, action->hint);
+		sim_answer(sim, index, ask->from, ask->request, true, action->bounce, action->hint);
 	} else {
 		for (struct sim_flow *flow = sim->nodes[index].flows; flow; flow = flow->next)
 			if (flow->upload == action->request) {
@@ -542,13 +462,13 @@ static void act(struct sim *sim, uint32_t index, const struct lsp_swarm_action *
 	case LSP_SWARM_CANCEL:
 		event.kind = action->kind == LSP_SWARM_REQUEST ? EVENT_REQUEST : EVENT_CANCEL;
 		event.flag = action->insist;
-		event.at = message(sim, index, peer, 1);
+		event.at = sim_message(sim, index, peer, 1);
 		sim_schedule(sim, event);
 		break;
 	case LSP_SWARM_ANNOUNCE:
 		event.kind = EVENT_HAVES;
 		event.node = index;
-		event.at = message(sim, index, index, 0);
+		event.at = sim_message(sim, index, index, 0);
 		sim_schedule(sim, event);
 		break;
 	case LSP_SWARM_UPLOAD_START:
@@ -586,7 +506,7 @@ static void on_run(struct sim *sim, uint32_t index)
 		act(sim, index, &action);
 	}
 	if (announced) /* one message a peer holds all the runs */
-		(void)message(sim, index, index, sim->node_count);
+		(void)sim_message(sim, index, index, sim->node_count);
 	lsp_time deadline = lsp_swarm_deadline(node->swarm);
 	if (deadline == LSP_TIME_NEVER)
 		return;
@@ -610,18 +530,14 @@ static void meet(struct sim *sim, uint32_t at, uint32_t who)
 			   &node->peers[who], NULL) == 0,
 		"lsp_swarm_peer_add");
 	lsp_swarm_peer_rtt(node->swarm, node->peers[who], 2 * path_delay(sim, at, who));
-	for (uint32_t game = 0; game < sim->games; game++) {
-		int status = 0;
-		if (other->swarm)
-			status = lsp_swarm_peer_has(node->swarm, node->peers[who],
-				node->games[game],
-				lsp_swarm_game_have(other->swarm, other->games[game]), NULL);
-		else if (other->kind != SIM_FLOODER)
-			status = lsp_swarm_peer_has_all(
-				node->swarm, node->peers[who], node->games[game], NULL);
-		sim_assert(status == 0, "announcement");
-	}
-	wake(sim, at);
+	for (uint32_t game = 0; other->swarm && game < sim->games; game++)
+		sim_assert(
+			lsp_swarm_peer_has(node->swarm, node->peers[who], node->games[game],
+				lsp_swarm_game_have(other->swarm, other->games[game]), NULL) == 0,
+			"announcement");
+	if (!other->swarm)
+		sim_hostile_claim(sim, at, who);
+	sim_wake(sim, at);
 }
 
 static uint32_t missing_games(const struct sim *sim, const struct sim_node *node)
@@ -644,10 +560,9 @@ void sim_join(struct sim *sim, uint32_t index)
 		meet(sim, i, index);
 		meet(sim, index, i);
 	}
-	if (node->kind == SIM_FLOODER)
-		sim_schedule(sim,
-			(struct sim_event){.at = sim->now + 1, .kind = EVENT_FLOOD, .node = index});
-	wake(sim, index);
+	if (!node->swarm)
+		sim_hostile_begin(sim, index);
+	sim_wake(sim, index);
 }
 
 void sim_leave(struct sim *sim, uint32_t index)
@@ -672,7 +587,7 @@ void sim_leave(struct sim *sim, uint32_t index)
 			if (flow->to == index)
 				flow_end(sim, flow, false);
 		}
-		wake(sim, i);
+		sim_wake(sim, i);
 	}
 }
 
@@ -741,13 +656,16 @@ static void handle(struct sim *sim, struct sim_event *event)
 		break;
 	case EVENT_GO_ON:
 		sim->nodes[event->node].stopped = false;
-		wake(sim, event->node);
+		sim_wake(sim, event->node);
 		break;
 	case EVENT_TRICKLE:
-		on_trickle(sim, event);
+		sim_hostile_trickle(sim, event);
 		break;
 	case EVENT_FLOOD:
-		on_flood(sim, event->node);
+		sim_hostile_flood(sim, event->node);
+		break;
+	case EVENT_CLAIM:
+		sim_hostile_claim_again(sim, event->node);
 		break;
 	}
 }

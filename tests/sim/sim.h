@@ -26,12 +26,14 @@
 
 enum sim_kind {
 	SIM_HONEST,
-	SIM_POISONER, /* claims all, sends bad bytes */
-	SIM_CLAIMER,  /* claims all, answers "I don't have that" */
-	SIM_STALLER,  /* claims all, never answers */
-	SIM_TRICKLER, /* claims all, sends 100 bytes a second */
-	SIM_FLOODER,  /* claims nothing, asks everybody for everything, again and again */
-	SIM_RESETTER, /* claims all, resets every stream half way */
+	SIM_POISONER,  /* claims all, sends bad bytes */
+	SIM_CLAIMER,   /* claims all, answers "I don't have that" */
+	SIM_STALLER,   /* claims all, never answers */
+	SIM_TRICKLER,  /* claims all, sends 100 bytes a second */
+	SIM_FLOODER,   /* claims nothing, asks everybody for everything, again and again */
+	SIM_RESETTER,  /* claims all, resets every stream half way */
+	SIM_PRETENDER, /* claims all but the last chunk, and again each second, and has none */
+	SIM_RELAPSER,  /* a poisoner that announces itself anew each second */
 };
 
 struct sim_flow;

@@ -154,18 +154,18 @@ static void late_comer(void)
 
 /* ---- Hostile company ------------------------------------------------------------------------- */
 
-static void hostile_party(uint32_t honest, uint32_t hostile, uint64_t seed)
+/* `kinds` in turn; the time may be `limit` times the bound. Returns how often liars were dropped.
+ */
+static uint32_t hostile_party(const char *what, const enum sim_kind *kinds, size_t kind_count,
+	uint32_t honest, uint32_t hostile, uint64_t seed, double limit)
 {
-	static const enum sim_kind kinds[] = {
-		SIM_POISONER, SIM_STALLER, SIM_CLAIMER, SIM_TRICKLER, SIM_RESETTER, SIM_FLOODER};
 	struct sim sim;
 	double line = 200 * MBIT, bytes = 128 * MIB;
 	uint32_t dropped = 0;
 	sim_init(&sim, seed, honest + hostile);
 	sim_game(&sim, (uint64_t)bytes);
 	for (uint32_t i = 0; i < honest + hostile; i++)
-		sim_node(&sim, i,
-			i < honest ? SIM_HONEST : kinds[(i - honest) % LSP_ARRAY_SIZE(kinds)], line,
+		sim_node(&sim, i, i < honest ? SIM_HONEST : kinds[(i - honest) % kind_count], line,
 			line, LAN, i ? 0 : 1);
 	for (uint32_t i = 0; i < honest + hostile; i++)
 		sim_join(&sim, i);
@@ -178,21 +178,46 @@ static void hostile_party(uint32_t honest, uint32_t hostile, uint64_t seed)
 		dropped += sim.nodes[i].dropped_hostile;
 		failed += sim.nodes[i].states_failed;
 	}
-	printf("%u hostile of %u, seed %llu: %.2f s / %.2f s = %.2f; liars dropped %u times, honest"
+	printf("%u %s of %u, seed %llu: %.2f s / %.2f s = %.2f; liars dropped %u times, honest"
 	       " ones never; waste %.1f %%\n",
-		hostile, honest + hostile, (unsigned long long)seed, time, bound, time / bound,
-		dropped, sim_waste(&sim) * 100);
+		hostile, what, honest + hostile, (unsigned long long)seed, time, bound,
+		time / bound, dropped, sim_waste(&sim) * 100);
 	sim_assert(done, "hostile company: not everybody finished");
 	sim_assert(!blamed && !failed, "an honest peer was dropped, or a download failed");
-	sim_assert(dropped > 0, "no liar was dropped");
+	sim_assert(time / bound <= limit, "%s: %.2f is over %.2f", what, time / bound, limit);
 	sim_done(&sim);
+	return dropped;
 }
 
 static void hostile(void)
 {
-	for (uint64_t seed = 1; seed <= 3; seed++) {
-		hostile_party(5, 45, seed);
-		hostile_party(2, 5, seed); /* 5 of 6 sources */
+	static const enum sim_kind kinds[] = {SIM_POISONER, SIM_STALLER, SIM_CLAIMER, SIM_TRICKLER,
+		SIM_RESETTER, SIM_FLOODER, SIM_PRETENDER, SIM_RELAPSER};
+	for (uint64_t seed = 1; seed <= (long_form ? 5 : 2); seed++) {
+		for (uint32_t honest = 2; honest <= 5; honest += 3) /* 5 of 6 sources; 45 of 50 */
+			sim_assert(hostile_party("hostile", kinds, LSP_ARRAY_SIZE(kinds), honest,
+					   honest == 2 ? 5 : 45, seed, 2.5),
+				"no liar was dropped");
+	}
+	/* Each kind alone: what stops one is not what stops another. */
+	static const struct {
+		const char *what;
+		enum sim_kind kind;
+		double few, many;
+	} crowds[] = {
+		{"poisoners", SIM_POISONER, 1.15, 1.5},
+		{"stallers", SIM_STALLER, 1.15, 1.5},
+		{"claimers", SIM_CLAIMER, 1.15, 1.5},
+		{"tricklers", SIM_TRICKLER, 1.15, 1.7},
+		{"resetters", SIM_RESETTER, 1.15, 1.7},
+		{"pretenders", SIM_PRETENDER, 1.15, 1.5},
+		{"relapsers", SIM_RELAPSER, 1.15, 1.5},
+		/* What they may have before they wait: an eighth of the game, or some MiB. */
+		{"flooders", SIM_FLOODER, 1.5, 3.5},
+	};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(crowds); i++) {
+		hostile_party(crowds[i].what, &crowds[i].kind, 1, 2, 5, 1, crowds[i].few);
+		hostile_party(crowds[i].what, &crowds[i].kind, 1, 5, 45, 1, crowds[i].many);
 	}
 }
 

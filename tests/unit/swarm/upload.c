@@ -207,6 +207,46 @@ static void nobody_starves_beside_a_flooder(void **state)
 	end(&party);
 }
 
+/* Starts of the first and of the second peer; all that starts is sent and over at once. */
+static void serve_started(struct party *party, unsigned *started)
+{
+	run(party, 10 * MS);
+	for (size_t i = 0; i < party->count; i++) {
+		const struct lsp_swarm_action *action = &party->actions[i];
+		if (action->kind != LSP_SWARM_UPLOAD_START)
+			continue;
+		started[action->peer == party->peers[1]]++;
+		lsp_swarm_upload_sent(party->swarm, action->request, SIZE, party->now);
+		lsp_swarm_upload_end(party->swarm, action->request, true, party->now);
+	}
+}
+
+/* A flooder keeps its queue full; then comes one who asks for one chunk after the other. */
+static void who_takes_and_does_not_tell_has_one_slot_while_others_ask(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	unsigned alone[2] = {0}, beside[2] = {0}, after[2] = {0};
+	begin(&party, CHUNKS, 2);
+	has(&party, 1, 0, 0);
+	for (uint32_t i = 0; i < 100; i++) {
+		while (ask(&party, 0, i % CHUNKS, true, &upload) == 0)
+			;
+		bool together = i >= 10 && i < 10 + CHUNKS;
+		if (together)
+			assert_int_equal(ask(&party, 1, i - 10, true, &upload), 0);
+		serve_started(&party, i < 10 ? alone : together ? beside : after);
+		if (i == 9 + CHUNKS)
+			party.now += LSP_SECOND;
+	}
+	assert_int_equal(beside[1], CHUNKS); /* each of its requests at once */
+	/* Every sixteenth turn is for anybody. */
+	assert_in_range(beside[0], CHUNKS * 9 / 10, CHUNKS * 13 / 10);
+	assert_true(alone[0] >= 10 * LSP_SWARM_UPLOAD_SLOTS);
+	assert_true(after[0] >= (90 - CHUNKS) * LSP_SWARM_UPLOAD_SLOTS); /* none is left idle */
+	end(&party);
+}
+
 static void few_uploads_run_at_once_and_the_queue_of_a_peer_ends(void **state)
 {
 	struct party party;
@@ -407,6 +447,7 @@ int main(void)
 		cmocka_unit_test(who_asks_alone_is_not_sent_elsewhere),
 		cmocka_unit_test(a_bounced_request_takes_the_hint_and_asks_again_later_with_insist),
 		cmocka_unit_test(nobody_starves_beside_a_flooder),
+		cmocka_unit_test(who_takes_and_does_not_tell_has_one_slot_while_others_ask),
 		cmocka_unit_test(few_uploads_run_at_once_and_the_queue_of_a_peer_ends),
 		cmocka_unit_test(requests_for_what_is_not_here_are_refused),
 		cmocka_unit_test(paused_uploads_are_bounced_and_running_ones_stopped),

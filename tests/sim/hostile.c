@@ -1,0 +1,116 @@
+/* Nodes that speak the protocol without a swarm: what they claim, ask for and answer. */
+#include "engine.h"
+
+#define FLOOD_EVERY (100 * LSP_MILLISECOND)
+#define CLAIM_EVERY LSP_SECOND
+
+void sim_hostile_request(struct sim *sim, const struct sim_event *event)
+{
+	struct sim_node *node = &sim->nodes[event->node];
+	struct sim_flow flow = {.from = event->node,
+		.to = event->other,
+		.game = event->game,
+		.first = event->first,
+		.count = event->count,
+		.request = event->id};
+	switch (node->kind) {
+	case SIM_POISONER:
+	case SIM_RELAPSER:
+		flow.bad = true;
+		sim_start_flow(sim, &flow);
+		break;
+	case SIM_RESETTER:
+		sim_start_flow(sim, &flow);
+		break;
+	case SIM_CLAIMER:
+	case SIM_PRETENDER:
+		sim_answer(sim, event->node, event->other, event->id, false, LSP_SWARM_MISSING, 0);
+		break;
+	case SIM_TRICKLER:
+		sim_schedule(sim, (struct sim_event){.at = sim->now + LSP_SECOND,
+					  .kind = EVENT_TRICKLE,
+					  .node = event->other,
+					  .other = event->node,
+					  .id = event->id});
+		break;
+	default:
+		break;
+	}
+}
+
+void sim_hostile_flood(struct sim *sim, uint32_t index)
+{
+	struct sim_node *node = &sim->nodes[index];
+	if (!node->here)
+		return;
+	for (uint32_t i = 0; i < sim->node_count; i++)
+		for (uint32_t n = 0; n < 20 && sim->nodes[i].swarm && sim->nodes[i].here; n++)
+			sim_schedule(sim, (struct sim_event){.at = sim_message(sim, index, i, 1),
+						  .kind = EVENT_REQUEST,
+						  .node = i,
+						  .other = index,
+						  .count = 1,
+						  .first = (uint32_t)lsp_random_below(
+							  &sim->random, sim->chunk_count[0]),
+						  .flag = true,
+						  .id = n});
+	sim_schedule(
+		sim, (struct sim_event){
+			     .at = sim->now + FLOOD_EVERY, .kind = EVENT_FLOOD, .node = index});
+}
+
+void sim_hostile_trickle(struct sim *sim, const struct sim_event *event)
+{
+	struct sim_node *node = &sim->nodes[event->node];
+	if (!node->here || !sim->nodes[event->other].here || event->count > 100)
+		return;
+	lsp_swarm_received(node->swarm, event->id, 100, sim->now);
+	node->received += 100;
+	struct sim_event again = *event;
+	again.at = sim->now + LSP_SECOND;
+	again.count++;
+	sim_schedule(sim, again);
+	sim_wake(sim, event->node);
+}
+
+/* What a hostile one says that it has. */
+void sim_hostile_claim(struct sim *sim, uint32_t at, uint32_t who)
+{
+	struct sim_node *node = &sim->nodes[at];
+	enum sim_kind kind = sim->nodes[who].kind;
+	for (uint32_t game = 0; kind != SIM_FLOODER && game < sim->games; game++) {
+		_cleanup_bitmap_ struct lsp_bitmap most = {0};
+		uint32_t count = sim->chunk_count[game] - (kind == SIM_PRETENDER);
+		sim_assert(lsp_bitmap_init(&most, sim->chunk_count[game], NULL) == 0, "bitmap");
+		for (uint32_t i = 0; i < count; i++)
+			lsp_bitmap_set(&most, i);
+		sim_assert(lsp_swarm_peer_has(node->swarm, node->peers[who], node->games[game],
+				   &most, NULL) == 0,
+			"announcement");
+	}
+}
+
+void sim_hostile_claim_again(struct sim *sim, uint32_t index)
+{
+	for (uint32_t i = 0; i < sim->node_count && sim->nodes[index].here; i++) {
+		if (!sim->nodes[i].swarm || !sim->nodes[i].peers[index])
+			continue;
+		sim_hostile_claim(sim, i, index);
+		sim_wake(sim, i);
+	}
+	sim_schedule(
+		sim, (struct sim_event){
+			     .at = sim->now + CLAIM_EVERY, .kind = EVENT_CLAIM, .node = index});
+}
+
+void sim_hostile_begin(struct sim *sim, uint32_t index)
+{
+	enum sim_kind kind = sim->nodes[index].kind;
+	if (kind == SIM_FLOODER)
+		sim_schedule(sim,
+			(struct sim_event){.at = sim->now + 1, .kind = EVENT_FLOOD, .node = index});
+	if (kind == SIM_PRETENDER || kind == SIM_RELAPSER)
+		sim_schedule(sim,
+			(struct sim_event){
+				.at = sim->now + CLAIM_EVERY, .kind = EVENT_CLAIM, .node = index});
+}
