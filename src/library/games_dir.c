@@ -8,10 +8,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#define ID_FILE ".lanspread/id"
+#define LOCK_FILE ".lanspread/lock"
 
 /* ---- Checking ------------------------------------------------------------------------------ */
 
@@ -140,75 +145,41 @@ int lsp_games_dir_check(const char *path, const char *state_folder,
 	return 0;
 }
 
-/* ---- Opening ------------------------------------------------------------------------------- */
+/* ---- Which one it is ----------------------------------------------------------------------- */
 
-static bool is_id(const struct lsp_buffer *text)
+/* 1: it is there; 0: what is there is none; -LSP_E_NOT_FOUND and others: it cannot be read. */
+static int read_id(int dir_fd, char ret_id[LSP_FOLDER_ID_SIZE])
 {
-	uint8_t bytes[16];
-	char digits[LSP_FOLDER_ID_SIZE];
-	if (text->size < LSP_FOLDER_ID_SIZE - 1)
-		return false;
-	memcpy(digits, text->data, LSP_FOLDER_ID_SIZE - 1);
-	digits[LSP_FOLDER_ID_SIZE - 1] = '\0';
-	return strlen(digits) == LSP_FOLDER_ID_SIZE - 1 && lsp_text_from_hex(digits, bytes, 16);
-}
-
-/* A file that is there and is no id costs the cached hashes, not the start. */
-static int read_or_make_id(struct lsp_games_dir *dir, struct lsp_error *err)
-{
-	_cleanup_close_ int fd = -1;
 	_cleanup_buffer_ struct lsp_buffer text = {0};
-	int r = lsp_fs_open_dir(dir->path, &fd, err);
+	uint8_t bytes[16];
+	char id[LSP_FOLDER_ID_SIZE] = "";
+	int r = lsp_fs_read_file_below(dir_fd, ID_FILE, 100, &text, NULL);
 	if (r < 0)
 		return r;
-	r = lsp_fs_read_file_below(fd, ".lanspread/id", 100, &text, NULL);
-	if (r == 0 && is_id(&text)) {
-		memcpy(dir->id, text.data, LSP_FOLDER_ID_SIZE - 1);
+	memcpy(id, text.data, LSP_MIN(text.size, sizeof id - 1));
+	if (strlen(id) != sizeof id - 1 || !lsp_text_from_hex(id, bytes, sizeof bytes))
 		return 0;
-	}
-	if (r != -LSP_E_NOT_FOUND)
-		lsp_log_warning("library", "%s/.lanspread/id is damaged; the games are hashed anew",
-			dir->path);
-	uint8_t bytes[16];
-	char line[LSP_FOLDER_ID_SIZE + 1];
-	lsp_random_bytes(bytes, sizeof bytes);
-	lsp_text_to_hex(bytes, sizeof bytes, dir->id);
-	snprintf(line, sizeof line, "%s\n", dir->id);
-	return lsp_fs_write_file_below(fd, ".lanspread/id", line, strlen(line), 0644, err);
+	memcpy(ret_id, id, sizeof id);
+	return 1;
 }
 
-int lsp_games_dir_open(
-	const char *path, const char *holder, struct lsp_games_dir **ret_dir, struct lsp_error *err)
+static enum lsp_games_dir_found compare(int dir_fd, const struct lsp_games_dir_place *place)
 {
-	_cleanup_games_dir_ struct lsp_games_dir *dir = calloc(1, sizeof *dir);
-	if (!dir)
-		return lsp_error_no_memory(err, "library");
-	int r = lsp_games_dir_expand(path, &dir->path, err);
-	if (r == 0)
-		r = lsp_fs_make_dirs(dir->path, false, err);
-	if (r == 0)
-		r = lsp_folder_lock_take(
-			dir->path, ".lanspread/lock", "games folder", holder, &dir->lock, err);
-	if (r == 0)
-		r = read_or_make_id(dir, err);
-	if (r == 0)
-		*ret_dir = TAKE_PTR(dir);
-	return r;
-}
-
-/* ---- Gone, or only emptied? ---------------------------------------------------------------- */
-
-void lsp_games_dir_get_place(const struct lsp_games_dir *dir, struct lsp_games_dir_place *ret_place)
-{
+	char id[LSP_FOLDER_ID_SIZE];
 	struct stat st;
-	*ret_place = (struct lsp_games_dir_place){0};
-	if (stat(dir->path, &st) == 0)
-		*ret_place = (struct lsp_games_dir_place){true, st.st_dev, st.st_ino};
+	if (!place->known)
+		return LSP_GAMES_DIR_OTHER;
+	if (read_id(dir_fd, id) > 0)
+		return strcmp(id, place->id) == 0 ? LSP_GAMES_DIR_SAME : LSP_GAMES_DIR_OTHER;
+	bool same =
+		fstat(dir_fd, &st) == 0 && st.st_dev == place->device && st.st_ino == place->inode;
+	return same ? LSP_GAMES_DIR_WITHOUT_ID : LSP_GAMES_DIR_OTHER;
 }
 
-static bool is_empty(const char *path)
+static bool is_empty(int dir_fd)
 {
-	DIR *dir = opendir(path);
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	const struct dirent *entry = NULL;
 	while (dir && (entry = readdir(dir))) {
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
@@ -216,26 +187,118 @@ static bool is_empty(const char *path)
 	}
 	if (dir)
 		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
 	return dir && !entry;
 }
 
-int lsp_games_dir_check_place(
-	const char *path, const struct lsp_games_dir_place *place, struct lsp_error *err)
+int lsp_games_dir_find(const char *path, const struct lsp_games_dir_place *place,
+	enum lsp_games_dir_found *ret_found, int *ret_fd, struct lsp_error *err)
 {
-	struct stat st;
-	_cleanup_free_ char *full = NULL;
-	int r = lsp_games_dir_expand(path, &full, err);
-	if (r < 0 || !place->known)
+	_cleanup_close_ int fd = -1;
+	struct lsp_error detail = {0};
+	int r = lsp_fs_open_dir(path, &fd, &detail);
+	if (r < 0 && r != -LSP_E_NOT_FOUND && detail.sys_errno != ENOTDIR) {
+		if (err)
+			*err = detail;
 		return r;
-	bool there = stat(full, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
-	bool same = there && st.st_dev == place->device && st.st_ino == place->inode;
-	if (there && (same || !is_empty(full)))
+	}
+	enum lsp_games_dir_found found = r == 0 ? compare(fd, place) : LSP_GAMES_DIR_OTHER;
+	if (r < 0 || (found == LSP_GAMES_DIR_OTHER && is_empty(fd)))
+		return lsp_error_set(err, "library", LSP_E_NOT_FOUND,
+			"the games folder \"%s\" is gone (was its disk unplugged, or the folder "
+			"moved?): its games are back when it is; `lanspread games-dir PATH` "
+			"chooses "
+			"another",
+			path);
+	*ret_found = found;
+	if (ret_fd)
+		*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* ---- Opening ------------------------------------------------------------------------------- */
+
+static int write_id(int dir_fd, const char *id, struct lsp_error *err)
+{
+	char line[LSP_FOLDER_ID_SIZE + 1];
+	snprintf(line, sizeof line, "%s\n", id);
+	return lsp_fs_write_file_below(dir_fd, ID_FILE, line, strlen(line), 0644, err);
+}
+
+/* A file that is there and is no id costs the cached hashes, not the start. */
+static int read_or_make_id(struct lsp_games_dir *dir, int dir_fd, struct lsp_error *err)
+{
+	char *id = dir->place.id;
+	int r = read_id(dir_fd, id);
+	if (r > 0)
 		return 0;
-	return lsp_error_set(err, "library", LSP_E_NOT_FOUND,
-		"the games folder \"%s\" is gone (was its disk unplugged, or the folder moved?): "
-		"its "
-		"games are back when it is; `lanspread games-dir PATH` chooses another",
-		full);
+	if (r != -LSP_E_NOT_FOUND)
+		lsp_log_warning("library", "%s/%s is damaged; the games are hashed anew", dir->path,
+			ID_FILE);
+	uint8_t bytes[16];
+	lsp_random_bytes(bytes, sizeof bytes);
+	lsp_text_to_hex(bytes, sizeof bytes, id);
+	return write_id(dir_fd, id, err);
+}
+
+/* Opens the folder: the one that is known, or one that may be made. */
+static int open_folder(struct lsp_games_dir *dir, const struct lsp_games_dir_place *before,
+	enum lsp_games_dir_found *ret_found, int *ret_fd, struct lsp_error *err)
+{
+	if (before && before->known)
+		return lsp_games_dir_find(dir->path, before, ret_found, ret_fd, err);
+	int r = lsp_fs_make_dirs(dir->path, false, err);
+	return r < 0 ? r : lsp_fs_open_dir(dir->path, ret_fd, err);
+}
+
+static int take_lock(
+	struct lsp_games_dir *dir, int dir_fd, const char *holder, struct lsp_error *err)
+{
+	return lsp_folder_lock_take_at(
+		dir_fd, dir->path, LOCK_FILE, "games folder", holder, &dir->lock, err);
+}
+
+int lsp_games_dir_open(const char *path, const char *holder,
+	const struct lsp_games_dir_place *before, struct lsp_games_dir **ret_dir,
+	struct lsp_error *err)
+{
+	_cleanup_games_dir_ struct lsp_games_dir *dir = calloc(1, sizeof *dir);
+	_cleanup_close_ int fd = -1;
+	enum lsp_games_dir_found found = LSP_GAMES_DIR_OTHER;
+	struct stat st;
+	if (!dir)
+		return lsp_error_no_memory(err, "library");
+	int r = lsp_games_dir_expand(path, &dir->path, err);
+	if (r == 0)
+		r = open_folder(dir, before, &found, &fd, err);
+	if (r == 0 && fstat(fd, &st) < 0)
+		r = lsp_error_errno(err, "library", errno, "cannot look at \"%s\"", dir->path);
+	if (r == 0)
+		r = take_lock(dir, fd, holder, err);
+	if (r < 0)
+		return r;
+	if (found == LSP_GAMES_DIR_WITHOUT_ID) {
+		memcpy(dir->place.id, before->id, sizeof dir->place.id);
+		r = write_id(fd, dir->place.id, err);
+	} else {
+		r = read_or_make_id(dir, fd, err);
+	}
+	dir->place.known = true;
+	dir->place.device = st.st_dev;
+	dir->place.inode = st.st_ino;
+	if (r == 0)
+		*ret_dir = TAKE_PTR(dir);
+	return r;
+}
+
+int lsp_games_dir_renew(
+	struct lsp_games_dir *dir, int dir_fd, const char *holder, struct lsp_error *err)
+{
+	/* First: where the file is still there, its lock is our own. */
+	lsp_folder_lock_release(TAKE_PTR(dir->lock));
+	int r = take_lock(dir, dir_fd, holder, err);
+	return r < 0 ? r : write_id(dir_fd, dir->place.id, err);
 }
 
 void lsp_games_dir_close(struct lsp_games_dir *dir)

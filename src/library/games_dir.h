@@ -43,33 +43,47 @@ LSP_MUST_CHECK int lsp_games_dir_expand(const char *path, char **ret_path, struc
 
 struct lsp_folder_lock;
 
+/* Which folder a path led to, so that it is known again. */
+struct lsp_games_dir_place {
+	bool known; /* false: none was opened yet */
+	uint64_t device, inode;
+	char id[LSP_FOLDER_ID_SIZE];
+};
+
 struct lsp_games_dir {
 	char *path; /* owned */
-	char id[LSP_FOLDER_ID_SIZE];
+	struct lsp_games_dir_place place;
 	struct lsp_folder_lock *lock;
 };
 
-/* Makes it if it is not there, locks it, and gives it an id if it has none. -LSP_E_BUSY names who
- * has it. */
+/*
+ * Locks it, and gives it an id if it has none. One that is not there is made, unless `before` (may
+ * be NULL) knows a folder: what is opened then is what lsp_games_dir_find finds, and the one that
+ * is known gets the id that it had. -LSP_E_BUSY names who has it.
+ */
 LSP_MUST_CHECK int lsp_games_dir_open(const char *path, const char *holder,
-	struct lsp_games_dir **ret_dir, struct lsp_error *err);
+	const struct lsp_games_dir_place *before, struct lsp_games_dir **ret_dir,
+	struct lsp_error *err);
+/*
+ * dir_fd is that folder, and somebody has removed its `.lanspread`: it gets its id back, and its
+ * lock. -LSP_E_BUSY as above.
+ */
+LSP_MUST_CHECK int lsp_games_dir_renew(
+	struct lsp_games_dir *dir, int dir_fd, const char *holder, struct lsp_error *err);
 void lsp_games_dir_close(struct lsp_games_dir *dir);
 
-/*
- * Which folder a path led to: an empty one in its place is what an unmounted disk leaves behind,
- * unless it is the very same.
- */
-struct lsp_games_dir_place {
-	bool known;
-	uint64_t device, inode;
+enum lsp_games_dir_found {
+	LSP_GAMES_DIR_SAME,
+	LSP_GAMES_DIR_WITHOUT_ID, /* the same, but its id is not there to be read */
+	LSP_GAMES_DIR_OTHER,      /* another one, that holds something */
 };
-void lsp_games_dir_get_place(
-	const struct lsp_games_dir *dir, struct lsp_games_dir_place *ret_place);
 /*
- * Is the folder that was there before, or another one that holds anything, at this path? Makes and
- * changes nothing. -LSP_E_NOT_FOUND says that it has gone, and what to do.
+ * Which folder does this path lead to now? An id that is there says it, wherever the disk is
+ * mounted; without one it is the same if it is the same directory of the same device. Makes and
+ * changes nothing. ret_fd: the folder, opened; may be NULL. -LSP_E_NOT_FOUND says that it has gone,
+ * and what to do: there is nothing, or the empty folder that an unmounted disk leaves behind.
  */
-LSP_MUST_CHECK int lsp_games_dir_check_place(
-	const char *path, const struct lsp_games_dir_place *place, struct lsp_error *err);
+LSP_MUST_CHECK int lsp_games_dir_find(const char *path, const struct lsp_games_dir_place *place,
+	enum lsp_games_dir_found *ret_found, int *ret_fd, struct lsp_error *err);
 LSP_DEFINE_CLEANUP(struct lsp_games_dir *, lsp_games_dir_close);
 #define _cleanup_games_dir_ _cleanup_(lsp_games_dir_close_pointer)

@@ -172,7 +172,7 @@ static int new_job(struct lsp_library *library, struct lsp_local_game *game,
 	pthread_mutex_init(&job->lock, NULL);
 	job->library = library;
 	snprintf(job->id, sizeof job->id, "%s", game->id);
-	snprintf(job->folder_id, sizeof job->folder_id, "%s", library->dir->id);
+	snprintf(job->folder_id, sizeof job->folder_id, "%s", library->dir->place.id);
 	job->force = game->force;
 	job->begun = lsp_library_now(library);
 	job->progress = lsp_library_progress_ref(game->progress);
@@ -276,7 +276,7 @@ static void store_fresh(struct lsp_library *library, struct lsp_hash_job *job)
 	job->fresh_bytes = 0;
 	pthread_mutex_unlock(&job->lock);
 	struct lsp_error err = {0};
-	bool same = library->dir && strcmp(library->dir->id, job->folder_id) == 0;
+	bool same = library->dir && strcmp(library->dir->place.id, job->folder_id) == 0;
 	if (same && fresh.count > 0 &&
 		lsp_hash_cache_add(library->index, job->id, &fresh, &err) < 0)
 		lsp_log_warning("library", "%s", err.message);

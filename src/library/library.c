@@ -153,7 +153,7 @@ static int load_index(struct lsp_library *library, struct lsp_error *err)
 {
 	int r = 0;
 	for (int i = 0; i < 2; i++) { /* damage is healed by the second call */
-		r = lsp_library_index_use(library->index, library->dir->id, err);
+		r = lsp_library_index_use(library->index, library->dir->place.id, err);
 		if (r == 0)
 			r = lsp_library_index_load(
 				library->index, &library->loaded, &library->loaded_count, err);
@@ -166,12 +166,11 @@ static int load_index(struct lsp_library *library, struct lsp_error *err)
 int lsp_library_open_dir(struct lsp_library *library, struct lsp_error *err)
 {
 	/* A folder that went away is not made anew: its games would be taken for deleted. */
-	int r = lsp_games_dir_check_place(library->path, &library->place, err);
-	if (r == 0)
-		r = lsp_games_dir_open(library->path, library->holder, &library->dir, err);
+	int r = lsp_games_dir_open(
+		library->path, library->holder, &library->place, &library->dir, err);
 	if (r < 0)
 		return r;
-	lsp_games_dir_get_place(library->dir, &library->place);
+	library->place = library->dir->place;
 	r = load_index(library, err);
 	if (r < 0) {
 		lsp_games_dir_close(library->dir);
@@ -179,6 +178,7 @@ int lsp_library_open_dir(struct lsp_library *library, struct lsp_error *err)
 		return r;
 	}
 	library->first_list = true;
+	library->unpublished = true; /* its place is told too */
 	return 0;
 }
 
@@ -194,7 +194,7 @@ int lsp_library_change_dir(
 	free(library->path);
 	library->path = path;
 	library->dir = dir;
-	lsp_games_dir_get_place(dir, &library->place);
+	library->place = dir->place;
 	library->first_list = true;
 	int r = load_index(library, err);
 	if (r < 0) {

@@ -95,7 +95,8 @@ struct lsp_library_game {
 struct lsp_library_snapshot {
 	uint64_t generation; /* grows by one with each */
 	const char *games_dir;
-	const char *problem; /* with the games folder; "" for none */
+	struct lsp_games_dir_place place; /* which folder that is, or was when it was there */
+	const char *problem;              /* with the games folder; "" for none */
 	size_t count;
 	const struct lsp_library_game *const *games; /* by id, strcmp order */
 };

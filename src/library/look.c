@@ -369,29 +369,20 @@ static void drop_unlisted(struct lsp_library *library)
 	}
 }
 
-/* A disk that was unplugged leaves an empty folder behind, which is not ours. */
-static bool is_still_ours(const struct lsp_library *library, int dir_fd)
-{
-	_cleanup_buffer_ struct lsp_buffer id = {0};
-	int r = lsp_fs_read_file_below(dir_fd, ".lanspread/id", 100, &id, NULL);
-	if (r < 0)
-		return r != -LSP_E_NOT_FOUND;
-	return id.size >= LSP_FOLDER_ID_SIZE - 1 &&
-	       memcmp(id.data, library->dir->id, LSP_FOLDER_ID_SIZE - 1) == 0;
-}
-
+/* Another one in its place is used from now on; the one that is known keeps its id. */
 static int open_ours(struct lsp_library *library, int *ret_fd, struct lsp_error *err)
 {
 	for (int i = 0; i < 2; i++) {
 		_cleanup_close_ int fd = -1;
+		enum lsp_games_dir_found found = LSP_GAMES_DIR_OTHER;
 		int r = library->dir ? 0 : lsp_library_open_dir(library, err);
 		if (r == 0)
-			r = lsp_fs_open_dir(library->dir->path, &fd, err);
-		if (r == -LSP_E_NOT_FOUND && library->dir) /* said in better words */
-			(void)!lsp_games_dir_check_place(library->path, &library->place, err);
+			r = lsp_games_dir_find(library->path, &library->place, &found, &fd, err);
+		if (r == 0 && found == LSP_GAMES_DIR_WITHOUT_ID)
+			r = lsp_games_dir_renew(library->dir, fd, library->holder, err);
 		if (r < 0)
 			return r;
-		if (is_still_ours(library, fd)) {
+		if (found != LSP_GAMES_DIR_OTHER) {
 			*ret_fd = TAKE_FD(fd);
 			return 0;
 		}

@@ -96,14 +96,14 @@ static int make_snapshot(struct lsp_library *library, struct lsp_error *err)
 	const struct lsp_library_snapshot *snapshot = NULL;
 	uint64_t generation = library->newest ? library->newest->generation + 1 : 1;
 	int r = lsp_library_snapshot_new(generation,
-		library->dir ? library->dir->path : library->path, library->problem, games, count,
-		&snapshot, err);
+		library->dir ? library->dir->path : library->path, &library->place,
+		library->problem, games, count, &snapshot, err);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&library->lock);
 	const struct lsp_library_snapshot *old = library->newest;
 	library->newest = snapshot;
-	memcpy(library->folder_id, library->dir ? library->dir->id : "",
+	memcpy(library->folder_id, library->dir ? library->dir->place.id : "",
 		library->dir ? sizeof library->folder_id : 1);
 	pthread_mutex_unlock(&library->lock);
 	lsp_library_snapshot_unref(old);

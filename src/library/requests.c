@@ -284,7 +284,7 @@ static void take_dir(struct lsp_library *library, struct lsp_library_request *re
 	struct lsp_games_dir *dir = NULL;
 	int r = 0;
 	if (!library->dir || !is_same_folder(library->dir->path, request->text)) {
-		r = lsp_games_dir_open(request->text, library->holder, &dir, &err);
+		r = lsp_games_dir_open(request->text, library->holder, NULL, &dir, &err);
 		if (r == 0)
 			r = lsp_library_change_dir(library, dir, &err);
 	}

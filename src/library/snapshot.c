@@ -105,7 +105,8 @@ static struct snapshot_box *snapshot_box(const struct lsp_library_snapshot *snap
 	return lsp_container_of(snapshot, struct snapshot_box, public);
 }
 
-int lsp_library_snapshot_new(uint64_t generation, const char *games_dir, const char *problem,
+int lsp_library_snapshot_new(uint64_t generation, const char *games_dir,
+	const struct lsp_games_dir_place *place, const char *problem,
 	const struct lsp_library_game *const *games, size_t count,
 	const struct lsp_library_snapshot **ret_snapshot, struct lsp_error *err)
 {
@@ -118,6 +119,7 @@ int lsp_library_snapshot_new(uint64_t generation, const char *games_dir, const c
 	box->games = calloc(count + 1, sizeof *box->games);
 	box->public = (struct lsp_library_snapshot){.generation = generation,
 		.games_dir = box->games_dir,
+		.place = *place,
 		.problem = box->problem,
 		.games = box->games};
 	if (!box->games_dir || !box->problem || !box->games) {

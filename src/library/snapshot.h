@@ -28,5 +28,6 @@ bool lsp_library_game_differs(const struct lsp_library_game *game,
 
 /* games: sorted by id; a reference of each is taken. */
 LSP_MUST_CHECK int lsp_library_snapshot_new(uint64_t generation, const char *games_dir,
-	const char *problem, const struct lsp_library_game *const *games, size_t count,
+	const struct lsp_games_dir_place *place, const char *problem,
+	const struct lsp_library_game *const *games, size_t count,
 	const struct lsp_library_snapshot **ret_snapshot, struct lsp_error *err);

@@ -27,6 +27,7 @@ struct lsp_download_job {
 	struct lsp_download *download;
 	struct lsp_cancel *token; /* a child of the operation's */
 	char *games_dir;
+	struct lsp_games_dir_place place;  /* which folder that is */
 	char problem[LSP_PROBLEM_MAX + 1]; /* with that, as the library knows; "": none */
 	char game[LSP_GAME_ID_MAX + 1];
 	struct lsp_hash content;
@@ -64,9 +65,9 @@ static void job_free(struct lsp_download_job *job)
 /* One that went away is not made anew: what is in its place is another disk. */
 static int check_games_dir(const struct lsp_download_job *job, struct lsp_error *err)
 {
-	_cleanup_close_ int dir = -1;
-	int r = lsp_fs_open_dir(job->games_dir, &dir, err);
-	if (r == 0 && lsp_fs_exists_below(dir, ".lanspread/id"))
+	enum lsp_games_dir_found found = LSP_GAMES_DIR_OTHER;
+	int r = lsp_games_dir_find(job->games_dir, &job->place, &found, NULL, err);
+	if (r == 0 && found != LSP_GAMES_DIR_OTHER)
 		return 0;
 	if (r < 0 && r != -LSP_E_NOT_FOUND)
 		return r;
@@ -304,6 +305,7 @@ int lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *download,
 	job->download = download;
 	job->games_dir = strdup(lsp_local_games_dir(peer));
 	snprintf(job->game, sizeof job->game, "%s", task->game);
+	job->place = lsp_local_snapshot(peer)->place;
 	snprintf(job->problem, sizeof job->problem, "%s", lsp_local_snapshot(peer)->problem);
 	job->content = *task->content;
 	job->manifest = task->manifest ? lsp_manifest_ref(task->manifest) : NULL;

@@ -53,13 +53,10 @@ static int refuse(int fd, int error, const char *folder, const char *what, struc
 	return lsp_error_errno(err, "store", error, "cannot lock the %s \"%s\"", what, folder);
 }
 
-static int open_lock_file(
-	const char *folder, const char *file, const char *what, int *ret_fd, struct lsp_error *err)
+static int open_lock_file(int dir, const char *folder, const char *file, const char *what,
+	int *ret_fd, struct lsp_error *err)
 {
-	_cleanup_close_ int dir = -1;
-	int r = lsp_fs_open_dir(folder, &dir, err);
-	if (r < 0)
-		return r;
+	int r = 0;
 	const char *slash = strrchr(file, '/');
 	if (slash) {
 		_cleanup_free_ char *parent = strndup(file, (size_t)(slash - file));
@@ -84,8 +81,16 @@ static int write_holder(int fd, const char *holder, struct lsp_error *err)
 int lsp_folder_lock_take(const char *folder, const char *file, const char *what, const char *holder,
 	struct lsp_folder_lock **ret_lock, struct lsp_error *err)
 {
+	_cleanup_close_ int dir = -1;
+	int r = lsp_fs_open_dir(folder, &dir, err);
+	return r < 0 ? r : lsp_folder_lock_take_at(dir, folder, file, what, holder, ret_lock, err);
+}
+
+int lsp_folder_lock_take_at(int dir_fd, const char *folder, const char *file, const char *what,
+	const char *holder, struct lsp_folder_lock **ret_lock, struct lsp_error *err)
+{
 	_cleanup_close_ int fd = -1;
-	int r = open_lock_file(folder, file, what, &fd, err);
+	int r = open_lock_file(dir_fd, folder, file, what, &fd, err);
 	if (r < 0)
 		return r;
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {

@@ -24,6 +24,10 @@ struct lsp_folder_lock;
  */
 LSP_MUST_CHECK int lsp_folder_lock_take(const char *folder, const char *file, const char *what,
 	const char *holder, struct lsp_folder_lock **ret_lock, struct lsp_error *err);
+/* The same of a folder that is open; its name is for messages. */
+LSP_MUST_CHECK int lsp_folder_lock_take_at(int dir_fd, const char *folder, const char *file,
+	const char *what, const char *holder, struct lsp_folder_lock **ret_lock,
+	struct lsp_error *err);
 void lsp_folder_lock_release(struct lsp_folder_lock *lock);
 LSP_DEFINE_CLEANUP(struct lsp_folder_lock *, lsp_folder_lock_release);
 #define _cleanup_folder_lock_ _cleanup_(lsp_folder_lock_release_pointer)

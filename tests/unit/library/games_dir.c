@@ -82,17 +82,18 @@ static void it_is_made_locked_and_keeps_its_id(void **state)
 {
 	struct fixture *fixture = *state;
 	struct lsp_games_dir *dir = NULL, *second = NULL;
-	assert_ok(lsp_games_dir_open(in_folder(fixture, "a/games"), "kitchen", &dir, &err));
+	assert_ok(lsp_games_dir_open(in_folder(fixture, "a/games"), "kitchen", NULL, &dir, &err));
 	char id[LSP_FOLDER_ID_SIZE];
-	strcpy(id, dir->id);
+	strcpy(id, dir->place.id);
 	assert_int_equal(strlen(id), 32);
-	assert_fails(lsp_games_dir_open(in_folder(fixture, "a/games"), "attic", &second, &err),
+	assert_fails(
+		lsp_games_dir_open(in_folder(fixture, "a/games"), "attic", NULL, &second, &err),
 		LSP_E_BUSY, "(kitchen)");
 	lsp_games_dir_close(dir);
 	/* Mounted elsewhere it is the same. */
 	assert_int_equal(rename(in_folder(fixture, "a"), in_folder(fixture, "b")), 0);
-	assert_ok(lsp_games_dir_open(in_folder(fixture, "b/games"), "attic", &dir, &err));
-	assert_string_equal(dir->id, id);
+	assert_ok(lsp_games_dir_open(in_folder(fixture, "b/games"), "attic", NULL, &dir, &err));
+	assert_string_equal(dir->place.id, id);
 	lsp_games_dir_close(dir);
 }
 
@@ -100,12 +101,80 @@ static void a_damaged_id_is_replaced_and_said(void **state)
 {
 	struct fixture *fixture = *state;
 	struct lsp_games_dir *dir = NULL;
-	assert_ok(lsp_games_dir_open(in_folder(fixture, "games"), "x", &dir, &err));
+	assert_ok(lsp_games_dir_open(in_folder(fixture, "games"), "x", NULL, &dir, &err));
 	lsp_games_dir_close(dir);
 	put_text(fixture, "games/.lanspread/id", "not an id at all, but as long as one is, surely");
-	assert_ok(lsp_games_dir_open(in_folder(fixture, "games"), "x", &dir, &err));
-	assert_int_equal(strlen(dir->id), 32);
+	assert_ok(lsp_games_dir_open(in_folder(fixture, "games"), "x", NULL, &dir, &err));
+	assert_int_equal(strlen(dir->place.id), 32);
 	assert_non_null(strstr(fixture->warning, "damaged"));
+	lsp_games_dir_close(dir);
+}
+
+static enum lsp_games_dir_found find(
+	struct fixture *fixture, const char *path, const struct lsp_games_dir_place *place)
+{
+	enum lsp_games_dir_found found;
+	assert_ok(lsp_games_dir_find(in_folder(fixture, path), place, &found, NULL, &err));
+	return found;
+}
+
+static void one_that_is_known_is_known_again(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lsp_games_dir *dir = NULL;
+	struct lsp_games_dir_place place;
+	enum lsp_games_dir_found found;
+	assert_ok(lsp_games_dir_open(in_folder(fixture, "games"), "x", NULL, &dir, &err));
+	place = dir->place;
+	assert_int_equal(find(fixture, "games", &place), LSP_GAMES_DIR_SAME);
+	/* By its id, wherever it is mounted, and whatever the mount is called. */
+	place.device++;
+	assert_int_equal(rename(in_folder(fixture, "games"), in_folder(fixture, "usb")), 0);
+	assert_int_equal(find(fixture, "usb", &place), LSP_GAMES_DIR_SAME);
+	place.device--;
+	/* Nothing there, or what a mount leaves behind. */
+	assert_fails(lsp_games_dir_find(in_folder(fixture, "games"), &place, &found, NULL, &err),
+		LSP_E_NOT_FOUND, "is gone");
+	assert_int_equal(mkdir(in_folder(fixture, "games"), 0755), 0);
+	assert_fails(lsp_games_dir_find(in_folder(fixture, "games"), &place, &found, NULL, &err),
+		LSP_E_NOT_FOUND, "is gone");
+	put_text(fixture, "games/readme", "somebody else's");
+	assert_int_equal(find(fixture, "games", &place), LSP_GAMES_DIR_OTHER);
+	/* By being the same folder, while it has no id; with another's it is another disk's. */
+	assert_int_equal(
+		rename(in_folder(fixture, "usb/.lanspread"), in_folder(fixture, "old")), 0);
+	assert_int_equal(find(fixture, "usb", &place), LSP_GAMES_DIR_WITHOUT_ID);
+	assert_int_equal(mkdir(in_folder(fixture, "usb/.lanspread"), 0755), 0);
+	put_text(fixture, "usb/.lanspread/id", "broken");
+	assert_int_equal(find(fixture, "usb", &place), LSP_GAMES_DIR_WITHOUT_ID);
+	put_text(fixture, "usb/.lanspread/id", "0123456789abcdef0123456789abcdef\n");
+	assert_int_equal(find(fixture, "usb", &place), LSP_GAMES_DIR_OTHER);
+	lsp_games_dir_close(dir);
+}
+
+static void one_whose_id_was_removed_gets_it_back_and_its_lock(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lsp_games_dir *dir = NULL, *second = NULL;
+	assert_ok(lsp_games_dir_open(in_folder(fixture, "games"), "kitchen", NULL, &dir, &err));
+	char id[LSP_FOLDER_ID_SIZE];
+	strcpy(id, dir->place.id);
+	for (int whole = 0; whole < 2; whole++) {
+		assert_int_equal(unlink(in_folder(fixture, "games/.lanspread/id")), 0);
+		if (whole)
+			assert_int_equal(rename(in_folder(fixture, "games/.lanspread"),
+						 in_folder(fixture, "old")),
+				0);
+		_cleanup_close_ int fd = -1;
+		assert_ok(lsp_fs_open_dir(dir->path, &fd, &err));
+		assert_ok(lsp_games_dir_renew(dir, fd, "kitchen", &err));
+		assert_fails(lsp_games_dir_open(
+				     in_folder(fixture, "games"), "attic", NULL, &second, &err),
+			LSP_E_BUSY, "(kitchen)");
+	}
+	lsp_games_dir_close(dir);
+	assert_ok(lsp_games_dir_open(in_folder(fixture, "games"), "attic", NULL, &dir, &err));
+	assert_string_equal(dir->place.id, id);
 	lsp_games_dir_close(dir);
 }
 
@@ -118,6 +187,8 @@ int main(void)
 		FIXTURE_TEST(the_home_folder_is_expanded),
 		FIXTURE_TEST(it_is_made_locked_and_keeps_its_id),
 		FIXTURE_TEST(a_damaged_id_is_replaced_and_said),
+		FIXTURE_TEST(one_that_is_known_is_known_again),
+		FIXTURE_TEST(one_whose_id_was_removed_gets_it_back_and_its_lock),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

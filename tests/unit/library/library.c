@@ -422,7 +422,7 @@ static void another_games_folder_can_be_taken_and_the_old_one_again(void **state
 	assert_null(see(shelf, "quake"));
 	assert_string_equal(shelf->snapshot->games_dir, other);
 	struct lsp_games_dir *free_again = NULL;
-	assert_ok(lsp_games_dir_open(shelf->games, "other", &free_again, &err));
+	assert_ok(lsp_games_dir_open(shelf->games, "other", NULL, &free_again, &err));
 	lsp_library_set_games_dir(shelf->library, shelf->games, dir_done, &answer);
 	lsp_library_step(shelf->library, NULL);
 	assert_int_equal(answer.result, -LSP_E_BUSY);

@@ -169,6 +169,29 @@ static void a_games_folder_that_was_emptied_is_still_there(void **state)
 	shelf_close(shelf);
 }
 
+/* Somebody has cleaned up: nothing is hashed anew, and the folder is what it was. */
+static void a_games_folder_without_its_id_gets_it_back(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	put_game(shelf, "quake");
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	struct lsp_games_dir_place before = shelf->snapshot->place;
+	assert_int_equal(
+		rename(in_games(shelf, ".lanspread"), in_folder(shelf->fixture, "old")), 0);
+	lsp_library_refresh(shelf->library, NULL, NULL, NULL);
+	lsp_library_step(shelf->library, NULL);
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	assert_string_equal(shelf->snapshot->problem, "");
+	shelf_close(shelf);
+	assert_ok(shelf_open(shelf, &err));
+	lsp_library_step(shelf->library, NULL);
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	assert_string_equal(shelf->snapshot->place.id, before.id);
+	shelf_close(shelf);
+}
+
 static void a_damaged_index_is_rebuilt_by_hashing(void **state)
 {
 	static const struct {
@@ -287,6 +310,7 @@ int main(void)
 		FIXTURE_TEST(an_unplugged_disk_costs_no_hashes),
 		FIXTURE_TEST(a_games_folder_that_goes_away_is_missed_until_it_is_back),
 		FIXTURE_TEST(a_games_folder_that_was_emptied_is_still_there),
+		FIXTURE_TEST(a_games_folder_without_its_id_gets_it_back),
 		FIXTURE_TEST(a_damaged_index_is_rebuilt_by_hashing),
 		FIXTURE_TEST(want_of_descriptors_passes),
 		FIXTURE_TEST(folders_with_impossible_names_are_passed_over),

@@ -571,6 +571,18 @@ static void a_games_folder_that_is_gone_is_not_made_anew(void **state)
 	expect_the_game(other);
 }
 
+/* Somebody cleans up below a peer that runs: rm -r games/.lanspread. */
+static void a_games_folder_whose_own_files_are_removed_is_still_there(void **state)
+{
+	struct other *other = *state;
+	int games = open_at(other->folder, "games");
+	assert_int_equal(lsp_fs_remove_tree_below(games, ".lanspread", NULL), 0);
+	get(other);
+	other_expect(other, "download_finished");
+	expect_the_game(other);
+	close(games);
+}
+
 static int is_served(void *argument, struct lsp_error *err)
 {
 	struct lsp_peer *peer = argument;
@@ -688,6 +700,7 @@ int main(void)
 		TEST(who_answers_no_hashes_is_asked_for_the_whole_chunk),
 		TEST(who_fails_to_give_hashes_is_asked_for_them_again_later),
 		TEST(a_games_folder_that_is_gone_is_not_made_anew),
+		TEST(a_games_folder_whose_own_files_are_removed_is_still_there),
 		TEST(a_game_whose_files_could_not_be_opened_is_served_later),
 		TEST(what_was_withdrawn_and_proves_right_is_served_again),
 		TEST(a_title_is_kept_when_nobody_is_there_who_gave_it),
