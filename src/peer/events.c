@@ -27,7 +27,9 @@ struct entry {
 
 struct lanspread_stream {
 	atomic_uint references;
-	int fd; /* an eventfd: readable while there is something to say */
+	/* An eventfd: readable while there is something to say. −1 once abandoned, by then nobody
+	 * reads; else it stays as it is. */
+	int fd;
 
 	pthread_mutex_t lock; /* guards all below */
 	struct entry *ring;
@@ -114,15 +116,18 @@ void lsp_event_stream_unref(struct lanspread_stream *stream)
 		return;
 	drop_queued(stream, true);
 	free(stream->ring);
-	close(stream->fd);
+	if (stream->fd >= 0)
+		close(stream->fd);
 	pthread_mutex_destroy(&stream->lock);
 	free(stream);
 }
 
+/* The lock is held. */
 static void wake(struct lanspread_stream *stream)
 {
 	uint64_t one = 1;
-	(void)!write(stream->fd, &one, sizeof one);
+	if (stream->fd >= 0)
+		(void)!write(stream->fd, &one, sizeof one);
 }
 
 static bool grow(struct lanspread_stream *stream)
@@ -268,6 +273,8 @@ void lsp_event_stream_abandon(struct lanspread_stream *stream)
 	pthread_mutex_lock(&stream->lock);
 	stream->abandoned = true;
 	drop_queued(stream, true);
+	/* The hub may hold the stream for long: its descriptor is somebody else's by then. */
+	close(TAKE_FD(stream->fd));
 	pthread_mutex_unlock(&stream->lock);
 }
 
@@ -328,8 +335,30 @@ static struct text *snapshot_text(struct lsp_events *events, bool resync)
 	return text;
 }
 
+static bool is_abandoned(struct lanspread_stream *stream)
+{
+	pthread_mutex_lock(&stream->lock);
+	bool abandoned = stream->abandoned;
+	pthread_mutex_unlock(&stream->lock);
+	return abandoned;
+}
+
+/* Where nothing happens no event drops them: readers that come and go must not add up. */
+static void drop_abandoned(struct lsp_events *events)
+{
+	for (size_t i = 0; i < events->count;) {
+		if (is_abandoned(events->streams[i])) {
+			lsp_event_stream_unref(events->streams[i]);
+			events->streams[i] = events->streams[--events->count];
+		} else {
+			i++;
+		}
+	}
+}
+
 void lsp_events_attach(struct lsp_events *events, struct lanspread_stream *stream)
 {
+	drop_abandoned(events);
 	if (events->count == events->capacity) {
 		size_t capacity = events->capacity ? 2 * events->capacity : 8;
 		struct lanspread_stream **grown =

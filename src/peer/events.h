@@ -73,7 +73,10 @@ LSP_MUST_CHECK int lsp_event_stream_next(
 	struct lanspread_stream *stream, int timeout_ms, char **ret_text, struct lsp_error *err);
 int lsp_event_stream_fd(const struct lanspread_stream *stream);
 void lsp_event_stream_interrupt(struct lanspread_stream *stream);
-/* The reader will not come back: nothing is queued any more. */
+/*
+ * The reader will not come back: nothing is queued any more, and its descriptor is closed at once.
+ * The hub lets go of it with the next event or the next reader.
+ */
 void lsp_event_stream_abandon(struct lanspread_stream *stream);
 /* Ends a stream that never was attached. */
 void lsp_event_stream_close(struct lanspread_stream *stream);

@@ -81,7 +81,8 @@ static int add_plain(struct lsp_peer *peer, struct lsp_call *call, const char *m
 	}
 	struct lsp_torrent_place place = {
 		.path = json_string_value(json_object_get(arguments, "save_path"))};
-	return lsp_torrent_call_outside(peer, call, &place, NULL, lsp_torrent_into_games, &through, err);
+	return lsp_torrent_call_outside(
+		peer, call, &place, NULL, lsp_torrent_into_games, &through, err);
 }
 
 /* Takes the bytes over (NULL: a magnet). */

@@ -1,6 +1,6 @@
 /*
- * What torrent_commands.c and torrent_command_add.c share: how a command goes through to the engine,
- * and its answer comes back.
+ * What torrent_commands.c and torrent_command_add.c share: how a command goes through to the
+ * engine, and its answer comes back.
  *
  * On the core loop.
  */

@@ -47,8 +47,8 @@ void lsp_torrent_places_free(struct lsp_torrent_places *places);
  * is none, and err says why; -LSP_E_NO_MEMORY: that cannot be told now. From any thread; blocks on
  * the disk.
  */
-int lsp_torrent_places_hold(void *places, const char *id, const char *path, const char *name,
-	struct lsp_error *err);
+int lsp_torrent_places_hold(
+	void *places, const char *id, const char *path, const char *name, struct lsp_error *err);
 /* The games folder is elsewhere: those that lie there now are paused, and said. */
 void lsp_torrent_places_move(
 	struct lsp_torrent_places *places, struct lsp_peer *peer, const char *games);

@@ -1,6 +1,7 @@
 /* The event hub: order, bounds, what a slow reader is told, and every way a stream ends. */
 #include "peer/events.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -189,6 +190,31 @@ static void an_abandoned_stream_is_dropped_at_the_next_event(void **state)
 	assert_int_equal(lsp_events_subscribers(f->events), 0);
 }
 
+static void an_abandoned_stream_holds_no_descriptor_though_nothing_happens(void **state)
+{
+	struct fixture *f = *state;
+	int fd = lsp_event_stream_fd(f->stream);
+	assert_int_not_equal(fcntl(fd, F_GETFD), -1);
+	lsp_event_stream_abandon(f->stream);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	/* What still comes for it goes nowhere, and into nobody's descriptor. */
+	lsp_event_stream_interrupt(f->stream);
+	lsp_events_answer(f->stream, 1, json_object());
+}
+
+static void readers_that_come_and_go_do_not_add_up_though_nothing_happens(void **state)
+{
+	struct fixture *f = *state;
+	for (int i = 0; i < 100; i++) {
+		struct lanspread_stream *stream;
+		assert_int_equal(lsp_event_stream_new(&stream, NULL), 0);
+		lsp_events_attach(f->events, lsp_event_stream_ref(stream));
+		assert_int_equal(lsp_events_subscribers(f->events), 2);
+		lsp_event_stream_abandon(stream);
+		lsp_event_stream_unref(stream);
+	}
+}
+
 static void an_answer_without_a_stream_goes_nowhere(void **state)
 {
 	lsp_events_answer(NULL, 1, json_object());
@@ -232,6 +258,8 @@ int main(void)
 		TEST(a_closed_hub_lets_the_reader_finish_and_then_says_closed),
 		TEST(an_interrupt_wakes_a_reader_that_waits),
 		TEST(an_abandoned_stream_is_dropped_at_the_next_event),
+		TEST(an_abandoned_stream_holds_no_descriptor_though_nothing_happens),
+		TEST(readers_that_come_and_go_do_not_add_up_though_nothing_happens),
 		TEST(an_answer_without_a_stream_goes_nowhere),
 		TEST(answers_that_nobody_reads_are_bounded),
 	};

@@ -297,7 +297,8 @@ static void test_leaves_that_fail_are_not_charged(void **state)
 	assert_int_equal(lsp_loop_call(peer->core, cut_short, peer, NULL, LSP_TIME_NEVER, NULL), 0);
 	other_connect(other);
 	/* Minutes of it, once the limit lets anything go. */
-	json_decref(other_ask(other, "{\"command\":\"set_limits\",\"game\":\"quake\",\"up\":1000}"));
+	json_decref(
+		other_ask(other, "{\"command\":\"set_limits\",\"game\":\"quake\",\"up\":1000}"));
 	for (unsigned asked = 1; !greed.ended; asked++) {
 		be_greedy(other, &request, 1, &greed);
 		RUN_UNTIL(&other->loop, greed.ended + greed.busy == asked);

@@ -222,8 +222,8 @@ void lsp_torrent_places_free(struct lsp_torrent_places *places)
 {
 }
 
-int lsp_torrent_places_hold(void *argument, const char *id, const char *path, const char *name,
-	struct lsp_error *err)
+int lsp_torrent_places_hold(
+	void *argument, const char *id, const char *path, const char *name, struct lsp_error *err)
 {
 	return 0;
 }

@@ -123,8 +123,8 @@ void fake_reset(void)
 	fake.open = fake.ignore_limits = fake.hold_saves = fake.hide_moves = false;
 	fake.lose = 0;
 	fake.counts_active = fake.is_deaf = fake.hold_pauses = false;
-	fake.fail_opens = fake.fail_adds = fake.fail_resumes = fake.opens = fake.updates = fake.copies =
-		fake.moves_told = 0;
+	fake.fail_opens = fake.fail_adds = fake.fail_resumes = fake.opens = fake.updates =
+		fake.copies = fake.moves_told = 0;
 	fake.first = fake.last = 0;
 	memset(fake.torrents, 0, sizeof fake.torrents);
 	pthread_mutex_unlock(&fake.lock);

@@ -25,8 +25,8 @@ static struct {
 	char line[512];  /* the last of them */
 } disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-static int answer(void *argument, const char *id, const char *path, const char *name,
-	struct lsp_error *err)
+static int answer(
+	void *argument, const char *id, const char *path, const char *name, struct lsp_error *err)
 {
 	pthread_mutex_lock(&disk.lock);
 	bool is_doom = strcmp(id, DOOM) == 0 || strncmp(path, DEAD, strlen(DEAD)) == 0;
@@ -128,10 +128,10 @@ static void begin(struct world *world, bool blocks, int says)
 	json_t *status = NULL;
 	world_hold = NULL;
 	world_init(world, NULL);
-	assert_int_equal(world_try_add(world, DOOM,
-				 json_pack("{s:s, s:b}", "save_path", PLACE_OF_DOOM,
-					 "auto_managed", false),
-				 &status),
+	assert_int_equal(
+		world_try_add(world, DOOM,
+			json_pack("{s:s, s:b}", "save_path", PLACE_OF_DOOM, "auto_managed", false),
+			&status),
 		0);
 	json_decref(status);
 	json_decref(world_add(world, QUAKE));
@@ -223,8 +223,8 @@ static void who_is_paused_or_resumed_meanwhile_is_what_the_command_says(void **s
 	for (unsigned resumes = 0; resumes < 2; resumes++) {
 		struct world world;
 		begin(&world, true, !resumes ? 0 : 1);
-		json_decref(rig_ask(&world.rig,
-			resumes ? LSP_TORRENT_RESUME : LSP_TORRENT_PAUSE, doom()));
+		json_decref(rig_ask(
+			&world.rig, resumes ? LSP_TORRENT_RESUME : LSP_TORRENT_PAUSE, doom()));
 		const char *wanted = resumes ? "downloading" : "paused";
 		await_state(&world, DOOM, wanted, !resumes);
 		set_disk(false, resumes ? 1 : 0);

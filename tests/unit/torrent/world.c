@@ -1,8 +1,8 @@
 #include "world.h"
 
 lsp_time (*world_time)(const struct lsp_clock *clock);
-int (*world_hold)(void *argument, const char *id, const char *path, const char *name,
-	struct lsp_error *err);
+int (*world_hold)(
+	void *argument, const char *id, const char *path, const char *name, struct lsp_error *err);
 
 void world_init(struct world *world, const char *folder)
 {

@@ -18,8 +18,8 @@ struct world {
 /* What the clock says from the next world_init on, in place of its own; NULL: its own. */
 extern lsp_time (*world_time)(const struct lsp_clock *clock);
 /* The engine's, from the next world_init on; NULL: none. */
-extern int (*world_hold)(void *argument, const char *id, const char *path, const char *name,
-	struct lsp_error *err);
+extern int (*world_hold)(
+	void *argument, const char *id, const char *path, const char *name, struct lsp_error *err);
 /* folder NULL: a new one. */
 void world_init(struct world *world, const char *folder);
 void world_done(struct world *world);
