@@ -712,8 +712,7 @@ void lsp_download_tick(struct lsp_peer *peer)
 	sync_if_due(download, now); /* may end it */
 	DL_FOREACH_SAFE(peer->downloads, download, next)
 	{
-		if (now >= download->next_progress && lsp_download_has_progress(download)) {
-			download->dirty = false;
+		if (now >= download->next_progress && lsp_download_take_progress(download)) {
 			download->next_progress = now + PROGRESS_INTERVAL;
 			publish(download, "progress", lsp_download_progress_json(download));
 		}

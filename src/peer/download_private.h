@@ -70,10 +70,9 @@ struct lsp_download {
 	struct lsp_error error;
 };
 
-/* download_view.c: is there progress that nobody was told of? */
-bool lsp_download_has_progress(struct lsp_download *download);
-
 /* download_view.c */
+/* True: there is progress that nobody was told of; from now on it counts as told. */
+bool lsp_download_take_progress(struct lsp_download *download);
 /* Its record is older than the game's folder: a kill came between the two. */
 bool lsp_download_content_is_here(
 	const struct lsp_peer *peer, const char *game, const struct lsp_hash *content);

@@ -99,11 +99,15 @@ bool lsp_download_mends(const struct lsp_download *download)
 	       lsp_hash_equal(&download->old->content_id, &download->content);
 }
 
-bool lsp_download_has_progress(struct lsp_download *download)
+bool lsp_download_take_progress(struct lsp_download *download)
 {
 	uint64_t done, total;
-	if (download->phase != PHASE_OPENING || !download->job)
-		return download->dirty && download->phase == PHASE_FETCHING;
+	if (download->phase != PHASE_OPENING || !download->job) {
+		bool any = download->dirty && download->phase == PHASE_FETCHING;
+		if (any)
+			download->dirty = false;
+		return any;
+	}
 	if (!lsp_download_job_progress(download->job, &done, &total) ||
 		done == download->last_looked_at)
 		return false;
