@@ -94,7 +94,8 @@ def test_watch_ends_when_nobody_reads_it_any_more(lab):
     watching = ann.start_cli("watch")
     watching.stdout.readline()
     watching.stdout.close()
-    assert watching.wait(PATIENCE) == 0
+    # By itself, or by an event that came in between and found the pipe closed.
+    assert watching.wait(PATIENCE) in (0, -signal.SIGPIPE)
     assert watching.stderr.read() == ""
 
 

@@ -183,6 +183,7 @@ static void test_chunks_that_do_not_exist(void **state)
 
 struct greed {
 	unsigned begun, busy, ended;
+	int code; /* of the last that ended; 0: without an error */
 };
 
 static void greed_response(struct lsp_exchange *exchange, struct lsp_response *response)
@@ -199,10 +200,12 @@ static void greed_bytes(struct lsp_exchange *exchange, const uint8_t *data, size
 static void greed_done(struct lsp_exchange *exchange, const struct lsp_error *error)
 {
 	struct greed *greed = lsp_exchange_argument(exchange);
-	if (error && error->code == LSP_E_BUSY)
+	if (error && error->code == LSP_E_BUSY) {
 		greed->busy++;
-	else
-		greed->ended++;
+		return;
+	}
+	greed->ended++;
+	greed->code = error ? error->code : 0;
 }
 
 static void be_greedy(
@@ -303,10 +306,12 @@ static void test_leaves_that_fail_are_not_charged(void **state)
 		be_greedy(other, &request, 1, &greed);
 		RUN_UNTIL(&other->loop, greed.ended + greed.busy == asked);
 	}
+	assert_int_equal(greed.code, LSP_E_CORRUPT);
 	unsigned busy = greed.busy;
 	be_greedy(other, &request, 1, &greed);
 	RUN_UNTIL(&other->loop, greed.ended + greed.busy == busy + 2);
 	assert_int_equal(greed.ended, 2);
+	assert_int_equal(greed.code, LSP_E_CORRUPT);
 	assert_int_equal(greed.begun, 0);
 }
 
