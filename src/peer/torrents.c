@@ -123,7 +123,7 @@ static void remember(struct lsp_torrents *torrents, const char *id, const json_t
 static bool is_lasting(const char *name)
 {
 	static const char *const lasting[] = {"torrent_added", "torrent_removed", "torrent_state",
-		"torrent_completed", "torrent_error", "torrent_session_error"};
+		"torrent_completed", "torrent_error", "torrent_session_error", "torrent_selection"};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(lasting); i++) {
 		if (strcmp(lasting[i], name) == 0)
 			return true;

@@ -160,6 +160,7 @@ LSP_COMMAND(select)
 		r = lsp_torrent_record_merge(&torrent->record, call->call.arguments, keys, err);
 	if (r < 0)
 		return r;
+	torrent->reconciled = NULL;
 	lsp_session_write_record(engine, torrent);
 	json_t *files = json_array();
 	if (torrent->has_metadata) {

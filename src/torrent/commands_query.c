@@ -34,6 +34,14 @@ static json_t *stored_move(const struct lsp_torrent_engine *engine, const struct
 	return move ? lsp_move_json(move) : NULL;
 }
 
+/* Of one that was restored, of which no update has come yet, the session knows more than we do. */
+static json_t *status_of(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+{
+	if (torrent->added && !torrent->status_at)
+		lsp_torrent_refresh(engine, torrent);
+	return lsp_report_status(engine, torrent);
+}
+
 LSP_COMMAND(list)
 {
 	struct lsp_torrent *torrent = NULL;
@@ -52,7 +60,7 @@ LSP_COMMAND(list)
 	} else {
 		for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next)
 			if (!torrent->removing)
-				json_array_append_new(list, lsp_report_status(engine, torrent));
+				json_array_append_new(list, status_of(engine, torrent));
 	}
 	call->answer.value = json_pack("{s:o}", "torrents", list);
 	return 0;

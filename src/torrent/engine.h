@@ -154,7 +154,8 @@ enum lsp_torrent_command {
 	 * "peers", "seeds", "paused", "sequential", "save_path", "folder" (its name there,
 	 * or null), "category", "tags", "game",
 	 * "added", "completed" (seconds since 1970), "max_download", "max_upload", "private",
-	 * "transient".
+	 * "transient", "reconciled" (why the stored selection was, at the last start; null: it was
+	 * not, or there has been another selection since).
 	 */
 	LSP_TORRENT_LIST,
 	/* "torrent"*. Value: {"files":[{"path","size","done","priority"}]}. */

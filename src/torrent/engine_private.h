@@ -78,7 +78,7 @@ struct lsp_torrent {
 	bool has_place;         /* `place` is to be told once it is added */
 	int32_t place;          /* in the queue */
 	bool fresh_selection;   /* waits for its metadata to be told root and priorities */
-	const char *reconciled; /* to be told once it is added */
+	const char *reconciled; /* its selection: why; told once it is added, until the next one */
 
 	bool record_dirty, blob_dirty, saving, save_again;
 	bool has_blob;          /* the store has resume data of it */

@@ -52,15 +52,15 @@ json_t *lsp_report_status(struct lsp_torrent_engine *engine, struct lsp_torrent 
 		"seeds", (int)status->seeds, "queue_position",
 		torrent->status_at ? (int)status->queue_position : -1);
 	json_t *kept = json_pack(
-		"{s:b, s:b, s:s, s:o, s:o, s:O, s:o, s:o, s:o, s:I, s:I, s:b, s:b, s:b}", "paused",
-		record->paused, "sequential", record->sequential, "save_path", record->save_path,
-		"folder", text_or_null(lsp_report_folder(torrent)), "category",
+		"{s:b, s:b, s:s, s:o, s:o, s:O, s:o, s:o, s:o, s:I, s:I, s:b, s:b, s:b, s:o}",
+		"paused", record->paused, "sequential", record->sequential, "save_path",
+		record->save_path, "folder", text_or_null(lsp_report_folder(torrent)), "category",
 		text_or_null(record->category), "tags", record->tags ? record->tags : json_null(),
 		"game", text_or_null(record->game), "added", time_or_null(record->added),
 		"completed", time_or_null(record->completed), "max_download",
 		(json_int_t)record->max_download, "max_upload", (json_int_t)record->max_upload,
 		"private", torrent->is_private, "transient", torrent->transient, "has_metadata",
-		torrent->has_metadata);
+		torrent->has_metadata, "reconciled", text_or_null(torrent->reconciled));
 	if (json && numbers && kept) {
 		json_object_update(json, numbers);
 		json_object_update(json, kept);

@@ -40,6 +40,9 @@ static unsigned told[LSP_TORRENT_COMMAND_COUNT];
 static json_int_t max_upload, max_download;
 static char mode[16], games[32]; /* as the engine knows them */
 static const char *games_now;
+static lsp_torrent_event_function tell; /* the engine's */
+static void *tell_argument;
+static unsigned finals; /* events that are dropped from no reader's queue */
 
 const char *lsp_config_text(const struct lsp_config *config, enum lsp_setting_id id)
 {
@@ -73,6 +76,8 @@ int lsp_torrent_engine_start(const struct lsp_torrent_options *options,
 	if (is_wrong)
 		return lsp_error_set(err, "torrent", LSP_E_INVALID, "dht must be true or false");
 	*ret_engine = (struct lsp_torrent_engine *)&engine;
+	tell = options->event;
+	tell_argument = options->event_argument;
 	return 0;
 }
 
@@ -139,6 +144,7 @@ void lsp_events_publish(struct lsp_events *events, json_t *event)
 
 void lsp_events_publish_final(struct lsp_events *events, json_t *event)
 {
+	finals++;
 	json_decref(event);
 }
 
@@ -350,6 +356,19 @@ static void where_the_games_are_is_known_from_the_start_of_the_engine_on(void **
 	assert_string_equal(games, "/after");
 }
 
+static void what_is_told_once_reaches_a_reader_that_fell_behind(void **state)
+{
+	struct lsp_peer *peer = *state;
+	lsp_torrents_apply(peer->torrents);
+	static const char *const names[] = {"torrent_progress", "torrent_selection"};
+	for (unsigned i = 0; i < 2; i++) {
+		finals = 0;
+		tell(tell_argument,
+			json_pack("{s:s, s:s}", "event", names[i], "torrent", "d00d"));
+		assert_int_equal(finals, i);
+	}
+}
+
 /* And one that does not start says how it will, and knows by then where the games are. */
 static void a_configuration_that_is_wrong_names_the_command_that_mends_it(void **state)
 {
@@ -376,6 +395,8 @@ int main(void)
 			a_setting_that_a_failing_engine_does_not_hear_is_told_again, start, end),
 		cmocka_unit_test_setup_teardown(
 			where_the_games_are_is_known_from_the_start_of_the_engine_on, start, end),
+		cmocka_unit_test_setup_teardown(
+			what_is_told_once_reaches_a_reader_that_fell_behind, start, end),
 		cmocka_unit_test_setup_teardown(
 			a_configuration_that_is_wrong_names_the_command_that_mends_it, start, end),
 	};

@@ -169,6 +169,14 @@ static void assert_priorities(struct rig *rig, const char *id, const char *pak, 
 	json_decref(value);
 }
 
+static bool is_reconciled(struct rig *rig, const char *id)
+{
+	json_t *status = status_of(rig, id);
+	bool is = json_is_string(json_object_get(status, "reconciled"));
+	json_decref(status);
+	return is;
+}
+
 static void the_stored_selection_wins_over_the_resume_data(void **state)
 {
 	struct pair pair;
@@ -184,6 +192,11 @@ static void the_stored_selection_wins_over_the_resume_data(void **state)
 	exclude_by_hand(&pair, id, json_null());
 	assert_priorities(&pair.leech, id, "normal", "normal");
 	assert_int_equal(rig_number(&pair.leech, id, "total"), 500000);
+	/* Who came too late for the event finds it there, until the next selection. */
+	assert_true(is_reconciled(&pair.leech, id));
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_SELECT,
+		json_pack("{s:s, s:n}", "torrent", id, "exclude")));
+	assert_false(is_reconciled(&pair.leech, id));
 	/* From now on they agree. */
 	leech_again(&pair);
 	json_decref(rig_await(&pair.leech, "torrent_added", "torrent", id, 1));

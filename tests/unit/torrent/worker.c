@@ -230,6 +230,25 @@ static void it_saves_in_time_and_at_the_end(void **state)
 	world_done(&world);
 }
 
+static void one_that_was_restored_is_listed_as_the_session_has_it(void **state)
+{
+	struct world world;
+	char folder[128];
+	world_init(&world, NULL);
+	json_decref(world_add(&world, DOOM));
+	snprintf(folder, sizeof folder, "%s", world.rig.folder);
+	rig_stop(&world.rig);
+	world_init(&world, folder);
+	json_decref(rig_await(&world.rig, "torrent_added", "torrent", DOOM, 1));
+	/* No update has come. */
+	json_t *list = rig_ask(&world.rig, LSP_TORRENT_LIST, NULL);
+	const json_t *status = json_array_get(json_object_get(list, "torrents"), 0);
+	assert_string_equal(json_string_value(json_object_get(status, "state")), "downloading");
+	assert_int_equal(json_integer_value(json_object_get(status, "total")), 2 << 20);
+	json_decref(list);
+	world_done(&world);
+}
+
 /* Saved for this alone: the interval is far. */
 static void assert_saved_by(struct world *world, enum lsp_shim_alert_type type, const char *text)
 {
@@ -667,6 +686,7 @@ int main(void)
 		cmocka_unit_test(
 			an_idle_engine_ticks_once_a_second_and_one_without_torrents_not_at_all),
 		cmocka_unit_test(it_saves_in_time_and_at_the_end),
+		cmocka_unit_test(one_that_was_restored_is_listed_as_the_session_has_it),
 		cmocka_unit_test(it_saves_on_pause_finish_move_and_after_a_check),
 		cmocka_unit_test(the_interval_can_be_set),
 		cmocka_unit_test(a_full_disk_degrades_the_store_until_the_next_good_write),
