@@ -154,6 +154,12 @@ std::string uncut_path(lt::torrent_info const &ti, lt::file_index_t index);
  * library would put beside that folder; and those whose names it cuts.
  */
 std::map<lt::file_index_t, std::string> renamed(lt::torrent_info const &ti, char const *root);
+/*
+ * What resume data say of that, and what they do not yet: those of a magnet may have been saved
+ * before the library had given each of its files its name, by a program that was killed then.
+ */
+std::map<lt::file_index_t, std::string> all_renamed(
+	lt::add_torrent_params const &params, char const *root);
 /* The name in the info dictionary. */
 std::string name_of(lt::torrent_info const &ti);
 bool is_single_file(lt::torrent_info const &ti);

@@ -68,6 +68,15 @@ std::map<lt::file_index_t, std::string> renamed(lt::torrent_info const &ti, char
 	return result;
 }
 
+std::map<lt::file_index_t, std::string> all_renamed(
+	lt::add_torrent_params const &params, char const *root)
+{
+	std::map<lt::file_index_t, std::string> result = params.renamed_files;
+	auto const wanted = renamed(*params.ti, root);
+	result.insert(wanted.begin(), wanted.end());
+	return result;
+}
+
 namespace
 {
 
@@ -219,9 +228,7 @@ int source_places(lsp_shim_source *source, char const *root, void (*each)(void *
 		if (!source->params.ti)
 			return;
 		lt::torrent_info const &ti = *source->params.ti;
-		auto const elsewhere = source->params.renamed_files.empty()
-					       ? renamed(ti, root)
-					       : source->params.renamed_files;
+		auto const elsewhere = all_renamed(source->params, root);
 		for (auto const i : ti.orig_files().file_range()) {
 			auto const at = elsewhere.find(i);
 			if (!ti.orig_files().pad_file_at(i))

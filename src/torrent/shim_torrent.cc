@@ -133,8 +133,8 @@ void set_params(lt::add_torrent_params &params, lsp_shim_add const &add)
 		params.name = add.name;
 	params.storage_mode =
 		add.flags & LSP_SHIM_ALLOCATE ? lt::storage_mode_allocate : lt::storage_mode_sparse;
-	if (params.ti && params.renamed_files.empty())
-		params.renamed_files = renamed(*params.ti, add.root);
+	if (params.ti)
+		params.renamed_files = all_renamed(params, add.root);
 	if (add.priorities) {
 		params.file_priorities = priorities_of(add.priorities, add.priority_count);
 		/* Resume data have those of the pieces too, which would hide the files'. */

@@ -204,6 +204,46 @@ static void the_stored_selection_wins_over_the_resume_data(void **state)
 	pair_done(&pair);
 }
 
+/* As a kill before the file got it, while the others had theirs. */
+static void take_name(struct rig *rig, const char *id, const char *name)
+{
+	_cleanup_buffer_ struct lsp_buffer blob = {0};
+	_cleanup_free_ char *path = lsp_text_format("%s/%s.fastresume", rig->resume, id);
+	_cleanup_free_ char *entry = lsp_text_format("%zu:%s", strlen(name), name);
+	size_t size = strlen(entry);
+	assert_ok(lsp_fs_read_file(path, 1 << 20, &blob, ERR));
+	uint8_t *at = memmem(blob.data, blob.size, entry, size);
+	assert_non_null(at);
+	memcpy(at, "0:", 2);
+	memmove(at + 2, at + size, blob.size - (size_t)(at - blob.data) - size);
+	assert_ok(lsp_fs_write_file(path, blob.data, blob.size - size + 2, 0600, ERR));
+}
+
+static void a_kill_between_two_files_names_mixes_none(void **state)
+{
+	struct pair pair;
+	char folder[128], id[65];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/maps.pak", 300000, 1);
+	rig_file(pair.content, "doom/music.ogg", 200000, 2);
+	json_decref(leech(&pair, seed_doom(&pair, false, id),
+		json_pack("{s:b, s:s}", "paused", true, "root", "files")));
+	snprintf(folder, sizeof folder, "%s", pair.leech.folder);
+	rig_stop(&pair.leech);
+	take_name(&pair.leech, id, "files/music.ogg");
+	rig_init(&pair.leech, &(struct rig_options){.folder = folder});
+	json_decref(rig_await(&pair.leech, "torrent_added", "torrent", id, 1));
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_RESUME, json_pack("{s:s}", "torrent", id)));
+	json_decref(rig_ask(&pair.leech, LSP_TORRENT_ADD_PEERS,
+		json_pack("{s:s, s:[s]}", "torrent", id, "peers", pair.address)));
+	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
+	_cleanup_free_ char *named = lsp_text_format("%s/files/music.ogg", pair.target);
+	_cleanup_free_ char *unnamed = lsp_text_format("%s/doom", pair.target);
+	assert_int_equal(access(named, F_OK), 0);
+	assert_int_equal(access(unnamed, F_OK), -1);
+	pair_done(&pair);
+}
+
 static void damage(struct rig *rig, const char *id, const char *suffix)
 {
 	_cleanup_free_ char *path = lsp_text_format("%s/%s%s", rig->resume, id, suffix);
@@ -562,6 +602,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_torrents_own_web_seeds_outlast_a_change_of_its_trackers),
 		cmocka_unit_test(a_paused_one_stays_paused_and_a_removed_one_stays_gone),
 		cmocka_unit_test(the_stored_selection_wins_over_the_resume_data),
+		cmocka_unit_test(a_kill_between_two_files_names_mixes_none),
 		cmocka_unit_test(damaged_files_of_the_store_hurt_nobody_but_themselves),
 		cmocka_unit_test(where_it_listens_is_told_again_where_that_was_lost),
 		cmocka_unit_test(nothing_waits_for_ever_where_the_library_loses_alerts),
