@@ -192,7 +192,7 @@ void lsp_swarm_game_gained(struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t fi
 		game->bytes_have += game->sizes[i];
 		upload_chunk_changed(game, i);
 		if (!game->news.set)
-			game->news_due = swarm->now;
+			game->news_due = LSP_MAX(game->news_due, swarm->now);
 		lsp_bitmap_set(&game->news, i);
 	}
 	game_state(swarm, game);

@@ -43,15 +43,20 @@ static inline lsp_swarm_id add_game(struct party *party, uint32_t here)
 	return game;
 }
 
-static inline void begin(struct party *party, uint32_t here, int peers)
+static inline void begin_seeded(struct party *party, uint64_t seed, uint32_t here, int peers)
 {
 	memset(party, 0, sizeof(*party));
 	party->now = 10 * LSP_SECOND;
-	assert_int_equal(lsp_swarm_new(1, party->now, &party->swarm, NULL), 0);
+	assert_int_equal(lsp_swarm_new(seed, party->now, &party->swarm, NULL), 0);
 	party->game = add_game(party, here);
 	for (int i = 0; i < peers; i++)
 		assert_int_equal(
 			lsp_swarm_peer_add(party->swarm, 100 + i, NULL, &party->peers[i], NULL), 0);
+}
+
+static inline void begin(struct party *party, uint32_t here, int peers)
+{
+	begin_seeded(party, 1, here, peers);
 }
 
 static inline void check(struct party *party)

@@ -48,9 +48,12 @@ static void a_chunk_that_was_given_and_never_announced_is_fresh_again(void **sta
 	assert_int_equal(ask(&party, 1, 30, false, &upload), 0);
 	run(&party, 0);
 	run(&party, 300 * MS);
+	assert_int_equal(ask(&party, 0, 31, false, &upload), 0); /* it is not asked by one alone */
+	run(&party, 0);
 	assert_int_equal(ask(&party, 1, 7, false, &upload), 0);
 	run(&party, 0);
-	assert_non_null(find(&party, LSP_SWARM_UPLOAD_START, 0));
+	assert_non_null(find(&party, LSP_SWARM_UPLOAD_START, party.peers[1]));
+	assert_null(find(&party, LSP_SWARM_UPLOAD_BOUNCE, 0));
 	end(&party);
 }
 
@@ -244,6 +247,137 @@ static void who_takes_and_does_not_tell_has_one_slot_while_others_ask(void **sta
 	assert_in_range(beside[0], CHUNKS * 9 / 10, CHUNKS * 13 / 10);
 	assert_true(alone[0] >= 10 * LSP_SWARM_UPLOAD_SLOTS);
 	assert_true(after[0] >= (90 - CHUNKS) * LSP_SWARM_UPLOAD_SLOTS); /* none is left idle */
+	end(&party);
+}
+
+/* ---- Who is next ---- */
+
+/* Not all is here, so nobody is sent elsewhere; the slots are taken by a third peer. */
+static void begin_full(struct party *party, lsp_swarm_id *ret_running)
+{
+	begin(party, CHUNKS - 1, 8);
+	for (uint32_t i = 0; i < LSP_SWARM_UPLOAD_SLOTS; i++)
+		assert_int_equal(ask(party, 7, i, false, &ret_running[i]), 0);
+	run(party, MS);
+	assert_int_equal(count(party, LSP_SWARM_UPLOAD_START), LSP_SWARM_UPLOAD_SLOTS);
+}
+
+/* Both ask, the second one for `chunk`; one slot becomes free. Which of them has it? */
+static int next_of_two(struct party *party, lsp_swarm_id running, uint32_t chunk)
+{
+	lsp_swarm_id first, second;
+	assert_int_equal(ask(party, 0, 20, false, &first), 0);
+	assert_int_equal(ask(party, 1, chunk, false, &second), 0);
+	run(party, MS);
+	assert_int_equal(count(party, LSP_SWARM_UPLOAD_START), 0);
+	lsp_swarm_upload_end(party->swarm, running, true, party->now);
+	run(party, MS);
+	assert_int_equal(count(party, LSP_SWARM_UPLOAD_START), 1);
+	return find(party, LSP_SWARM_UPLOAD_START, 0)->request == first ? 0 : 1;
+}
+
+static void who_came_first_is_served_first_unless_something_speaks_for_another(void **state)
+{
+	lsp_swarm_id running[LSP_SWARM_UPLOAD_SLOTS];
+	struct party party;
+	begin_full(&party, running); /* nothing does */
+	assert_int_equal(next_of_two(&party, running[0], 21), 0);
+	end(&party);
+	begin_full(&party, running); /* the first one's chunk is the more common */
+	for (int i = 2; i < 6; i++)
+		has(&party, i, 20, 1);
+	assert_int_equal(next_of_two(&party, running[0], 21), 1);
+	end(&party);
+	begin_full(&party, running); /* the second one has less of the game */
+	has(&party, 0, 0, 10);
+	has(&party, 1, 0, 5);
+	assert_int_equal(next_of_two(&party, running[0], 21), 1);
+	end(&party);
+	begin_full(&party, running); /* the first one is being served, and got least all the same */
+	lsp_swarm_upload_end(party.swarm, running[1], true, party.now);
+	assert_int_equal(ask(&party, 0, 19, false, &running[1]), 0);
+	run(&party, MS);
+	for (int i = 0; i < 2; i++) {
+		lsp_swarm_upload_end(party.swarm, running[0], true, party.now);
+		assert_int_equal(ask(&party, 1, 18, false, &running[0]), 0);
+		run(&party, MS);
+	}
+	lsp_swarm_upload_end(party.swarm, running[0], true, party.now);
+	assert_int_equal(ask(&party, 7, 17, false, &running[0]), 0);
+	run(&party, MS);
+	assert_int_equal(next_of_two(&party, running[0], 21), 1);
+	end(&party);
+}
+
+static void every_fourth_turn_is_for_who_got_least_whatever_it_asks_for(void **state)
+{
+	lsp_swarm_id running[LSP_SWARM_UPLOAD_SLOTS], upload;
+	struct party party;
+	unsigned common = 0;
+	begin_full(&party, running);
+	for (int i = 2; i < 6; i++)
+		has(&party, i, 20, 1);
+	for (uint32_t i = 0; i < 8; i++)
+		assert_int_equal(
+			ask(&party, 1, 21 + i, false, &upload), 0); /* all rare, and first */
+	assert_int_equal(ask(&party, 0, 20, false, &upload), 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		lsp_swarm_upload_end(party.swarm, running[0], true, party.now);
+		run(&party, MS);
+		const struct lsp_swarm_action *action = find(&party, LSP_SWARM_UPLOAD_START, 0);
+		assert_non_null(action);
+		running[0] = action->request;
+		common += action->peer == party.peers[0];
+	}
+	assert_int_equal(common, 1);
+	end(&party);
+}
+
+static void who_waits_long_hears_busy(void **state)
+{
+	lsp_swarm_id running[LSP_SWARM_UPLOAD_SLOTS], upload;
+	struct party party;
+	begin_full(&party, running);
+	assert_int_equal(ask(&party, 0, 20, false, &upload), 0);
+	lsp_time asked = party.now;
+	do { /* what runs moves on, so that its slots stay taken */
+		for (size_t i = 0; i < LSP_ARRAY_SIZE(running); i++)
+			lsp_swarm_upload_sent(party.swarm, running[i], 1, party.now);
+		run(&party, 25 * MS);
+	} while (!party.count && party.now - asked < 10 * LSP_SECOND);
+	const struct lsp_swarm_action *bounced = find(&party, LSP_SWARM_UPLOAD_BOUNCE, 0);
+	assert_non_null(bounced);
+	assert_int_equal(bounced->request, upload);
+	assert_int_equal(bounced->bounce, LSP_SWARM_BUSY);
+	assert_in_range(party.now - asked, 5 * LSP_SECOND, 6 * LSP_SECOND);
+	end(&party);
+}
+
+/* Their receiver does not read: the slots go to others at once, and it is given up in the end. */
+static void uploads_that_stand_still_hold_no_slot_and_are_stopped(void **state)
+{
+	lsp_swarm_id running[LSP_SWARM_UPLOAD_SLOTS], upload;
+	struct party party;
+	unsigned stopped = 0, stuck = LSP_SWARM_UPLOAD_SLOTS;
+	begin_full(&party, running);
+	lsp_time begun = party.now;
+	assert_int_equal(ask(&party, 0, 20, false, &upload), 0);
+	while (!find(&party, LSP_SWARM_UPLOAD_START, party.peers[0]) &&
+		party.now - begun < LSP_SECOND)
+		run(&party, 25 * MS);
+	assert_non_null(find(&party, LSP_SWARM_UPLOAD_START, party.peers[0]));
+	lsp_swarm_upload_end(party.swarm, upload, true, party.now);
+	while (!stopped && party.now - begun < 30 * LSP_SECOND) {
+		while (ask(&party, 7, 9, false, &upload) == 0) /* it asks on, and reads nothing */
+			;
+		run(&party, 25 * MS);
+		stopped += count(&party, LSP_SWARM_UPLOAD_STOP);
+		stuck += stopped ? 0 : count(&party, LSP_SWARM_UPLOAD_START);
+	}
+	assert_int_equal(stopped, LSP_SWARM_UPLOAD_SLOTS);
+	assert_in_range(party.now - begun, 19 * LSP_SECOND, 22 * LSP_SECOND);
+	/* Of all slots one peer takes half that way; the others are left to who reads. */
+	assert_in_range(stuck, LSP_SWARM_UPLOAD_SLOTS, LSP_SWARM_UPLOAD_SLOTS_MAX / 2);
 	end(&party);
 }
 
@@ -448,6 +582,11 @@ int main(void)
 		cmocka_unit_test(a_bounced_request_takes_the_hint_and_asks_again_later_with_insist),
 		cmocka_unit_test(nobody_starves_beside_a_flooder),
 		cmocka_unit_test(who_takes_and_does_not_tell_has_one_slot_while_others_ask),
+		cmocka_unit_test(
+			who_came_first_is_served_first_unless_something_speaks_for_another),
+		cmocka_unit_test(every_fourth_turn_is_for_who_got_least_whatever_it_asks_for),
+		cmocka_unit_test(who_waits_long_hears_busy),
+		cmocka_unit_test(uploads_that_stand_still_hold_no_slot_and_are_stopped),
 		cmocka_unit_test(few_uploads_run_at_once_and_the_queue_of_a_peer_ends),
 		cmocka_unit_test(requests_for_what_is_not_here_are_refused),
 		cmocka_unit_test(paused_uploads_are_bounced_and_running_ones_stopped),

@@ -1,0 +1,268 @@
+/* Whom to ask for what: chance among equals, the slow, and how much at once. */
+#include "party.h"
+
+#define SEEDS 16
+
+static void equal_chunks_and_equal_peers_are_chosen_by_chance(void **state)
+{
+	uint64_t seeder = 0, few = 0, peers = 0; /* a bit for each that was first */
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct party party;
+		begin_seeded(&party, seed, 0, 8);
+		for (int i = 0; i < 8; i++)
+			all(&party, i);
+		want(&party);
+		run(&party, 0);
+		seeder |= UINT64_C(1) << find(&party, LSP_SWARM_REQUEST, 0)->first;
+		peers |= UINT64_C(1) << find(&party, LSP_SWARM_REQUEST, 0)->peer % 64;
+		end(&party);
+		begin_seeded(&party, seed, 0, 1);
+		has(&party, 0, 20, 15);
+		want(&party);
+		run(&party, 0);
+		few |= UINT64_C(1) << find(&party, LSP_SWARM_REQUEST, 0)->first;
+		end(&party);
+	}
+	assert_true(__builtin_popcountll(seeder) > SEEDS / 4);
+	assert_true(__builtin_popcountll(few) > SEEDS / 4);
+	assert_true(__builtin_popcountll(peers) > 3);
+}
+
+static void a_hint_is_asked_for_before_anything_else(void **state)
+{
+	for (uint32_t hint = 0; hint < CHUNKS; hint += 7) {
+		struct party party;
+		begin(&party, 0, 1);
+		all(&party, 0);
+		want(&party);
+		run(&party, 0);
+		struct lsp_swarm_action action = *find(&party, LSP_SWARM_REQUEST, 0);
+		uint32_t named = action.first == hint ? hint + 1 : hint;
+		lsp_swarm_bounced(
+			party.swarm, action.request, LSP_SWARM_ELSEWHERE, named, party.now);
+		run(&party, MS);
+		assert_int_equal(find(&party, LSP_SWARM_REQUEST, 0)->first, named);
+		end(&party);
+	}
+}
+
+/* A game of one chunk that this peer alone has: how quick it is is known then. */
+static void prove(struct party *party, int peer, uint64_t takes)
+{
+	lsp_swarm_id game = add_game(party, CHUNKS - 1);
+	assert_int_equal(lsp_swarm_peer_has_all(party->swarm, party->peers[peer], game, NULL), 0);
+	lsp_swarm_game_want(party->swarm, game, true);
+	run(party, 0);
+	struct lsp_swarm_action action = *find(party, LSP_SWARM_REQUEST, party->peers[peer]);
+	party->now += takes;
+	deliver(party, &action);
+	run(party, 0);
+}
+
+/* Both have room for it all, so it is not the windows that decide. */
+static void who_is_quick_is_asked_where_a_limit_lets_few_requests_go(void **state)
+{
+	struct party party;
+	unsigned asked[2] = {0};
+	struct lsp_swarm_limits limits = {.down = 5 * SIZE, .overhead = 1};
+	begin(&party, 0, 2);
+	prove(&party, 0, 2 * MS);
+	prove(&party, 1, 150 * MS);
+	all(&party, 0);
+	all(&party, 1);
+	lsp_swarm_set_limits(party.swarm, &limits);
+	want(&party);
+	for (int i = 0; i < 500; i++) {
+		run(&party, 10 * MS);
+		for (struct party copy = party; copy.count--;) {
+			const struct lsp_swarm_action *action = &copy.actions[copy.count];
+			if (action->kind != LSP_SWARM_REQUEST)
+				continue;
+			bool slow = action->peer == party.peers[1];
+			asked[slow]++;
+			party.now += slow ? 150 * MS : 2 * MS;
+			deliver(&party, action);
+		}
+	}
+	assert_true(asked[0] > 15 && asked[1] <= 1);
+	end(&party);
+}
+
+static void near_the_end_nothing_is_asked_of_one_who_would_be_the_last(void **state)
+{
+	struct party party;
+	begin(&party, 0, 2);
+	prove(&party, 0, 2 * MS);
+	prove(&party, 1, 2 * LSP_SECOND);
+	all(&party, 0);
+	want(&party);
+	run(&party, 0);
+	while (status(&party).state != LSP_SWARM_COMPLETE) {
+		if (status(&party).chunks_have > CHUNKS - 12)
+			all(&party, 1);
+		assert_null(find(&party, LSP_SWARM_REQUEST, party.peers[1]));
+		struct party copy = party;
+		for (size_t i = 0; i < copy.count; i++) {
+			party.now += 2 * MS;
+			if (copy.actions[i].kind == LSP_SWARM_REQUEST)
+				deliver(&party, &copy.actions[i]);
+		}
+		run(&party, MS);
+	}
+	end(&party);
+}
+
+/* ---- How much at once ------------------------------------------------------------------------ */
+
+static void a_slow_line_has_sixteen_requests_in_flight(void **state)
+{
+	struct party party;
+	begin(&party, 0, 8);
+	for (int i = 0; i < 8; i++) {
+		all(&party, i);
+		lsp_swarm_peer_rtt(party.swarm, party.peers[i], 250 * MS);
+	}
+	want(&party);
+	run(&party, 0);
+	struct party copy = party;
+	party.now += 130 * MS; /* 2 MB/s from each: four requests by its window */
+	for (size_t i = 0; i < copy.count; i++)
+		if (copy.actions[i].kind == LSP_SWARM_REQUEST)
+			deliver(&party, &copy.actions[i]);
+	run(&party, 0);
+	assert_int_equal(status(&party).in_flight, LSP_SWARM_PARALLEL);
+	end(&party);
+}
+
+#define MANY 4000
+
+/* A game of many chunks that all eight peers have. */
+static lsp_swarm_id begin_many(struct party *party)
+{
+	static uint32_t sizes[MANY];
+	lsp_swarm_id game;
+	for (size_t i = 0; i < MANY; i++)
+		sizes[i] = SIZE;
+	begin(party, 0, 8);
+	assert_int_equal(lsp_swarm_game_add(party->swarm, MANY, sizes, NULL, NULL, &game, NULL), 0);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(
+			lsp_swarm_peer_has_all(party->swarm, party->peers[i], game, NULL), 0);
+	lsp_swarm_game_want(party->swarm, game, true);
+	run(party, 0);
+	return game;
+}
+
+static void the_fastest_line_has_an_end_of_requests_too(void **state)
+{
+	struct party party;
+	struct lsp_swarm_game_status status;
+	uint32_t most = 0;
+	lsp_swarm_id game = begin_many(&party);
+	do {
+		struct party copy = party;
+		party.now += MS / 10;
+		for (size_t i = 0; i < copy.count; i++)
+			if (copy.actions[i].kind == LSP_SWARM_REQUEST)
+				deliver(&party, &copy.actions[i]);
+		run(&party, 0);
+		assert_int_equal(lsp_swarm_game_status(party.swarm, game, &status), 0);
+		most = LSP_MAX(most, status.in_flight);
+	} while (status.state != LSP_SWARM_COMPLETE);
+	assert_int_equal(most, LSP_SWARM_PARALLEL_MAX);
+	end(&party);
+}
+
+/* The disk hangs: what came and is not verified stays bounded, however many give. */
+static void what_is_not_verified_yet_is_bounded_whatever_the_number_of_peers(void **state)
+{
+	struct party party;
+	struct lsp_swarm_action one = {0};
+	unsigned asked = 0;
+	(void)begin_many(&party);
+	for (int i = 0; i < 2000; i++) {
+		struct party copy = party;
+		for (size_t a = 0; a < copy.count; a++) {
+			if (copy.actions[a].kind != LSP_SWARM_REQUEST)
+				continue;
+			asked++;
+			one = copy.actions[a];
+			lsp_swarm_received(party.swarm, one.request, one.bytes, party.now);
+		}
+		run(&party, MS);
+	}
+	assert_in_range(asked, 64, 256 + LSP_SWARM_PARALLEL_MAX);
+	unsigned before = asked;
+	lsp_swarm_verified(party.swarm, one.request, one.first, party.now);
+	run(&party, MS);
+	assert_true(count(&party, LSP_SWARM_REQUEST) > 0 || before > 256);
+	end(&party);
+}
+
+/* ---- Announcements, and games ---------------------------------------------------------------- */
+
+static void haves_are_gathered_and_none_waits_for_long(void **state)
+{
+	struct party party;
+	unsigned rounds = 0, announced = 0;
+	begin(&party, 0, 8);
+	for (int i = 0; i < 8; i++)
+		has(&party, i, 0, 0);
+	for (uint32_t i = 0; i < 270; i++) {
+		if (i < 200 && i % 5 == 0) /* one chunk each 5 ms, all apart from each other */
+			lsp_swarm_game_gained(party.swarm, party.game, i / 5 * 7 % CHUNKS, 1);
+		run(&party, MS);
+		rounds += count(&party, LSP_SWARM_ANNOUNCE) > 0;
+		for (size_t a = 0; a < party.count; a++)
+			if (party.actions[a].kind == LSP_SWARM_ANNOUNCE)
+				announced += party.actions[a].count;
+	}
+	assert_int_equal(announced, CHUNKS);
+	assert_in_range(rounds, 3, CHUNKS / 3);
+	end(&party);
+}
+
+static void a_download_that_begins_later_does_not_catch_up_at_the_others_cost(void **state)
+{
+	struct party party;
+	unsigned asked[2] = {0};
+	begin(&party, 0, 1);
+	lsp_swarm_id other = add_game(&party, 0);
+	all(&party, 0);
+	assert_int_equal(lsp_swarm_peer_has_all(party.swarm, party.peers[0], other, NULL), 0);
+	want(&party);
+	run(&party, 0);
+	for (int i = 0; i < 40; i++) {
+		struct party copy = party;
+		if (status(&party).chunks_have > CHUNKS / 2)
+			lsp_swarm_game_want(party.swarm, other, true);
+		party.now += 100 * MS;
+		for (size_t a = 0; a < copy.count; a++) {
+			if (copy.actions[a].kind != LSP_SWARM_REQUEST)
+				continue;
+			asked[copy.actions[a].game == other]++;
+			deliver(&party, &copy.actions[a]);
+		}
+		run(&party, 0);
+		if (status(&party).state == LSP_SWARM_COMPLETE)
+			break;
+	}
+	assert_in_range(asked[1], CHUNKS / 2 - 6, CHUNKS / 2 + 4);
+	end(&party);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(equal_chunks_and_equal_peers_are_chosen_by_chance),
+		cmocka_unit_test(a_hint_is_asked_for_before_anything_else),
+		cmocka_unit_test(who_is_quick_is_asked_where_a_limit_lets_few_requests_go),
+		cmocka_unit_test(near_the_end_nothing_is_asked_of_one_who_would_be_the_last),
+		cmocka_unit_test(a_slow_line_has_sixteen_requests_in_flight),
+		cmocka_unit_test(the_fastest_line_has_an_end_of_requests_too),
+		cmocka_unit_test(what_is_not_verified_yet_is_bounded_whatever_the_number_of_peers),
+		cmocka_unit_test(haves_are_gathered_and_none_waits_for_long),
+		cmocka_unit_test(a_download_that_begins_later_does_not_catch_up_at_the_others_cost),
+	};
+	return cmocka_run_group_tests_name("swarm/fetch", tests, NULL, NULL);
+}
