@@ -256,15 +256,17 @@ struct lsp_responder {
 	struct lsp_responder_owner owner;
 	struct lsp_frame_decoder decoder;
 	bool asked, answered, in_bytes, reset;
-	uint64_t left;  /* raw bytes still to be given */
-	uint64_t given; /* bytes of the answer that were written */
-	uint64_t taken; /* of those, when it was last looked at */
-	lsp_time since; /* opened, or the last time that something was taken */
+	uint64_t left;   /* raw bytes still to be given */
+	uint64_t given;  /* bytes of the answer that were written */
+	uint64_t taken;  /* of those, when it was last looked at */
+	uint64_t unsent; /* of those, when we reset it */
+	lsp_time since;  /* opened, or the last time that something was taken */
 };
 
 static void responder_abort(struct lsp_responder *responder, uint64_t code)
 {
 	responder->reset = true;
+	responder->unsent += lsp_stream_queued(responder->stream);
 	lsp_stream_reset(responder->stream, code); /* `closed` follows, later */
 }
 
@@ -332,13 +334,12 @@ static void responder_drained(struct lsp_stream *stream, void *argument)
 static void responder_closed(struct lsp_stream *stream, uint64_t code, void *argument)
 {
 	struct lsp_responder *responder = argument;
-	struct lsp_responder_owner owner = responder->owner;
 	if (responder->hooks.all)
 		DL_DELETE(*responder->hooks.all, responder);
 	lsp_frame_decoder_done(&responder->decoder);
+	if (responder->owner.gone)
+		responder->owner.gone(responder->owner.argument);
 	free(responder);
-	if (owner.gone)
-		owner.gone(owner.argument);
 }
 
 void lsp_responder_start(struct lsp_stream *stream, const struct lsp_responder_hooks *hooks)
@@ -482,6 +483,11 @@ bool lsp_responder_bytes(struct lsp_responder *responder, const uint8_t *data, s
 size_t lsp_responder_queued(const struct lsp_responder *responder)
 {
 	return lsp_stream_queued(responder->stream);
+}
+
+uint64_t lsp_responder_unsent(const struct lsp_responder *responder)
+{
+	return responder->unsent;
 }
 
 void lsp_responder_abort(struct lsp_responder *responder)

@@ -28,7 +28,7 @@ struct answer {
 	atomic_bool unwanted;            /* likewise, for the disk thread */
 	size_t size;                     /* what it will take in memory, at most */
 	bool limited;                    /* its bytes count against the game's limits */
-	size_t charged;                  /* so many do, and have not left */
+	size_t charged;                  /* so many do, and may be given back */
 	int (*make)(struct answer *answer, struct lsp_error *err);
 	struct lsp_share *share;
 	struct lsp_share_reader reader;
@@ -40,15 +40,17 @@ struct answer {
 	char media[LSP_WORD_MAX + 1];
 	struct lsp_buffer bytes;
 	bool working;
+	bool given; /* to its stream, to be sent */
 };
 
-/* So many bytes of it leave now. */
+/* So many bytes of it leave, or have left: what more was charged is given back. */
 static void settle(struct answer *answer, size_t leaving)
 {
-	if (answer->charged)
-		lsp_swarm_game_unused(answer->peer->swarm, lsp_share_swarm_game(answer->share),
-			answer->charged - LSP_MIN(leaving, answer->charged));
-	answer->charged = 0;
+	size_t unused = answer->charged - LSP_MIN(leaving, answer->charged);
+	if (unused)
+		lsp_swarm_game_unused(
+			answer->peer->swarm, lsp_share_swarm_game(answer->share), unused);
+	answer->charged -= unused;
 }
 
 static void answer_free(struct answer *answer)
@@ -66,6 +68,11 @@ static void answer_free(struct answer *answer)
 static void gone(void *argument)
 {
 	struct answer *answer = argument;
+	if (answer->given) {
+		uint64_t unsent = lsp_responder_unsent(answer->responder);
+		settle(answer, answer->charged - (size_t)LSP_MIN(unsent, answer->charged));
+		answer->charged = 0;
+	}
 	answer->session->answers--;
 	answer->session->answer_bytes -= answer->size;
 	answer->session = NULL;
@@ -106,6 +113,7 @@ static void done(struct lsp_job *job)
 	struct lsp_response response = {.type = LSP_RESPONSE_BYTES};
 	response.bytes.length = answer->bytes.size;
 	memcpy(response.bytes.media, answer->media, sizeof answer->media);
+	answer->given = true;
 	lsp_responder_begin_bytes(answer->responder, &response);
 	if (answer->bytes.size)
 		(void)lsp_responder_bytes(answer->responder, answer->bytes.data, answer->bytes.size,

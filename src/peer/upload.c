@@ -46,6 +46,7 @@ struct lsp_upload {
 	struct lsp_block *block; /* being read into; its size: bytes that were sent of it */
 	size_t granted;          /* bytes that are being read */
 	size_t charged;          /* of these, what counts against the limits already */
+	uint64_t handed_on;      /* bytes that count against the limits and are in the stream */
 	struct lsp_job job;
 };
 
@@ -84,6 +85,9 @@ static void leave_swarm(struct lsp_upload *upload, bool complete)
 static void gone(void *argument)
 {
 	struct lsp_upload *upload = argument;
+	uint64_t unsent = lsp_responder_unsent(upload->responder);
+	lsp_swarm_game_unused(upload->peer->swarm, lsp_share_swarm_game(upload->share),
+		LSP_MIN(unsent, upload->handed_on));
 	if (upload->by_file) {
 		upload->session->file_uploads--;
 		upload->peer->file_uploads--;
@@ -228,6 +232,7 @@ static bool send_granted(struct lsp_upload *upload)
 	const uint8_t *data = block->data + block->size;
 	block->size += size;
 	upload->left -= size;
+	upload->handed_on += upload->charged;
 	upload->charged = 0;
 	lsp_session_count_sent(upload->session, size);
 	lsp_share_traffic(upload->share)->sent += size;

@@ -5,7 +5,22 @@
 #include "peer/local.h"
 #include "peer/peer.h"
 #include "peer/runtime.h"
+#include "peer/session_private.h"
 #include "task/loop.h"
+
+#include <stdatomic.h>
+
+/* The linker puts it in between (meson.build): what was given back to the limits. */
+static _Atomic uint64_t given_back;
+
+void __real_lsp_swarm_game_unused(struct lsp_swarm *swarm, lsp_swarm_id game, uint64_t bytes);
+void __wrap_lsp_swarm_game_unused(struct lsp_swarm *swarm, lsp_swarm_id game, uint64_t bytes);
+
+void __wrap_lsp_swarm_game_unused(struct lsp_swarm *swarm, lsp_swarm_id game, uint64_t bytes)
+{
+	atomic_fetch_add(&given_back, bytes);
+	__real_lsp_swarm_game_unused(swarm, game, bytes);
+}
 
 /* ---- Lists --------------------------------------------------------------------------------- */
 
@@ -313,6 +328,44 @@ static void test_leaves_that_fail_are_not_charged(void **state)
 	assert_int_equal(greed.ended, 2);
 	assert_int_equal(greed.code, LSP_E_CORRUPT);
 	assert_int_equal(greed.begun, 0);
+}
+
+/* Nothing of an answer is taken for as long as we wait for that. */
+static int past_the_deadline(void *argument, struct lsp_error *err)
+{
+	struct lsp_peer *peer = argument;
+	struct lsp_responder *all = peer->sessions->responders;
+	(void)lsp_responders_tick(all, lsp_peer_now(peer));
+	(void)lsp_responders_tick(all, lsp_peer_now(peer) + LSP_ANSWER_DEADLINE);
+	return 0;
+}
+
+static void test_what_waits_when_it_is_reset_is_not_charged(void **state)
+{
+	struct other *other = *state;
+	static struct greed greed; /* the end of the connection still counts in it */
+	struct lsp_block_run runs[128];
+	struct lsp_request blocks = {.type = LSP_REQUEST_GET_BLOCKS};
+	struct lsp_request file = {.type = LSP_REQUEST_GET_GAME_FILE_DATA};
+	blocks.get_blocks.content = put_game(other, "quake", 16 << 20);
+	blocks.get_blocks.runs = runs;
+	blocks.get_blocks.run_count = LSP_ARRAY_SIZE(runs);
+	for (uint32_t i = 0; i < LSP_ARRAY_SIZE(runs); i++)
+		runs[i] = (struct lsp_block_run){i, 0, 8};
+	file.get_file.content = blocks.get_blocks.content;
+	file.get_file.path = (char *)(uintptr_t) "pak0.pak";
+	other_connect(other);
+	struct lsp_peer *peer = lsp_runtime_peer(lsp_handle_runtime(other->peer));
+	for (unsigned i = 0; i < 2; i++) {
+		greed = (struct greed){0};
+		atomic_store(&given_back, 0);
+		be_greedy(other, i == 0 ? &blocks : &file, 1, &greed);
+		/* Again and again: it may be between two blocks, and nothing waits. */
+		RUN_UNTIL(&other->loop, lsp_loop_call(peer->core, past_the_deadline, peer, NULL,
+						LSP_TIME_NEVER, NULL) == 0 &&
+						greed.ended == 1 && atomic_load(&given_back));
+		assert_in_range(atomic_load(&given_back), 1, (16 << 20) - 1);
+	}
 }
 
 static void test_hashes_of_too_much(void **state)
@@ -625,6 +678,8 @@ int main(void)
 			test_a_file_waits_while_uploads_are_paused, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_leaves_that_fail_are_not_charged, other_set_up, other_tear_down),
+		cmocka_unit_test_setup_teardown(test_what_waits_when_it_is_reset_is_not_charged,
+			other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_hashes_of_too_much, other_set_up, other_tear_down),
 		cmocka_unit_test_setup_teardown(
