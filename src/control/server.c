@@ -111,6 +111,7 @@ static void let_in(struct server *server, int fd)
 	client->next = server->clients;
 	server->clients = client;
 	server->client_count++;
+	watch_client(server, client);
 }
 
 static void accept_clients(struct server *server)
@@ -195,7 +196,10 @@ static bool take_ready(struct server *server)
 	return listening;
 }
 
-/* Until the token is cancelled. */
+/*
+ * Until the token is cancelled. Who left is seen before who comes is let in: it leaves a place, and
+ * descriptors.
+ */
 static int serve(struct server *server, struct lsp_cancel *token, struct lsp_error *err)
 {
 	for (;;) {
@@ -205,11 +209,14 @@ static int serve(struct server *server, struct lsp_cancel *token, struct lsp_err
 			return 0;
 		if (r < 0 && r != -LSP_E_TIMEOUT)
 			return r;
-		if (take_ready(server))
-			accept_clients(server);
-		else if (lsp_now(server->clock) >= server->accept_at)
-			accept_again(server);
+		bool knocks = take_ready(server);
 		serve_clients(server);
+		if (knocks) {
+			accept_clients(server);
+			drop_the_gone(server);
+		} else if (lsp_now(server->clock) >= server->accept_at) {
+			accept_again(server);
+		}
 	}
 }
 

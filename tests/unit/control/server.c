@@ -32,6 +32,7 @@ struct world {
 	struct lsp_tasks *tasks;
 	struct lanspread *peer;
 	uint64_t put_off; /* the request that "tasks" left unanswered */
+	int gate[2];      /* "play" holds the server up until a byte is in here */
 };
 
 static struct lsp_error err;
@@ -54,6 +55,9 @@ static void handle(struct lanspread *peer, const json_t *command, uint64_t reque
 	} else if (!strcmp(name, "tasks")) {
 		world->put_off = request;
 		answer->later = true;
+	} else if (!strcmp(name, "play")) {
+		char byte;
+		assert_int_equal(read(world->gate[0], &byte, 1), 1);
 	} else if (!strcmp(name, "install_game")) {
 		answer->code = LANSPREAD_E_EXISTS;
 		answer->message = "two contents";
@@ -72,6 +76,7 @@ static int set_up(void **state)
 	assert_ok(lsp_cancel_new(NULL, &world->token, &err));
 	assert_ok(lsp_tasks_new(world->token, NULL, &world->tasks, &err));
 	world->peer = fake_new(handle, world);
+	assert_int_equal(pipe2(world->gate, O_CLOEXEC), 0);
 	*state = world;
 	return 0;
 }
@@ -87,6 +92,8 @@ static int tear_down(void **state)
 	lsp_tasks_free(world->tasks);
 	lsp_cancel_unref(world->token);
 	lanspread_free(world->peer);
+	close(world->gate[0]);
+	close(world->gate[1]);
 	snprintf(command, sizeof command, "rm -rf %s", world->folder);
 	assert_int_equal(system(command), 0);
 	free(world);
@@ -113,6 +120,15 @@ static void expect_event(struct lsp_control_connection *connection, const char *
 	assert_ok(lsp_control_next(connection, SOON, &event, &err));
 	assert_string_equal(json_string_value(json_object_get(event, "event")), name);
 	json_decref(event);
+}
+
+/* Sends a command whose answer nobody waits for. */
+static void let_go(struct lsp_control_connection *connection, const char *name)
+{
+	json_t *command = json_pack("{s:s}", "command", name), *result = NULL;
+	assert_int_equal(
+		lsp_control_call(connection, command, 0, &result, NULL, &err), -LSP_E_TIMEOUT);
+	json_decref(command);
 }
 
 static int call(struct lsp_control_connection *connection, const char *name, json_t **ret_result,
@@ -166,10 +182,8 @@ static void an_answer_may_overtake_an_earlier_one(void **state)
 	struct world *world = *state;
 	start_server(world, 0);
 	struct lsp_control_connection *connection = join(world);
-	json_t *result = NULL, *tasks = json_pack("{s:s}", "command", "tasks");
-	assert_int_equal(
-		lsp_control_call(connection, tasks, 0, &result, NULL, &err), -LSP_E_TIMEOUT);
-	json_decref(tasks);
+	json_t *result = NULL;
+	let_go(connection, "tasks");
 	fake_wait_commands(world->peer, "tasks", 1);
 	lsp_control_disconnect(connection);
 
@@ -313,6 +327,29 @@ static void one_client_too_many_is_told_so(void **state)
 	assert_ok(call(clients[0], "status", &result, NULL, &err));
 	json_decref(result);
 	for (int i = 0; i < LSP_CONTROL_MAX_CLIENTS; i++)
+		lsp_control_disconnect(clients[i]);
+}
+
+static void who_left_makes_room_for_who_comes_at_the_same_moment(void **state)
+{
+	struct world *world = *state;
+	struct lsp_control_connection *clients[LSP_CONTROL_MAX_CLIENTS], *newcomer;
+	json_t *result = NULL;
+	start_server(world, 0);
+	for (int i = 0; i < LSP_CONTROL_MAX_CLIENTS; i++)
+		clients[i] = join(world);
+	fake_wait_streams(world->peer, LSP_CONTROL_MAX_CLIENTS);
+	/* The first one is served last: all others have had their turn. */
+	let_go(clients[0], "play");
+	fake_wait_commands(world->peer, "play", 1);
+	lsp_control_disconnect(clients[1]);
+	newcomer = join(world);
+	assert_int_equal(write(world->gate[1], "x", 1), 1);
+	assert_ok(call(newcomer, "status", &result, NULL, &err));
+	json_decref(result);
+	lsp_control_disconnect(newcomer);
+	lsp_control_disconnect(clients[0]);
+	for (int i = 2; i < LSP_CONTROL_MAX_CLIENTS; i++)
 		lsp_control_disconnect(clients[i]);
 }
 
@@ -655,6 +692,7 @@ int main(void)
 		WORLD_TEST(a_nul_in_a_command_is_refused),
 		WORLD_TEST(a_client_that_never_reads_is_dropped_and_others_see_everything),
 		WORLD_TEST(one_client_too_many_is_told_so),
+		WORLD_TEST(who_left_makes_room_for_who_comes_at_the_same_moment),
 		WORLD_TEST(the_last_event_reaches_every_client_before_its_stream_closes),
 		WORLD_TEST(an_interrupt_ends_a_wait),
 		WORLD_TEST(the_socket_is_the_users_alone),
