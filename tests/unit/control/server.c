@@ -486,9 +486,12 @@ static void what_is_no_socket_is_left_alone(void **state)
 {
 	struct world *world = *state;
 	struct lsp_control_options options = {.path = world->path};
+	char lock[sizeof world->path + 8];
 	start_server(world, 0);
 	lsp_cancel_request(world->token, LSP_CANCEL_USER, NULL);
-	while (access(world->path, F_OK) == 0)
+	/* The lock goes last. */
+	snprintf(lock, sizeof lock, "%s.lock", world->path);
+	while (access(lock, F_OK) == 0)
 		;
 	FILE *file = fopen(world->path, "w");
 	fputs("mine", file);
