@@ -53,13 +53,36 @@ static void shorten(char *text, size_t most)
 	memmove(text + head + sizeof GAP - 1, text + tail, size - tail + 1);
 }
 
+/* The bytes of a character that begins so. */
+static size_t size_of_character(char first)
+{
+	unsigned char byte = (unsigned char)first;
+	return byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
+}
+
+/* A text that did not fit may end inside a character: that goes. */
+static void drop_torn_character(char *text)
+{
+	size_t size = strlen(text), first = size;
+	while (first > 0 && is_inside_a_character(text[first - 1]))
+		first--;
+	if (first > 0 && size - (first - 1) < size_of_character(text[first - 1]))
+		text[first - 1] = '\0';
+}
+
+static void format_whole(char whole[WHOLE_SIZE], const char *format, va_list arguments)
+{
+	if (vsnprintf(whole, WHOLE_SIZE, format, arguments) >= WHOLE_SIZE)
+		drop_torn_character(whole);
+}
+
 /* The message, with `why` (": …", or "") behind it. */
 static void fill(struct lsp_error *err, const char *domain, int code, int sys_errno,
 	const char *why, const char *format, va_list arguments)
 {
 	/* Formatted aside first: an argument may be the old message of the same error. */
 	char whole[WHOLE_SIZE];
-	vsnprintf(whole, sizeof whole, format, arguments);
+	format_whole(whole, format, arguments);
 	shorten(whole, MESSAGE_SIZE - 1 - strlen(why));
 	err->domain = domain;
 	err->code = code;
@@ -137,7 +160,7 @@ int lsp_error_prefix(struct lsp_error *err, int r, const char *format, ...)
 	char message[WHOLE_SIZE + 2 + MESSAGE_SIZE];
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(message, WHOLE_SIZE, format, arguments);
+	format_whole(message, format, arguments);
 	va_end(arguments);
 	shorten(message, MESSAGE_SIZE / 2);
 	size_t size = strlen(message);

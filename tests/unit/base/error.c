@@ -107,6 +107,29 @@ static void a_message_is_cut_between_two_characters(void **state)
 	}
 }
 
+/* Whole characters of three bytes, behind what begins and a gap. */
+static void expect_whole_characters(const char *message)
+{
+	const char *at = strstr(message, "…");
+	assert_non_null(at);
+	for (at += strlen("…"); *at; at += strlen("€"))
+		assert_memory_equal(at, "€", strlen("€"));
+}
+
+static void what_is_too_long_to_be_formatted_ends_with_a_whole_character(void **state)
+{
+	char text[3 * 4096 + 1];
+	for (size_t i = 0; i + 3 < sizeof text; i += 3)
+		memcpy(text + i, "€", 4);
+	for (int shift = 0; shift < 3; shift++) {
+		struct lsp_error err = {0};
+		assert_int_equal(
+			lsp_error_set(&err, "base", LSP_E_INVALID, "%.*s%s", shift, "xx", text),
+			-LSP_E_INVALID);
+		expect_whole_characters(err.message);
+	}
+}
+
 static void clear_goes_back_to_no_error(void **state)
 {
 	struct lsp_error err = {0};
@@ -136,6 +159,7 @@ int main(void)
 		cmocka_unit_test(the_old_message_may_be_an_argument_of_the_new),
 		cmocka_unit_test(of_a_message_that_is_too_long_the_middle_is_left_out),
 		cmocka_unit_test(a_message_is_cut_between_two_characters),
+		cmocka_unit_test(what_is_too_long_to_be_formatted_ends_with_a_whole_character),
 		cmocka_unit_test(clear_goes_back_to_no_error),
 		cmocka_unit_test(every_code_has_a_name_and_no_other_number_has),
 	};
