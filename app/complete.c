@@ -13,7 +13,9 @@
 #include <ctype.h>
 #include <string.h>
 
-#define PATIENCE (1 * LSP_SECOND) /* nobody waits for Tab */
+/* Nobody waits for Tab: not to be let in by a peer that hangs, nor for its answer. */
+#define CONNECT_PATIENCE (200 * LSP_MILLISECOND)
+#define PATIENCE (500 * LSP_MILLISECOND)
 #define WORD_MAX 128
 
 struct completion {
@@ -25,6 +27,7 @@ struct completion {
 	const char *positional[CLI_MAX_ARGUMENTS];
 	int count;
 	bool options_ended;
+	bool silent; /* the peer did not answer: it is asked no more */
 };
 
 /* ---- Candidates ---- */
@@ -67,20 +70,31 @@ static void offer_commands(struct completion *completion)
 
 /* ---- What the peer knows ---- */
 
+static bool connected(struct completion *completion)
+{
+	struct cli *cli = completion->cli;
+	if (cli->connection)
+		return true;
+	if (!cli->control &&
+		lsp_control_path(completion->control, completion->state, &cli->control, NULL) < 0)
+		return false;
+	return lsp_control_connect_within(cli->control, CONNECT_PATIENCE, &cli->connection, NULL) ==
+	       0;
+}
+
 /* The answer of the peer that is meant; NULL where there is none. A new reference. */
 static json_t *ask(struct completion *completion, const char *name)
 {
 	struct cli *cli = completion->cli;
 	_cleanup_json_ json_t *command = cli_command_new(name);
 	json_t *result = NULL;
-	if (!cli->control &&
-		lsp_control_path(completion->control, completion->state, &cli->control, NULL) < 0)
+	if (completion->silent || !connected(completion)) {
+		completion->silent = true;
 		return NULL;
-	if (!cli->connection && lsp_control_connect(cli->control, &cli->connection, NULL) < 0)
-		return NULL;
+	}
 	lsp_control_interrupted_by(cli->connection, cli->interrupt_fd);
-	if (lsp_control_call(cli->connection, command, PATIENCE, &result, NULL, NULL) < 0)
-		return NULL;
+	completion->silent = lsp_control_call(cli->connection, command, PATIENCE, &result, NULL,
+				     NULL) == -LSP_E_TIMEOUT;
 	return result;
 }
 

@@ -107,14 +107,14 @@ static int tell_why(const char *path, int error, struct lsp_error *err)
 
 /* ---- Connecting ---- */
 
-/* Waits when others wait to be let in already: of a peer that hangs, LSP_CONTROL_CONNECT_PATIENCE.
- */
-static int try_connect(int fd, const char *path, struct lsp_error *err)
+/* Waits when others wait to be let in already. */
+static int try_connect(int fd, const char *path, uint64_t patience, struct lsp_error *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timeval patience = {.tv_sec = LSP_CONTROL_CONNECT_PATIENCE / LSP_SECOND};
+	struct timeval limit = {.tv_sec = (time_t)(patience / LSP_SECOND),
+		.tv_usec = (suseconds_t)(patience % LSP_SECOND / LSP_MICROSECOND)};
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0)
 		return lsp_error_errno(err, "control", errno, "cannot set up a socket");
 	int r;
 	do {
@@ -132,13 +132,19 @@ static int try_connect(int fd, const char *path, struct lsp_error *err)
 int lsp_control_connect(
 	const char *path, struct lsp_control_connection **ret_connection, struct lsp_error *err)
 {
+	return lsp_control_connect_within(path, LSP_CONTROL_CONNECT_PATIENCE, ret_connection, err);
+}
+
+int lsp_control_connect_within(const char *path, uint64_t patience,
+	struct lsp_control_connection **ret_connection, struct lsp_error *err)
+{
 	if (strlen(path) >= LSP_CONTROL_PATH_MAX)
 		return lsp_error_set(
 			err, "control", LSP_E_TOO_LARGE, "%s is too long for a socket", path);
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return lsp_error_errno(err, "control", errno, "cannot make a socket");
-	int r = try_connect(fd, path, err);
+	int r = try_connect(fd, path, patience, err);
 	if (r < 0)
 		return r;
 	struct lsp_control_connection *connection = calloc(1, sizeof *connection);

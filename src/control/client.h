@@ -25,6 +25,9 @@ struct lsp_control_connection;
  */
 LSP_MUST_CHECK int lsp_control_connect(
 	const char *path, struct lsp_control_connection **ret_connection, struct lsp_error *err);
+/* The same with another patience, in nanoseconds, at least a microsecond. */
+LSP_MUST_CHECK int lsp_control_connect_within(const char *path, uint64_t patience,
+	struct lsp_control_connection **ret_connection, struct lsp_error *err);
 void lsp_control_disconnect(struct lsp_control_connection *connection);
 LSP_DEFINE_CLEANUP(struct lsp_control_connection *, lsp_control_disconnect);
 #define _cleanup_control_ _cleanup_(lsp_control_disconnect_pointer)

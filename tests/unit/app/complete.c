@@ -1,6 +1,10 @@
 /* What shells are told that may come next, and the manual page: both are made of the table. */
 #include "world.h"
 
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
 /* Is there a line that is `candidate`, alone or with its meaning behind it? */
 static bool offered(struct world *world, const char *words, const char *candidate)
 {
@@ -117,6 +121,28 @@ static void settings_and_peers_are_offered(void **state)
 	assert_true(offered(world, "--complete peers forget a", "abcdef0123"));
 }
 
+static void a_peer_that_lets_nobody_in_does_not_hold_up_the_shell(void **state)
+{
+	struct world *world = *state;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/hangs", world->folder);
+	int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), waiting[8], count = 0;
+	assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(server, 1), 0);
+	do {
+		assert_true(count < 8);
+		waiting[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	} while (connect(waiting[count++], (struct sockaddr *)&address, sizeof address) == 0);
+	assert_int_equal(errno, EAGAIN);
+	setenv("LANSPREAD_CONTROL", address.sun_path, 1);
+	lsp_time before = lsp_now(lsp_clock_system);
+	assert_false(offered(world, "--complete get q", "quake"));
+	assert_true(lsp_now(lsp_clock_system) - before < LSP_CONTROL_CONNECT_PATIENCE / 2);
+	while (count > 0)
+		close(waiting[--count]);
+	close(server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +151,7 @@ int main(void)
 		WORLD_TEST(what_the_usage_says_is_offered_in_its_place),
 		WORLD_TEST(the_peers_games_are_offered_but_none_that_could_steer_a_shell),
 		WORLD_TEST(settings_and_peers_are_offered),
+		WORLD_TEST(a_peer_that_lets_nobody_in_does_not_hold_up_the_shell),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
