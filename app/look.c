@@ -63,6 +63,7 @@ static void print_services(struct cli *cli, const json_t *services)
 static void print_torrents(struct cli *cli, const json_t *torrent)
 {
 	char sent[LSP_TEXT_SIZE_MAX], received[LSP_TEXT_SIZE_MAX], port[32] = "not listening";
+	const char *mode = cli_text(torrent, "mode");
 	if (!json_is_object(torrent)) {
 		print_pair(cli, "torrents", "off");
 		return;
@@ -70,8 +71,10 @@ static void print_torrents(struct cli *cli, const json_t *torrent)
 	if (cli_number(torrent, "port"))
 		snprintf(port, sizeof port, "port %llu",
 			(unsigned long long)cli_number(torrent, "port"));
+	/* A download by torrent runs the engine even so. */
+	bool only_downloads = strcmp(mode, "off") == 0 && cli_number(torrent, "port");
 	fprintf(cli->out, "%-10s %s, %s; %llu downloading, %llu seeding; %s sent, %s received\n",
-		"torrents", cli_text(torrent, "mode"), port,
+		"torrents", only_downloads ? "off but for downloads" : mode, port,
 		(unsigned long long)cli_number(torrent, "downloading"),
 		(unsigned long long)cli_number(torrent, "seeding"),
 		lsp_text_size(cli_number(torrent, "sent"), sent),

@@ -263,6 +263,15 @@ static void status_peers_and_tasks_show_what_the_peer_says(void **state)
 	assert_non_null(strstr(world->out,
 		"torrents   lan, port 47778; 1 downloading, 2 seeding; 5.0 MB sent, 8.0 kB "
 		"received\n"));
+	says(world, "status",
+		json_pack("{s:{s:s, s:i, s:i}}", "torrent", "mode", "off", "port", 47778,
+			"downloading", 1));
+	assert_int_equal(lanspread(world, "status"), CLI_DONE);
+	assert_non_null(strstr(world->out,
+		"torrents   off but for downloads, port 47778; 1 downloading, 0 seeding;"));
+	says(world, "status", json_pack("{s:{s:s}}", "torrent", "mode", "off"));
+	assert_int_equal(lanspread(world, "status"), CLI_DONE);
+	assert_non_null(strstr(world->out, "torrents   off, not listening;"));
 	says(world, "peers",
 		json_pack("{s:[{s:s, s:s, s:s, s:b, s:i}]}", "peers", "id", "ab12", "name", "box",
 			"address", "10.0.0.2:47777", "connected", 1, "games", 7));
