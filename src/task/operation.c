@@ -131,8 +131,9 @@ int lsp_operation_begin(struct lsp_operations *operations, const char *game,
 		return r;
 	enum lsp_operation_kind busy = list_operation(operation);
 	if (busy)
-		return lsp_error_set(
-			err, "task", LSP_E_BUSY, "%s is being %s", game, busy_words[busy]);
+		return lsp_error_set(err, "task", LSP_E_BUSY,
+			"%s is being %s; wait, or `lanspread cancel %s` ends that", game,
+			busy_words[busy], game);
 	*ret_operation = TAKE_PTR(operation);
 	tell(operations);
 	return 0;

@@ -92,7 +92,8 @@ static void a_game_has_at_most_one_operation(void **state)
 	assert_code(lsp_operation_begin(
 			    t.operations, "doom", LSP_OPERATION_INSTALLING, NULL, &second, ERR),
 		LSP_E_BUSY);
-	assert_string_equal(ERR->message, "doom is being uninstalled");
+	assert_string_equal(ERR->message,
+		"doom is being uninstalled; wait, or `lanspread cancel doom` ends that");
 	assert_null(second);
 	assert_int_equal(t.changes, 1);
 	assert_true(lsp_operation_end(doom));
