@@ -11,11 +11,12 @@ Everything is in namespaces with names of this run, so that runs side by side do
 of the machine's own network is touched. What a run that crashed left behind, the next one removes.
 Without the rights for namespaces Lab(namespaces=False) puts all daemons on loopback ports.
 
-Nothing here sleeps: waiting is for an event of `lanspread watch`, a line, an exit, with a deadline.
+Nothing here sleeps: waiting is for an event of the daemon, a line, an exit, with a deadline.
 """
 
 import ctypes
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -30,6 +31,8 @@ import sys
 import tempfile
 import threading
 import time
+
+from controlsocket import ControlSocket
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("LANSPREAD_BUILD", ROOT / "build"))
@@ -338,7 +341,7 @@ class Daemon:
         self.program = BUILD / "app/lanspread"
         self.control, self.log = self.folder / "control.sock", self.folder / "log"
         self.arguments, self.http = [str(word) for word in arguments], http
-        self.process = self.ready = self.watcher = None
+        self.process = self.ready = self.watcher = self.collector = None
         self.events, self.changed = [], threading.Condition()
         self.env = {key: value for key, value in os.environ.items()
                     if not key.startswith(("LANSPREAD_", "XDG_"))}
@@ -429,21 +432,15 @@ class Daemon:
 
     def watch(self):
         """Collects every event from now on in self.events."""
-        self.watcher = self.host.lab.start([BUILD / "app/lanspread", "watch", "--json", "--control", self.control],
-                                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=self.env)
-        threading.Thread(target=self._collect, args=(self.watcher,), daemon=True).start()
+        self.watcher = ControlSocket(self.control)
+        self.collector = threading.Thread(target=self._collect, args=(self.watcher,), daemon=True)
+        self.collector.start()
 
-    def _collect(self, process):
-        for line in process.stdout:
-            event = json.loads(line)
-            if "event" not in event:
-                continue  # the result: how a stream ended whose peer was killed
+    def _collect(self, stream):
+        for event in itertools.chain(stream, [{"event": "_stream_closed"}]):
             with self.changed:
                 self.events.append(event)
                 self.changed.notify_all()
-        with self.changed:
-            self.events.append({"event": "_stream_closed"})
-            self.changed.notify_all()
 
     def mark(self):
         """A place in the events, for `since`."""
@@ -476,6 +473,20 @@ class Daemon:
             return next((event for event in self.events[since:] if event["event"] in names), None)
 
         return self.wait_until(found, timeout, " or ".join(names))
+
+    def wait_done(self, operation, game, since=0, timeout=PATIENCE):
+        """As a command that waits: until the operation has finished, and the game is free for another."""
+        def found():
+            events = iter(self.events[since:])
+            for event in events:
+                if event["event"] in (f"{operation}_failed", "refused") or event.get("ok") is False:
+                    raise LabError(f"{self.name}: {event}")
+                if event["event"] == f"{operation}_finished" and event["game"] == game:
+                    break
+            return any(event["event"] == "local_games_updated" and
+                       game not in [one["game"] for one in event["operations"]] for event in events)
+
+        self.wait_until(found, timeout, f"the end of {operation} of {game}")
 
     def count_events(self, name, since=0, **members):
         with self.changed:
@@ -545,12 +556,13 @@ class Daemon:
         return code, time.monotonic() - begun
 
     def kill(self):
-        """SIGKILL, and its watcher with it."""
-        for process in (self.process, self.watcher):
-            if process and process.poll() is None:
-                process.kill()
-            if process:
-                process.wait()
+        """SIGKILL; nobody watches it any more."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        if self.process:
+            self.process.wait()
+        if self.watcher:
+            self.watcher.close()
 
     def restart(self, *more):
         self.kill()

@@ -124,16 +124,23 @@ class Room:
         wait_for(is_quiet, timeout, "rest of discovery")
 
     def everybody_gets_it(self, timeout=600):
+        """All are told at once, over connections that are there: twenty starts of a program on this machine, which at
+        a party are on twenty machines, would take a tenth of the time of the whole room."""
         self.wait_for_all()
+        for daemon in self.others:
+            os.setpriority(os.PRIO_PROCESS, daemon.collector.native_id, -19)  # as HURRY
+        marks = [daemon.mark() for daemon in self.others]
         before, busy, begun = [cpu_of(daemon.pid) for daemon in self.daemons], processor_times(), time.monotonic()
+        for daemon in self.others:
+            daemon.watcher.send("download_game_files", game=GAME)
 
-        def get(daemon):
-            os.setpriority(os.PRIO_PROCESS, 0, -19)  # this thread's, as HURRY
-            daemon.cli("get", GAME, timeout=timeout)  # it waits where it costs least
+        def wait(daemon, mark):
+            os.setpriority(os.PRIO_PROCESS, 0, -19)
+            daemon.wait_done("download", GAME, since=mark, timeout=timeout)
             return time.monotonic() - begun
 
         with concurrent.futures.ThreadPoolExecutor(len(self.others)) as threads:
-            times = sorted(threads.map(get, self.others))
+            times = sorted(threads.map(wait, self.others, marks))
         now = processor_times()
         received = sum(daemon.status()["received"] for daemon in self.others)
         return Outcome(f"1+{len(self.others)} {self.rate / 1e6:.0f} Mbit/s {self.size / MIB:.0f} MiB",

@@ -309,7 +309,7 @@ def test_five_hundred_games_are_listed_quickly_and_idle_costs_little(lab, tmp_pa
     assert min(times) < 0.1, times  # what others do on this machine only adds to it
     assert ann.memory() < 100 << 20
     # At rest: nothing is hashed any more, and its own clients are silent while it is measured.
-    ann.watcher.kill()
+    ann.watcher.close()
     idle, begun = ann.cpu_seconds(), time.monotonic()
     with pytest.raises(subprocess.TimeoutExpired):
         ann.process.wait(10)

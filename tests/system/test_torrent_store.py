@@ -4,13 +4,13 @@ import base64
 import hashlib
 import json
 import random
-import socket
 import subprocess
 import time
 
 import pytest
 
 import bencode
+from controlsocket import ControlSocket
 from lanlab import PATIENCE, make_file, wait_for
 from test_torrent import (dial_until, make_game, make_torrent, needs_stranger, pytestmark, sent_blocks,  # noqa: F401
                           share_game, start_stranger, tell, torrent_address, torrent_peer, torrents_of, wait_listening,
@@ -49,36 +49,6 @@ def start_again(daemon):
     daemon.wait_event("local_games_updated", since=mark)
     wait_listening(daemon)
     return mark
-
-
-class Asking:
-    """One connection for many commands."""
-
-    def __init__(self, daemon):
-        self.connection = socket.socket(socket.AF_UNIX)
-        self.connection.connect(str(daemon.control))
-        self.frames = self.connection.makefile("rb")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.connection.close()
-
-    def ask(self, command, **members):
-        return self.ask_often(1, command, **members)
-
-    def ask_often(self, count, command, **members):
-        """So often at once; the last answer."""
-        text = json.dumps({"command": command, **members}).encode()
-        self.connection.sendall((len(text).to_bytes(4, "big") + text) * count)
-        return [self.answer() for _ in range(count)][-1]
-
-    def answer(self):
-        while (event := json.loads(self.frames.read(int.from_bytes(self.frames.read(4), "big"))))["event"] != "answer":
-            assert event["event"] != "refused", event
-        assert event["ok"], event
-        return event["result"]
 
 
 # ---- Kills ---------------------------------------------------------------------------------------------------
@@ -401,7 +371,7 @@ def test_progress_is_told_ten_times_a_second_and_the_last_sample_always(lab, tmp
     (identity, name), = torrents.items()
     begun, mark = time.monotonic(), ann.mark()
     add_many(ann, tmp_path, [name], peer)
-    with Asking(ann) as asking:  # each time it is looked at anew, and would be told again: twenty times at once
+    with ControlSocket(ann.control) as asking:  # each time it is looked at anew, and would be told again: twenty times at once
         while asking.ask_often(20, "torrent_list", torrent=identity)["torrents"][0]["state"] == "downloading":
             pass
     ann.wait_event("torrent_completed", torrent=identity)
@@ -521,7 +491,7 @@ def test_limits_are_in_effect_on_the_wire_within_two_seconds(lab, tmp_path):
 
 def add_whole(daemon, folder, count):
     """Adds so many torrents of one small file each, which are here."""
-    with Asking(daemon) as asking:
+    with ControlSocket(daemon.control) as asking:
         for number in range(count):
             data = f"thing {number}".encode() * 1000
             (folder / f"thing{number:03}").write_bytes(data)
@@ -544,7 +514,7 @@ def test_five_hundred_idle_torrents_cost_less_than_a_hundredth_of_a_core(lab, tm
     await_seeds(ann, 500)
     assert ann.status()["torrent"]["restored"] == 500
     # At rest: its own clients are silent while it is measured; what the start left to do is over after some seconds.
-    ann.watcher.kill()
+    ann.watcher.close()
     saved, shares = ann.status()["torrent"]["resume_saved"], []
     while not shares or min(shares) >= 0.01:  # on a machine that is shared the same work takes more time, now and then
         assert len(shares) < 10, shares
