@@ -192,6 +192,14 @@ static bool is_hash_prefix(const char *text)
 	return length >= 4 && length <= 64 && !text[length];
 }
 
+/* What is said of a name alone would not tell which argument it is. */
+static int check_game(
+	const struct lsp_argument *argument, const char *text, size_t length, struct lsp_error *err)
+{
+	int r = lsp_game_id_check(text, length, err);
+	return r < 0 ? lsp_error_prefix(err, r, "\"%s\"", argument->name) : 0;
+}
+
 static int check_value(const struct lsp_argument *argument, json_t *value, struct lsp_error *err)
 {
 	const char *text = json_string_value(value);
@@ -199,7 +207,7 @@ static int check_value(const struct lsp_argument *argument, json_t *value, struc
 	switch (argument->type) {
 	case LSP_ARGUMENT_GAME:
 		if (text)
-			return lsp_game_id_check(text, json_string_length(value), err);
+			return check_game(argument, text, json_string_length(value), err);
 		wanted = "a game id";
 		break;
 	case LSP_ARGUMENT_TEXT:

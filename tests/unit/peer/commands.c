@@ -303,6 +303,8 @@ static void a_wrong_argument_is_named(void **state)
 		const char *json, *argument, *message;
 	} cases[] = {
 		{"{\"command\":\"peers_forget\",\"peer\":\"zz\"}", "peer", "\"peer\" must be "},
+		{"{\"command\":\"verify_game\",\"game\":\"\"}", "game",
+			"\"game\": a name is empty"},
 		{"{\"command\":\"peers_forget\"}", "peer", "\"peer\" is missing"},
 		{"{\"command\":\"tasks\",\"colour\":1}", "colour", "\"colour\" is no argument"},
 	};
