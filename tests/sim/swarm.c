@@ -3,7 +3,7 @@
  *
  *     swarm [--long] [SCENARIO …]
  *
- * The short form runs all but `two-hundred`; --long runs everything with more seeds.
+ * The short form runs all but `two-hundred` and `crowd`; --long runs everything with more seeds.
  */
 #include "sim.h"
 
@@ -293,6 +293,79 @@ static void churn(void)
 	}
 }
 
+/* ---- All of it at once ----------------------------------------------------------------------- */
+
+#define CROWD_COMES (2 * LSP_SECOND) /* within so long */
+#define CROWD_AWAY (3 * LSP_SECOND)
+
+/* Of four lines one is slow, one is fast, and one is far. */
+static void crowd_node(struct sim *sim, uint32_t i, enum sim_kind kind)
+{
+	double line = (i % 4 == 1 ? 50 : i % 4 == 2 ? 200 : 100) * MBIT;
+	uint64_t delay = LSP_MILLISECOND * (i % 4 == 3 ? 5 : 1) / 10;
+	sim_node(sim, i, kind, line, line, delay, i ? 0 : 1);
+}
+
+/* Of ten one leaves, one leaves and comes back, one stands still. */
+static void crowd_life(struct sim *sim, uint32_t i)
+{
+	lsp_time from = LSP_SECOND + (i ? lsp_random_below(&sim->random, CROWD_COMES) : 0);
+	lsp_time middle = from + LSP_SECOND + lsp_random_below(&sim->random, 4 * LSP_SECOND);
+	sim_join_at(sim, i, from);
+	if (i % 10 == 7 || i % 10 == 8)
+		sim_leave_at(sim, i, middle);
+	if (i % 10 == 8)
+		sim_join_at(sim, i, middle + CROWD_AWAY);
+	if (i % 10 == 9)
+		sim_stop_at(sim, i, middle, middle + CROWD_AWAY);
+}
+
+/* Two hundred on unequal lines: most come and some go, and a fifth is hostile, five of each kind.
+ */
+static void crowd(void)
+{
+	static const enum sim_kind kinds[] = {SIM_POISONER, SIM_STALLER, SIM_CLAIMER, SIM_TRICKLER,
+		SIM_RESETTER, SIM_FLOODER, SIM_PRETENDER, SIM_RELAPSER};
+	enum { HONEST = 160, HOSTILE = 40 };
+	for (uint64_t seed = 1; seed <= (long_form ? 3 : 1); seed++) {
+		struct sim sim;
+		double began = cpu(), bytes = 64 * MIB;
+		/* The slowest line's of who comes last and is away once. */
+		double bound = bytes / (50 * MBIT) + (CROWD_COMES + CROWD_AWAY) / 1e9;
+		uint32_t here = 0, dropped = 0;
+		sim_init(&sim, seed, HONEST + HOSTILE);
+		sim.run_delay = 500 * LSP_MICROSECOND;
+		sim.quantum = 32 << 10;
+		sim_game(&sim, (uint64_t)bytes);
+		for (uint32_t i = 0; i < HONEST + HOSTILE; i++)
+			crowd_node(&sim, i,
+				i < HONEST ? SIM_HONEST : kinds[i % LSP_ARRAY_SIZE(kinds)]);
+		for (uint32_t i = 0; i < HONEST; i++)
+			crowd_life(&sim, i);
+		for (uint32_t i = HONEST; i < HONEST + HOSTILE; i++)
+			sim_join(&sim, i);
+		sim_run_to(&sim, 12 * LSP_SECOND);
+		bool done = sim_run(&sim, 1000 * LSP_SECOND);
+		for (uint32_t i = 0; i < HONEST; i++) {
+			here += sim.nodes[i].here;
+			dropped += sim.nodes[i].dropped_hostile;
+			sim_assert(!sim.nodes[i].dropped_honest && !sim.nodes[i].states_failed,
+				"crowd: an honest peer was dropped, or a download failed");
+		}
+		double last = sim_last_done(&sim, 0);
+		printf("crowd: %u honest who come and go, %u hostile, seed %llu: the last of %u "
+		       "after %.2f s / %.2f s = %.2f, liars dropped %u times, waste "
+		       "%.2f %%, %.1f s of CPU\n",
+			HONEST, HOSTILE, (unsigned long long)seed, here, last, bound, last / bound,
+			dropped, sim_waste(&sim) * 100, cpu() - began);
+		sim_assert(
+			done && dropped, "crowd: not everybody finished, or no liar was dropped");
+		sim_assert(last / bound < 1.25, "crowd: %.2f is over 1.25", last / bound);
+		sim_assert(sim_waste(&sim) < 0.1, "crowd: waste");
+		sim_done(&sim);
+	}
+}
+
 /* ---- All gone, and back ---------------------------------------------------------------------- */
 
 static void all_gone(void)
@@ -375,6 +448,7 @@ static const struct {
 	{"hostile", hostile},
 	{"two-games", two_games},
 	{"churn", churn},
+	{"crowd", crowd},
 	{"all-gone", all_gone},
 	{"stopped", stopped},
 	{"small-files", small_files},
@@ -382,14 +456,16 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	int first = 1; /* 1 + 200 takes as long as all the others and runs when it is named */
+	int first =
+		1; /* the large ones take as long as all the others and run when they are named */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc > 1 && !strcmp(argv[1], "--long")) {
 		long_form = true;
 		first = 2;
 	}
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(scenarios); i++) {
-		bool wanted = argc <= first && (long_form || scenarios[i].run != two_hundred);
+		bool large = scenarios[i].run == two_hundred || scenarios[i].run == crowd;
+		bool wanted = argc <= first && (long_form || !large);
 		for (int a = first; a < argc; a++)
 			wanted |= !strcmp(argv[a], scenarios[i].name);
 		if (wanted)
