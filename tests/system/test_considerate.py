@@ -234,6 +234,27 @@ def test_the_limit_of_one_game_holds(pair, way):
         assert not [event for event in daemon.events if event["event"] == "warning"]
 
 
+FLOOD = """
+import socket
+stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(200_000):  # 20 s on a line of 80 Mbit/s, unless it is ended
+    stranger.sendto(b"@" * 1000, ("{}", {}))
+"""
+
+
+def test_a_limit_that_does_not_hold_is_told_until_it_does(lab):
+    """No limit keeps a stranger from sending what nobody asked for."""
+    ann, ben = lab.host("ann").daemon(), lab.host("ben", rate=80_000_000)
+    ann.cli("limits", "--down", "10K")
+    address, port = ann.address.rsplit(":", 1)
+    flood = lab.start(["python3", "-c", FLOOD.format(address, port)], ben.namespace)
+    ann.wait_event("warning", where=lambda event: "the download limit does not hold" in event["message"])
+    ann.wait_event("health_changed", where=lambda event: "limits" in event["degraded"])
+    mark = ann.mark()
+    flood.kill()
+    ann.wait_event("health_changed", since=mark, where=lambda event: "limits" not in event["degraded"])
+
+
 def test_paused_uploads_stop_and_go_on(pair):
     ann, _, seeder, other = pair
     seeder.cli("limits", "--pause-uploads")
