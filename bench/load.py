@@ -113,3 +113,7 @@ def bench_memory(options):
                       f"{entry['downloader_peak_MiB']} MiB", flush=True)
             for number in range(count):
                 shutil.rmtree(memory / f"games-{count}-{number}", ignore_errors=True)
+        few, many = RESULTS[-2:]
+        for end in ("seeder", "downloader"):
+            peaks = many[f"{end}_peak_MiB"], few[f"{end}_peak_MiB"]
+            target(f"memory of the {end}: {counts[1]} peers / {counts[0]}", peaks[0] / peaks[1], 1.5, at_most=True)
