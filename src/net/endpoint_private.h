@@ -54,6 +54,7 @@ struct lsp_stream {
 	struct lsp_segment *first, *last, *sending;
 	size_t sending_offset;
 	uint64_t written; /* all that was queued */
+	uint64_t unsent;  /* of it, what was dropped */
 	uint64_t sent;    /* of it given to QUIC */
 	uint64_t turn;    /* bytes sent in this turn */
 

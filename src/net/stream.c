@@ -36,6 +36,7 @@ static void release_up_to(struct lsp_stream *stream, uint64_t end)
 static void release_all(struct lsp_stream *stream)
 {
 	stream->connection->queued -= stream->written - stream->sent;
+	stream->unsent += stream->written - stream->sent;
 	stream->sent = stream->written;
 	stream->sending = NULL;
 	release_up_to(stream, UINT64_MAX);
@@ -464,6 +465,11 @@ void lsp_stream_finish(struct lsp_stream *stream)
 size_t lsp_stream_queued(const struct lsp_stream *stream)
 {
 	return (size_t)(stream->written - stream->sent);
+}
+
+uint64_t lsp_stream_unsent(const struct lsp_stream *stream)
+{
+	return stream->unsent;
 }
 
 void lsp_stream_reset(struct lsp_stream *stream, uint64_t code)

@@ -256,17 +256,15 @@ struct lsp_responder {
 	struct lsp_responder_owner owner;
 	struct lsp_frame_decoder decoder;
 	bool asked, answered, in_bytes, reset;
-	uint64_t left;   /* raw bytes still to be given */
-	uint64_t given;  /* bytes of the answer that were written */
-	uint64_t taken;  /* of those, when it was last looked at */
-	uint64_t unsent; /* of those, when we reset it */
-	lsp_time since;  /* opened, or the last time that something was taken */
+	uint64_t left;  /* raw bytes still to be given */
+	uint64_t given; /* bytes of the answer that were written */
+	uint64_t taken; /* of those, when it was last looked at */
+	lsp_time since; /* opened, or the last time that something was taken */
 };
 
 static void responder_abort(struct lsp_responder *responder, uint64_t code)
 {
 	responder->reset = true;
-	responder->unsent += lsp_stream_queued(responder->stream);
 	lsp_stream_reset(responder->stream, code); /* `closed` follows, later */
 }
 
@@ -487,7 +485,7 @@ size_t lsp_responder_queued(const struct lsp_responder *responder)
 
 uint64_t lsp_responder_unsent(const struct lsp_responder *responder)
 {
-	return responder->unsent;
+	return lsp_stream_unsent(responder->stream);
 }
 
 void lsp_responder_abort(struct lsp_responder *responder)

@@ -126,10 +126,7 @@ bool lsp_responder_bytes(struct lsp_responder *responder, const uint8_t *data, s
 	void (*release)(void *argument), void *argument);
 /* Bytes that wait to be sent. */
 size_t lsp_responder_queued(const struct lsp_responder *responder);
-/*
- * While `gone` is called: bytes of the answer that waited to be sent when we reset the stream. Of a
- * stream that the other side ended all counts as sent.
- */
+/* While `gone` is called: bytes of the answer that never left, since the stream was given up. */
 uint64_t lsp_responder_unsent(const struct lsp_responder *responder);
 /* Ends the answer short: the stream is reset, the asker sees a failure. `gone` still comes. */
 void lsp_responder_abort(struct lsp_responder *responder);

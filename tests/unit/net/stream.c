@@ -6,11 +6,13 @@
 #include <netinet/udp.h>
 #include <unistd.h>
 
+#define WINDOW (4u << 20) /* of a stream, unless told */
+
 /* One end of a stream as a test sees it. */
 struct end {
 	struct lsp_stream *stream;
 	uint64_t received, drained, to_send, sent;
-	uint64_t code;
+	uint64_t code, unsent;
 	unsigned closed, fins, released;
 	bool hold; /* does not consume */
 	bool bad;  /* a byte was wrong */
@@ -68,6 +70,7 @@ static void end_closed(struct lsp_stream *stream, uint64_t code, void *argument)
 	struct end *end = argument;
 	end->closed++;
 	end->code = code;
+	end->unsent = lsp_stream_unsent(stream);
 	end->stream = NULL;
 }
 
@@ -327,6 +330,29 @@ static void an_asker_that_lets_go_stops_the_answer(void **state)
 	pair_close(&pair);
 }
 
+/* By whomever a stream is given up, who wrote it is told what never left. */
+static void what_waited_in_a_stream_is_told(void **state)
+{
+	for (int way = 0; way < 3; way++) {
+		struct pair pair;
+		struct end asker = {.hold = true}, answerer = {0};
+		pair_open(&pair);
+		pair_connect(&pair, AF_INET);
+		transfer(&pair, &asker, &answerer, UINT64_C(1) << 40);
+		RUN_UNTIL(&pair.loop, asker.received == WINDOW);
+		assert_true(answerer.sent > WINDOW);
+		if (way == 0)
+			lsp_stream_reset(answerer.stream, LSP_STREAM_FAILED);
+		else if (way == 1)
+			lsp_stream_abort(asker.stream, LSP_STREAM_CANCELLED);
+		else
+			lsp_connection_close(pair.a.connection, LSP_CLOSE_GOODBYE, NULL);
+		RUN_UNTIL(&pair.loop, answerer.closed);
+		assert_int_equal(answerer.unsent, answerer.sent - WINDOW);
+		pair_close(&pair);
+	}
+}
+
 /* What was received of aborted streams goes back to the window of the connection. */
 static void the_window_of_the_connection_survives_aborted_streams(void **state)
 {
@@ -519,6 +545,7 @@ int main(void)
 		cmocka_unit_test(a_reader_that_does_not_consume_holds_the_sender),
 		cmocka_unit_test(a_reset_reaches_the_other_side_with_its_code),
 		cmocka_unit_test(an_asker_that_lets_go_stops_the_answer),
+		cmocka_unit_test(what_waited_in_a_stream_is_told),
 		cmocka_unit_test(the_window_of_the_connection_survives_aborted_streams),
 		cmocka_unit_test(a_thousand_streams_at_once_all_come_back),
 		cmocka_unit_test(a_small_message_overtakes_bulk),
