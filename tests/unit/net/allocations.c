@@ -11,7 +11,15 @@
 #define FIRST (UINT64_C(16) << 20) /* until then windows and pools grow */
 #define MEASURED (UINT64_C(64) << 20)
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+
+#if defined(SANITIZED) || !defined(__GLIBC__)
 static const bool counts = false;
 static unsigned long allocations;
 #else
