@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 
 #define EVENTS_PER_TURN 64
-#define ACCEPT_PAUSE LSP_SECOND /* when there is no descriptor for a client */
+#define ACCEPT_PAUSE LSP_SECOND /* when there is no descriptor, for a client or to wait with */
 
 /* Owned by the task from its start on. */
 struct server {
@@ -137,8 +137,10 @@ static void accept_clients(struct server *server)
 
 static void accept_again(struct server *server)
 {
-	if (!server->accepting && watch(server, server->socket.fd, EPOLLIN, EPOLL_CTL_ADD) == 0)
-		server->accepting = true;
+	if (server->accepting)
+		return;
+	server->accepting = watch(server, server->socket.fd, EPOLLIN, EPOLL_CTL_ADD) == 0;
+	server->accept_at = lsp_time_add(lsp_now(server->clock), ACCEPT_PAUSE);
 }
 
 static void drop_the_gone(struct server *server)
@@ -207,8 +209,14 @@ static int serve(struct server *server, struct lsp_cancel *token, struct lsp_err
 		int r = lsp_wait_poll(&fds, 1, token, server->clock, next_deadline(server), err);
 		if (r == -LSP_E_CANCELLED)
 			return 0;
-		if (r < 0 && r != -LSP_E_TIMEOUT)
-			return r;
+		if (r < 0 && r != -LSP_E_TIMEOUT) {
+			/* No descriptor to wait with, say; without us nobody reaches the peer. */
+			lsp_log_warning("control", "no client is served for now: %s", err->message);
+			lsp_time again = lsp_time_add(lsp_now(server->clock), ACCEPT_PAUSE);
+			if (lsp_cancel_wait(token, server->clock, again))
+				return 0;
+			continue;
+		}
 		bool knocks = take_ready(server);
 		serve_clients(server);
 		if (knocks) {

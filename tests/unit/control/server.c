@@ -45,6 +45,27 @@ static struct lsp_error err;
 			fail_msg("%s: %s", #call, err.message);                                    \
 	} while (0)
 
+/* The linker puts it in between (meson.build): a wait that cannot even begin, once. */
+static int failed_waits[2] = {-1, -1}; /* a byte comes when it failed; below 0: it does not */
+
+int __real_lsp_wait_poll(struct pollfd *fds, size_t count, struct lsp_cancel *token,
+	const struct lsp_clock *clock, lsp_time deadline, struct lsp_error *error);
+int __wrap_lsp_wait_poll(struct pollfd *fds, size_t count, struct lsp_cancel *token,
+	const struct lsp_clock *clock, lsp_time deadline, struct lsp_error *error);
+
+int __wrap_lsp_wait_poll(struct pollfd *fds, size_t count, struct lsp_cancel *token,
+	const struct lsp_clock *clock, lsp_time deadline, struct lsp_error *error)
+{
+	int told = failed_waits[1];
+	if (told < 0)
+		return __real_lsp_wait_poll(fds, count, token, clock, deadline, error);
+	failed_waits[1] = -1;
+	int r = lsp_error_errno(error, "task", EMFILE, "cannot make an eventfd");
+	assert_int_equal(write(told, "", 1), 1);
+	close(told);
+	return r;
+}
+
 static void handle(struct lanspread *peer, const json_t *command, uint64_t request,
 	struct fake_answer *answer, void *argument)
 {
@@ -354,6 +375,21 @@ static void who_left_makes_room_for_who_comes_at_the_same_moment(void **state)
 }
 
 /* ---- The end ---- */
+
+static void a_wait_that_fails_is_made_again(void **state)
+{
+	struct world *world = *state;
+	json_t *result = NULL;
+	char byte;
+	assert_int_equal(pipe2(failed_waits, O_CLOEXEC), 0);
+	start_server(world, 0);
+	assert_int_equal(read(failed_waits[0], &byte, 1), 1);
+	close(failed_waits[0]);
+	struct lsp_control_connection *connection = join(world);
+	assert_ok(call(connection, "status", &result, NULL, &err));
+	json_decref(result);
+	lsp_control_disconnect(connection);
+}
 
 static void the_last_event_reaches_every_client_before_its_stream_closes(void **state)
 {
@@ -696,6 +732,7 @@ int main(void)
 		WORLD_TEST(a_client_that_never_reads_is_dropped_and_others_see_everything),
 		WORLD_TEST(one_client_too_many_is_told_so),
 		WORLD_TEST(who_left_makes_room_for_who_comes_at_the_same_moment),
+		WORLD_TEST(a_wait_that_fails_is_made_again),
 		WORLD_TEST(the_last_event_reaches_every_client_before_its_stream_closes),
 		WORLD_TEST(an_interrupt_ends_a_wait),
 		WORLD_TEST(the_socket_is_the_users_alone),
