@@ -135,6 +135,32 @@ static void a_slow_line_has_sixteen_requests_in_flight(void **state)
 	end(&party);
 }
 
+/* 2 MB/s, as one request showed: how many of its chunks fly then? */
+static uint32_t window_at(uint64_t rtt)
+{
+	struct party party;
+	begin(&party, 0, 1);
+	lsp_swarm_peer_rtt(party.swarm, party.peers[0], rtt);
+	all(&party, 0);
+	want(&party);
+	run(&party, 0);
+	struct lsp_swarm_action action = *find(&party, LSP_SWARM_REQUEST, 0);
+	party.now += 130 * MS;
+	deliver(&party, &action);
+	run(&party, 0);
+	uint32_t in_flight = status(&party).in_flight;
+	end(&party);
+	return in_flight;
+}
+
+static void what_a_long_round_trip_holds_is_asked_for_too(void **state)
+{
+	assert_int_equal(window_at(MS), 2);              /* 165 kB: the least */
+	assert_int_equal(window_at(140 * MS), 2);        /* 726 kB */
+	assert_int_equal(window_at(250 * MS), 4);        /* 1169 kB */
+	assert_int_equal(window_at(60 * LSP_SECOND), 4); /* taken for 250 ms */
+}
+
 #define MANY 4000
 
 /* A game of many chunks that all eight peers have. */
@@ -252,6 +278,41 @@ static void a_download_that_begins_later_does_not_catch_up_at_the_others_cost(vo
 	end(&party);
 }
 
+/* Its limit is spent while another game is fetched; then the limit is lifted. */
+static void a_game_that_could_not_use_its_turns_does_not_save_them_up(void **state)
+{
+	struct party party;
+	unsigned asked = 0, in_a_row = 0;
+	bool other_again = false;
+	begin(&party, 0, 1);
+	lsp_swarm_id other = add_game(&party, 0);
+	all(&party, 0);
+	assert_int_equal(lsp_swarm_peer_has_all(party.swarm, party.peers[0], other, NULL), 0);
+	lsp_swarm_set_game_limits(party.swarm, party.game, 1, 0);
+	want(&party);
+	lsp_swarm_game_want(party.swarm, other, true);
+	for (int i = 0; i < 1000 && !other_again; i++) {
+		run(&party, 5 * MS);
+		struct party copy = party;
+		for (size_t a = 0; a < copy.count && !other_again; a++) {
+			if (copy.actions[a].kind != LSP_SWARM_REQUEST)
+				continue;
+			bool its = copy.actions[a].game == party.game;
+			other_again = asked >= 200 && !its && in_a_row;
+			in_a_row += asked >= 200 && its;
+			asked += !its;
+			deliver(&party, &copy.actions[a]);
+		}
+		if (asked >= 200)
+			lsp_swarm_set_game_limits(party.swarm, party.game, 0, 0);
+		lsp_swarm_game_lost(party.swarm, other, 0, CHUNKS); /* there is always more */
+		lsp_swarm_game_lost(party.swarm, party.game, 0, CHUNKS);
+	}
+	assert_true(other_again);
+	assert_in_range(in_a_row, 1, 34); /* 8 MiB, of more than 50 */
+	end(&party);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,10 +321,12 @@ int main(void)
 		cmocka_unit_test(who_is_quick_is_asked_where_a_limit_lets_few_requests_go),
 		cmocka_unit_test(near_the_end_nothing_is_asked_of_one_who_would_be_the_last),
 		cmocka_unit_test(a_slow_line_has_sixteen_requests_in_flight),
+		cmocka_unit_test(what_a_long_round_trip_holds_is_asked_for_too),
 		cmocka_unit_test(the_fastest_line_has_an_end_of_requests_too),
 		cmocka_unit_test(what_is_not_verified_yet_is_bounded_whatever_the_number_of_peers),
 		cmocka_unit_test(haves_are_gathered_and_none_waits_for_long),
 		cmocka_unit_test(a_download_that_begins_later_does_not_catch_up_at_the_others_cost),
+		cmocka_unit_test(a_game_that_could_not_use_its_turns_does_not_save_them_up),
 	};
 	return cmocka_run_group_tests_name("swarm/fetch", tests, NULL, NULL);
 }

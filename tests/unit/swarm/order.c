@@ -90,10 +90,13 @@ static void a_bucket_gives_its_rate_and_keeps_its_debt(void **state)
 	lsp_bucket_take(&bucket, 2000);
 	assert_true(lsp_bucket_when(&bucket, 1, now) > now + 2 * LSP_SECOND);
 	lsp_bucket_set(&bucket, 4000, LSP_SECOND / 10, now);
-	assert_true(lsp_bucket_when(&bucket, 1, now) < now + LSP_SECOND);
+	assert_in_range(lsp_bucket_when(&bucket, 1, now), now + LSP_SECOND / 2,
+		now + LSP_SECOND * 6 / 10); /* the debt, at the new rate */
 	now += 100 * LSP_SECOND;
 	assert_true(lsp_bucket_tokens(&bucket, now) == 400); /* no more than a burst */
 	assert_int_equal(lsp_bucket_when(&bucket, 1e9, now), now);
+	lsp_bucket_set(&bucket, 8000, LSP_SECOND / 10, now);
+	assert_true(lsp_bucket_tokens(&bucket, now) == 0); /* a surplus is not kept */
 }
 
 static void a_meter_tells_the_rate_of_late(void **state)

@@ -135,6 +135,36 @@ static void a_chunk_is_tried_three_times_at_a_peer_then_the_download_fails(void 
 	end(&party);
 }
 
+/* One who breaks off and one who has paused: the download does not fail, nor is the first one
+ * asked on and on. */
+static void a_chunk_is_tried_three_times_at_a_peer_while_another_holder_is_left(void **state)
+{
+	struct party party;
+	int tries = 0, paused = 0;
+	begin(&party, CHUNKS - 1, 2);
+	all(&party, 0);
+	all(&party, 1);
+	want(&party);
+	for (int i = 0; i < 600; i++) { /* a minute */
+		run(&party, 100 * MS);
+		const struct lsp_swarm_action *action = find(&party, LSP_SWARM_REQUEST, 0);
+		if (!action)
+			continue;
+		if (action->peer == party.peers[1]) {
+			paused++;
+			lsp_swarm_bounced(party.swarm, action->request, LSP_SWARM_PAUSED,
+				LSP_SWARM_NO_HINT, party.now);
+		} else {
+			tries++;
+			lsp_swarm_failed(party.swarm, action->request, LSP_SWARM_BROKEN, party.now);
+		}
+	}
+	assert_int_equal(tries, LSP_SWARM_TRIES);
+	assert_true(paused > 20);
+	assert_int_equal(status(&party).state, LSP_SWARM_FETCHING);
+	end(&party);
+}
+
 static void another_holder_keeps_a_download_from_failing(void **state)
 {
 	struct party party;
@@ -250,6 +280,59 @@ static void a_staller_loses_its_chunk_and_rests_ever_longer(void **state)
 	assert_true(asked[3] - asked[2] > asked[2] - asked[1]);
 	assert_int_equal(status(&party).state, LSP_SWARM_FETCHING); /* never failed for that */
 	end(&party);
+}
+
+/* `bytes` of the request every 100 ms, until it is taken back or the time is over. */
+static bool trickle(struct party *party, lsp_swarm_id request, uint64_t bytes, uint64_t time)
+{
+	for (lsp_time until = party->now + time; party->now < until;) {
+		lsp_swarm_received(party->swarm, request, bytes, party->now);
+		run(party, 100 * MS);
+		if (count(party, LSP_SWARM_CANCEL))
+			return true;
+	}
+	return false;
+}
+
+static void a_trickler_is_kept_until_another_has_the_chunk_then_rests_and_is_probed(void **state)
+{
+	struct party party;
+	begin(&party, CHUNKS - 1, 2);
+	all(&party, 0);
+	want(&party);
+	run(&party, 0);
+	lsp_swarm_id request = find(&party, LSP_SWARM_REQUEST, party.peers[0])->request;
+	assert_false(trickle(&party, request, 100, 20 * LSP_SECOND)); /* better than nothing */
+	all(&party, 1);
+	assert_true(trickle(&party, request, 100, 200 * MS));
+	assert_int_equal(find(&party, LSP_SWARM_CANCEL, 0)->request, request);
+	assert_non_null(find(&party, LSP_SWARM_REQUEST, party.peers[1]));
+	lsp_time since = party.now;
+	lsp_swarm_peer_remove(party.swarm, party.peers[1]);
+	while (!find(&party, LSP_SWARM_REQUEST, party.peers[0]) &&
+		party.now - since < 10 * LSP_SECOND)
+		run(&party, 25 * MS);
+	assert_in_range(party.now - since, LSP_SECOND, LSP_SECOND + 50 * MS);
+	end(&party);
+}
+
+/* Not yet 10 s, or 6 kB/s. */
+static void who_is_merely_slow_is_no_trickler(void **state)
+{
+	static const struct {
+		uint64_t bytes, time;
+	} cases[] = {{100, 9 * LSP_SECOND}, {600, 30 * LSP_SECOND}};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(cases); i++) {
+		struct party party;
+		begin(&party, CHUNKS - 1, 2);
+		all(&party, 0);
+		want(&party);
+		run(&party, 0);
+		lsp_swarm_id request = find(&party, LSP_SWARM_REQUEST, 0)->request;
+		all(&party, 1);
+		assert_false(trickle(&party, request, cases[i].bytes, cases[i].time));
+		end(&party);
+	}
 }
 
 static void at_the_end_a_chunk_moves_from_a_staller_to_one_that_delivers(void **state)
@@ -656,11 +739,16 @@ int main(void)
 		cmocka_unit_test(an_unknown_peer_gets_one_request_and_a_fast_one_a_window),
 		cmocka_unit_test(small_neighbours_go_in_one_request),
 		cmocka_unit_test(a_chunk_is_tried_three_times_at_a_peer_then_the_download_fails),
+		cmocka_unit_test(
+			a_chunk_is_tried_three_times_at_a_peer_while_another_holder_is_left),
 		cmocka_unit_test(another_holder_keeps_a_download_from_failing),
 		cmocka_unit_test(who_sends_a_bad_chunk_is_dropped_until_it_announces_anew),
 		cmocka_unit_test(a_liar_that_comes_back_stays_a_liar_for_longer_each_time),
 		cmocka_unit_test(a_false_have_costs_one_question),
 		cmocka_unit_test(a_staller_loses_its_chunk_and_rests_ever_longer),
+		cmocka_unit_test(
+			a_trickler_is_kept_until_another_has_the_chunk_then_rests_and_is_probed),
+		cmocka_unit_test(who_is_merely_slow_is_no_trickler),
 		cmocka_unit_test(at_the_end_a_chunk_moves_from_a_staller_to_one_that_delivers),
 		cmocka_unit_test(a_sleep_of_a_minute_blames_nobody),
 		cmocka_unit_test(all_gone_is_said_once_and_it_goes_on_by_itself),

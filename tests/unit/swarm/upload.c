@@ -210,8 +210,9 @@ static void nobody_starves_beside_a_flooder(void **state)
 	end(&party);
 }
 
-/* Starts of the first and of the second peer; all that starts is sent and over at once. */
-static void serve_started(struct party *party, unsigned *started)
+/* Starts of the first and of the second peer; all that starts is over at once, so much of each
+ * sent. */
+static void serve_started(struct party *party, uint64_t bytes, unsigned *started)
 {
 	run(party, 10 * MS);
 	for (size_t i = 0; i < party->count; i++) {
@@ -219,7 +220,7 @@ static void serve_started(struct party *party, unsigned *started)
 		if (action->kind != LSP_SWARM_UPLOAD_START)
 			continue;
 		started[action->peer == party->peers[1]]++;
-		lsp_swarm_upload_sent(party->swarm, action->request, SIZE, party->now);
+		lsp_swarm_upload_sent(party->swarm, action->request, bytes, party->now);
 		lsp_swarm_upload_end(party->swarm, action->request, true, party->now);
 	}
 }
@@ -238,7 +239,7 @@ static void who_takes_and_does_not_tell_has_one_slot_while_others_ask(void **sta
 		bool together = i >= 10 && i < 10 + CHUNKS;
 		if (together)
 			assert_int_equal(ask(&party, 1, i - 10, true, &upload), 0);
-		serve_started(&party, i < 10 ? alone : together ? beside : after);
+		serve_started(&party, SIZE, i < 10 ? alone : together ? beside : after);
 		if (i == 9 + CHUNKS)
 			party.now += LSP_SECOND;
 	}
@@ -247,6 +248,51 @@ static void who_takes_and_does_not_tell_has_one_slot_while_others_ask(void **sta
 	assert_in_range(beside[0], CHUNKS * 9 / 10, CHUNKS * 13 / 10);
 	assert_true(alone[0] >= 10 * LSP_SWARM_UPLOAD_SLOTS);
 	assert_true(after[0] >= (90 - CHUNKS) * LSP_SWARM_UPLOAD_SLOTS); /* none is left idle */
+	end(&party);
+}
+
+/* Both always have requests that wait; four slots, none of which is known to be quick. */
+static void serve_both(struct party *party, unsigned turns, unsigned *started)
+{
+	lsp_swarm_id upload;
+	for (unsigned i = 0; i < turns / LSP_SWARM_UPLOAD_SLOTS; i++) {
+		for (int peer = 0; peer < 2; peer++)
+			for (int n = 0; n < LSP_SWARM_UPLOAD_SLOTS; n++)
+				assert_int_equal(ask(party, peer, 0, true, &upload), 0);
+		serve_started(party, 0, started);
+	}
+	assert_int_equal(started[0] + started[1], turns);
+}
+
+static void every_sixteenth_turn_is_for_who_took_too_much_too(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	unsigned alone[2] = {0}, started[2] = {0};
+	begin(&party, CHUNKS, 2);
+	has(&party, 1, 0, 0);
+	while (alone[0] <= (4u << 20) / SIZE) { /* and announced nothing */
+		assert_int_equal(ask(&party, 0, 0, true, &upload), 0);
+		serve_started(&party, SIZE, alone);
+	}
+	party.now += 10 * LSP_SECOND; /* how quick that was is forgotten */
+	serve_both(&party, 32, started);
+	assert_int_equal(started[0], 2);
+	end(&party);
+}
+
+static void who_was_away_does_not_come_back_with_all_that_he_missed(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	unsigned alone[2] = {0}, started[2] = {0};
+	begin(&party, CHUNKS, 2);
+	while (alone[0] < 13 * LSP_SWARM_UPLOAD_SLOTS) { /* whole rounds: the last goes by peer */
+		assert_int_equal(ask(&party, 0, 0, true, &upload), 0);
+		serve_started(&party, 0, alone);
+	}
+	serve_both(&party, 32, started);
+	assert_in_range(started[1], 15, 17);
 	end(&party);
 }
 
@@ -392,6 +438,32 @@ static void few_uploads_run_at_once_and_the_queue_of_a_peer_ends(void **state)
 	run(&party, 0);
 	assert_int_equal(count(&party, LSP_SWARM_UPLOAD_START), LSP_SWARM_UPLOAD_SLOTS);
 	end(&party);
+}
+
+/* 2.5 MiB/s of late, a MiB of four uploads to come: does a fifth one start? */
+static bool a_fifth_starts_at(uint64_t rtt)
+{
+	lsp_swarm_id running[LSP_SWARM_UPLOAD_SLOTS], upload;
+	struct party party;
+	begin_full(&party, running);
+	lsp_swarm_peer_rtt(party.swarm, party.peers[7], rtt);
+	lsp_swarm_upload_sent(party.swarm, running[0], SIZE, party.now);
+	lsp_swarm_upload_end(party.swarm, running[0], true, party.now);
+	assert_int_equal(ask(&party, 7, 10, false, &upload), 0);
+	run(&party, MS);
+	assert_int_equal(count(&party, LSP_SWARM_UPLOAD_START), 1);
+	assert_int_equal(ask(&party, 0, 20, false, &upload), 0);
+	run(&party, MS);
+	bool starts = count(&party, LSP_SWARM_UPLOAD_START) > 0;
+	end(&party);
+	return starts;
+}
+
+static void more_uploads_run_at_once_where_the_round_trip_is_long(void **state)
+{
+	assert_false(a_fifth_starts_at(MS));
+	assert_false(a_fifth_starts_at(150 * MS)); /* 922 KiB */
+	assert_true(a_fifth_starts_at(200 * MS));  /* 1178 KiB */
 }
 
 static void requests_for_what_is_not_here_are_refused(void **state)
@@ -582,12 +654,15 @@ int main(void)
 		cmocka_unit_test(a_bounced_request_takes_the_hint_and_asks_again_later_with_insist),
 		cmocka_unit_test(nobody_starves_beside_a_flooder),
 		cmocka_unit_test(who_takes_and_does_not_tell_has_one_slot_while_others_ask),
+		cmocka_unit_test(every_sixteenth_turn_is_for_who_took_too_much_too),
+		cmocka_unit_test(who_was_away_does_not_come_back_with_all_that_he_missed),
 		cmocka_unit_test(
 			who_came_first_is_served_first_unless_something_speaks_for_another),
 		cmocka_unit_test(every_fourth_turn_is_for_who_got_least_whatever_it_asks_for),
 		cmocka_unit_test(who_waits_long_hears_busy),
 		cmocka_unit_test(uploads_that_stand_still_hold_no_slot_and_are_stopped),
 		cmocka_unit_test(few_uploads_run_at_once_and_the_queue_of_a_peer_ends),
+		cmocka_unit_test(more_uploads_run_at_once_where_the_round_trip_is_long),
 		cmocka_unit_test(requests_for_what_is_not_here_are_refused),
 		cmocka_unit_test(paused_uploads_are_bounced_and_running_ones_stopped),
 		cmocka_unit_test(the_upload_limit_paces_grants),
