@@ -66,7 +66,8 @@ LSP_MUST_CHECK int lsp_games_dir_open(const char *path, const char *holder,
 	struct lsp_error *err);
 /*
  * dir_fd is that folder, and somebody has removed its `.lanspread`: it gets its id back, and its
- * lock. -LSP_E_BUSY as above.
+ * lock. -LSP_E_BUSY as above. Where it fails the lock may be gone (dir->lock is NULL): then this is
+ * to be tried again, also when the id is there.
  */
 LSP_MUST_CHECK int lsp_games_dir_renew(
 	struct lsp_games_dir *dir, int dir_fd, const char *holder, struct lsp_error *err);

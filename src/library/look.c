@@ -378,7 +378,9 @@ static int open_ours(struct lsp_library *library, int *ret_fd, struct lsp_error 
 		int r = library->dir ? 0 : lsp_library_open_dir(library, err);
 		if (r == 0)
 			r = lsp_games_dir_find(library->path, &library->place, &found, &fd, err);
-		if (r == 0 && found == LSP_GAMES_DIR_WITHOUT_ID)
+		/* Without a lock: renewing it failed in the middle, for want of descriptors say. */
+		if (r == 0 && (found == LSP_GAMES_DIR_WITHOUT_ID ||
+				      (found == LSP_GAMES_DIR_SAME && !library->dir->lock)))
 			r = lsp_games_dir_renew(library->dir, fd, library->holder, err);
 		if (r < 0)
 			return r;

@@ -249,6 +249,33 @@ static void want_of_descriptors_passes(void **state)
 	shelf_close(shelf);
 }
 
+/* Where its id cannot be read it is taken for removed, and is renewed with what there is. */
+static void want_of_descriptors_costs_a_games_folder_no_lock(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	struct lsp_games_dir *second = NULL;
+	struct rlimit old;
+	put_game(shelf, "quake");
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	for (int left = 0; left < 6; left++) {
+		int lowest = dup(0);
+		close(lowest);
+		struct rlimit few = {(rlim_t)(lowest + left), old.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		lsp_library_refresh(shelf->library, NULL, NULL, NULL);
+		lsp_library_step(shelf->library, NULL);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+		lsp_library_refresh(shelf->library, NULL, NULL, NULL);
+		lsp_library_step(shelf->library, NULL);
+		assert_fails(lsp_games_dir_open(shelf->games, "attic", NULL, &second, &err),
+			LSP_E_BUSY, "(test)");
+		assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	}
+	shelf_close(shelf);
+}
+
 static void folders_with_impossible_names_are_passed_over(void **state)
 {
 	struct shelf *shelf = shelf_begin(state);
@@ -313,6 +340,7 @@ int main(void)
 		FIXTURE_TEST(a_games_folder_without_its_id_gets_it_back),
 		FIXTURE_TEST(a_damaged_index_is_rebuilt_by_hashing),
 		FIXTURE_TEST(want_of_descriptors_passes),
+		FIXTURE_TEST(want_of_descriptors_costs_a_games_folder_no_lock),
 		FIXTURE_TEST(folders_with_impossible_names_are_passed_over),
 		FIXTURE_TEST(an_empty_game_and_an_empty_library_are_fine),
 		FIXTURE_TEST(a_full_disk_for_the_index_does_not_keep_games_from_being_ready),
