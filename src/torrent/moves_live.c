@@ -33,7 +33,7 @@ static void let_go(
 	}
 	torrent->remove_waits = torrent->removing = false;
 	int r = lsp_remove_begin(engine, torrent, torrent->remove_data, &err);
-	if (r < 0)
+	if (r < 0 && r != -LSP_E_CLOSED) /* the program ends: the next start removes it */
 		lsp_removal_fails(engine, torrent, r, &err);
 }
 

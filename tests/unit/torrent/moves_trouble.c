@@ -646,6 +646,7 @@ static void that_one_is_removed_while_it_moves_is_stored_at_once(void **state)
 /* ---- Tasks that cannot be had ------------------------------------------------------------ */
 
 static atomic_bool is_refused;
+static atomic_bool is_late; /* what is refused comes when the program ends */
 static int (*real_finish)(struct lsp_torrent_job *, struct lsp_error *);
 
 /* All jobs here are of moves. */
@@ -675,6 +676,9 @@ int __wrap_lsp_job_start(struct lsp_torrent_engine *engine, struct lsp_call *cal
 {
 	if (++jobs == refused_job) {
 		is_refused = true;
+		if (is_late)
+			return lsp_error_set(
+				err, "task", LSP_E_CLOSED, "cannot start %s: late", name);
 		return lsp_error_no_memory(err, "torrent");
 	}
 	real_finish = finish;
@@ -750,6 +754,42 @@ static void a_removal_whose_task_cannot_be_had_is_done_by_no_start(void **state)
 	}
 }
 
+/* What is in the record before it begins is not taken back because the program ends meanwhile. */
+static void a_removal_whose_task_comes_too_late_is_done_by_the_next_start(void **state)
+{
+	struct scene scene;
+	struct rig_call move, remove;
+	struct rig_answer answer;
+	scene_init(&scene);
+	hold_disk(2);
+	begin_move(&scene, &move);
+	gate_await(&disk.arrived);
+	begin_remove(&scene, &remove, true);
+	world_settle(&scene.world);
+	refused_job = jobs + 1;
+	is_refused = false;
+	is_late = true;
+	gate_open(&disk.go_on);
+	while (!is_refused)
+		world_settle(&scene.world);
+	refused_job = 0;
+	is_late = false;
+	lsp_fs_set_hooks(NULL);
+	json_t *record = scene_record(&scene);
+	assert_true(json_is_true(json_object_get(record, "removing")));
+	json_decref(record);
+	scene_start_again(&scene, NULL);
+	rig_end(&move, &answer);
+	rig_answer_done(&answer);
+	rig_end(&remove, &answer);
+	assert_true(answer.result < 0);
+	rig_answer_done(&answer);
+	while (access(scene.record, F_OK) == 0)
+		world_settle(&scene.world);
+	assert_false(scene_has(scene.old, "a") || scene_has(scene.old, "b"));
+	world_done(&scene.world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -776,6 +816,7 @@ int main(void)
 		cmocka_unit_test(that_one_is_removed_while_it_moves_is_stored_at_once),
 		cmocka_unit_test(a_move_whose_task_cannot_be_had_has_not_begun),
 		cmocka_unit_test(a_removal_whose_task_cannot_be_had_is_done_by_no_start),
+		cmocka_unit_test(a_removal_whose_task_comes_too_late_is_done_by_the_next_start),
 		cmocka_unit_test(one_that_leaves_and_comes_back_has_not_seeded_enough_meanwhile),
 		cmocka_unit_test(a_long_path_does_not_take_the_reason_away),
 	};
