@@ -718,6 +718,9 @@ void lsp_download_tick(struct lsp_peer *peer)
 		}
 		if (lsp_download_is_committed(download)) {
 			finish(download);
+		} else if (lsp_download_can_be_checked(download)) {
+			download->asked_library = true;
+			start_job(download, PHASE_MANIFEST, LSP_DOWNLOAD_JOB_FIND);
 		} else if (download->phase == PHASE_FLUSHING && download->leave_by &&
 			   now >= download->leave_by) {
 			commit_when_free(download); /* may end it */

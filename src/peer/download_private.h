@@ -40,6 +40,7 @@ struct lsp_download {
 	 * only what the folder is found to hold counts.
 	 */
 	bool check_folder;
+	bool asked_library; /* for the manifest, since it knows the content */
 	struct lsp_hash content;
 	char newer_than[LSP_VERSION_TEXT_MAX + 1]; /* an update's old version, else "" */
 	char version[LSP_VERSION_TEXT_MAX + 1];
@@ -81,3 +82,6 @@ bool lsp_download_content_is_here(
  * one that somebody asked for since: the folder may have changed under the library's eyes.
  */
 bool lsp_download_is_committed(const struct lsp_download *download);
+/* Of such a one: now the library can give its manifest, to look at the folder by; until it was
+ * asked. */
+bool lsp_download_can_be_checked(const struct lsp_download *download);

@@ -158,9 +158,21 @@ bool lsp_download_content_is_here(
 	       lsp_hash_equal(&local->content, content);
 }
 
+/* After a start it has asked nobody yet, or nobody has answered, and now the library knows it. */
+static bool is_known_meanwhile(const struct lsp_download *download)
+{
+	return download->restored && download->phase == PHASE_MANIFEST && download->has_content &&
+	       !download->job &&
+	       lsp_download_content_is_here(download->peer, download->game, &download->content);
+}
+
 bool lsp_download_is_committed(const struct lsp_download *download)
 {
-	return download->restored && !download->check_folder && download->phase == PHASE_MANIFEST &&
-	       download->has_content && !download->job &&
-	       lsp_download_content_is_here(download->peer, download->game, &download->content);
+	return !download->check_folder && is_known_meanwhile(download);
+}
+
+bool lsp_download_can_be_checked(const struct lsp_download *download)
+{
+	return download->check_folder && !download->asked_library && !download->query &&
+	       is_known_meanwhile(download);
 }

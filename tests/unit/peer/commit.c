@@ -529,6 +529,25 @@ static void a_game_that_fell_over_is_mended_though_a_restart_comes_in_between(vo
 	expect_the_game(other);
 }
 
+/* The same where the folder is hashed only after the start: again nobody need give its manifest. */
+static void one_that_proves_whole_after_a_restart_waits_for_nobody(void **state)
+{
+	struct other *other = *state;
+	_cleanup_free_ char *index = lsp_text_format("%s/state/library.db", other->folder);
+	get(other);
+	other_expect(other, "download_finished");
+	RUN_UNTIL(&other->loop, told_ready());
+	keep_manifest_request = true;
+	get(other);
+	RUN_UNTIL(&other->loop, other->kept);
+	other_disconnect(other);
+	other_stop_peer(other);
+	assert_int_equal(unlink(index), 0);
+	other_start_peer(other);
+	other_expect(other, "download_finished");
+	expect_the_game(other);
+}
+
 static void who_answers_no_hashes_is_asked_for_the_whole_chunk(void **state)
 {
 	struct other *other = *state;
@@ -697,6 +716,7 @@ int main(void)
 		TEST(a_commit_that_cannot_start_says_so_and_can_be_tried_again),
 		TEST(a_game_that_is_asked_for_again_is_looked_at_however_long_its_manifest_takes),
 		TEST(a_game_that_fell_over_is_mended_though_a_restart_comes_in_between),
+		TEST(one_that_proves_whole_after_a_restart_waits_for_nobody),
 		TEST(who_answers_no_hashes_is_asked_for_the_whole_chunk),
 		TEST(who_fails_to_give_hashes_is_asked_for_them_again_later),
 		TEST(a_games_folder_that_is_gone_is_not_made_anew),
