@@ -244,10 +244,11 @@ static int read_or_make_id(struct lsp_games_dir *dir, int dir_fd, struct lsp_err
 
 /* Opens the folder: the one that is known, or one that may be made. */
 static int open_folder(struct lsp_games_dir *dir, const struct lsp_games_dir_place *before,
-	enum lsp_games_dir_found *ret_found, int *ret_fd, struct lsp_error *err)
+	int *ret_fd, struct lsp_error *err)
 {
+	enum lsp_games_dir_found found;
 	if (before && before->known)
-		return lsp_games_dir_find(dir->path, before, ret_found, ret_fd, err);
+		return lsp_games_dir_find(dir->path, before, &found, ret_fd, err);
 	int r = lsp_fs_make_dirs(dir->path, false, err);
 	return r < 0 ? r : lsp_fs_open_dir(dir->path, ret_fd, err);
 }
@@ -265,25 +266,19 @@ int lsp_games_dir_open(const char *path, const char *holder,
 {
 	_cleanup_games_dir_ struct lsp_games_dir *dir = calloc(1, sizeof *dir);
 	_cleanup_close_ int fd = -1;
-	enum lsp_games_dir_found found = LSP_GAMES_DIR_OTHER;
 	struct stat st;
 	if (!dir)
 		return lsp_error_no_memory(err, "library");
 	int r = lsp_games_dir_expand(path, &dir->path, err);
 	if (r == 0)
-		r = open_folder(dir, before, &found, &fd, err);
+		r = open_folder(dir, before, &fd, err);
 	if (r == 0 && fstat(fd, &st) < 0)
 		r = lsp_error_errno(err, "library", errno, "cannot look at \"%s\"", dir->path);
 	if (r == 0)
 		r = take_lock(dir, fd, holder, err);
 	if (r < 0)
 		return r;
-	if (found == LSP_GAMES_DIR_WITHOUT_ID) {
-		memcpy(dir->place.id, before->id, sizeof dir->place.id);
-		r = write_id(fd, dir->place.id, err);
-	} else {
-		r = read_or_make_id(dir, fd, err);
-	}
+	r = read_or_make_id(dir, fd, err);
 	dir->place.known = true;
 	dir->place.device = st.st_dev;
 	dir->place.inode = st.st_ino;

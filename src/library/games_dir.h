@@ -58,8 +58,9 @@ struct lsp_games_dir {
 
 /*
  * Locks it, and gives it an id if it has none. One that is not there is made, unless `before` (may
- * be NULL) knows a folder: what is opened then is what lsp_games_dir_find finds, and the one that
- * is known gets the id that it had. -LSP_E_BUSY names who has it.
+ * be NULL) knows a folder: what is opened then is what lsp_games_dir_find finds. Without an id it
+ * is a new one even so: nobody had it open, and the system may have given its numbers to another
+ * disk. -LSP_E_BUSY names who has it.
  */
 LSP_MUST_CHECK int lsp_games_dir_open(const char *path, const char *holder,
 	const struct lsp_games_dir_place *before, struct lsp_games_dir **ret_dir,

@@ -152,6 +152,24 @@ static void one_that_is_known_is_known_again(void **state)
 	lsp_games_dir_close(dir);
 }
 
+/* Its numbers say nothing: of two sticks that take turns they are the same. */
+static void one_without_an_id_that_nobody_had_open_is_a_new_one(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lsp_games_dir *dir = NULL;
+	assert_ok(lsp_games_dir_open(in_folder(fixture, "usb"), "x", NULL, &dir, &err));
+	struct lsp_games_dir_place before = dir->place;
+	lsp_games_dir_close(dir);
+	assert_int_equal(
+		rename(in_folder(fixture, "usb/.lanspread"), in_folder(fixture, "old")), 0);
+	put_text(fixture, "usb/readme", "of the other stick");
+	assert_ok(lsp_games_dir_open(in_folder(fixture, "usb"), "x", &before, &dir, &err));
+	assert_int_equal(dir->place.device, before.device);
+	assert_int_equal(dir->place.inode, before.inode);
+	assert_string_not_equal(dir->place.id, before.id);
+	lsp_games_dir_close(dir);
+}
+
 static void one_whose_id_was_removed_gets_it_back_and_its_lock(void **state)
 {
 	struct fixture *fixture = *state;
@@ -188,6 +206,7 @@ int main(void)
 		FIXTURE_TEST(it_is_made_locked_and_keeps_its_id),
 		FIXTURE_TEST(a_damaged_id_is_replaced_and_said),
 		FIXTURE_TEST(one_that_is_known_is_known_again),
+		FIXTURE_TEST(one_without_an_id_that_nobody_had_open_is_a_new_one),
 		FIXTURE_TEST(one_whose_id_was_removed_gets_it_back_and_its_lock),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
