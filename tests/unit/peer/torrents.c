@@ -363,8 +363,7 @@ static void what_is_told_once_reaches_a_reader_that_fell_behind(void **state)
 	static const char *const names[] = {"torrent_progress", "torrent_selection"};
 	for (unsigned i = 0; i < 2; i++) {
 		finals = 0;
-		tell(tell_argument,
-			json_pack("{s:s, s:s}", "event", names[i], "torrent", "d00d"));
+		tell(tell_argument, json_pack("{s:s, s:s}", "event", names[i], "torrent", "d00d"));
 		assert_int_equal(finals, i);
 	}
 }

@@ -178,6 +178,26 @@ static void one_whose_disk_is_not_there_is_not_moved(void **state)
 	world_done(&scene.world);
 }
 
+static void a_long_path_does_not_take_the_reason_away(void **state)
+{
+	struct scene scene;
+	char name[201], message[512];
+	scene_init(&scene);
+	memset(name, 'x', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	_cleanup_free_ char *far = lsp_text_format("%s/%s/%s/%s", scene.new, name, name, name);
+	_cleanup_free_ char *folder = lsp_text_format("%s/fake", far);
+	_cleanup_free_ char *file = lsp_text_format("%s/b", folder);
+	assert_ok(lsp_fs_make_dirs(folder, false, ERR));
+	assert_ok(lsp_fs_write_file(file, "b", 1, 0600, ERR));
+	rig_refuse(&scene.world.rig, LSP_TORRENT_MOVE,
+		json_pack("{s:s, s:s}", "torrent", DOOM, "save_path", far), LSP_E_EXISTS, message);
+	assert_non_null(strstr(message, "fake cannot be moved: /tmp/"));
+	assert_non_null(strstr(message, "/fake/b is there already: take another folder, or put it "
+					"elsewhere first"));
+	world_done(&scene.world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +207,7 @@ int main(void)
 		cmocka_unit_test(what_keeps_a_move_from_its_end_is_told_until_it_is_gone),
 		cmocka_unit_test(a_place_that_is_taken_is_refused_and_nothing_has_changed),
 		cmocka_unit_test(one_whose_disk_is_not_there_is_not_moved),
+		cmocka_unit_test(a_long_path_does_not_take_the_reason_away),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -305,8 +305,8 @@ static void damaged_files_of_the_store_hurt_nobody_but_themselves(void **state)
 	for (unsigned i = 0; i < LSP_ARRAY_SIZE(without); i++)
 		await_degraded(&pair.leech, ids[without[i]],
 			"it has no resume data, its files are checked");
-	await_degraded(&pair.leech, ids[1],
-		"a file of its in the store is damaged and was set aside");
+	await_degraded(
+		&pair.leech, ids[1], "a file of its in the store is damaged and was set aside");
 	struct lsp_torrent_counters counters;
 	lsp_torrent_counters(pair.leech.engine, &counters);
 	assert_int_equal(counters.quarantined, 3);
