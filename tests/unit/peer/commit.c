@@ -491,17 +491,23 @@ static int is_going_on_after_a_tick(void *argument, struct lsp_error *err)
 	return lsp_download_find(argument, GAME) != NULL;
 }
 
-/* The library still believes what it has read once: who asks again wants it looked at. */
-static void a_game_that_is_asked_for_again_is_looked_at_however_long_its_manifest_takes(
-	void **state)
+/* One that is here is asked for again; its manifest is asked for, and not given. */
+static void get_again(struct other *other)
 {
-	struct other *other = *state;
 	get(other);
 	other_expect(other, "download_finished");
 	RUN_UNTIL(&other->loop, told_ready());
 	keep_manifest_request = true;
 	get(other);
 	RUN_UNTIL(&other->loop, other->kept);
+}
+
+/* The library still believes what it has read once: who asks again wants it looked at. */
+static void a_game_that_is_asked_for_again_is_looked_at_however_long_its_manifest_takes(
+	void **state)
+{
+	struct other *other = *state;
+	get_again(other);
 	assert_true(on_the_loop(other, is_going_on_after_a_tick));
 	assert_int_equal(on_the_loop(other, damage_a_leaf), 0);
 	send_manifest(TAKE_PTR(other->kept));
@@ -513,12 +519,7 @@ static void a_game_that_is_asked_for_again_is_looked_at_however_long_its_manifes
 static void a_game_that_fell_over_is_mended_though_a_restart_comes_in_between(void **state)
 {
 	struct other *other = *state;
-	get(other);
-	other_expect(other, "download_finished");
-	RUN_UNTIL(&other->loop, told_ready());
-	keep_manifest_request = true;
-	get(other);
-	RUN_UNTIL(&other->loop, other->kept);
+	get_again(other);
 	assert_int_equal(on_the_loop(other, damage_a_leaf), 0);
 	other_disconnect(other);
 	other_stop_peer(other);
@@ -534,12 +535,7 @@ static void one_that_proves_whole_after_a_restart_waits_for_nobody(void **state)
 {
 	struct other *other = *state;
 	_cleanup_free_ char *index = lsp_text_format("%s/state/library.db", other->folder);
-	get(other);
-	other_expect(other, "download_finished");
-	RUN_UNTIL(&other->loop, told_ready());
-	keep_manifest_request = true;
-	get(other);
-	RUN_UNTIL(&other->loop, other->kept);
+	get_again(other);
 	other_disconnect(other);
 	other_stop_peer(other);
 	assert_int_equal(unlink(index), 0);

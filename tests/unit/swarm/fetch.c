@@ -253,10 +253,7 @@ static void a_download_that_begins_later_does_not_catch_up_at_the_others_cost(vo
 {
 	struct party party;
 	unsigned asked[2] = {0};
-	begin(&party, 0, 1);
-	lsp_swarm_id other = add_game(&party, 0);
-	all(&party, 0);
-	assert_int_equal(lsp_swarm_peer_has_all(party.swarm, party.peers[0], other, NULL), 0);
+	lsp_swarm_id other = begin_with_two_games(&party);
 	want(&party);
 	run(&party, 0);
 	for (int i = 0; i < 40; i++) {
@@ -284,10 +281,7 @@ static void a_game_that_could_not_use_its_turns_does_not_save_them_up(void **sta
 	struct party party;
 	unsigned asked = 0, in_a_row = 0;
 	bool other_again = false;
-	begin(&party, 0, 1);
-	lsp_swarm_id other = add_game(&party, 0);
-	all(&party, 0);
-	assert_int_equal(lsp_swarm_peer_has_all(party.swarm, party.peers[0], other, NULL), 0);
+	lsp_swarm_id other = begin_with_two_games(&party);
 	lsp_swarm_set_game_limits(party.swarm, party.game, 1, 0);
 	want(&party);
 	lsp_swarm_game_want(party.swarm, other, true);

@@ -147,3 +147,13 @@ static inline void want(struct party *party)
 {
 	lsp_swarm_game_want(party->swarm, party->game, true);
 }
+
+/* One peer that has all of two games; the second one. */
+static inline lsp_swarm_id begin_with_two_games(struct party *party)
+{
+	begin(party, 0, 1);
+	lsp_swarm_id other = add_game(party, 0);
+	all(party, 0);
+	assert_int_equal(lsp_swarm_peer_has_all(party->swarm, party->peers[0], other, NULL), 0);
+	return other;
+}

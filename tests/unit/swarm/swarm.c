@@ -430,10 +430,7 @@ static void two_downloads_get_the_same(void **state)
 {
 	struct party party;
 	uint64_t got[2] = {0};
-	begin(&party, 0, 1);
-	lsp_swarm_id other = add_game(&party, 0);
-	all(&party, 0);
-	assert_int_equal(lsp_swarm_peer_has_all(party.swarm, party.peers[0], other, NULL), 0);
+	lsp_swarm_id other = begin_with_two_games(&party);
 	want(&party);
 	lsp_swarm_game_want(party.swarm, other, true);
 	run(&party, 0);
@@ -589,10 +586,7 @@ static void a_game_whose_limit_is_spent_neither_holds_up_another_nor_is_forgotte
 	struct party party;
 	lsp_time limited_at[3];
 	unsigned limited = 0, free_since = 0;
-	begin(&party, 0, 1);
-	lsp_swarm_id other = add_game(&party, 0);
-	all(&party, 0);
-	assert_int_equal(lsp_swarm_peer_has_all(party.swarm, party.peers[0], other, NULL), 0);
+	lsp_swarm_id other = begin_with_two_games(&party);
 	lsp_swarm_set_game_limits(party.swarm, party.game, SIZE, 0); /* a chunk a second */
 	want(&party);
 	lsp_swarm_game_want(party.swarm, other, true);
