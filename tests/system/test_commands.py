@@ -91,12 +91,16 @@ def test_pause_holds_and_resume_goes_on(party, tmp_path):
 
 def test_watch_ends_when_nobody_reads_it_any_more(lab):
     ann = lab.host("ann").daemon()
-    watching = ann.start_cli("watch")
-    watching.stdout.readline()
-    watching.stdout.close()
-    # By itself, or by an event that came in between and found the pipe closed.
-    assert watching.wait(PATIENCE) in (0, -signal.SIGPIPE)
-    assert watching.stderr.read() == ""
+    for _ in range(5):
+        watching = ann.start_cli("watch")
+        watching.stdout.readline()
+        watching.stdout.close()
+        code = watching.wait(PATIENCE)
+        assert watching.stderr.read() == ""
+        if code == 0:
+            return
+        assert code == -signal.SIGPIPE  # an event came in between and found the pipe closed: another try
+    raise AssertionError("it never ended by itself")
 
 
 def test_the_last_line_of_json_is_the_result_and_the_others_are_events(party):
