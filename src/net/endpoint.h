@@ -319,8 +319,7 @@ void lsp_stream_finish(struct lsp_stream *stream);
 void lsp_stream_consume(struct lsp_stream *stream, size_t size);
 /* Written and not yet sent. */
 size_t lsp_stream_queued(const struct lsp_stream *stream);
-/* Bytes that were written and will never be sent: what waited when either side gave the stream up.
- */
+/* Bytes that were written and will never be sent: either side gave the stream up before. */
 uint64_t lsp_stream_unsent(const struct lsp_stream *stream);
 /* Gives up both directions; what is queued is dropped. `closed` with this code follows. */
 void lsp_stream_reset(struct lsp_stream *stream, uint64_t code);

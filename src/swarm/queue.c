@@ -26,8 +26,7 @@
 #define PIPE_SECONDS 0.060
 #define AIR_CHECK (250 * LSP_MILLISECOND)
 #define PEER_STUCK_MAX 4 /* uploads that a peer may let stand still */
-/* Bytes that a peer may have had from us and not announced: an eighth of the game, within these …
- */
+/* Bytes that a peer may have had and not announced: an eighth of the game, within these … */
 #define UNTOLD_LEAST (UINT64_C(16) << 20)
 #define UNTOLD_MOST (UINT64_C(256) << 20)
 #define UNTOLD_STRANGER (UINT64_C(4) << 20) /* … who said nothing of any chunk of it at all */
