@@ -147,49 +147,79 @@ int lsp_games_dir_check(const char *path, const char *state_folder,
 
 /* ---- Which one it is ----------------------------------------------------------------------- */
 
-/* 1: it is there; 0: what is there is none; -LSP_E_NOT_FOUND and others: it cannot be read. */
-static int read_id(int dir_fd, char ret_id[LSP_FOLDER_ID_SIZE])
+enum id_state { ID_READ, ID_MISSING, ID_DAMAGED };
+
+/* An error: there may be one, and it cannot be read now. */
+static int read_id(int dir_fd, const char *path, enum id_state *ret_state,
+	char ret_id[LSP_FOLDER_ID_SIZE], struct lsp_error *err)
 {
 	_cleanup_buffer_ struct lsp_buffer text = {0};
 	uint8_t bytes[16];
 	char id[LSP_FOLDER_ID_SIZE] = "";
-	int r = lsp_fs_read_file_below(dir_fd, ID_FILE, 100, &text, NULL);
-	if (r < 0)
+	struct lsp_error detail = {0};
+	int r = lsp_fs_read_file_below(dir_fd, ID_FILE, 100, &text, &detail);
+	if (r < 0 && r != -LSP_E_NOT_FOUND && r != -LSP_E_TOO_LARGE) {
+		lsp_error_set(err, "library", -r,
+			"cannot read the id of the games folder \"%s\": %s (make it readable, or "
+			"remove it: then the games are hashed anew)",
+			path, detail.message);
+		if (err)
+			err->sys_errno = detail.sys_errno;
 		return r;
-	memcpy(id, text.data, LSP_MIN(text.size, sizeof id - 1));
-	if (strlen(id) != sizeof id - 1 || !lsp_text_from_hex(id, bytes, sizeof bytes))
-		return 0;
-	memcpy(ret_id, id, sizeof id);
-	return 1;
+	}
+	if (r == 0)
+		memcpy(id, text.data, LSP_MIN(text.size, sizeof id - 1));
+	bool is_id = strlen(id) == sizeof id - 1 && lsp_text_from_hex(id, bytes, sizeof bytes);
+	if (is_id)
+		memcpy(ret_id, id, sizeof id);
+	*ret_state = is_id ? ID_READ : r == -LSP_E_NOT_FOUND ? ID_MISSING : ID_DAMAGED;
+	return 0;
 }
 
-static enum lsp_games_dir_found compare(int dir_fd, const struct lsp_games_dir_place *place)
+static int compare(int dir_fd, const char *path, const struct lsp_games_dir_place *place,
+	enum lsp_games_dir_found *ret_found, struct lsp_error *err)
 {
 	char id[LSP_FOLDER_ID_SIZE];
+	enum id_state state = ID_MISSING;
 	struct stat st;
-	if (!place->known)
-		return LSP_GAMES_DIR_OTHER;
-	if (read_id(dir_fd, id) > 0)
-		return strcmp(id, place->id) == 0 ? LSP_GAMES_DIR_SAME : LSP_GAMES_DIR_OTHER;
-	bool same =
-		fstat(dir_fd, &st) == 0 && st.st_dev == place->device && st.st_ino == place->inode;
-	return same ? LSP_GAMES_DIR_WITHOUT_ID : LSP_GAMES_DIR_OTHER;
+	*ret_found = LSP_GAMES_DIR_OTHER;
+	int r = place->known ? read_id(dir_fd, path, &state, id, err) : 0;
+	if (r < 0 || !place->known)
+		return r;
+	if (state == ID_READ && strcmp(id, place->id) == 0)
+		*ret_found = LSP_GAMES_DIR_SAME;
+	else if (state != ID_READ && fstat(dir_fd, &st) == 0 && st.st_dev == place->device &&
+		 st.st_ino == place->inode)
+		*ret_found = LSP_GAMES_DIR_WITHOUT_ID;
+	return 0;
 }
 
-static bool is_empty(int dir_fd)
+static int look_for_entry(DIR *dir, const char *path, bool *ret_empty, struct lsp_error *err)
 {
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	const struct dirent *entry = NULL;
-	while (dir && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			break;
-	}
-	if (dir)
-		closedir(dir);
-	else if (fd >= 0)
-		close(fd);
-	return dir && !entry;
+	const struct dirent *entry;
+	do {
+		errno = 0;
+		entry = readdir(dir);
+	} while (entry && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+	if (!entry && errno)
+		return lsp_error_errno(err, "library", errno, "cannot read \"%s\"", path);
+	*ret_empty = !entry;
+	return 0;
+}
+
+static int is_empty(int dir_fd, const char *path, bool *ret_empty, struct lsp_error *err)
+{
+	_cleanup_close_ int fd = -1;
+	int r = lsp_fs_open_dir_below(dir_fd, ".", &fd, err);
+	if (r < 0)
+		return lsp_error_prefix(err, r, "cannot look into \"%s\"", path);
+	DIR *dir = fdopendir(fd);
+	if (!dir)
+		return lsp_error_errno(err, "library", errno, "cannot read \"%s\"", path);
+	(void)TAKE_FD(fd); /* the DIR's now */
+	r = look_for_entry(dir, path, ret_empty, err);
+	closedir(dir);
+	return r;
 }
 
 int lsp_games_dir_find(const char *path, const struct lsp_games_dir_place *place,
@@ -203,8 +233,14 @@ int lsp_games_dir_find(const char *path, const struct lsp_games_dir_place *place
 			*err = detail;
 		return r;
 	}
-	enum lsp_games_dir_found found = r == 0 ? compare(fd, place) : LSP_GAMES_DIR_OTHER;
-	if (r < 0 || (found == LSP_GAMES_DIR_OTHER && is_empty(fd)))
+	enum lsp_games_dir_found found = LSP_GAMES_DIR_OTHER;
+	bool gone = r < 0;
+	r = gone ? 0 : compare(fd, path, place, &found, err);
+	if (r == 0 && !gone && found == LSP_GAMES_DIR_OTHER)
+		r = is_empty(fd, path, &gone, err);
+	if (r < 0)
+		return r;
+	if (gone)
 		return lsp_error_set(err, "library", LSP_E_NOT_FOUND,
 			"the games folder \"%s\" is gone (was its disk unplugged, or the folder "
 			"moved?): its games are back when it is; `lanspread games-dir PATH` "
@@ -219,27 +255,30 @@ int lsp_games_dir_find(const char *path, const struct lsp_games_dir_place *place
 
 /* ---- Opening ------------------------------------------------------------------------------- */
 
-static int write_id(int dir_fd, const char *id, struct lsp_error *err)
+static int write_id(const struct lsp_games_dir *dir, int dir_fd, struct lsp_error *err)
 {
 	char line[LSP_FOLDER_ID_SIZE + 1];
-	snprintf(line, sizeof line, "%s\n", id);
-	return lsp_fs_write_file_below(dir_fd, ID_FILE, line, strlen(line), 0644, err);
+	snprintf(line, sizeof line, "%s\n", dir->place.id);
+	int r = lsp_fs_write_file_below(dir_fd, ID_FILE, line, strlen(line), 0644, err);
+	return r < 0 ? lsp_error_prefix(
+			       err, r, "cannot write to the games folder \"%s\"", dir->path)
+		     : 0;
 }
 
-/* A file that is there and is no id costs the cached hashes, not the start. */
+/* A file that is read and is no id costs the cached hashes, not the start. */
 static int read_or_make_id(struct lsp_games_dir *dir, int dir_fd, struct lsp_error *err)
 {
-	char *id = dir->place.id;
-	int r = read_id(dir_fd, id);
-	if (r > 0)
-		return 0;
-	if (r != -LSP_E_NOT_FOUND)
+	enum id_state state;
+	int r = read_id(dir_fd, dir->path, &state, dir->place.id, err);
+	if (r < 0 || state == ID_READ)
+		return r;
+	if (state == ID_DAMAGED)
 		lsp_log_warning("library", "%s/%s is damaged; the games are hashed anew", dir->path,
 			ID_FILE);
 	uint8_t bytes[16];
 	lsp_random_bytes(bytes, sizeof bytes);
-	lsp_text_to_hex(bytes, sizeof bytes, id);
-	return write_id(dir_fd, id, err);
+	lsp_text_to_hex(bytes, sizeof bytes, dir->place.id);
+	return write_id(dir, dir_fd, err);
 }
 
 /* Opens the folder: the one that is known, or one that may be made. */
@@ -293,7 +332,7 @@ int lsp_games_dir_renew(
 	/* First: where the file is still there, its lock is our own. */
 	lsp_folder_lock_release(TAKE_PTR(dir->lock));
 	int r = take_lock(dir, dir_fd, holder, err);
-	return r < 0 ? r : write_id(dir_fd, dir->place.id, err);
+	return r < 0 ? r : write_id(dir, dir_fd, err);
 }
 
 void lsp_games_dir_close(struct lsp_games_dir *dir)

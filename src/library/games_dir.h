@@ -60,7 +60,8 @@ struct lsp_games_dir {
  * Locks it, and gives it an id if it has none. One that is not there is made, unless `before` (may
  * be NULL) knows a folder: what is opened then is what lsp_games_dir_find finds. Without an id it
  * is a new one even so: nobody had it open, and the system may have given its numbers to another
- * disk. -LSP_E_BUSY names who has it.
+ * disk. -LSP_E_BUSY names who has it. An id that is there and cannot be read now is an error, and
+ * stays; one that is damaged is replaced, and said.
  */
 LSP_MUST_CHECK int lsp_games_dir_open(const char *path, const char *holder,
 	const struct lsp_games_dir_place *before, struct lsp_games_dir **ret_dir,
@@ -76,7 +77,7 @@ void lsp_games_dir_close(struct lsp_games_dir *dir);
 
 enum lsp_games_dir_found {
 	LSP_GAMES_DIR_SAME,
-	LSP_GAMES_DIR_WITHOUT_ID, /* the same, but its id is not there to be read */
+	LSP_GAMES_DIR_WITHOUT_ID, /* the same, but its id is not there, or is damaged */
 	LSP_GAMES_DIR_OTHER,      /* another one, that holds something */
 };
 /*
@@ -84,6 +85,7 @@ enum lsp_games_dir_found {
  * mounted; without one it is the same if it is the same directory of the same device. Makes and
  * changes nothing. ret_fd: the folder, opened; may be NULL. -LSP_E_NOT_FOUND says that it has gone,
  * and what to do: there is nothing, or the empty folder that an unmounted disk leaves behind.
+ * Other errors: it cannot be told now.
  */
 LSP_MUST_CHECK int lsp_games_dir_find(const char *path, const struct lsp_games_dir_place *place,
 	enum lsp_games_dir_found *ret_found, int *ret_fd, struct lsp_error *err);

@@ -110,6 +110,83 @@ static void a_damaged_id_is_replaced_and_said(void **state)
 	lsp_games_dir_close(dir);
 }
 
+/* So that what is too long to be one is none, too. */
+static void a_damaged_id_may_be_of_any_length(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lsp_games_dir *dir = NULL;
+	char text[200];
+	memset(text, 'a', sizeof text);
+	assert_ok(lsp_games_dir_open(in_folder(fixture, "games"), "x", NULL, &dir, &err));
+	lsp_games_dir_close(dir);
+	put_bytes(fixture, "games/.lanspread/id", text, sizeof text);
+	assert_ok(lsp_games_dir_open(in_folder(fixture, "games"), "x", NULL, &dir, &err));
+	assert_non_null(strstr(fixture->warning, "damaged"));
+	lsp_games_dir_close(dir);
+}
+
+struct unreadable {
+	const char *path;
+	int error;
+};
+
+static int refuse_reading(const char *path, void *argument)
+{
+	const struct unreadable *unreadable = argument;
+	return strcmp(path, unreadable->path) == 0 ? unreadable->error : 0;
+}
+
+static void an_id_that_cannot_be_read_is_an_error_and_stays(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lsp_games_dir *dir = NULL;
+	enum lsp_games_dir_found found;
+	const char *games = in_folder(fixture, "games");
+	assert_ok(lsp_games_dir_open(games, "x", NULL, &dir, &err));
+	struct lsp_games_dir_place place = dir->place;
+	lsp_games_dir_close(dir);
+	static const int errors[] = {EIO, EACCES, EMFILE, ENOMEM};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(errors); i++) {
+		struct unreadable id = {".lanspread/id", errors[i]};
+		const struct lsp_fs_hooks hooks = {.before_read = refuse_reading, .argument = &id};
+		struct lsp_error why = {0};
+		lsp_fs_set_hooks(&hooks);
+		int opened = lsp_games_dir_open(games, "x", NULL, &dir, &why);
+		int found_out = lsp_games_dir_find(games, &place, &found, NULL, NULL);
+		lsp_fs_set_hooks(NULL);
+		assert_true(opened < 0 && found_out == opened);
+		assert_int_equal(why.sys_errno, errors[i]);
+		assert_non_null(strstr(why.message, games));
+		assert_non_null(strstr(why.message, "make it readable"));
+		assert_null(strchr(why.message, '\n'));
+	}
+	assert_int_equal(fixture->warnings, 0);
+	assert_ok(lsp_games_dir_open(games, "x", NULL, &dir, &err));
+	assert_string_equal(dir->place.id, place.id);
+	lsp_games_dir_close(dir);
+}
+
+/* It may be the empty one that a mount leaves behind: nothing is made in it. */
+static void a_folder_that_cannot_be_looked_into_is_not_taken_for_another(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lsp_games_dir *dir = NULL;
+	struct unreadable inside = {".", EMFILE};
+	const struct lsp_fs_hooks hooks = {.before_read = refuse_reading, .argument = &inside};
+	enum lsp_games_dir_found found;
+	struct lsp_error why = {0};
+	const char *games = in_folder(fixture, "games");
+	assert_ok(lsp_games_dir_open(games, "x", NULL, &dir, &err));
+	assert_int_equal(rename(games, in_folder(fixture, "away")), 0);
+	assert_int_equal(mkdir(games, 0755), 0);
+	lsp_fs_set_hooks(&hooks);
+	int r = lsp_games_dir_find(games, &dir->place, &found, NULL, &why);
+	lsp_fs_set_hooks(NULL);
+	assert_int_equal(r, -LSP_E_IO);
+	assert_int_equal(why.sys_errno, EMFILE);
+	lsp_games_dir_close(dir);
+}
+
 static enum lsp_games_dir_found find(
 	struct fixture *fixture, const char *path, const struct lsp_games_dir_place *place)
 {
@@ -205,6 +282,9 @@ int main(void)
 		FIXTURE_TEST(the_home_folder_is_expanded),
 		FIXTURE_TEST(it_is_made_locked_and_keeps_its_id),
 		FIXTURE_TEST(a_damaged_id_is_replaced_and_said),
+		FIXTURE_TEST(a_damaged_id_may_be_of_any_length),
+		FIXTURE_TEST(an_id_that_cannot_be_read_is_an_error_and_stays),
+		FIXTURE_TEST(a_folder_that_cannot_be_looked_into_is_not_taken_for_another),
 		FIXTURE_TEST(one_that_is_known_is_known_again),
 		FIXTURE_TEST(one_without_an_id_that_nobody_had_open_is_a_new_one),
 		FIXTURE_TEST(one_whose_id_was_removed_gets_it_back_and_its_lock),
