@@ -369,8 +369,12 @@ static void drop_unlisted(struct lsp_library *library)
 	}
 }
 
-/* Another one in its place is used from now on; the one that is known keeps its id. */
-static int open_ours(struct lsp_library *library, int *ret_fd, struct lsp_error *err)
+/*
+ * Another one in its place is used from now on; the one that is known keeps its id. *ret_lacks: it
+ * is ours without its id, or without our lock: to give it those failed in the middle.
+ */
+static int open_ours(
+	struct lsp_library *library, int *ret_fd, bool *ret_lacks, struct lsp_error *err)
 {
 	for (int i = 0; i < 2; i++) {
 		_cleanup_close_ int fd = -1;
@@ -378,14 +382,11 @@ static int open_ours(struct lsp_library *library, int *ret_fd, struct lsp_error 
 		int r = library->dir ? 0 : lsp_library_open_dir(library, err);
 		if (r == 0)
 			r = lsp_games_dir_find(library->path, &library->place, &found, &fd, err);
-		/* Without a lock: renewing it failed in the middle, for want of descriptors say. */
-		if (r == 0 && (found == LSP_GAMES_DIR_WITHOUT_ID ||
-				      (found == LSP_GAMES_DIR_SAME && !library->dir->lock)))
-			r = lsp_games_dir_renew(library->dir, fd, library->holder, err);
 		if (r < 0)
 			return r;
 		if (found != LSP_GAMES_DIR_OTHER) {
 			*ret_fd = TAKE_FD(fd);
+			*ret_lacks = found == LSP_GAMES_DIR_WITHOUT_ID || !library->dir->lock;
 			return 0;
 		}
 		lsp_library_close_dir(library);
@@ -396,22 +397,35 @@ static int open_ours(struct lsp_library *library, int *ret_fd, struct lsp_error 
 		library->path);
 }
 
-static int list(struct lsp_library *library, struct lsp_error *err)
+static int list_games(struct lsp_library *library, int dir_fd, struct lsp_error *err)
 {
-	_cleanup_close_ int fd = -1;
-	int r = open_ours(library, &fd, err);
-	if (r < 0)
-		return r;
 	if (library->watch)
-		(void)!lsp_watch_folder(library->watch, ROOT_OWNER, fd, NULL);
+		(void)!lsp_watch_folder(library->watch, ROOT_OWNER, dir_fd, NULL);
 	for (size_t i = 0; i < library->count; i++)
 		library->games[i]->listed = false;
-	r = read_list(library, fd, err);
+	int r = read_list(library, dir_fd, err);
 	if (r < 0)
 		return r;
 	drop_unlisted(library);
 	library->names_changed = true;
 	return 0;
+}
+
+/* *ret_stays: after an error; the folder is still ours, and what is known of its games stands. */
+static int list(struct lsp_library *library, bool *ret_stays, struct lsp_error *err)
+{
+	_cleanup_close_ int fd = -1;
+	bool lacks = false;
+	int r = open_ours(library, &fd, &lacks, err);
+	if (r == 0)
+		r = list_games(library, fd, err);
+	*ret_stays = r == -LSP_E_NO_MEMORY || err->sys_errno == EMFILE || err->sys_errno == ENFILE;
+	if (r < 0 || !lacks)
+		return r;
+	/* Closed, a folder that cannot be written to now would be a new one when it can. */
+	r = lsp_games_dir_renew(library->dir, fd, library->holder, err);
+	*ret_stays = r != -LSP_E_BUSY;
+	return r;
 }
 
 void lsp_library_list(struct lsp_library *library)
@@ -420,17 +434,17 @@ void lsp_library_list(struct lsp_library *library)
 	pthread_mutex_lock(&library->lock);
 	uint64_t interval = library->rescan_interval;
 	pthread_mutex_unlock(&library->lock);
-	int r = list(library, &err);
+	bool stays = false;
+	int r = list(library, &stays, &err);
 	lsp_time now = lsp_library_now(library);
 	library->list_at = now + (r < 0 ? LSP_MIN(interval, LSP_LIBRARY_RETRY) : interval);
-	if (r < 0 && strcmp(library->problem, err.message) != 0)
-		lsp_log_error("library", "%s", err.message);
-	bool passing = err.sys_errno == EMFILE || err.sys_errno == ENFILE || r == -LSP_E_NO_MEMORY;
-	if (r < 0 && library->dir && !passing)
+	if (r < 0 && library->dir && !stays)
 		lsp_library_close_dir(library);
 	char problem[LSP_PROBLEM_MAX + 1] = "";
 	if (r < 0)
 		lsp_label_clean(err.message, strlen(err.message), problem, LSP_PROBLEM_MAX);
+	if (r < 0 && strcmp(library->problem, problem) != 0)
+		lsp_log_error("library", "%s", err.message);
 	if (library->problem[0] && !problem[0])
 		lsp_log_info("library", "the games folder \"%s\" is there again", library->path);
 	library->unpublished = library->unpublished || strcmp(problem, library->problem) != 0;

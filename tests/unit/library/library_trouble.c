@@ -192,6 +192,65 @@ static void a_games_folder_without_its_id_gets_it_back(void **state)
 	shelf_close(shelf);
 }
 
+static int refuse_private(const struct lsp_fs_event *event, void *argument)
+{
+	const char *path = event->target ? event->target : event->path;
+	return path && strncmp(path, ".lanspread", 10) == 0 ? ENOSPC : 0;
+}
+
+/* Its games stay, and when there is room again it is what it was. */
+static void a_games_folder_that_cannot_get_its_id_back_now_gets_it_later(void **state)
+{
+	static const struct lsp_fs_hooks full = {.before = refuse_private};
+	struct shelf *shelf = shelf_begin(state);
+	struct lsp_games_dir *second = NULL;
+	put_game(shelf, "quake");
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	struct lsp_games_dir_place before = shelf->snapshot->place;
+	assert_int_equal(
+		rename(in_games(shelf, ".lanspread"), in_folder(shelf->fixture, "old")), 0);
+	lsp_fs_set_hooks(&full);
+	lsp_library_refresh(shelf->library, NULL, NULL, NULL);
+	for (int i = 0; i < 10; i++) {
+		run_for(shelf, 10 * LSP_SECOND);
+		assert_state(shelf, "quake", LSP_LIBRARY_READY);
+		assert_non_null(strstr(shelf->snapshot->problem, "cannot write to the games"));
+		assert_non_null(strstr(shelf->snapshot->problem, "No space left"));
+	}
+	put_game(shelf, "doom"); /* which is seen all the same */
+	run_for(shelf, 10 * LSP_SECOND);
+	assert_state(shelf, "doom", LSP_LIBRARY_READY);
+	assert_int_equal(shelf->fixture->warnings, 1);
+	lsp_fs_set_hooks(NULL);
+	run_for(shelf, 10 * LSP_SECOND);
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	assert_string_equal(shelf->snapshot->problem, "");
+	assert_string_equal(shelf->snapshot->place.id, before.id);
+	assert_fails(lsp_games_dir_open(shelf->games, "attic", NULL, &second, &err), LSP_E_BUSY,
+		"(test)");
+	shelf_close(shelf);
+}
+
+/* Also where what is shown of it is not to the letter what is logged. */
+static void trouble_that_lasts_is_logged_once(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	const char *away = in_folder(shelf->fixture, "away");
+	snprintf(shelf->games, sizeof shelf->games, "%s/a\tname", shelf->fixture->folder);
+	assert_int_equal(mkdir(shelf->games, 0755), 0);
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_int_equal(rename(shelf->games, away), 0);
+	lsp_library_refresh(shelf->library, NULL, NULL, NULL);
+	run_for(shelf, 100 * LSP_SECOND);
+	assert_null(see(shelf, "quake"));
+	assert_non_null(strstr(shelf->snapshot->problem, "is gone"));
+	assert_int_equal(shelf->fixture->warnings, 1);
+	shelf_close(shelf);
+}
+
 static void a_damaged_index_is_rebuilt_by_hashing(void **state)
 {
 	static const struct {
@@ -249,7 +308,6 @@ static void want_of_descriptors_passes(void **state)
 	shelf_close(shelf);
 }
 
-/* Where its id cannot be read it is taken for removed, and is renewed with what there is. */
 static void want_of_descriptors_costs_a_games_folder_no_lock(void **state)
 {
 	struct shelf *shelf = shelf_begin(state);
@@ -338,6 +396,8 @@ int main(void)
 		FIXTURE_TEST(a_games_folder_that_goes_away_is_missed_until_it_is_back),
 		FIXTURE_TEST(a_games_folder_that_was_emptied_is_still_there),
 		FIXTURE_TEST(a_games_folder_without_its_id_gets_it_back),
+		FIXTURE_TEST(a_games_folder_that_cannot_get_its_id_back_now_gets_it_later),
+		FIXTURE_TEST(trouble_that_lasts_is_logged_once),
 		FIXTURE_TEST(a_damaged_index_is_rebuilt_by_hashing),
 		FIXTURE_TEST(want_of_descriptors_passes),
 		FIXTURE_TEST(want_of_descriptors_costs_a_games_folder_no_lock),

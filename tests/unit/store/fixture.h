@@ -54,6 +54,7 @@ static __attribute__((unused)) int fixture_teardown(void **state)
 {
 	struct fixture *fixture = *state;
 	lsp_log_set_sink(NULL, NULL);
+	lsp_fs_set_hooks(NULL); /* of a test that failed */
 	char *name = strrchr(fixture->folder, '/');
 	*name = '\0';
 	int dir = open(fixture->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
