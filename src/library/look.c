@@ -473,10 +473,18 @@ static struct lsp_local_game *find_named(struct lsp_library *library, const char
 	return lsp_library_add_local(library, name);
 }
 
+static bool is_removed(const struct lsp_library *library, const char *name)
+{
+	_cleanup_free_ char *path = lsp_text_format("%s/%s", library->path, name);
+	return path && access(path, F_OK) < 0;
+}
+
 static void take_event(void *argument, uint32_t owner, const char *name)
 {
 	struct lsp_library *library = argument;
 	lsp_time now = lsp_library_now(library);
+	if (owner == ROOT_OWNER && strcmp(name, ".lanspread") == 0 && is_removed(library, name))
+		library->list_at = LSP_MIN(library->list_at, now + EVENT_DELAY); /* to renew it */
 	if (lsp_text_starts_with(name, ".lanspread"))
 		return;
 	if (owner == ROOT_OWNER && !name[0])

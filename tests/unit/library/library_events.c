@@ -92,6 +92,28 @@ static void a_game_folder_that_vanishes_is_gone_at_once(void **state)
 	shelf_close(shelf);
 }
 
+static void what_makes_a_games_folder_ours_is_back_within_a_second(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	struct lsp_games_dir *second = NULL;
+	put_game(shelf, "quake");
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	unsigned before = shelf->changes;
+	assert_int_equal(
+		rename(in_games(shelf, ".lanspread"), in_folder(shelf->fixture, "old")), 0);
+	run_for(shelf, LSP_SECOND);
+	assert_fails(lsp_games_dir_open(shelf->games, "attic", NULL, &second, &err), LSP_E_BUSY,
+		"(test)");
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	assert_int_equal(shelf->changes, before);
+	/* And it is not listed again for what it has made. */
+	lsp_time next = lsp_library_step(shelf->library, NULL);
+	assert_true(next - lsp_now(&shelf->clock.clock) > 200 * LSP_SECOND);
+	shelf_close(shelf);
+}
+
 static void a_renamed_game_is_another_game_with_the_same_files(void **state)
 {
 	struct shelf *shelf = shelf_begin(state);
@@ -209,6 +231,7 @@ int main(void)
 		FIXTURE_TEST(a_change_in_a_folder_made_later_is_noticed),
 		FIXTURE_TEST(installing_and_uninstalling_shows_and_hashes_nothing),
 		FIXTURE_TEST(a_game_folder_that_vanishes_is_gone_at_once),
+		FIXTURE_TEST(what_makes_a_games_folder_ours_is_back_within_a_second),
 		FIXTURE_TEST(a_renamed_game_is_another_game_with_the_same_files),
 		FIXTURE_TEST(lost_events_are_made_up_for_by_a_look_at_everything),
 		FIXTURE_TEST(without_events_the_periodic_look_finds_every_change),
