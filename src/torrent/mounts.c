@@ -1,11 +1,11 @@
 #include "torrent/mounts.h"
 
+#include "base/buffer.h"
 #include "base/cleanup.h"
+#include "base/fs.h"
 #include "base/real_path.h"
 
-#include <errno.h>
 #include <limits.h>
-#include <mntent.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #define DOMAIN "torrent"
+#define TABLE_MAX ((size_t)64 << 20) /* the kernel has 100,000 mounts at most, unless told */
 
 /* What is above a real path, in place: "/" above the last. */
 static void go_up(char *path)
@@ -82,18 +83,48 @@ static int add(struct lsp_mounts *mounts, const char *point, struct lsp_error *e
 	return 0;
 }
 
+static bool is_octal(const char *text)
+{
+	return text[0] >= '0' && text[0] <= '3' && text[1] >= '0' && text[1] <= '7' &&
+	       text[2] >= '0' && text[2] <= '7';
+}
+
+/*
+ * The next field of a line, in place, with what the kernel writes as "\040" for a space; "": there
+ * is none. getmntent(3) would cut a line that is longer than its buffer, does not tell an error of
+ * reading from the end, and does not know "\043" (a '#').
+ */
+static const char *take_field(char **line)
+{
+	char *field = *line, *from = field, *to = field;
+	while (*from && *from != ' ') {
+		bool is_escaped = *from == '\\' && is_octal(from + 1);
+		*to++ = is_escaped ? (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 |
+					     (from[3] - '0'))
+				   : *from;
+		from += is_escaped ? 4 : 1;
+	}
+	*line = from + (*from != '\0');
+	*to = '\0';
+	return field;
+}
+
 int lsp_mounts_read(const char *table, struct lsp_mounts *ret_mounts, struct lsp_error *err)
 {
+	_cleanup_buffer_ struct lsp_buffer text = {0};
 	struct lsp_mounts mounts = {0};
-	struct mntent entry;
-	char line[3 * PATH_MAX];
-	int r = 0;
-	FILE *file = setmntent(table, "re");
-	if (!file)
-		return lsp_error_errno(err, DOMAIN, errno, "cannot open \"%s\"", table);
-	while (r == 0 && getmntent_r(file, &entry, line, sizeof line))
-		r = add(&mounts, entry.mnt_dir, err);
-	endmntent(file);
+	int r = lsp_fs_read_file(table, TABLE_MAX, &text, err);
+	char *line = (char *)text.data, *end;
+	while (r == 0 && (end = strchr(line, '\n'))) {
+		*end = '\0';
+		(void)take_field(&line); /* what is mounted */
+		const char *point = take_field(&line);
+		r = *point ? add(&mounts, point, err) : 0;
+		line = end + 1;
+	}
+	if (r == 0 && *line)
+		r = lsp_error_set(
+			err, DOMAIN, LSP_E_CORRUPT, "\"%s\" ends in the middle of a line", table);
 	if (r < 0)
 		lsp_mounts_done(&mounts);
 	else

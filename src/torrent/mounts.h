@@ -21,7 +21,7 @@ char *lsp_mount_of(const char *folder);
 /* -LSP_E_NOT_FOUND: nothing is mounted there. NULL (it is not known) is fine. */
 LSP_MUST_CHECK int lsp_mount_check(const char *mount, struct lsp_error *err);
 
-/* What is mounted, as a table of getmntent(3) has it. Of zeros it is empty. */
+/* What is mounted, as the kernel's table has it (proc_pid_mounts(5)). Of zeros it is empty. */
 struct lsp_mounts {
 	char **points;
 	size_t count;
@@ -29,7 +29,7 @@ struct lsp_mounts {
 
 #define LSP_MOUNTS_TABLE "/proc/self/mounts"
 
-/* table: its path. */
+/* table: its path. One that cannot be read to its end is an error, and nothing of it is known. */
 LSP_MUST_CHECK int lsp_mounts_read(
 	const char *table, struct lsp_mounts *ret_mounts, struct lsp_error *err);
 /*

@@ -1,6 +1,5 @@
 /* Files that are moved, and killed while they are: at every single change of the disk. */
 #include "torrent/files.h"
-#include "torrent/mounts.h"
 
 #include "base/cleanup.h"
 #include "base/fs.h"
@@ -549,59 +548,9 @@ static void a_folder_that_was_there_is_not_made(void **state)
 	place_done(&place);
 }
 
-static void it_is_known_whether_a_disk_is_mounted(void **state)
-{
-	struct place place;
-	struct lsp_error err = {0};
-	place_init(&place);
-	_cleanup_free_ char *of_proc = lsp_mount_of("/proc/self"), *of_root = lsp_mount_of("/");
-	_cleanup_free_ char *of_place = lsp_mount_of(place.from), *of_none = NULL;
-	assert_string_equal(of_proc, "/proc");
-	assert_string_equal(of_root, "/");
-	assert_int_equal(lsp_mount_check(of_proc, &err), 0);
-	assert_int_equal(lsp_mount_check(of_root, &err), 0);
-	assert_int_equal(lsp_mount_check(of_place, &err), 0);
-	assert_int_equal(lsp_mount_check(NULL, &err), 0);
-	/* Of what is not there yet: where it would be. */
-	_cleanup_free_ char *missing = lsp_text_format("%s/some/where", place.from);
-	of_none = lsp_mount_of(missing);
-	assert_string_equal(of_none, of_place);
-	assert_int_equal(lsp_mount_check(missing, &err), -LSP_E_NOT_FOUND);
-	assert_int_equal(lsp_mount_check(place.from, &err), -LSP_E_NOT_FOUND);
-	assert_non_null(strstr(err.message, "mount it"));
-	place_done(&place);
-}
-
-static void what_is_mounted_above_a_place_is_told_by_its_name_alone(void **state)
-{
-	static const char text[] = "disk / ext4 rw 0 0\n"
-				   "nas:/games /mnt/the\\040nas nfs4 rw 0 0\n"
-				   "proc /mnt proc rw 0 0\n"
-				   "auto /mnt autofs rw 0 0\n";
-	char table[] = "/tmp/lanspread-mounts-XXXXXX";
-	struct lsp_mounts mounts = {0};
-	struct lsp_error err = {0};
-	int fd = mkstemp(table);
-	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	assert_int_equal(lsp_mounts_read(table, &mounts, &err), 0);
-	assert_string_equal(lsp_mounts_above(&mounts, "/mnt/the nas/a/b"), "/mnt/the nas");
-	assert_string_equal(lsp_mounts_above(&mounts, "/mnt/the nas"), "/mnt/the nas");
-	assert_string_equal(lsp_mounts_above(&mounts, "/mnt/the nasty"), "/mnt");
-	assert_string_equal(lsp_mounts_above(&mounts, "/home"), "/");
-	lsp_mounts_done(&mounts);
-	assert_null(lsp_mounts_above(&mounts, "/home"));
-	close(fd);
-	unlink(table);
-	assert_int_equal(lsp_mounts_read(table, &mounts, &err), -LSP_E_NOT_FOUND);
-	assert_int_equal(lsp_mounts_read(LSP_MOUNTS_TABLE, &mounts, &err), 0);
-	assert_string_equal(lsp_mounts_above(&mounts, "/proc/self"), "/proc");
-	lsp_mounts_done(&mounts);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_mounted_above_a_place_is_told_by_its_name_alone),
 		cmocka_unit_test(a_move_that_is_killed_anywhere_is_finished_or_taken_back),
 		cmocka_unit_test(a_move_that_fails_anywhere_can_be_taken_back),
 		cmocka_unit_test(a_full_disk_leaves_nothing_at_the_new_place),
@@ -616,7 +565,6 @@ int main(void)
 		cmocka_unit_test(what_was_compared_is_compared_again_only_when_it_has_changed),
 		cmocka_unit_test(what_a_move_brought_is_deleted_there_and_nothing_of_anothers),
 		cmocka_unit_test(a_folder_that_was_there_is_not_made),
-		cmocka_unit_test(it_is_known_whether_a_disk_is_mounted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
