@@ -126,6 +126,7 @@ static void bytes_came(struct lsp_exchange *exchange, const uint8_t *data, size_
 	lsp_session_count_received(fill->session, size);
 	lsp_download_count_received(fill->share, size);
 	lsp_share_traffic(fill->share)->received += size;
+	lsp_swarm_received(fill->peer->swarm, fill->id, size, lsp_peer_now(fill->peer));
 	lsp_exchange_consume(exchange, size);
 	if (lsp_buffer_append(&fill->bytes, data, size, NULL) < 0)
 		fail(fill, LSP_SWARM_LOCAL);

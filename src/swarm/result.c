@@ -142,8 +142,11 @@ void lsp_swarm_verified(struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t chunk
 	peer->retry_after = BACKOFF_FIRST;
 	peer->failures = 0;
 	request->left--;
-	if (!request->left)
+	if (!request->left) {
+		/* Of an update less comes than was asked for. */
+		peer->proven |= request->received > 0;
 		request_end(swarm, request, REQUEST_NOBODY, false);
+	}
 	game_state(swarm, game);
 	swarm->fetch_due = true;
 }

@@ -163,6 +163,19 @@ static void send_hashes(struct lsp_responder *responder, const struct lsp_get_ha
 	send_bytes(responder, hashes, count * sizeof *hashes, 0);
 }
 
+/* Leaves of one run. */
+static void send_blocks(struct lsp_responder *responder, const struct lsp_get_blocks *request)
+{
+	const struct lsp_block_run *run = request->runs;
+	uint8_t chunk[LSP_PIECE_LENGTH_MIN];
+	size_t begin = run->first * LSP_LEAF_SIZE, size = read_chunk(run->chunk, chunk);
+	assert_int_equal(request->run_count, 1);
+	size = LSP_MIN(size - begin, (size_t)run->count * LSP_LEAF_SIZE);
+	uint8_t *leaves = malloc(size);
+	memcpy(leaves, chunk + begin, size);
+	send_bytes(responder, leaves, size, 0);
+}
+
 static void send_manifest(struct lsp_responder *responder)
 {
 	struct lsp_buffer manifest = {0};
@@ -191,6 +204,9 @@ static bool serve_game(
 		return true;
 	case LSP_REQUEST_GET_HASHES:
 		send_hashes(responder, &request->get_hashes);
+		return true;
+	case LSP_REQUEST_GET_BLOCKS:
+		send_blocks(responder, &request->get_blocks);
 		return true;
 	case LSP_REQUEST_LIBRARY_DELTA:
 		removed += request->library_delta.removed.count > 0;
@@ -562,6 +578,34 @@ static void who_answers_no_hashes_is_asked_for_the_whole_chunk(void **state)
 	expect_the_game(other);
 }
 
+static int bytes_for_the_swarm(void *argument, struct lsp_error *err)
+{
+	struct lsp_peer *peer = argument;
+	struct lsp_share *share = lsp_shares_find(peer->shares, &theirs.manifest->content_id);
+	struct lsp_swarm_game_status status = {0};
+	assert_int_equal(
+		lsp_swarm_game_status(peer->swarm, lsp_share_swarm_game(share), &status), 0);
+	assert_int_equal(status.bytes_wasted, 0);
+	return (int)status.bytes_received;
+}
+
+/* The swarm keeps the download limits, and takes who gives nothing for stalled. */
+static void what_comes_leaf_by_leaf_counts_for_the_swarm_too(void **state)
+{
+	struct other *other = *state;
+	get(other);
+	other_expect(other, "download_finished");
+	RUN_UNTIL(&other->loop, told_ready());
+	int whole = on_the_loop(other, bytes_for_the_swarm);
+	assert_int_equal(on_the_loop(other, damage_a_leaf), 0);
+	get(other);
+	other_expect(other, "download_finished");
+	assert_int_equal(other->asked[LSP_REQUEST_GET_BLOCKS], 1);
+	assert_int_equal(on_the_loop(other, bytes_for_the_swarm) - whole,
+		LSP_LEAF_SIZE + LSP_PIECE_LENGTH_MIN / LSP_LEAF_SIZE * LSP_SHA256_SIZE);
+	expect_the_game(other);
+}
+
 /* Nothing is written where it was: that would be another disk. */
 static void a_games_folder_that_is_gone_is_not_made_anew(void **state)
 {
@@ -715,6 +759,7 @@ int main(void)
 		TEST(one_that_proves_whole_after_a_restart_waits_for_nobody),
 		TEST(who_answers_no_hashes_is_asked_for_the_whole_chunk),
 		TEST(who_fails_to_give_hashes_is_asked_for_them_again_later),
+		TEST(what_comes_leaf_by_leaf_counts_for_the_swarm_too),
 		TEST(a_games_folder_that_is_gone_is_not_made_anew),
 		TEST(a_games_folder_whose_own_files_are_removed_is_still_there),
 		TEST(a_game_whose_files_could_not_be_opened_is_served_later),

@@ -161,6 +161,24 @@ static void what_a_long_round_trip_holds_is_asked_for_too(void **state)
 	assert_int_equal(window_at(60 * LSP_SECOND), 4); /* taken for 250 ms */
 }
 
+/* Most of a chunk was here already, and the rest came. */
+static void who_gave_the_missing_part_of_a_chunk_is_asked_for_more_at_once(void **state)
+{
+	struct party party;
+	begin(&party, 0, 1);
+	all(&party, 0);
+	want(&party);
+	run(&party, 0);
+	assert_int_equal(status(&party).in_flight, 1);
+	struct lsp_swarm_action action = *find(&party, LSP_SWARM_REQUEST, 0);
+	party.now += 50 * MS;
+	lsp_swarm_received(party.swarm, action.request, 20000, party.now);
+	lsp_swarm_verified(party.swarm, action.request, action.first, party.now);
+	run(&party, 0);
+	assert_int_equal(status(&party).in_flight, 2);
+	end(&party);
+}
+
 #define MANY 4000
 
 /* A game of many chunks that all eight peers have. */
@@ -316,6 +334,7 @@ int main(void)
 		cmocka_unit_test(near_the_end_nothing_is_asked_of_one_who_would_be_the_last),
 		cmocka_unit_test(a_slow_line_has_sixteen_requests_in_flight),
 		cmocka_unit_test(what_a_long_round_trip_holds_is_asked_for_too),
+		cmocka_unit_test(who_gave_the_missing_part_of_a_chunk_is_asked_for_more_at_once),
 		cmocka_unit_test(the_fastest_line_has_an_end_of_requests_too),
 		cmocka_unit_test(what_is_not_verified_yet_is_bounded_whatever_the_number_of_peers),
 		cmocka_unit_test(haves_are_gathered_and_none_waits_for_long),
