@@ -7,6 +7,8 @@ from lanlab import BUILD, Lab, can_make_namespaces
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "soak: many minutes; run by ./dev soak")
+    config.addinivalue_line("markers", "alone: measures rates or delays; no other test runs beside it")
+    config.addinivalue_line("markers", "xdist_group(name): run one after the other by the same process")
 
 
 def pytest_collection_modifyitems(items):

@@ -9,6 +9,8 @@ from gameflow import GameFlow, let_pass, percentile
 from lanlab import Lab, make_file
 from room import processor_times
 
+pytestmark = pytest.mark.alone
+
 MIB = 1 << 20
 GAME = 64 * (100 + 42)  # bytes a second of the game's own packets on the wire
 

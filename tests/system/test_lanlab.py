@@ -3,7 +3,11 @@
 import os
 import subprocess
 
+import pytest
+
 from lanlab import Lab, make_tree, remove_leftovers, run, tree
+
+pytestmark = pytest.mark.alone
 
 
 def pings(host, other, count=1):

@@ -12,6 +12,7 @@ import pytest
 from lanlab import Lab, LabError, make_file, make_tree, run, share, tree
 
 
+@pytest.mark.alone
 def test_two_hosts_list_each_others_games_within_three_seconds(lab, tmp_path):
     ann = lab.host("ann").daemon(start=False)
     ben = lab.host("ben").daemon()
@@ -64,6 +65,7 @@ def test_a_gibibyte_with_2000_small_files_arrives_byte_for_byte(lab, tmp_path):
     whole_thing(lab, tmp_path, 1 << 30)
 
 
+@pytest.mark.alone
 def test_of_three_sources_one_is_killed_and_one_leaves_half_way(lab, tmp_path):
     holders = [lab.host(name, rate=80_000_000).daemon() for name in ("ann", "ben", "dan")]
     cem = lab.host("cem").daemon()
@@ -97,6 +99,7 @@ def test_a_download_comes_from_everyone_who_has_it(lab, tmp_path):
     assert all(peers[holder.peer_id]["received"] > 1 << 20 for holder in holders)
 
 
+@pytest.mark.alone
 def test_sigterm_says_goodbye_and_exits_0_within_two_seconds(lab):
     ann, ben = lab.host("ann").daemon(), lab.host("ben").daemon()
     ben.wait_peers(1)
@@ -106,6 +109,7 @@ def test_sigterm_says_goodbye_and_exits_0_within_two_seconds(lab):
     assert gone["reason"] == "goodbye"
 
 
+@pytest.mark.alone
 def test_a_pulled_cable_is_noticed_within_five_seconds(lab):
     ann, ben = lab.host("ann"), lab.host("ben").daemon()
     daemon = ann.daemon()
@@ -294,6 +298,7 @@ def test_after_a_restart_a_game_is_ready_at_once_and_only_what_was_added_is_read
     assert len(read()) == 2 and read()[1] == 1 << 20
 
 
+@pytest.mark.alone
 def test_five_hundred_games_are_listed_quickly_and_idle_costs_little(lab, tmp_path):
     ann = lab.host("ann").daemon(start=False)
     for i in range(500):

@@ -15,6 +15,8 @@ import pytest
 import lanlab
 from lanlab import Lab, make_file, make_tree, tree
 
+pytestmark = pytest.mark.alone
+
 SYS_PIDFD_OPEN, SYS_PIDFD_GETFD = 434, 438
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from lanlab import make_tree
 
+pytestmark = pytest.mark.alone
+
 
 def busy_party(lab, tmp_path):
     """Three peers; Ann and Ben have a game, over cables that make it last; Cem fetches it."""

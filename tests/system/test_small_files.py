@@ -9,6 +9,8 @@ import pytest
 
 from lanlab import Lab, make_file, tree
 
+pytestmark = pytest.mark.alone
+
 COUNT, EACH = 4000, 4096
 
 

@@ -8,6 +8,8 @@ from hostile import Hostile
 from lanlab import Lab, make_file, make_tree, share, tree
 from room import GAME, MIB, Room, processor_times
 
+pytestmark = pytest.mark.alone
+
 FRAMING = 1.066  # bytes on the wire for one of the game's, MTU 1500
 BUSY = 0.9       # of the processors: a figure that was measured so says nothing
 KINDS = ("poison", "missing", "stall", "trickle", "reset")

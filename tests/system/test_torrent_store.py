@@ -428,6 +428,7 @@ def test_files_that_somebody_cuts_short_meanwhile_end_nothing(lab, tmp_path):
     assert not ann.count_events("torrent_error", torrent=other)
 
 
+@pytest.mark.alone
 @needs_stranger
 def test_limits_are_in_effect_on_the_wire_within_two_seconds(lab, tmp_path):
     """Both ways at once: one torrent that ann seeds, one that it fetches; for all together, and for each torrent."""
@@ -579,6 +580,7 @@ def test_every_command_answers_with_one_document(lab, tmp_path):
         assert refused.stderr.count("\n") == 1
 
 
+@pytest.mark.alone
 def test_the_setting_is_in_effect_within_two_seconds(lab):
     ann = lab.host("ann").daemon()
     content = share_game(ann)

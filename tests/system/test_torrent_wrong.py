@@ -10,7 +10,9 @@ import pytest
 
 from lanlab import BUILD, PATIENCE, Lab, make_tree
 from outside import bencode
-from test_torrent import pytestmark, share_game, torrent_peer, torrents_of  # noqa: F401
+from test_torrent import pytestmark as needs_libtorrent, share_game, torrent_peer, torrents_of
+
+pytestmark = [needs_libtorrent, pytest.mark.xdist_group("torrent-wrong")]  # they share a daemon
 
 NOBODY = "0123456789abcdef0123456789abcdef01234567"
 MAGNET = f"magnet:?xt=urn:btih:{NOBODY}"

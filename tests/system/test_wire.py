@@ -25,6 +25,8 @@ def victim(tmp_path_factory):
         yield ann, ben, lab.host("eve")
 
 
+pytestmark = pytest.mark.xdist_group("wire")  # they share a daemon
+
 RULES = {
     "frame-zero": "length 0", "frame-large": "1048577", "frame-huge": "4294967295", "deep": "nested deeper",
     "duplicate": "duplicate", "nul": "u0000", "negative": "whole number", "infinite": "overflow", "huge-number": "too big",
