@@ -19,9 +19,12 @@
 
 #include <utlist.h>
 
+#define HASHING_INTERVAL (250 * LSP_MILLISECOND)
+
 struct lsp_games {
 	struct lsp_peer *peer;
 	bool local_dirty;
+	lsp_time next_hashing; /* when to tell how far the reading of files is */
 	json_t *remote_dirty; /* the ids as keys */
 };
 
@@ -396,8 +399,34 @@ static void publish_remote(struct lsp_peer *peer)
 				      changed, "removed", removed));
 }
 
+/* How far the games are whose files are being read. */
+static void tell_hashing(struct lsp_peer *peer)
+{
+	const struct lsp_library_snapshot *snapshot = lsp_local_snapshot(peer);
+	for (size_t i = 0; i < snapshot->count; i++) {
+		const struct lsp_library_game *game = snapshot->games[i];
+		if (game->state != LSP_LIBRARY_HASHING || !game->progress ||
+			atomic_load(&game->progress->done) == 0)
+			continue;
+		enum lsp_operation_kind kind = lsp_operations_of(peer->operations, game->id);
+		if (kind != LSP_OPERATION_NONE && kind != LSP_OPERATION_VERIFYING)
+			continue;
+		json_t *event = hashing_progress(game);
+		set(event, "event",
+			json_string(kind == LSP_OPERATION_NONE ? "hashing_progress" : "verify_progress"));
+		set(event, "game", json_string(game->id));
+		lsp_events_publish(peer->events, event);
+	}
+}
+
 void lsp_games_flush(struct lsp_peer *peer)
 {
+	lsp_time now = lsp_peer_now(peer);
+	if (now >= peer->games->next_hashing && lsp_events_subscribers(peer->events) &&
+		lsp_local_snapshot(peer)) {
+		peer->games->next_hashing = lsp_time_add(now, HASHING_INTERVAL);
+		tell_hashing(peer);
+	}
 	if (peer->games->local_dirty)
 		lsp_games_publish_local(peer);
 	if (json_object_size(peer->games->remote_dirty))

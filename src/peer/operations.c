@@ -426,13 +426,28 @@ static void judge(struct run *run)
 	conclude(run);
 }
 
+/* The last sample; the others are told by lsp_games_flush. */
+static void tell_end(struct run *run)
+{
+	const struct lsp_library_game *game = lsp_local_find(run->peer, run->game);
+	if (!game || game->state != LSP_LIBRARY_READY ||
+		lsp_cancel_requested(lsp_operation_token(run->guard)))
+		return;
+	run->phase = "hashing";
+	atomic_store(&run->done, game->size);
+	atomic_store(&run->total, game->size);
+	progress_came(run);
+}
+
 static void verified(void *argument)
 {
 	struct run *run = argument;
 	lsp_cancel_unregister(&run->on_cancel);
 	run->answered = true;
-	if (!run->given_up)
+	if (!run->given_up) {
+		tell_end(run);
 		judge(run);
+	}
 	if (run->given_up || !run->cancel_posted)
 		run_free(run);
 }

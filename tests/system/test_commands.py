@@ -74,7 +74,7 @@ def test_cancel_stops_it_and_what_was_verified_is_kept(party):
 
 def test_pause_holds_and_resume_goes_on(party, tmp_path):
     ann, ben = party
-    ben.cli("get", "quake", "--no-wait")
+    waiting = ben.start_cli("get", "quake")
     half_way(ben)
     ben.cli("pause", "quake")
     done = ben.wait_games(lambda games: games["quake"]["paused"])["quake"]["progress"]["done"]
@@ -83,9 +83,13 @@ def test_pause_holds_and_resume_goes_on(party, tmp_path):
     ben.wait_games(lambda games: games["doom"]["sources"] == 1 and games["doom"]["content"])
     ben.cli("get", "doom")
     assert ben.list_games()["quake"]["progress"]["done"] <= done + (4 << 20)
+    # That is no end and no failure, for whoever waits for it either.
+    assert waiting.poll() is None and ben.list_games()["quake"]["operation"] == "downloading"
     mark = ben.mark()
     ben.cli("resume", "quake")
     ben.wait_event("download_finished", since=mark, game="quake")
+    assert waiting.wait(PATIENCE) == 0
+    assert ben.count_events("download_failed") == 0 and ben.count_events("download_begin", game="quake") == 1
     assert tree(ben.games / "quake") == tree(ann.games / "quake")
 
 
@@ -299,10 +303,11 @@ def test_a_verify_that_is_cancelled_does_not_hash_on(lab):
     began = time.monotonic()
     (folder / "version.ini").write_text("20240101\n")
     ann.wait_games(lambda games: games.get("big", {}).get("content"), 300)
+    assert ann.count_events("hashing_progress", game="big", total=(2 << 30) + 9)
     hashing, mark = time.monotonic() - began, ann.mark()
     content = ann.list_games()["big"]["content"]
     ann.start_cli("verify", "big")
-    ann.wait_games(lambda games: games["big"]["operation"] == "verifying")
+    assert 0 < ann.wait_event("verify_progress", game="big")["done"] < 2 << 30
     began = time.monotonic()
     assert ann.cli("cancel", "big")["cancelled"] is True
     assert ann.wait_event("verify_failed", since=mark)["error"]["code"] == "cancelled"

@@ -1,6 +1,7 @@
 """From a download to a game that is played, and back, by the commands of a person."""
 
 import io
+import itertools
 import os
 import pathlib
 import re
@@ -14,7 +15,7 @@ import zlib
 
 import pytest
 
-from lanlab import PATIENCE, ROOT, make_tree, tree
+from lanlab import PATIENCE, ROOT, make_file, make_tree, tree
 
 sys.path.insert(0, str(ROOT / "tools"))
 import demo  # noqa: E402
@@ -147,6 +148,38 @@ def test_commands_are_answered_by_what_is_here(lab, tmp_path):
     ben.wait_event("install_finished", since=mark)
     assert names_of(ben, "quake", mark) == ["uninstall_begin", "uninstall_finished", "install_begin", "install_finished"]
     assert ben.run_cli("uninstall", "nothing").returncode == 1
+
+
+def test_every_operation_tells_how_far_it_is_to_its_end(lab, tmp_path):
+    ann, ben = lab.host("ann", rate=400_000_000).daemon(), lab.host("ben").daemon()
+    make_file(tmp_path / "folder/level", 48 << 20, 6)
+
+    def publish(version):
+        archive = pack(ann.games / "quake/game.eti", {"data.txt": version})
+        with tarfile.open(archive, "a") as tar:
+            tar.add(tmp_path / "folder/level", "level")
+        (ann.games / "quake/version.ini").write_text(version + "\n")
+        ben.wait_games(lambda games: games["quake"]["latest_version"] == version and games["quake"]["content"])
+
+    def told(operation, act):
+        """Each phase goes forward; the last that counts bytes ends with all of them. Nobody knows how long a sync takes."""
+        mark = ben.mark()
+        act()
+        samples = [event for event in ben.events[mark:] if event["event"] == f"{operation}_progress"]
+        counted = [sample for sample in samples if sample["total"] > 0]
+        assert counted and counted[-1]["done"] == counted[-1]["total"], samples
+        assert all(sample["phase"] for sample in samples)
+        assert all(one["done"] <= other["done"] for one, other in itertools.pairwise(counted)
+                   if one["phase"] == other["phase"]), samples
+        return counted
+
+    publish("1.0")
+    assert len(told("download", lambda: ben.cli("get", "quake"))) > 3
+    told("install", lambda: ben.cli("install", "quake"))
+    told("verify", lambda: ben.cli("verify", "quake"))
+    publish("1.1")
+    told("update", lambda: ben.cli("update", "quake"))
+    told("add", lambda: ben.add_game("mine", tmp_path / "folder"))
 
 
 def test_installed_without_its_archive_is_local_only_and_comes_back_by_get_and_update(lab):

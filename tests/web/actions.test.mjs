@@ -59,6 +59,34 @@ test("cancel ends a download, and that is no failure", async () => {
   assert.equal(await page.locator(".toast.bad, .badge.bad").count(), 0);
 });
 
+test("a paused download is shown as that, not as failed or running, and goes on", async () => {
+  const fake = await fakeWith([game("quake", { title: "Quake" })]);
+  const page = await open(fake.url);
+  const choose = async (action) => {
+    await card(page, "quake").getByRole("button", { name: "More for Quake" }).click();
+    await page.getByRole("menuitem", { name: action }).click();
+  };
+  await mainButton(page, "quake").click();
+  await fake.advance(1e9);
+  await card(page, "quake").getByText("25 % · 112 MB/s").waitFor();
+  await choose("Pause");
+  await card(page, "quake").getByText("25 % · Paused").waitFor();
+  assert.equal(await page.locator(".toast.bad, .badge.bad").count(), 0);
+  await choose("Resume");
+  await fake.advance(1e9);
+  await card(page, "quake").getByText("50 % · 112 MB/s").waitFor();
+});
+
+test("a game whose files are read shows how far that is", async () => {
+  const fake = await fakeWith([game("quake", { title: "Quake", availability: "downloaded", operation: "hashing" })]);
+  const page = await open(fake.url);
+  await card(page, "quake").waitFor();
+  for (const part of [0.25, 0.5]) {
+    await fake.emit({ event: "hashing_progress", game: "quake", done: part * 4e9, total: 4e9, phase: "hashing" });
+    await card(page, "quake").getByText(`${part * 100} %`).waitFor();
+  }
+});
+
 test("a download that waits for peers says so and goes on", async () => {
   const fake = await fakeWith([game("quake", { title: "Quake" })]);
   const page = await open(fake.url);

@@ -314,7 +314,7 @@ function takeOther(event: PeerEvent): void {
 }
 
 const ENDS = /^(download|install|update|uninstall|remove|verify|add)_(finished|failed)$/;
-const PROGRESS = /^(download|install|update|uninstall|remove|verify|add)_progress$/;
+const PROGRESS = /^(download|install|update|uninstall|remove|verify|add|hashing)_progress$/;
 
 export function takeEvent(event: PeerEvent): void {
   if (event.event === "local_games_updated") {
