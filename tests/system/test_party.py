@@ -249,6 +249,36 @@ def test_a_flipped_byte_is_found_fetched_elsewhere_and_withdrawn(lab, tmp_path):
     assert liar.list_games()["quake"]["problem"] is None and not liar.list_games()["quake"]["damaged"]
 
 
+def test_a_damaged_copy_that_is_the_only_one_is_said_on_both_sides_and_is_no_loop(lab, tmp_path):
+    ann, ben = lab.host("ann").daemon(), lab.host("ben").daemon()
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=32 << 20))
+    total = sum(path.stat().st_size for path in (ann.games / "quake").rglob("*") if path.is_file())
+    ben.wait_games(lambda games: games["quake"]["sources"] == 1 and games["quake"]["content"])
+    path = ann.games / "quake/data/large.bin"
+    times, whole = path.stat(), path.read_bytes()
+
+    def write(byte):
+        with open(path, "r+b") as file:
+            file.seek(5 << 20)
+            file.write(bytes([byte]))
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    write(whole[5 << 20] ^ 1)
+    result = ben.run_cli("get", "quake")
+    assert result.returncode == 1 and "no peer gave all of quake" in result.stderr, result
+    assert "data/large.bin (1 of " in ann.wait_games(lambda games: games["quake"]["problem"])["quake"]["problem"]
+    ben.wait_games(lambda games: games["quake"]["sources"] == 0 and games["quake"]["operation"] == "none")
+    assert not (ben.games / "quake/version.ini").exists()
+    assert ben.count_events("chunk_rejected") == ben.count_events("download_failed") == 1
+    # The disk gives the right byte again: what was verified is not fetched twice, what was under way may be.
+    write(whole[5 << 20])
+    ann.cli("verify", "quake")
+    ben.wait_games(lambda games: games["quake"]["sources"] == 1)
+    ben.cli("get", "quake")
+    assert tree(ben.games / "quake") == wanted
+    assert ann.status()["sent"] <= total + (12 << 20)
+
+
 def test_only_space_that_is_there_is_used(lab, tmp_path):
     ann = lab.host("ann").daemon()
     share(ann, "quake", make_tree(tmp_path / "quake", large=64 << 20))

@@ -183,6 +183,26 @@ def test_who_comes_late_gets_it_at_the_rate_of_their_own_line():
     best_of(3, 1.15, lambda: late_comer(50_000_000, 64 * MIB))
 
 
+def test_who_downloads_serves_other_games_meanwhile(lab):
+    ann, ben, cem = (lab.host(name, rate=rate).daemon() for name, rate in
+                     (("ann", 40_000_000), ("ben", None), ("cem", 100_000_000)))
+    for seed, (holder, game) in enumerate(((ann, "quake"), (ben, "doom"))):
+        make_file(holder.games / game / "data.bin", 16 * MIB, seed)
+        (holder.games / game / "version.ini").write_text("1\n")
+    for taker, game in ((ben, "quake"), (cem, "doom")):
+        taker.wait_games(lambda games, game=game: games[game]["sources"] == 1 and games[game]["content"])
+    cem.cli("get", "doom", "--no-wait")
+    cem.wait_event("download_progress", where=lambda event: event["done"])
+    ben.cli("get", "quake", "--no-wait")
+    ben.wait_event("download_progress", where=lambda event: event["done"])
+    # Lines go both ways at once: his own download takes two and a half times as long.
+    cem.wait_event("download_finished", game="doom")
+    assert ben.count_events("download_finished") == 0
+    ben.wait_event("download_finished", game="quake")
+    assert tree(cem.games / "doom") == tree(ben.games / "doom") and tree(ben.games / "quake") == tree(ann.games / "quake")
+    assert cem.count_events("download_all_peers_gone") == ben.count_events("download_all_peers_gone") == 0
+
+
 def test_two_downloads_share_the_line_fairly_and_neither_starves():
     rate, size = 50_000_000, 40 * MIB
     with Lab() as lab:
