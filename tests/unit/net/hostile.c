@@ -225,6 +225,126 @@ static void a_link_that_loses_a_fifth_and_takes_1200_bytes_is_enough(void **stat
 	pair_close(&pair);
 }
 
+/* ---- A line by air ---- */
+
+#define AIR_RATE 6000000 /* bytes a second */
+#define AIR_QUEUE 128    /* packets that an access point keeps for one of its machines */
+#define AIR_PACKET 1500
+
+struct air_way {
+	struct air *air;
+	int from, to;
+	const struct sockaddr_storage *target;
+	uint8_t data[AIR_QUEUE][AIR_PACKET];
+	size_t size[AIR_QUEUE];
+	unsigned first, count;
+	uint64_t offered, used; /* bytes: that the line had room for, that went */
+};
+
+/* The relay's two ways, each with a queue that goes out in turns some milliseconds apart. */
+struct air {
+	struct relay relay;
+	struct air_way ways[2];
+	uv_timer_t turn;
+	uint64_t wait; /* until the next turn, ms */
+};
+
+static void on_air(uv_poll_t *handle, int status, int events)
+{
+	struct air_way *way = handle->data;
+	uint8_t data[AIR_PACKET + 1];
+	struct sockaddr_storage from;
+	for (int i = 0; i < 4 * AIR_QUEUE; i++) {
+		socklen_t length = sizeof from;
+		ssize_t size = recvfrom(
+			way->from, data, sizeof data, 0, (struct sockaddr *)&from, &length);
+		if (size < 0)
+			return;
+		if (way == &way->air->ways[0])
+			way->air->relay.a = from;
+		if (way->count == AIR_QUEUE || size > AIR_PACKET)
+			continue;
+		unsigned at = (way->first + way->count++) % AIR_QUEUE;
+		memcpy(way->data[at], data, (size_t)size);
+		way->size[at] = (size_t)size;
+	}
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+	struct air *air = timer->data;
+	for (int i = 0; i < 2; i++) {
+		struct air_way *way = &air->ways[i];
+		uint64_t room = air->wait * AIR_RATE / 1000;
+		way->offered += room;
+		for (; way->count && way->size[way->first] <= room; way->count--) {
+			size_t size = way->size[way->first];
+			pass(way->to, way->data[way->first], size, way->target);
+			way->first = (way->first + 1) % AIR_QUEUE;
+			way->used += size;
+			room -= size;
+		}
+	}
+	air->wait = 2 + lsp_random_below(&air->relay.random, 9);
+	uv_timer_start(timer, on_turn, air->wait, 0);
+}
+
+static void air_open(struct air *air, struct pair *pair, uint64_t seed)
+{
+	relay_open(&air->relay, pair, seed);
+	int fds[] = {air->relay.front, air->relay.back};
+	const struct sockaddr_storage *targets[] = {&air->relay.b, &air->relay.a};
+	for (int i = 0; i < 2; i++) {
+		air->ways[i] = (struct air_way){
+			.air = air, .from = fds[i], .to = fds[1 - i], .target = targets[i]};
+		air->relay.polls[i].data = &air->ways[i];
+		uv_poll_start(&air->relay.polls[i], UV_READABLE, on_air);
+	}
+	uv_timer_init(&pair->loop, &air->turn);
+	air->turn.data = air;
+	air->wait = 5;
+	uv_timer_start(&air->turn, on_turn, air->wait, 0);
+}
+
+static void air_close(struct air *air, struct pair *pair)
+{
+	uv_close((uv_handle_t *)&air->turn, NULL);
+	relay_close(&air->relay, pair);
+}
+
+static void sink_data(
+	struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin, void *argument)
+{
+	uint64_t *received = argument;
+	*received += size;
+	lsp_stream_consume(stream, size);
+	if (fin)
+		lsp_stream_finish(stream);
+}
+
+/* Round trips of 4 to 20 ms, and every packet of a turn at once: no sign that the line is full. */
+static void a_line_whose_packets_come_in_bursts_is_kept_full(void **state)
+{
+	static const struct lsp_stream_callbacks sink = {.data = sink_data, .closed = echo_closed};
+	static struct air air;
+	struct pair pair;
+	struct echo echo = {.size = 8 << 20};
+	uint64_t received = 0;
+	pair_open(&pair);
+	pair.b.stream_callbacks = &sink;
+	pair.b.stream_argument = &received;
+	air_open(&air, &pair, 7);
+	connect_over(&pair, &air.relay);
+	air.ways[0].offered = air.ways[0].used = 0;
+	start_echo(&pair, &echo);
+	RUN_UNTIL(&pair.loop, received == echo.size);
+	double share = (double)air.ways[0].used / (double)air.ways[0].offered;
+	print_message("%.0f %% of the line\n", share * 100);
+	assert_true(share > 0.6);
+	air_close(&air, &pair);
+	pair_close(&pair);
+}
+
 static void a_larger_path_is_discovered(void **state)
 {
 	struct pair pair;
@@ -542,6 +662,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_survive_a_link_that_loses_and_swaps),
 		cmocka_unit_test(a_link_that_loses_a_fifth_and_takes_1200_bytes_is_enough),
+		cmocka_unit_test(a_line_whose_packets_come_in_bursts_is_kept_full),
 		cmocka_unit_test(a_larger_path_is_discovered),
 		cmocka_unit_test(a_pulled_cable_is_noticed_within_five_seconds),
 		cmocka_unit_test(garbage_and_empty_datagrams_change_nothing),
