@@ -22,7 +22,8 @@ static int to_public(int r, const struct lsp_error *inner, struct lanspread_erro
 {
 	if (r < 0 && err) {
 		*err = (struct lanspread_error){.code = inner->code, .sys_errno = inner->sys_errno};
-		snprintf(err->message, sizeof err->message, "%s", inner->message);
+		snprintf(err->message, sizeof err->message, "%s",
+			r == -LSP_E_CLOSED ? "the peer has stopped" : inner->message);
 	}
 	return r;
 }

@@ -14,7 +14,7 @@
  *             reader that falls behind loses no truth: what it missed is replaced by a fresh
  *             local_games_updated with "resync":true.
  *
- * docs/api.md has every command and event with its JSON Schema.
+ * docs/api.md has every command and event; it is installed in share/doc/lanspread.
  *
  * Threads: every function may be called from every thread, at the same time. None blocks for longer
  * than a short lock, but for those that say so: lanspread_start (opens files and sockets),
@@ -23,6 +23,16 @@
  * Ownership: a handle and a stream are the caller's, to be freed by lanspread_free and
  * lanspread_stream_free. A handle outlives its peer: after the peer stopped, every call on it still
  * is allowed and answers LANSPREAD_E_CLOSED.
+ *
+ * Several peers may run in one process, each with folders of its own. They share the log: its sink
+ * and its level are the process's, the last ones that a start set, and stay after the peer's end.
+ *
+ * Signals: the library installs no handler. Its threads block every signal, so a signal comes to
+ * the threads of the program, and no connection that breaks raises SIGPIPE there. It reaps its own
+ * child processes and no other; a program that waits for any child takes their exit status away.
+ * After a fork only exec is allowed in the child.
+ *
+ * Pointers: NULL is allowed where it is said to be, for every `err`, and for what is freed.
  *
  * JSON: the library puts a function before jansson's allocations, for the whole process, when it is
  * loaded, and leaves the work to those that were set until then: it must know when one failed. It
@@ -103,7 +113,8 @@ typedef int (*lanspread_unpack_callback)(const char *archive, const char *target
 
 /*
  * How to run a peer. Set struct_size to sizeof(struct lanspread_options) and leave what does not
- * matter at zero: every zero is the default. Strings are copied.
+ * matter at zero: every zero is the default. Strings are copied. A relative path is one from the
+ * working directory of the start.
  */
 struct lanspread_options {
 	size_t struct_size;
@@ -147,27 +158,30 @@ struct lanspread_options {
 
 /* "0.1.0"; static. */
 LANSPREAD_API const char *lanspread_version(void);
-/* "not_found" and so on; static; "failed" for a number that is none. */
+/* "not_found" and so on, of a code or its negative; static; "failed" for a number that is none. */
 LANSPREAD_API const char *lanspread_code_name(int code);
 
 /*
  * Starts a peer: opens the state folder (LANSPREAD_E_BUSY, naming the holder, if another peer has
  * it), the library, the socket. Returns when the peer serves; discovery goes on behind it.
+ * `options` NULL: all defaults. LANSPREAD_E_INVALID for a struct_size that cannot be one,
+ * LANSPREAD_E_UNSUPPORTED where a newer header's option is set that this library does not know.
  */
 LANSPREAD_API LANSPREAD_MUST_CHECK int lanspread_start(const struct lanspread_options *options,
 	struct lanspread **ret_peer, struct lanspread_error *err);
 
 /*
- * Queues a command: {"command":"get_game","game":"quake"}. At most 16 MiB. The answer arrives on
- * `stream` (NULL: nobody is told) as an event with the request id. A document that is no command at
- * all is answered too, not refused here; only a full queue (LANSPREAD_E_BUSY), a stopped peer
- * (LANSPREAD_E_CLOSED) and a lack of memory fail at once.
+ * Queues a command: {"command":"get_game","game":"quake"}. At most 16 MiB, copied. The answer
+ * arrives on `stream`, one of this peer (NULL: nobody is told), as an event with the request id
+ * (`ret_request` NULL: not wanted); another thread may read it before this returns. Ids count from
+ * 1, per peer. A document that is no command at all is answered too, not refused here; only a full
+ * queue (LANSPREAD_E_BUSY), a stopped peer (LANSPREAD_E_CLOSED) and a lack of memory fail at once.
  */
 LANSPREAD_API LANSPREAD_MUST_CHECK int lanspread_send(struct lanspread *peer,
 	struct lanspread_stream *stream, const char *json, uint64_t *ret_request,
 	struct lanspread_error *err);
 
-/* Opens a stream of events. */
+/* Opens a stream of events. LANSPREAD_E_CLOSED when the peer has stopped. */
 LANSPREAD_API LANSPREAD_MUST_CHECK int lanspread_subscribe(
 	struct lanspread *peer, struct lanspread_stream **ret_stream, struct lanspread_error *err);
 
@@ -184,6 +198,7 @@ LANSPREAD_API int lanspread_stream_fd(const struct lanspread_stream *stream);
 
 /* Wakes a reader that waits, with LANSPREAD_E_CANCELLED; every later read too. */
 LANSPREAD_API void lanspread_stream_interrupt(struct lanspread_stream *stream);
+/* Nobody may read it any more: a reader on another thread is interrupted and joined first. */
 LANSPREAD_API void lanspread_stream_free(struct lanspread_stream *stream);
 LANSPREAD_API void lanspread_free_text(char *text);
 
@@ -199,22 +214,24 @@ struct lanspread_exit {
 
 /*
  * Waits until the peer has stopped and all its threads are joined; LANSPREAD_E_TIMEOUT after
- * timeout_ms (negative: without end). May be called again and from several threads.
+ * timeout_ms (negative: without end). May be called again and from several threads. `ret_exit`
+ * NULL: not wanted. It asks for nothing: without lanspread_shutdown it waits for a peer that fails
+ * or is stopped by a command.
  */
 LANSPREAD_API LANSPREAD_MUST_CHECK int lanspread_wait_stopped(struct lanspread *peer,
 	int timeout_ms, struct lanspread_exit *ret_exit, struct lanspread_error *err);
 
 /*
  * Serves the control socket (what the command line uses) for this peer at `path`, NULL: the default
- * place; mode 0600. It ends with the peer.
+ * place; mode 0600. It ends with the peer. LANSPREAD_E_BUSY when a peer serves that path already.
  */
 LANSPREAD_API LANSPREAD_MUST_CHECK int lanspread_serve_control(
 	struct lanspread *peer, const char *path, struct lanspread_error *err);
 
 /*
  * Serves the page and its HTTP API at "ADDRESS:PORT" (NULL: 127.0.0.1:47777, a free port if that is
- * taken). *ret_url is the start link with its token, to be freed with lanspread_free_text. It ends
- * with the peer.
+ * taken). *ret_url (NULL: not wanted) is the start link with its token, to be freed with
+ * lanspread_free_text. It ends with the peer. LANSPREAD_E_UNSUPPORTED in a build without the page.
  */
 LANSPREAD_API LANSPREAD_MUST_CHECK int lanspread_serve_http(
 	struct lanspread *peer, const char *listen, char **ret_url, struct lanspread_error *err);

@@ -14,6 +14,7 @@
 
 #define PENDING_MAX 4096        /* commands that wait for the core loop */
 #define COMMAND_MAX (16u << 20) /* a torrent file may be in it, in base64 */
+#define OPTIONS_MAX 4096        /* what is larger is no size of the options, of whatever version */
 
 struct lanspread {
 	struct lsp_runtime *runtime;
@@ -41,9 +42,34 @@ static int hand_out(int r, const struct lsp_error *inner, struct lanspread_error
 	if (r < 0 && err) {
 		err->code = inner->code;
 		err->sys_errno = inner->sys_errno;
-		snprintf(err->message, sizeof err->message, "%s", inner->message);
+		/* Which of our loops it was that is gone tells a program nothing. */
+		snprintf(err->message, sizeof err->message, "%s",
+			r == -LSP_E_CLOSED ? "the peer has stopped" : inner->message);
 	}
 	return r;
+}
+
+/*
+ * What a program gave, in the size that this library knows. Whoever forgot the size would start
+ * another peer than the one described; and a newer program's wish is refused, not passed over.
+ */
+static int take_options(const struct lanspread_options *options, struct lanspread_options *full,
+	struct lsp_error *err)
+{
+	size_t size = options ? options->struct_size : sizeof *full;
+	if (size <= sizeof options->struct_size || size > OPTIONS_MAX)
+		return lsp_error_set(err, "peer", LSP_E_INVALID,
+			"struct_size cannot be %zu: set it to sizeof(struct lanspread_options)",
+			size);
+	for (size_t i = sizeof *full; i < size; i++)
+		if (((const char *)options)[i])
+			return lsp_error_set(err, "peer", LSP_E_UNSUPPORTED,
+				"an option is set that liblanspread %s does not know: it is older "
+				"than the header of this program",
+				LANSPREAD_VERSION);
+	if (options)
+		memcpy(full, options, LSP_MIN(size, sizeof *full));
+	return 0;
 }
 
 int lanspread_start(const struct lanspread_options *options, struct lanspread **ret_peer,
@@ -52,11 +78,9 @@ int lanspread_start(const struct lanspread_options *options, struct lanspread **
 	struct lsp_error inner = {0};
 	struct lanspread_options full = {0};
 	struct lanspread *handle = calloc(1, sizeof *handle);
-	if (!handle)
-		return hand_out(lsp_error_no_memory(&inner, "peer"), &inner, err);
-	if (options)
-		memcpy(&full, options, LSP_MIN(options->struct_size, sizeof full));
-	int r = lsp_runtime_start(&full, &handle->runtime, &inner);
+	int r = handle ? take_options(options, &full, &inner) : lsp_error_no_memory(&inner, "peer");
+	if (r == 0)
+		r = lsp_runtime_start(&full, &handle->runtime, &inner);
 	if (r < 0) {
 		free(handle);
 		return hand_out(r, &inner, err);

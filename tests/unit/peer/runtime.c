@@ -170,12 +170,44 @@ static void a_shutdown_is_seen_by_who_waits_and_what_comes_after_it_is_quiet(voi
 	assert_int_equal(lanspread_send(party.peer, party.clients[0], "{\"command\":\"status\"}",
 				 &request, &err),
 		-LANSPREAD_E_CLOSED);
+	assert_string_equal(err.message, "the peer has stopped");
 	for (int i = 0; i < CLIENTS; i++) {
 		unsigned failures;
 		json_decref(read_to_the_end(party.clients[i], &failures));
 		assert_int_equal(failures, 0);
 	}
 	end_peer(&party);
+}
+
+/* Nothing of what was asked for may be passed over in silence: it would be another peer. */
+static void options_of_a_size_that_is_none_are_refused(void **state)
+{
+	struct {
+		struct lanspread_options options;
+		const char *of_a_later_version;
+	} later;
+	struct party party = {0};
+	struct lanspread_error err = {0};
+	make_folders(&party);
+	later.options = party_options(&party);
+	later.of_a_later_version = NULL;
+	static const size_t none[] = {0, sizeof(size_t), 1 << 20};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(none); i++) {
+		later.options.struct_size = none[i];
+		assert_int_equal(
+			lanspread_start(&later.options, &party.peer, &err), -LANSPREAD_E_INVALID);
+		assert_non_null(strstr(err.message, "struct_size"));
+		assert_null(party.peer);
+	}
+	later.options.struct_size = sizeof later;
+	later.of_a_later_version = "blue";
+	assert_int_equal(
+		lanspread_start(&later.options, &party.peer, &err), -LANSPREAD_E_UNSUPPORTED);
+	assert_int_not_equal(access(party.state, F_OK), 0);
+	later.of_a_later_version = NULL;
+	assert_int_equal(lanspread_start(&later.options, &party.peer, &err), 0);
+	lanspread_free(party.peer);
+	remove_folders(&party);
 }
 
 static void commands_that_wait_at_the_shutdown_are_answered_or_refused_and_none_is_lost(
@@ -435,6 +467,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(quic_that_fails_reaches_every_client_before_its_stream_closes),
 		cmocka_unit_test(a_shutdown_is_seen_by_who_waits_and_what_comes_after_it_is_quiet),
+		cmocka_unit_test(options_of_a_size_that_is_none_are_refused),
 		cmocka_unit_test(
 			commands_that_wait_at_the_shutdown_are_answered_or_refused_and_none_is_lost),
 		cmocka_unit_test(a_start_that_is_given_up_does_not_wait_for_its_first_scan),
