@@ -82,6 +82,7 @@ for (const [locale, words] of Object.entries({
     const fake = await fakeWith([game("quake", { availability: "installed", local_version: "20240131" })]);
     const page = await open(fake.url, { locale });
     for (const word of words) await page.getByText(word, { exact: true }).first().waitFor();
+    await card(page, "quake").getByText(locale === "fr-FR" ? /^4 Go/ : /^4 GB/).waitFor();
     assert.equal(await page.evaluate(() => document.documentElement.lang), { d: "de", f: "fr", p: "en" }[locale[0]]);
   });
 }

@@ -67,3 +67,8 @@ test("every text is used somewhere", () => {
   });
   assert.deepEqual(unused, []);
 });
+
+test("what a text says to type is what the command takes", () => {
+  for (const [language, texts] of Object.entries(all))
+    assert.match(texts.get("no_peers_hint"), /lanspread run --peer \p{Lu}+:47777/u, language);
+});

@@ -13,19 +13,21 @@ export function number(value: number, locale: string, digits = 0): string {
   return format.format(value);
 }
 
-const UNITS = ["B", "KB", "MB", "GB", "TB"];
+/** Decimal units, as the command line has them; in French a byte is an octet. */
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+const OCTETS = ["o", "ko", "Mo", "Go", "To"];
 
-/** Decimal units, as the command line has them. */
 export function bytes(value: number | null | undefined, locale: string): string {
   if (value === null || value === undefined) return "–";
+  const units = locale.startsWith("fr") ? OCTETS : UNITS;
   let unit = 0;
   let amount = value;
-  while (amount >= 1000 && unit < UNITS.length - 1) {
+  while (amount >= 1000 && unit < units.length - 1) {
     amount /= 1000;
     unit++;
   }
   const digits = unit === 0 || amount >= 100 ? 0 : 1;
-  return `${number(amount, locale, digits)} ${UNITS[unit] ?? ""}`;
+  return `${number(amount, locale, digits)} ${units[unit] ?? ""}`;
 }
 
 export const rate = (value: number, locale: string): string => `${bytes(value, locale)}/s`;
@@ -67,7 +69,7 @@ export function serviceName(maybe: (key: string) => string, name: string): strin
 
 /** "250M" and the like, as `lanspread limits` takes them; null for what is none. */
 export function parseRate(value: string): number | null {
-  const match = /^\s*(\d+(?:[.,]\d+)?)\s*([kmg]?)b?(?:\/s)?\s*$/i.exec(value);
+  const match = /^\s*(\d+(?:[.,]\d+)?)\s*([kmg]?)[bo]?(?:\/s)?\s*$/i.exec(value);
   if (!match?.[1]) return value.trim() === "" ? 0 : null;
   const factor = { "": 1, k: 1e3, m: 1e6, g: 1e9 }[(match[2] ?? "").toLowerCase()] ?? 1;
   return Math.round(Number(match[1].replace(",", ".")) * factor);

@@ -122,7 +122,7 @@ export const de: Words = {
   peers: "Peers",
   no_peers: "Du bist hier allein",
   no_peers_hint:
-    "Andere im selben Netz werden von selbst gefunden. Wenn nicht: Sind alle am selben Switch oder WLAN, ist kein VPN dazwischen, sind UDP-Port 47777 und Multicast-DNS erlaubt? Sonst von Hand verbinden: „lanspread run --peer ADRESSE“.",
+    "Andere im selben Netz werden von selbst gefunden. Wenn nicht: Sind alle am selben Switch oder WLAN, ist kein VPN dazwischen, sind UDP-Port 47777 und Multicast-DNS erlaubt? Sonst von Hand verbinden: „lanspread run --peer ADRESSE:47777“.",
   sent: "Gesendet",
   received: "Empfangen",
   upload: "Hochladen",

@@ -119,7 +119,7 @@ export const en = {
   peers: "Peers",
   no_peers: "You are alone here",
   no_peers_hint:
-    "Others are found by themselves when they are on the same network. If they are not: check that all are on the same switch or Wi-Fi, that no VPN is in between and that UDP port 47777 and multicast DNS are allowed; or connect by hand with “lanspread run --peer ADDRESS”.",
+    "Others are found by themselves when they are on the same network. If they are not: check that all are on the same switch or Wi-Fi, that no VPN is in between and that UDP port 47777 and multicast DNS are allowed; or connect by hand with “lanspread run --peer ADDRESS:47777”.",
   sent: "Sent",
   received: "Received",
   upload: "Upload",

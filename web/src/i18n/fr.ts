@@ -122,7 +122,7 @@ export const fr: Words = {
   peers: "Pairs",
   no_peers: "Vous êtes seul ici",
   no_peers_hint:
-    "Les autres du même réseau sont trouvés d’eux-mêmes. Sinon : tous sont-ils sur le même commutateur ou Wi-Fi, sans VPN, avec le port UDP 47777 et le DNS multidiffusion autorisés ? Ou connectez à la main : « lanspread run --peer ADRESSE ».",
+    "Les autres du même réseau sont trouvés d’eux-mêmes. Sinon : tous sont-ils sur le même commutateur ou Wi-Fi, sans VPN, avec le port UDP 47777 et le DNS multidiffusion autorisés ? Ou connectez à la main : « lanspread run --peer ADRESSE:47777 ».",
   sent: "Envoyé",
   received: "Reçu",
   upload: "Envoi",
