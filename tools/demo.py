@@ -110,8 +110,7 @@ def start_party(lab):
 def share(daemon, game, version):
     say(f"{daemon.name.title()} adds it:")
     subprocess.run([lanlab.BUILD / "app/lanspread", "add", game, "--control", daemon.control, "--id", GAME, "--title", TITLE,
-                    "--version", version], check=True, env=daemon.env, stdout=None if sys.stdout.isatty() else
-                   subprocess.DEVNULL)
+                    "--version", version], check=True, env=daemon.env)
 
 
 def install(daemon):
