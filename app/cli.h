@@ -131,6 +131,10 @@ extern const struct cli_option cli_common_options[];
 /* "1.5M" → 1500000 (settings.c). False for what is none. */
 bool cli_parse_rate(const char *text, json_int_t *ret_rate);
 
+#define CLI_RATES_MAX 80
+/* {"up", "down"} → "up 1.5 MB/s, down unlimited" (settings.c). Returns `out`. */
+const char *cli_rates(const json_t *limits, char out[CLI_RATES_MAX]);
+
 /* ---- Talking to the daemon (talk.c) ---- */
 
 #define CLI_PATIENCE (30 * LSP_SECOND) /* for an answer */
@@ -173,6 +177,8 @@ int cli_run_simple(struct cli *cli, const struct cli_arguments *arguments);
 int cli_fail(struct cli *cli, const struct lsp_error *err);
 /* The same for a mistake on the command line, with the way to the help: CLI_USAGE. */
 int cli_usage_error(struct cli *cli, const char *format, ...) LSP_PRINTF(2, 3);
+/* The same for one that the command's usage answers. */
+int cli_wrong_usage(struct cli *cli, const struct cli_command *command);
 void cli_note(struct cli *cli, const char *format, ...) LSP_PRINTF(2, 3); /* on stderr */
 
 /* One JSON document and a newline. */
@@ -189,17 +195,20 @@ char *cli_escaped(const char *text);
 
 /*
  * Columns, sized by their content. Cells are copied; NULL prints as "-". Where cli_table_fit gave a
- * width that the table would not fit into, columns that say nothing are left out, then the
- * flexible one is cut short; what is still too wide stays whole.
+ * width that the table would not fit into, columns that say nothing are left out, the flexible one
+ * is cut short, and where that does not do, the spare ones are left out in their order; what is
+ * still too wide stays whole.
  */
 struct cli_table {
 	size_t columns, rows;
 	char **cells;
 	size_t room,
-		flexible; /* columns of the terminal (0: any number); which column may be cut */
+		flexible;  /* columns of the terminal (0: any number); which column may be cut */
+	const char *spare; /* a digit for each column that a narrow terminal can do without */
 };
 void cli_table_init(struct cli_table *table, size_t columns);
-void cli_table_fit(struct cli_table *table, const struct cli *cli, size_t flexible);
+void cli_table_fit(
+	struct cli_table *table, const struct cli *cli, size_t flexible, const char *spare);
 void cli_table_add(struct cli_table *table, const char *const *cells);
 void cli_table_print(const struct cli_table *table, FILE *file);
 void cli_table_done(struct cli_table *table);

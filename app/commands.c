@@ -48,8 +48,8 @@ static const struct cli_option add_options[] = {
 };
 
 static const struct cli_option limits_options[] = {
-	{"up", "N", "bytes a second on the wire; K, M, G; 0 for none"},
-	{"down", "N", "bytes a second on the wire; K, M, G; 0 for none"},
+	{"up", "N", "bytes a second on the wire, such as 1.5M (K, M, G); 0: no limit"},
+	{"down", "N", "the same for what comes in"},
 	{"game", "ID", "for this game alone"},
 	{"pause-uploads", NULL, "send nothing for now"},
 	{"resume-uploads", NULL, "send again"},
@@ -84,7 +84,7 @@ static const struct cli_subcommand torrent_verbs[] = {
 	{"pause, resume", "TORRENT", "hold it, go on with it"},
 	{"remove", "TORRENT [--data]", "with its files"},
 	{"select", "TORRENT", "--set exclude='*.iso', include, skip_fluff, priorities"},
-	{"limits", "[TORRENT]", "--set max_download=RATE, max_upload: 500K, 2M; 0 for none"},
+	{"limits", "[TORRENT]", "--set max_download=RATE, max_upload: 500K, 2M; 0: no limit"},
 	{"options", "TORRENT", "--set seed_ratio=2, seed_time, queue_position, tags, ..."},
 	{"sequential", "TORRENT on|off", "its pieces in their order, or the rarest first"},
 	{"trackers, web_seeds", "TORRENT", "--set add=URL, remove, set"},
@@ -99,6 +99,10 @@ static const struct cli_subcommand torrent_verbs[] = {
 static const char torrent_details[] =
 	"TORRENT is an id or its first six digits or more. A VALUE is JSON or a text; of a list, "
 	"one member, and --set comes again for the next.";
+
+static const char config_details[] =
+	"Without a KEY it shows all settings and which a flag of this run has fixed. A VALUE of "
+	"null takes a setting back to its default.";
 
 static const struct cli_option help_options[] = {
 	{"man", NULL, "the manual page instead, as man reads it"},
@@ -120,17 +124,17 @@ const struct cli_command cli_commands[] = {
 		cli_run_operation, fetch_options, 1, 1, false, "install_game", {"game"}},
 	{"update", "ID [OPTIONS]", "bring a game to its newest version", cli_run_operation,
 		fetch_options, 1, 1, false, "update_game", {"game"}},
-	{"uninstall", "ID [--purge]", "remove the installation; saves and the download stay",
+	{"uninstall", "ID [OPTIONS]", "remove the installation; saves and the download stay",
 		cli_run_operation, uninstall_options, 1, 1, false, "uninstall_game", {"game"}},
-	{"remove", "ID", "delete the download; the installation stays", cli_run_operation,
+	{"remove", "ID [OPTIONS]", "delete the download; the installation stays", cli_run_operation,
 		wait_options, 1, 1, false, "remove_game", {"game"}},
-	{"verify", "ID", "check every byte of the download", cli_run_operation, wait_options, 1, 1,
-		false, "verify_game", {"game"}},
+	{"verify", "ID [OPTIONS]", "check every byte of the download", cli_run_operation,
+		wait_options, 1, 1, false, "verify_game", {"game"}},
 	{"pause", "ID", "hold a download", cli_run_pause, NULL, 1, 1, false, "pause", {"game"}},
 	{"resume", "ID", "go on with it", cli_run_pause, NULL, 1, 1, false, "resume", {"game"}},
 	{"cancel", "ID", "stop what is going on; what was verified is kept", cli_run_cancel, NULL,
 		1, 1},
-	{"add", "PATH --id ID --title T --version V [--pack]",
+	{"add", "PATH --id ID --version V [--title T] [--pack]",
 		"share a folder or archive of your own", cli_run_add, add_options, 1, 1,
 		.check = cli_check_add},
 	{"play", "ID", "start an installed game", cli_run_play, NULL, 1, 1},
@@ -138,7 +142,8 @@ const struct cli_command cli_commands[] = {
 		NULL, 0, 1},
 	{"catalog", "import FILE | show", "the catalogue of games", cli_run_catalog, NULL, 1, 2,
 		.check = cli_check_catalog},
-	{"config", "[KEY [VALUE]]", "show or change settings", cli_run_config, NULL, 0, 2},
+	{"config", "[KEY [VALUE]]", "show or change settings", cli_run_config, NULL, 0, 2,
+		.details = config_details},
 	{"limits", "[OPTIONS]", "show or change how much bandwidth is used", cli_run_limits,
 		limits_options, .check = cli_check_limits},
 	{"identity", "[rotate]", "this peer's id, or a new one", cli_run_identity, NULL, 0, 1,

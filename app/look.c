@@ -81,6 +81,21 @@ static void print_torrents(struct cli *cli, const json_t *torrent)
 		lsp_text_size(cli_number(torrent, "received"), received));
 }
 
+/* Only where there is one: who wonders at a slow download looks here first. */
+static void print_limits(struct cli *cli, const json_t *limits)
+{
+	char rates[CLI_RATES_MAX], games[64] = "";
+	size_t own = json_object_size(json_object_get(limits, "games"));
+	bool paused = json_is_true(json_object_get(limits, "pause_uploads"));
+	if (!cli_number(limits, "up") && !cli_number(limits, "down") && !own && !paused)
+		return;
+	if (own)
+		snprintf(games, sizeof games, "; %zu game%s its own", own,
+			own == 1 ? " has" : "s have");
+	fprintf(cli->out, "%-10s %s%s%s\n", "limits", cli_rates(limits, rates), games,
+		paused ? "; uploads are paused" : "");
+}
+
 int cli_run_status(struct cli *cli, const struct cli_arguments *arguments)
 {
 	_cleanup_json_ json_t *status = NULL;
@@ -110,6 +125,7 @@ int cli_run_status(struct cli *cli, const struct cli_arguments *arguments)
 		lsp_text_size(cli_number(status, "sent"), sent),
 		lsp_text_size(cli_number(status, "received"), received),
 		cli_progress_time(cli_number(status, "uptime_s"), time));
+	print_limits(cli, json_object_get(status, "limits"));
 	print_torrents(cli, json_object_get(status, "torrent"));
 	return code;
 }
@@ -200,7 +216,7 @@ int cli_run_games(struct cli *cli, const struct cli_arguments *arguments)
 	const char *head[] = {
 		"ID", "TITLE", "AVAILABILITY", "OPERATION", "HERE", "NEWEST", "SIZE", "SOURCES"};
 	cli_table_init(&table, LSP_ARRAY_SIZE(head));
-	cli_table_fit(&table, cli, 1);
+	cli_table_fit(&table, cli, 1, "457612");
 	cli_table_add(&table, head);
 	add_games(&table, json_object_get(result, "games"), false);
 	add_games(&table, json_object_get(result, "games"), true);
@@ -241,7 +257,7 @@ int cli_check_peers(struct cli *cli, const struct cli_arguments *arguments)
 	if (arguments->count == 0 ||
 		(arguments->count == 2 && strcmp(arguments->positional[0], "forget") == 0))
 		return CLI_DONE;
-	return cli_usage_error(cli, "peers: 'peers' or 'peers forget PEER'");
+	return cli_wrong_usage(cli, arguments->command);
 }
 
 int cli_run_peers(struct cli *cli, const struct cli_arguments *arguments)
@@ -257,7 +273,7 @@ int cli_run_peers(struct cli *cli, const struct cli_arguments *arguments)
 		return code;
 	const char *head[] = {"ID", "NAME", "ADDRESS", "CONNECTED", "GAMES", "SENT", "RECEIVED"};
 	cli_table_init(&table, LSP_ARRAY_SIZE(head));
-	cli_table_fit(&table, cli, 1);
+	cli_table_fit(&table, cli, 1, "4560");
 	cli_table_add(&table, head);
 	json_array_foreach (json_object_get(result, "peers"), i, peer) {
 		add_peer(&table, peer);
@@ -289,7 +305,7 @@ int cli_run_tasks(struct cli *cli, const struct cli_arguments *arguments)
 		return code;
 	const char *head[] = {"NAME", "KIND", "AGE", "THREAD", "STATE", "OWNER"};
 	cli_table_init(&table, LSP_ARRAY_SIZE(head));
-	cli_table_fit(&table, cli, 0);
+	cli_table_fit(&table, cli, 0, "513");
 	cli_table_add(&table, head);
 	json_array_foreach (json_object_get(result, "tasks"), i, task) {
 		add_task(&table, task);

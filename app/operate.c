@@ -105,7 +105,9 @@ static int report_done(struct cli *cli, const struct cli_wait *wait, json_t *gam
 	}
 	const char *version = cli_text(game, "local_version");
 	fprintf(cli->out, "%s: %s", wait->game, wait->verb->done);
-	bool here = strcmp(wait->verb->name, "uninstall") != 0; /* it would be the download's */
+	/* Of what is gone there is nothing more to tell: it would be what is left. */
+	bool here = strcmp(wait->verb->name, "uninstall") != 0 &&
+		    strcmp(wait->verb->name, "remove") != 0;
 	if (here && version[0] && cli_number(game, "size"))
 		fprintf(cli->out, ", version %s, %s", version,
 			lsp_text_size(cli_number(game, "size"), size));

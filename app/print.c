@@ -38,6 +38,12 @@ int cli_usage_error(struct cli *cli, const char *format, ...)
 	return CLI_USAGE;
 }
 
+int cli_wrong_usage(struct cli *cli, const struct cli_command *command)
+{
+	return cli_usage_error(
+		cli, "%s: it is 'lanspread %s %s'", command->name, command->name, command->usage);
+}
+
 void cli_note(struct cli *cli, const char *format, ...)
 {
 	va_list list;
@@ -114,10 +120,12 @@ void cli_table_init(struct cli_table *table, size_t columns)
 	*table = (struct cli_table){.columns = columns};
 }
 
-void cli_table_fit(struct cli_table *table, const struct cli *cli, size_t flexible)
+void cli_table_fit(
+	struct cli_table *table, const struct cli *cli, size_t flexible, const char *spare)
 {
 	table->room = cli->terminal && cli->columns > 0 ? (size_t)cli->columns : 0;
 	table->flexible = flexible;
+	table->spare = spare;
 }
 
 void cli_table_add(struct cli_table *table, const char *const *cells)
@@ -186,6 +194,13 @@ static size_t total_width(const struct cli_table *table, const size_t *widths)
 	return total > CLI_TABLE_GAP ? total - CLI_TABLE_GAP : 0;
 }
 
+/* By how much the flexible column can be cut. */
+static size_t slack(const struct cli_table *table, const size_t *widths)
+{
+	size_t width = widths[table->flexible];
+	return width > CLI_TABLE_FLEXIBLE_MIN ? width - CLI_TABLE_FLEXIBLE_MIN : 0;
+}
+
 /* The width of each column; 0: it is left out. */
 static void choose_widths(const struct cli_table *table, size_t *widths)
 {
@@ -196,9 +211,12 @@ static void choose_widths(const struct cli_table *table, size_t *widths)
 	for (size_t column = 0; column < table->columns; column++)
 		if (total_width(table, widths) > table->room && says_nothing(table, column))
 			widths[column] = 0;
-	size_t total = total_width(table, widths), *flexible = &widths[table->flexible];
-	if (total > table->room && *flexible > CLI_TABLE_FLEXIBLE_MIN)
-		*flexible -= LSP_MIN(total - table->room, *flexible - CLI_TABLE_FLEXIBLE_MIN);
+	for (const char *spare = table->spare; spare && *spare; spare++)
+		if (total_width(table, widths) - slack(table, widths) > table->room)
+			widths[*spare - '0'] = 0;
+	size_t total = total_width(table, widths);
+	if (total > table->room)
+		widths[table->flexible] -= LSP_MIN(total - table->room, slack(table, widths));
 }
 
 /* As much of it as `width` columns hold. Returns how many it took. */

@@ -30,8 +30,11 @@ static void bar(char *out, size_t width, uint64_t done, uint64_t total)
 	memcpy(out + 1 + width, "]", 2);
 }
 
+/* How much is told right of the bar: each more than the one before it. */
+enum detail { PERCENT, SIZES, SPEED, LEFT, ALL };
+
 /* Everything right of the bar; how much it will be may not be known yet. */
-static char *figures(const json_t *progress, uint64_t done, uint64_t total)
+static char *figures(const json_t *progress, uint64_t done, uint64_t total, enum detail detail)
 {
 	const char *phase = cli_text(progress, "phase");
 	if (!total)
@@ -40,16 +43,21 @@ static char *figures(const json_t *progress, uint64_t done, uint64_t total)
 	uint64_t rate = cli_number(progress, "rate"), sources = cli_number(progress, "sources");
 	const json_t *eta = json_object_get(progress, "eta_s");
 	_cleanup_free_ char *speed = NULL, *left = NULL, *from = NULL;
-	speed = rate ? lsp_text_format("  %s/s", lsp_text_size(rate, c)) : strdup("");
-	left = json_is_number(eta)
+	speed = rate && detail >= SPEED ? lsp_text_format("  %s/s", lsp_text_size(rate, c))
+					: strdup("");
+	left = json_is_number(eta) && detail >= LEFT
 		       ? lsp_text_format("  %s left",
 				 cli_progress_time((uint64_t)json_number_value(eta), time))
 		       : strdup("");
-	from = sources ? lsp_text_format("  from %llu", (unsigned long long)sources) : strdup("");
+	from = sources && detail >= ALL
+		       ? lsp_text_format("  from %llu", (unsigned long long)sources)
+		       : strdup("");
 	if (!speed || !left || !from)
 		return NULL;
-	return lsp_text_format("%3u %%  %s%s of %s%s%s%s",
-		(unsigned)((double)done / (double)total * 100),
+	unsigned percent = (unsigned)((double)done / (double)total * 100);
+	if (detail == PERCENT)
+		return lsp_text_format("%3u %%", percent);
+	return lsp_text_format("%3u %%  %s%s of %s%s%s%s", percent,
 		strcmp(phase, "preparing") == 0 ? "checking what is here, " : "",
 		lsp_text_size(done, a), lsp_text_size(total, b), speed, left, from);
 }
@@ -60,15 +68,21 @@ const char *cli_progress_line(
 	uint64_t total = cli_number(progress, "total");
 	uint64_t done = LSP_MIN(cli_number(progress, "done"), total);
 	size_t room = columns > 0 && columns < CLI_PROGRESS_MAX ? (size_t)columns : 80;
-	_cleanup_free_ char *right = figures(progress, done, total);
+	enum detail detail = ALL;
+	_cleanup_free_ char *right = figures(progress, done, total, detail);
 	char drawn[BAR_MAX + 3] = "";
+	/* Half a number would be another one. */
+	while (right && detail > PERCENT && strlen(title) + 2 + strlen(right) + 1 > room) {
+		free(right);
+		right = figures(progress, done, total, --detail);
+	}
 	if (!right) {
 		out[0] = '\0';
 		return out;
 	}
 	/* The last column stays free: some terminals would begin a new line. */
 	size_t used = strlen(title) + 2 + strlen(right) + 1;
-	if (total && used + BAR_MIN + 4 <= room)
+	if (total && detail == ALL && used + BAR_MIN + 4 <= room)
 		bar(drawn, LSP_MIN((size_t)BAR_MAX, room - used - 4), done, total);
 	int size = snprintf(
 		out, CLI_PROGRESS_MAX, "%s  %s%s%s", title, drawn, drawn[0] ? "  " : "", right);

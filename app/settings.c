@@ -78,7 +78,7 @@ static int show_catalog(struct cli *cli)
 	}
 	const char *head[] = {"ID", "TITLE", "GENRE", "PUBLISHER", "VERSION"};
 	cli_table_init(&table, LSP_ARRAY_SIZE(head));
-	cli_table_fit(&table, cli, 1);
+	cli_table_fit(&table, cli, 1, "432");
 	cli_table_add(&table, head);
 	json_array_foreach (json_object_get(result, "games"), i, game) {
 		const char *cells[] = {cli_text(game, "id"), cli_text(game, "title"),
@@ -97,15 +97,17 @@ int cli_check_catalog(struct cli *cli, const struct cli_arguments *arguments)
 	if ((strcmp(what, "show") == 0 && arguments->count == 1) ||
 		(strcmp(what, "import") == 0 && arguments->count == 2))
 		return CLI_DONE;
-	return cli_usage_error(cli, "catalog: 'catalog show' or 'catalog import FILE'");
+	return cli_wrong_usage(cli, arguments->command);
 }
 
 /* A column that is not known is most often a typing mistake. */
 static void print_imported(struct cli *cli, const json_t *result)
 {
-	unsigned long long count = cli_number(result, "imported");
 	const char *ignored = cli_text(result, "ignored");
-	fprintf(cli->out, "%llu game%s\n", count, count == 1 ? "" : "s");
+	fprintf(cli->out, "games: %llu new, %llu changed, %llu as they were\n",
+		(unsigned long long)cli_number(result, "added"),
+		(unsigned long long)cli_number(result, "changed"),
+		(unsigned long long)cli_number(result, "unchanged"));
 	if (!ignored[0])
 		return;
 	fputs("lanspread: not known here, and left out: ", cli->errors);
@@ -291,14 +293,20 @@ static json_t *limits_command(const struct cli_arguments *arguments)
 	return command;
 }
 
-static void print_rates(struct cli *cli, const char *name, const json_t *limits)
+const char *cli_rates(const json_t *limits, char out[CLI_RATES_MAX])
 {
 	char up[LSP_TEXT_SIZE_MAX], down[LSP_TEXT_SIZE_MAX];
 	uint64_t u = cli_number(limits, "up"), d = cli_number(limits, "down");
+	snprintf(out, CLI_RATES_MAX, "up %s%s, down %s%s", u ? lsp_text_size(u, up) : "unlimited",
+		u ? "/s" : "", d ? lsp_text_size(d, down) : "unlimited", d ? "/s" : "");
+	return out;
+}
+
+static void print_rates(struct cli *cli, const char *name, const json_t *limits)
+{
+	char rates[CLI_RATES_MAX];
 	cli_print_text(cli->out, name);
-	fprintf(cli->out, "%sup %s%s, down %s%s\n", name[0] ? ": " : "",
-		u ? lsp_text_size(u, up) : "unlimited", u ? "/s" : "",
-		d ? lsp_text_size(d, down) : "unlimited", d ? "/s" : "");
+	fprintf(cli->out, "%s%s\n", name[0] ? ": " : "", cli_rates(limits, rates));
 }
 
 static void print_limits(struct cli *cli, json_t *limits)
@@ -329,9 +337,8 @@ int cli_run_limits(struct cli *cli, const struct cli_arguments *arguments)
 int cli_check_identity(struct cli *cli, const struct cli_arguments *arguments)
 {
 	const char *what = cli_positional(arguments, 0);
-	return !what || strcmp(what, "rotate") == 0
-		       ? CLI_DONE
-		       : cli_usage_error(cli, "identity: 'identity' or 'identity rotate'");
+	return !what || strcmp(what, "rotate") == 0 ? CLI_DONE
+						    : cli_wrong_usage(cli, arguments->command);
 }
 
 int cli_run_identity(struct cli *cli, const struct cli_arguments *arguments)

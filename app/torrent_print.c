@@ -50,8 +50,9 @@ struct column {
 	const char *(*cell)(const json_t *row, char out[CELL]);
 };
 
+/* `spare`: as of cli_table_fit, the second column being the flexible one; NULL: whole. */
 static void print_table(struct cli *cli, const json_t *rows, const struct column *columns,
-	size_t count, const char *none)
+	size_t count, const char *spare, const char *none)
 {
 	const char *cells[CLI_TABLE_MAX_COLUMNS];
 	char texts[CLI_TABLE_MAX_COLUMNS][CELL];
@@ -63,6 +64,8 @@ static void print_table(struct cli *cli, const json_t *rows, const struct column
 		return;
 	}
 	cli_table_init(&table, count);
+	if (spare)
+		cli_table_fit(&table, cli, 1, spare);
 	for (size_t k = 0; k < count; k++)
 		cells[k] = columns[k].head;
 	cli_table_add(&table, cells);
@@ -172,7 +175,7 @@ static void print_list(struct cli *cli, const json_t *result)
 		{"RATIO", ratio}, {"PEERS", peers}};
 	const json_t *torrents = json_object_get(result, "torrents"), *torrent;
 	size_t i;
-	print_table(cli, torrents, columns, LSP_ARRAY_SIZE(columns),
+	print_table(cli, torrents, columns, LSP_ARRAY_SIZE(columns), "78465",
 		"no torrents: 'lanspread torrent add LINK|FILE' adds one");
 	json_array_foreach (torrents, i, torrent) {
 		_cleanup_free_ char *text = lsp_text_format(
@@ -186,7 +189,7 @@ static void print_files(struct cli *cli, const json_t *result)
 {
 	static const struct column columns[] = {
 		{"PATH", path}, {"SIZE", size}, {"DONE", file_done}, {"PRIORITY", priority}};
-	print_table(cli, json_object_get(result, "files"), columns, LSP_ARRAY_SIZE(columns),
+	print_table(cli, json_object_get(result, "files"), columns, LSP_ARRAY_SIZE(columns), NULL,
 		"its files are not known yet: its metadata is not here");
 }
 
@@ -194,7 +197,7 @@ static void print_peers(struct cli *cli, const json_t *result)
 {
 	static const struct column columns[] = {{"ADDRESS", address}, {"CLIENT", client},
 		{"HAS", progress}, {"DOWN", download_rate}, {"UP", upload_rate}, {"FROM", source}};
-	print_table(cli, json_object_get(result, "peers"), columns, LSP_ARRAY_SIZE(columns),
+	print_table(cli, json_object_get(result, "peers"), columns, LSP_ARRAY_SIZE(columns), "54",
 		"nobody is connected");
 }
 
@@ -203,7 +206,7 @@ static void print_trackers(struct cli *cli, const json_t *result)
 	static const struct column columns[] = {{"URL", url}, {"STATUS", status}, {"SEEDS", seeds},
 		{"PEERS", peers}, {"MESSAGE", message}};
 	print_table(cli, json_object_get(result, "trackers"), columns, LSP_ARRAY_SIZE(columns),
-		"it has no trackers");
+		NULL, "it has no trackers");
 }
 
 /* ---- Lines ------------------------------------------------------------------------------- */

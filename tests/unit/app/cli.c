@@ -27,6 +27,45 @@ static void help_and_version_need_no_peer(void **state)
 	assert_non_null(strstr(world->out, LANSPREAD_VERSION));
 }
 
+/* Words stay whole, and what stands at the left stays alone there. */
+static void help_keeps_within_the_terminal(void **state)
+{
+	struct world *world = *state;
+	static const int widths[] = {100, 80, 60, 40};
+	world->terminal = true;
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(widths); i++) {
+		world->columns = widths[i];
+		for (const struct cli_command *command = cli_commands; command->name; command++) {
+			char words[64];
+			snprintf(words, sizeof words, "help %s", command->name);
+			assert_int_equal(lanspread(world, words), CLI_DONE);
+			const char *line = strstr(world->out, "\n\n"); /* the usage is one line */
+			for (size_t size; *line; line += size + (line[size] == '\n')) {
+				size = strcspn(line, "\n");
+				assert_true(size <= (size_t)widths[i]);
+			}
+		}
+		assert_int_equal(lanspread(world, "--help"), CLI_DONE);
+		for (const char *line = world->out; *line; line += strcspn(line, "\n") + 1)
+			assert_true(strcspn(line, "\n") <= (size_t)widths[i]);
+	}
+	world->columns = 60;
+	assert_int_equal(lanspread(world, "help status"), CLI_DONE);
+	assert_non_null(
+		strstr(world->out, "  --control PATH            the peer's control socket\n"
+				   "                            (default: $LANSPREAD_CONTROL,\n"
+				   "                            else the usual place)\n"));
+	world->columns = 40;
+	assert_int_equal(lanspread(world, "help status"), CLI_DONE);
+	assert_non_null(strstr(world->out, "  --control PATH\n"
+					   "        the peer's control socket\n"
+					   "        (default: $LANSPREAD_CONTROL,\n"
+					   "        else the usual place)\n"));
+	world->terminal = false; /* a pipe has no end of the line */
+	assert_int_equal(lanspread(world, "help status"), CLI_DONE);
+	assert_non_null(strstr(world->out, "$LANSPREAD_CONTROL, else the usual place)\n"));
+}
+
 static void wrong_usage_is_exit_2_and_one_line(void **state)
 {
 	struct world *world = *state;
@@ -269,6 +308,13 @@ static void status_peers_and_tasks_show_what_the_peer_says(void **state)
 	assert_int_equal(lanspread(world, "status"), CLI_DONE);
 	assert_non_null(strstr(world->out,
 		"torrents   off but for downloads, port 47778; 1 downloading, 0 seeding;"));
+	assert_null(strstr(world->out, "limits"));
+	says(world, "status",
+		json_pack("{s:{s:i, s:i, s:b, s:{s:{s:i}}}}", "limits", "up", 1500000, "down", 0,
+			"pause_uploads", 1, "games", "quake", "up", 5));
+	assert_int_equal(lanspread(world, "status"), CLI_DONE);
+	assert_non_null(strstr(world->out, "limits     up 1.5 MB/s, down unlimited; 1 game has its "
+					   "own; uploads are paused\n"));
 	says(world, "status", json_pack("{s:{s:s}}", "torrent", "mode", "off"));
 	assert_int_equal(lanspread(world, "status"), CLI_DONE);
 	assert_non_null(strstr(world->out, "torrents   off, not listening;"));
@@ -465,6 +511,19 @@ static void uninstall_says_where_saves_were_kept(void **state)
 		"{\"command\":\"uninstall_game\",\"game\":\"quake\",\"purge\":true}");
 }
 
+/* What the peer tells of the game then is the installation that stays. */
+static void what_was_removed_has_no_version_any_more(void **state)
+{
+	struct world *world = *state;
+	says(world, "remove_game", json_pack("{s:s}", "operation", "removing"));
+	world->after[0] = snapshot("quake", "removing");
+	world->after[1] = event("remove_finished", "quake");
+	world->after[2] = snapshot(NULL, NULL);
+	add_game(world, "quake", "local_only", "none");
+	assert_int_equal(lanspread(world, "remove quake"), CLI_DONE);
+	assert_string_equal(world->out, "quake: removed\n");
+}
+
 static void nothing_to_do_is_done(void **state)
 {
 	struct world *world = *state;
@@ -641,6 +700,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(help_and_version_need_no_peer),
+		WORLD_TEST(help_keeps_within_the_terminal),
 		WORLD_TEST(wrong_usage_is_exit_2_and_one_line),
 		WORLD_TEST(a_mistyped_word_is_told_what_it_may_have_been),
 		WORLD_TEST(a_mistyped_game_is_told_what_it_may_have_been),
@@ -667,6 +727,7 @@ int main(void)
 		WORLD_TEST(install_waits_through_both_halves),
 		WORLD_TEST(install_fails_when_its_download_fails),
 		WORLD_TEST(uninstall_says_where_saves_were_kept),
+		WORLD_TEST(what_was_removed_has_no_version_any_more),
 		WORLD_TEST(nothing_to_do_is_done),
 		WORLD_TEST(an_unknown_game_is_exit_1),
 		WORLD_TEST(several_variants_are_listed_for_a_choice),

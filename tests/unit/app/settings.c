@@ -61,9 +61,11 @@ static void folders_and_files_are_named_absolutely(void **state)
 		"{\"command\":\"set_game_dir\",\"path\":\"%s/new/place\"}", world->folder);
 	assert_sent(world, "set_game_dir", expected);
 	assert_string_equal(world->out, "/g\n");
-	says(world, "catalog_import", json_pack("{s:i}", "imported", 12));
+	says(world, "catalog_import",
+		json_pack("{s:i, s:i, s:i, s:i}", "imported", 12, "added", 9, "changed", 3,
+			"unchanged", 1));
 	assert_int_equal(lanspread(world, "catalog import /tmp/games.csv"), CLI_DONE);
-	assert_string_equal(world->out, "12 games\n");
+	assert_string_equal(world->out, "games: 9 new, 3 changed, 1 as they were\n");
 	assert_int_equal(chdir("/"), 0);
 }
 
@@ -83,9 +85,9 @@ static void an_empty_path_is_not_where_the_command_runs(void **state)
 static void what_an_import_left_out_is_told(void **state)
 {
 	struct world *world = *state;
-	says(world, "catalog_import", json_pack("{s:i, s:s}", "imported", 1, "ignored", "titel"));
+	says(world, "catalog_import", json_pack("{s:i, s:s}", "added", 1, "ignored", "titel"));
 	assert_int_equal(lanspread(world, "catalog import /tmp/games.csv"), CLI_DONE);
-	assert_string_equal(world->out, "1 game\n");
+	assert_string_equal(world->out, "games: 1 new, 0 changed, 0 as they were\n");
 	assert_non_null(strstr(world->errors, "left out: titel"));
 }
 

@@ -34,10 +34,29 @@ static void a_line_shows_what_is_known(void **state)
 	json_t *preparing = progress(25000, 50000);
 	json_object_set_new(preparing, "phase", json_string("preparing"));
 	expect_line(preparing, 60, "quake   50 %  checking what is here, 25.0 kB of 50.0 kB");
-	expect_line(progress(0, 50000), 20, "quake    0 %  0 byt");
+	expect_line(progress(0, 50000), 20, "quake    0 %");
 	expect_line(progress(0, 0), 100, "quake  working ...");
 	expect_line(
 		json_pack("{s:s, s:i}", "phase", "hashing", "total", 0), 100, "quake  hashing ...");
+}
+
+static void a_narrow_terminal_cuts_no_figure_in_two(void **state)
+{
+	static const struct {
+		int columns;
+		const char *line;
+	} cases[] = {
+		{60, "quake   50 %  1.2 GB of 2.4 GB  110.0 MB/s  0:11 left"},
+		{45, "quake   50 %  1.2 GB of 2.4 GB  110.0 MB/s"},
+		{42, "quake   50 %  1.2 GB of 2.4 GB"},
+		{30, "quake   50 %"},
+	};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(cases); i++) {
+		json_t *all = progress(1200000000, 2400000000);
+		json_object_update_new(all,
+			json_pack("{s:i, s:i, s:i}", "rate", 110000000, "eta_s", 11, "sources", 3));
+		expect_line(all, cases[i].columns, cases[i].line);
+	}
 }
 
 static void json_on_a_terminal_is_ascii(void **state)
@@ -134,7 +153,7 @@ static void what_is_near_is_suggested_and_nothing_else(void **state)
 	assert_string_equal(suggested("quake", (const char *const[]){longest, NULL}), "");
 }
 
-static void expect_table(bool terminal, int columns, const char *expected)
+static void expect_table_with(bool terminal, int columns, const char *spare, const char *expected)
 {
 	static const char *const rows[][4] = {{"ID", "TITLE", "OPERATION", "SIZE"},
 		{"quake", "Quake \xe7\x8c\xab of the north", "", "1.5 GB"},
@@ -145,7 +164,7 @@ static void expect_table(bool terminal, int columns, const char *expected)
 	struct cli cli = {.terminal = terminal, .columns = columns};
 	struct cli_table table;
 	cli_table_init(&table, 4);
-	cli_table_fit(&table, &cli, 1);
+	cli_table_fit(&table, &cli, 1, spare);
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(rows); i++)
 		cli_table_add(&table, rows[i]);
 	cli_table_print(&table, file);
@@ -153,6 +172,29 @@ static void expect_table(bool terminal, int columns, const char *expected)
 	fclose(file);
 	assert_string_equal(text, expected);
 	free(text);
+}
+
+static void expect_table(bool terminal, int columns, const char *expected)
+{
+	expect_table_with(terminal, columns, NULL, expected);
+}
+
+static void a_terminal_that_is_still_too_narrow_loses_what_can_be_spared(void **state)
+{
+	expect_table_with(true, 23, "31",
+		"ID     TITLE     SIZE\n"
+		"quake  Quake \xe2\x80\xa6   1.5 GB\n"
+		"doom   Doom      2.0 GB\n");
+	/* What is left has the room of what went. */
+	expect_table_with(true, 22, "31",
+		"ID     TITLE\n"
+		"quake  Quake \xe7\x8c\xab of th\xe2\x80\xa6\n"
+		"doom   Doom\n");
+	expect_table_with(true, 14, "31", "ID\nquake\ndoom\n");
+	expect_table_with(false, 14, "31",
+		"ID     TITLE                  OPERATION  SIZE\n"
+		"quake  Quake \xe7\x8c\xab of the north  -          1.5 GB\n"
+		"doom   Doom                   -          2.0 GB\n");
 }
 
 static void a_narrow_terminal_loses_what_says_nothing_and_then_the_ends_of_titles(void **state)
@@ -186,6 +228,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_shows_what_is_known),
+		cmocka_unit_test(a_narrow_terminal_cuts_no_figure_in_two),
 		cmocka_unit_test(json_on_a_terminal_is_ascii),
 		cmocka_unit_test(a_narrow_terminal_loses_the_bar_first),
 		cmocka_unit_test(nonsense_from_the_peer_stays_within_bounds),
@@ -193,6 +236,7 @@ int main(void)
 		cmocka_unit_test(a_table_aligns_and_cannot_be_drawn_on),
 		cmocka_unit_test(
 			a_narrow_terminal_loses_what_says_nothing_and_then_the_ends_of_titles),
+		cmocka_unit_test(a_terminal_that_is_still_too_narrow_loses_what_can_be_spared),
 		cmocka_unit_test(what_is_near_is_suggested_and_nothing_else),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

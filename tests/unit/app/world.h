@@ -44,6 +44,7 @@ struct world {
 	size_t out_size, errors_size;
 	int interrupt[2];
 	bool terminal, detach, stop, full;
+	int columns; /* 0: 100 */
 	uint64_t patience;
 };
 
@@ -135,7 +136,7 @@ static inline int run_words(struct world *world, int argc, char **argv)
 					     : open_memstream(&world->out, &world->out_size),
 		.errors = open_memstream(&world->errors, &world->errors_size),
 		.terminal = world->terminal,
-		.columns = 100,
+		.columns = world->columns ? world->columns : 100,
 		.interrupt_fd = world->interrupt[0],
 		.program = "/bin/false",
 		.patience = world->patience};
