@@ -15,10 +15,12 @@
 
 #define HOUSEKEEPING (25 * LSP_MILLISECOND)
 #define SLUGGISH (300 * LSP_MILLISECOND) /* no byte for that long: not counted as parallel */
-#define STALL_STARTED (4 * LSP_SECOND)   /* no byte in the middle of an answer */
-#define STALL_WAITING (10 * LSP_SECOND)  /* no byte of any answer: it may be a long queue */
-#define TRICKLE_AFTER (10 * LSP_SECOND)  /* one request takes longer … */
-#define TRICKLE_RATE 4096                /* … at less than that */
+#define SLOW_AFTER LSP_SECOND            /* asked for so long without a whole answer … */
+#define SLUGGISH_PART 64 /* nor is who gives less than such a part of all that comes */
+#define STALL_STARTED (4 * LSP_SECOND)  /* no byte in the middle of an answer */
+#define STALL_WAITING (10 * LSP_SECOND) /* no byte of any answer: it may be a long queue */
+#define TRICKLE_AFTER (10 * LSP_SECOND) /* one request takes longer … */
+#define TRICKLE_RATE 4096               /* … at less than that */
 #define BACKOFF_FIRST LSP_SECOND
 #define BACKOFF_MAX (30 * LSP_SECOND)
 #define FAILURES_FREE 2                      /* in a row, before a peer that breaks off rests */
@@ -151,6 +153,7 @@ struct peer {
 	lsp_time progress, backoff_end;
 	uint64_t retry_after; /* the next back-off */
 	bool proven, sluggish;
+	bool slow; /* sluggish, although something comes now and then */
 	uint32_t uploads_waiting, uploads_running;
 	uint64_t upload_served;
 	uint64_t stray_sent; /* of games that it never announced anything about */

@@ -20,7 +20,7 @@
 
 void peer_sluggish(struct lsp_swarm *swarm, struct peer *peer, bool sluggish)
 {
-	if (sluggish == peer->sluggish)
+	if (sluggish == peer->sluggish || (peer->slow && !sluggish))
 		return;
 	peer->sluggish = sluggish;
 	swarm->live_requests += sluggish ? -peer->request_count : peer->request_count;
@@ -35,6 +35,7 @@ void peer_backoff(struct lsp_swarm *swarm, struct peer *peer)
 	link_each(&peer->requests, link) request_end(
 		swarm, lsp_container_of(link, struct request, in_peer), REQUEST_NOBODY, true);
 	peer->service = (struct lsp_service){0};
+	peer->slow = false;
 }
 
 static bool others_give(const struct lsp_swarm *swarm, const struct request *request)
@@ -67,15 +68,30 @@ static uint64_t patience(const struct peer *peer)
 	return (oldest->received ? STALL_STARTED : STALL_WAITING) + 4 * peer->rtt;
 }
 
+/*
+ * So little of all that comes that a place among those that make progress is wasted on it: else as
+ * many as have all the places, each giving a drop in time, would keep everybody else from being
+ * asked.
+ */
+static bool gives_next_to_nothing(const struct lsp_swarm *swarm, const struct peer *peer)
+{
+	double since = (double)(SLOW_AFTER + 2 * peer->rtt) / 1e9;
+	return !peer->proven && peer->service.seconds > since &&
+	       lsp_service_rate(&peer->service) <
+		       lsp_meter_rate(&swarm->rate, swarm->now) / SLUGGISH_PART;
+}
+
 static void watch_peer(struct lsp_swarm *swarm, struct peer *peer)
 {
 	if (!peer->request_count)
 		return;
 	lsp_service_add(&peer->service, 0, swarm->now);
 	uint64_t quiet = swarm->now - LSP_MIN(peer->progress, swarm->now);
-	if (quiet > patience(peer) || trickles(swarm, peer))
+	peer->slow = gives_next_to_nothing(swarm, peer);
+	bool sluggish = peer->slow || quiet > SLUGGISH + 2 * peer->rtt;
+	if (quiet > patience(peer) || trickles(swarm, peer)) {
 		peer_backoff(swarm, peer);
-	else if (quiet > SLUGGISH + 2 * peer->rtt && !peer->sluggish) {
+	} else if (sluggish && !peer->sluggish) {
 		peer_sluggish(swarm, peer, true);
 		swarm->fetch_due = true;
 	}

@@ -110,7 +110,8 @@ void lsp_swarm_received(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t bytes
 	peer_sluggish(swarm, peer, false);
 	peer->bytes_flying -= bytes;
 	game->bytes_flying -= bytes;
-	swarm->live_bytes -= bytes;
+	if (!peer->sluggish)
+		swarm->live_bytes -= bytes;
 	request->progress = peer->progress = game->progress = swarm->now;
 	if (request->received == request->bytes) {
 		leave_line(swarm, request);

@@ -3,6 +3,30 @@
 
 #define FLOOD_EVERY (100 * LSP_MILLISECOND)
 #define CLAIM_EVERY LSP_SECOND
+#define DROPS_MAX 100                        /* of one answer; then it stands still */
+#define BOUNCE_AFTER (250 * LSP_MILLISECOND) /* who is silent for 300 ms is not counted on */
+
+static uint64_t drop_size(enum sim_kind kind)
+{
+	return kind == SIM_DRIPPER ? 1000 : 100;
+}
+
+static uint64_t drop_every(enum sim_kind kind)
+{
+	return kind == SIM_DRIPPER ? LSP_SECOND / 5 : LSP_SECOND;
+}
+
+static void bounce_late(struct sim *sim, const struct sim_event *request)
+{
+	sim_schedule(sim, (struct sim_event){.at = sim->now + BOUNCE_AFTER,
+				  .kind = EVENT_ANSWER,
+				  .node = request->other,
+				  .other = request->node,
+				  .id = request->id,
+				  .flag = true,
+				  .reason = LSP_SWARM_ELSEWHERE,
+				  .first = LSP_SWARM_NO_HINT});
+}
 
 void sim_hostile_request(struct sim *sim, const struct sim_event *event)
 {
@@ -26,8 +50,12 @@ void sim_hostile_request(struct sim *sim, const struct sim_event *event)
 	case SIM_PRETENDER:
 		sim_answer(sim, event->node, event->other, event->id, false, LSP_SWARM_MISSING, 0);
 		break;
+	case SIM_BOUNCER:
+		bounce_late(sim, event);
+		break;
 	case SIM_TRICKLER:
-		sim_schedule(sim, (struct sim_event){.at = sim->now + LSP_SECOND,
+	case SIM_DRIPPER:
+		sim_schedule(sim, (struct sim_event){.at = sim->now + drop_every(node->kind),
 					  .kind = EVENT_TRICKLE,
 					  .node = event->other,
 					  .other = event->node,
@@ -62,12 +90,13 @@ void sim_hostile_flood(struct sim *sim, uint32_t index)
 void sim_hostile_trickle(struct sim *sim, const struct sim_event *event)
 {
 	struct sim_node *node = &sim->nodes[event->node];
-	if (!node->here || !sim->nodes[event->other].here || event->count > 100)
+	enum sim_kind kind = sim->nodes[event->other].kind;
+	if (!node->here || !sim->nodes[event->other].here || event->count > DROPS_MAX)
 		return;
-	lsp_swarm_received(node->swarm, event->id, 100, sim->now);
-	node->received += 100;
+	lsp_swarm_received(node->swarm, event->id, drop_size(kind), sim->now);
+	node->received += drop_size(kind);
 	struct sim_event again = *event;
-	again.at = sim->now + LSP_SECOND;
+	again.at = sim->now + drop_every(kind);
 	again.count++;
 	sim_schedule(sim, again);
 	sim_wake(sim, event->node);

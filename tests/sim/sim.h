@@ -34,6 +34,8 @@ enum sim_kind {
 	SIM_RESETTER,  /* claims all, resets every stream half way */
 	SIM_PRETENDER, /* claims all but the last chunk, and again each second, and has none */
 	SIM_RELAPSER,  /* a poisoner that announces itself anew each second */
+	SIM_DRIPPER,   /* claims all, sends 5 kB a second, never silent for long */
+	SIM_BOUNCER,   /* claims all, bounces every request, a moment before it looks stuck */
 };
 
 struct sim_flow;

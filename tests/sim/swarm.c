@@ -212,6 +212,8 @@ static void hostile(void)
 		{"resetters", SIM_RESETTER, 1.15, 1.7},
 		{"pretenders", SIM_PRETENDER, 1.15, 1.5},
 		{"relapsers", SIM_RELAPSER, 1.15, 1.5},
+		{"drippers", SIM_DRIPPER, 1.15, 1.6},
+		{"bouncers", SIM_BOUNCER, 1.15, 1.9},
 		/* What they may have before they wait: an eighth of the game, or some MiB. */
 		{"flooders", SIM_FLOODER, 1.5, 3.5},
 	};
