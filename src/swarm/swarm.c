@@ -252,6 +252,12 @@ void swarm_clock(struct lsp_swarm *swarm, lsp_time now)
 		swarm->now = now;
 }
 
+/* What moved on while nothing was looked at did so just now: it is not put into the future. */
+static void give_back(const struct lsp_swarm *swarm, lsp_time *since, uint64_t gap)
+{
+	*since = LSP_MAX(*since, LSP_MIN(*since + gap, swarm->now));
+}
+
 /* We slept (a closed lid, a stopped process): every deadline that ran meanwhile gets the time back.
  */
 static void forgive_gap(struct lsp_swarm *swarm, uint64_t gap)
@@ -260,26 +266,26 @@ static void forgive_gap(struct lsp_swarm *swarm, uint64_t gap)
 		struct peer *peer = table_at(&swarm->peers, i);
 		if (!peer)
 			continue;
-		peer->progress += gap;
+		give_back(swarm, &peer->progress, gap);
 		if (peer->service.at)
-			peer->service.at += gap;
+			give_back(swarm, &peer->service.at, gap);
 	}
 	for (uint32_t i = 0; i < swarm->requests.size; i++) {
 		struct request *request = table_at(&swarm->requests, i);
 		if (!request)
 			continue;
-		request->asked += gap;
-		request->progress += gap;
+		give_back(swarm, &request->asked, gap);
+		give_back(swarm, &request->progress, gap);
 	}
 	for (uint32_t i = 0; i < swarm->uploads.size; i++) {
 		struct upload *upload = table_at(&swarm->uploads, i);
 		if (upload)
-			upload->progress += gap;
+			give_back(swarm, &upload->progress, gap);
 	}
 	for (uint32_t i = 0; i < swarm->games.size; i++) {
 		struct game *game = table_at(&swarm->games, i);
 		if (game)
-			game->progress += gap;
+			give_back(swarm, &game->progress, gap);
 	}
 }
 

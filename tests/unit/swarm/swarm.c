@@ -378,6 +378,26 @@ static void a_sleep_of_a_minute_blames_nobody(void **state)
 	end(&party);
 }
 
+/* Bytes came as it woke up, before it thought: the peer has no minute more for that. */
+static void who_stalls_after_a_sleep_is_noticed_as_soon_as_ever(void **state)
+{
+	struct party party;
+	begin(&party, 0, 1);
+	all(&party, 0);
+	want(&party);
+	run(&party, 0);
+	struct lsp_swarm_action action = *find(&party, LSP_SWARM_REQUEST, 0);
+	run(&party, 25 * MS);
+	party.now += 60 * LSP_SECOND;
+	lsp_swarm_received(party.swarm, action.request, 1000, party.now);
+	lsp_time woke = party.now;
+	run(&party, 0);
+	while (!find(&party, LSP_SWARM_CANCEL, 0) && party.now - woke < 20 * LSP_SECOND)
+		run(&party, 25 * MS);
+	assert_in_range(party.now - woke, 4 * LSP_SECOND, 5 * LSP_SECOND);
+	end(&party);
+}
+
 static void all_gone_is_said_once_and_it_goes_on_by_itself(void **state)
 {
 	struct party party;
@@ -745,6 +765,7 @@ int main(void)
 		cmocka_unit_test(who_is_merely_slow_is_no_trickler),
 		cmocka_unit_test(at_the_end_a_chunk_moves_from_a_staller_to_one_that_delivers),
 		cmocka_unit_test(a_sleep_of_a_minute_blames_nobody),
+		cmocka_unit_test(who_stalls_after_a_sleep_is_noticed_as_soon_as_ever),
 		cmocka_unit_test(all_gone_is_said_once_and_it_goes_on_by_itself),
 		cmocka_unit_test(gained_chunks_are_announced_as_runs_and_lost_ones_withdrawn),
 		cmocka_unit_test(two_downloads_get_the_same),
