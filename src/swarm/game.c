@@ -210,6 +210,22 @@ static void stop_uploads(struct lsp_swarm *swarm, struct game *game, uint32_t ch
 	}
 }
 
+/* As runs: each is a message to everybody. */
+static void say_lost(struct lsp_swarm *swarm, struct game *game, uint32_t chunk)
+{
+	struct lsp_swarm_action *action = actions_last(swarm);
+	if (action && action->kind == LSP_SWARM_WITHDRAW && action->game == game->id &&
+		action->first + action->count == chunk) {
+		action->count++;
+		return;
+	}
+	action = actions_push(swarm, LSP_SWARM_WITHDRAW, game, NULL);
+	if (action) {
+		action->first = chunk;
+		action->count = 1;
+	}
+}
+
 void lsp_swarm_game_lost(struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t first, uint32_t count)
 {
 	struct game *game = table_get(&swarm->games, id);
@@ -225,12 +241,7 @@ void lsp_swarm_game_lost(struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t firs
 		game->bytes_have -= game->sizes[i];
 		game_want_chunk(game, i);
 		upload_chunk_changed(game, i);
-		struct lsp_swarm_action *action =
-			actions_push(swarm, LSP_SWARM_WITHDRAW, game, NULL);
-		if (action) {
-			action->first = i;
-			action->count = 1;
-		}
+		say_lost(swarm, game, i);
 	}
 	game_state(swarm, game);
 	swarm->fetch_due = true;

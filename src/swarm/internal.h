@@ -220,6 +220,8 @@ bool actions_reserve(struct lsp_swarm *swarm, size_t extra);
 /* Must have been reserved; NULL when it was not and there is no memory. */
 struct lsp_swarm_action *actions_push(struct lsp_swarm *swarm, enum lsp_swarm_action_kind kind,
 	struct game *game, struct peer *peer);
+/* The one that was pushed last and is not handed out yet; NULL: none. */
+struct lsp_swarm_action *actions_last(struct lsp_swarm *swarm);
 void actions_withdraw(struct lsp_swarm *swarm, lsp_swarm_id game, lsp_swarm_id peer);
 /* Takes an action on that request back if it was not handed out yet. */
 bool actions_take_back(struct lsp_swarm *swarm, lsp_swarm_id request);

@@ -97,6 +97,12 @@ struct lsp_swarm_action *actions_push(struct lsp_swarm *swarm, enum lsp_swarm_ac
 	return action;
 }
 
+struct lsp_swarm_action *actions_last(struct lsp_swarm *swarm)
+{
+	size_t last = swarm->action_first + swarm->action_count - 1;
+	return swarm->action_count ? &swarm->actions[last % swarm->action_capacity] : NULL;
+}
+
 /* Of requests and uploads that are over: who waits for that hears it when the game is gone, too. */
 static bool outlives_its_game(const struct lsp_swarm_action *action)
 {

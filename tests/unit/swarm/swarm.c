@@ -443,6 +443,14 @@ static void gained_chunks_are_announced_as_runs_and_lost_ones_withdrawn(void **s
 	run(&party, MS);
 	assert_int_equal(find(&party, LSP_SWARM_WITHDRAW, 0)->first, 4);
 	assert_int_equal(status(&party).chunks_have, 4);
+	lsp_swarm_game_lost(party.swarm, party.game, 5, 2);
+	lsp_swarm_game_lost(party.swarm, party.game, 7, 1);
+	lsp_swarm_game_lost(party.swarm, party.game, 3, 1);
+	run(&party, MS);
+	assert_int_equal(count(&party, LSP_SWARM_WITHDRAW), 2);
+	assert_int_equal(find(&party, LSP_SWARM_WITHDRAW, 0)->first, 5);
+	assert_int_equal(find(&party, LSP_SWARM_WITHDRAW, 0)->count, 3);
+	assert_int_equal(status(&party).chunks_have, 0);
 	end(&party);
 }
 
