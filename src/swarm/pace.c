@@ -14,7 +14,7 @@ void lsp_bucket_set(struct lsp_bucket *bucket, uint64_t rate, uint64_t burst, ls
 {
 	double tokens = bucket->rate ? lsp_bucket_tokens(bucket, now) : 0;
 	bucket->rate = rate;
-	bucket->burst = (double)rate * (double)burst / 1e9;
+	bucket->burst = fmax((double)rate * (double)burst / 1e9, 1); /* else it never has a byte */
 	bucket->tokens = tokens < 0 ? tokens : 0;
 	bucket->filled = now;
 }

@@ -502,6 +502,25 @@ static double measure_down(struct party *party)
 	return (double)bytes / 10;
 }
 
+/* A bucket that cannot hold a byte would never open, and be looked at again at once. */
+static void a_limit_of_a_few_bytes_a_second_asks_and_then_waits(void **state)
+{
+	struct party party;
+	struct lsp_swarm_limits limits = {.down = 4, .overhead = 1};
+	begin(&party, 0, 1);
+	all(&party, 0);
+	want(&party);
+	lsp_swarm_set_limits(party.swarm, &limits);
+	for (int i = 0; i < 20 && !find(&party, LSP_SWARM_REQUEST, 0); i++) {
+		run(&party, 25 * MS);
+		assert_true(lsp_swarm_deadline(party.swarm) > party.now);
+	}
+	assert_non_null(find(&party, LSP_SWARM_REQUEST, 0));
+	run(&party, MS);
+	assert_true(lsp_swarm_deadline(party.swarm) > party.now);
+	end(&party);
+}
+
 static void the_download_limit_paces_requests(void **state)
 {
 	struct party party;
@@ -777,6 +796,7 @@ int main(void)
 		cmocka_unit_test(all_gone_is_said_once_and_it_goes_on_by_itself),
 		cmocka_unit_test(gained_chunks_are_announced_as_runs_and_lost_ones_withdrawn),
 		cmocka_unit_test(two_downloads_get_the_same),
+		cmocka_unit_test(a_limit_of_a_few_bytes_a_second_asks_and_then_waits),
 		cmocka_unit_test(the_download_limit_paces_requests),
 		cmocka_unit_test(a_limit_is_no_reason_to_ask_for_a_bounced_chunk_again_so_soon),
 		cmocka_unit_test(who_has_nothing_else_to_ask_for_tries_a_bounced_chunk_again_soon),
