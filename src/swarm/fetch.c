@@ -121,8 +121,8 @@ static bool must_insist(const struct lsp_swarm *swarm, const struct source *sour
 		return true;
 	for (uint32_t i = 0; i < game->source_count; i++) {
 		const struct source *other = game->sources[i];
-		if (other != source && source_gives(other, chunk) &&
-			other->peer->backoff_end <= swarm->now && !other->peer->sluggish)
+		if (other != source && source_would_give(swarm, other, chunk) &&
+			!other->peer->sluggish)
 			return false;
 	}
 	return true;

@@ -240,6 +240,8 @@ static inline bool source_has(const struct source *source, uint32_t chunk)
 }
 /* May this chunk be asked of it? */
 bool source_gives(const struct source *source, uint32_t chunk);
+/* … and now: neither it nor its peer rests. */
+bool source_would_give(const struct lsp_swarm *swarm, const struct source *source, uint32_t chunk);
 struct source *source_find(const struct game *game, const struct peer *peer);
 void source_free(struct lsp_swarm *swarm, struct source *source);
 void source_drop(struct lsp_swarm *swarm, struct source *source, uint32_t chunk);

@@ -43,8 +43,7 @@ static bool others_give(const struct lsp_swarm *swarm, const struct request *req
 	const struct game *game = request->source->game;
 	for (uint32_t i = 0; i < game->source_count; i++) {
 		const struct source *other = game->sources[i];
-		if (other != request->source && source_gives(other, request->first) &&
-			other->peer->backoff_end <= swarm->now)
+		if (other != request->source && source_would_give(swarm, other, request->first))
 			return true;
 	}
 	return false;
@@ -114,9 +113,8 @@ static struct source *faster(struct lsp_swarm *swarm, const struct request *requ
 	for (uint32_t i = 0; i < game->source_count; i++) {
 		struct source *other = game->sources[i];
 		struct peer *peer = other->peer;
-		if (other == request->source || peer->backoff_end > swarm->now || peer->sluggish ||
-			peer->request_count > 1 || !peer->proven ||
-			other->probation_end > swarm->now || !source_gives(other, request->first))
+		if (other == request->source || peer->sluggish || peer->request_count > 1 ||
+			!peer->proven || !source_would_give(swarm, other, request->first))
 			continue;
 		double eta = peer_eta(swarm, peer, request->bytes);
 		if (eta < best_eta) {

@@ -19,6 +19,12 @@ bool source_gives(const struct source *source, uint32_t chunk)
 	       (!source->tries || source->tries[chunk] < LSP_SWARM_TRIES);
 }
 
+bool source_would_give(const struct lsp_swarm *swarm, const struct source *source, uint32_t chunk)
+{
+	return source_gives(source, chunk) && source->probation_end <= swarm->now &&
+	       source->peer->backoff_end <= swarm->now;
+}
+
 /* ---- The record of liars: a ring, the oldest forgotten --------------------------------------- */
 
 static struct liar *liar_find(const struct lsp_swarm *swarm, uint64_t key)

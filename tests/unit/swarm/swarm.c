@@ -316,6 +316,28 @@ static void a_trickler_is_kept_until_another_has_the_chunk_then_rests_and_is_pro
 	end(&party);
 }
 
+/* It will not be asked for a while: then slow bytes are better than none. */
+static void a_trickler_is_kept_while_the_other_holder_is_on_probation(void **state)
+{
+	struct party party;
+	begin(&party, CHUNKS - 1, 2);
+	want(&party);
+	for (int i = 0; i < 2; i++) { /* the second time on it waits for 5 s, 10 s, … */
+		all(&party, 1);
+		run(&party, MS);
+		struct lsp_swarm_action action = *find(&party, LSP_SWARM_REQUEST, party.peers[1]);
+		lsp_swarm_rejected(party.swarm, action.request, action.first, party.now);
+	}
+	all(&party, 0);
+	run(&party, MS);
+	lsp_swarm_id request = find(&party, LSP_SWARM_REQUEST, party.peers[0])->request;
+	assert_false(trickle(&party, request, 100, 11 * LSP_SECOND));
+	all(&party, 1);
+	assert_false(trickle(&party, request, 100, 4500 * MS));
+	assert_true(trickle(&party, request, 100, LSP_SECOND));
+	end(&party);
+}
+
 /* Not yet 10 s, or 6 kB/s. */
 static void who_is_merely_slow_is_no_trickler(void **state)
 {
@@ -789,6 +811,7 @@ int main(void)
 		cmocka_unit_test(a_staller_loses_its_chunk_and_rests_ever_longer),
 		cmocka_unit_test(
 			a_trickler_is_kept_until_another_has_the_chunk_then_rests_and_is_probed),
+		cmocka_unit_test(a_trickler_is_kept_while_the_other_holder_is_on_probation),
 		cmocka_unit_test(who_is_merely_slow_is_no_trickler),
 		cmocka_unit_test(at_the_end_a_chunk_moves_from_a_staller_to_one_that_delivers),
 		cmocka_unit_test(a_sleep_of_a_minute_blames_nobody),
