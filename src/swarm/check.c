@@ -65,6 +65,8 @@ static bool check_sources(const struct game *game, char *text)
 				announced += game->sizes[i];
 		}
 		must(announced == source->bytes_announced, "source %u: bytes announced", s);
+		must(source->account.withdrawn <= source->account.taken,
+			"source %u: more is to be forgiven than it took", s);
 		must(useful == source->useful, "source %u: useful %u, noted %u", s, useful,
 			source->useful);
 	}

@@ -38,6 +38,7 @@
 #define PROBATION_FIRST (5 * LSP_SECOND)
 #define VERIFYING_MAX 256 /* requests that came and are not verified yet */
 #define LIARS_MAX 1024
+#define ACCOUNTS_MAX 512
 
 struct peer;
 struct game;
@@ -55,6 +56,14 @@ struct table {
 
 struct link {
 	struct link *next, *previous;
+};
+
+/* What a peer took of a game; see greed.c. Bytes. */
+struct account {
+	uint64_t taken;           /* that it had from us, less what is forgiven */
+	uint64_t told;            /* that it announced, when last looked at */
+	uint64_t withdrawn;       /* told of and lost again, to be forgiven; part of `taken` */
+	struct lsp_bucket pardon; /* what may be forgiven now */
 };
 
 /* A peer that announced a game. */
@@ -76,6 +85,7 @@ struct source {
 	uint32_t rejected;
 	uint64_t bytes_received, bytes_sent;
 	uint64_t bytes_announced; /* of the chunks in `have` */
+	struct account account;
 };
 
 struct request {
@@ -167,6 +177,14 @@ struct liar {
 	uint32_t rejected;
 };
 
+/* The account of a peer that left or withdrew the game; game 0: of all that it never announced. */
+struct closed_account {
+	uint64_t key;
+	lsp_swarm_id game;
+	lsp_time at;
+	struct account account;
+};
+
 struct lsp_swarm {
 	struct lsp_random random;
 	lsp_time now, housekeeping;
@@ -190,6 +208,8 @@ struct lsp_swarm {
 	bool fetch_due, upload_due;
 	struct liar liars[LIARS_MAX];
 	uint32_t liar_count, liar_next;
+	struct closed_account closed[ACCOUNTS_MAX];
+	uint32_t closed_count, closed_next;
 	struct lsp_swarm_action *actions;
 	size_t action_first, action_count, action_capacity;
 };
@@ -273,9 +293,19 @@ void request_end(
 void upload_free(struct lsp_swarm *swarm, struct upload *upload);
 /* Says so and frees it. */
 void upload_stop(struct lsp_swarm *swarm, struct upload *upload);
-/* ---- queue.c --------------------------------------------------------------------------------- */
-/* Does its peer take more than it should? See queue.c. */
+/* ---- greed.c --------------------------------------------------------------------------------- */
+/* A source begins, with the account that it had of late; one ends, and its peer may come back. */
+void greed_open(struct lsp_swarm *swarm, struct source *source);
+void greed_close(struct lsp_swarm *swarm, struct source *source);
+/* The same for what a peer takes of games that it never announced. */
+void greed_meet(struct lsp_swarm *swarm, struct peer *peer);
+void greed_part(struct lsp_swarm *swarm, const struct peer *peer);
+/* What it announces changed, or time passed: what it lost is forgiven. */
+void greed_settle(const struct lsp_swarm *swarm, struct source *source);
+void greed_sent(const struct lsp_swarm *swarm, const struct upload *upload, uint64_t bytes);
+/* Does its peer take more than it should? */
 bool upload_is_greedy(const struct upload *upload);
+/* ---- queue.c --------------------------------------------------------------------------------- */
 void upload_run(struct lsp_swarm *swarm);
 void upload_watch(struct lsp_swarm *swarm); /* every HOUSEKEEPING */
 /* The tables of `fresh`, at the first upload of a game. */

@@ -16,7 +16,8 @@
  *
  * The order among those that wait: peers with less under way first, then the rarest chunk, then who
  * got least, then who came first. Every fourth turn looks only at who got least. The greedy, who
- * take and do not tell, come after all others, and have one slot together while others ask.
+ * take and do not tell (greed.c), come after all others, and have one slot together while others
+ * ask.
  */
 #include "swarm/internal.h"
 
@@ -26,10 +27,6 @@
 #define PIPE_SECONDS 0.060
 #define AIR_CHECK (250 * LSP_MILLISECOND)
 #define PEER_STUCK_MAX 4 /* uploads that a peer may let stand still */
-/* Bytes that a peer may have had and not announced: an eighth of the game, within these … */
-#define UNTOLD_LEAST (UINT64_C(16) << 20)
-#define UNTOLD_MOST (UINT64_C(256) << 20)
-#define UNTOLD_STRANGER (UINT64_C(4) << 20) /* … who said nothing of any chunk of it at all */
 
 /* ---- Fresh chunks ---------------------------------------------------------------------------- */
 
@@ -225,22 +222,6 @@ static uint32_t rarity(const struct upload *upload)
 	while (holders >> rank)
 		rank++;
 	return rank;
-}
-
-/*
- * Does it take what it does not tell the others of, or has it had the whole game from us, and more?
- * Then whoever has not goes first. Who downloads says so before it asks, and tells of each chunk
- * soon after it has it; what is still on its way, or being verified, is allowed for.
- */
-bool upload_is_greedy(const struct upload *upload)
-{
-	const struct game *game = upload->game;
-	const struct source *source = source_find(game, upload->peer);
-	if (!source)
-		return upload->peer->stray_sent > UNTOLD_STRANGER;
-	uint64_t told = source->all ? game->bytes_total : source->bytes_announced;
-	uint64_t untold = LSP_MIN(LSP_MAX(game->bytes_total / 8, UNTOLD_LEAST), UNTOLD_MOST);
-	return source->bytes_sent > LSP_MIN(told + untold, game->bytes_total / 4 * 5);
 }
 
 static bool goes_before(const struct upload *a, const struct upload *b, bool by_peer)

@@ -126,6 +126,7 @@ void source_lost_chunk(struct lsp_swarm *swarm, struct source *source, uint32_t 
 		return;
 	}
 	lose_chunk(source, chunk);
+	greed_settle(swarm, source);
 	swarm->fetch_due = true;
 }
 
@@ -155,6 +156,7 @@ static struct source *source_new(struct lsp_swarm *swarm, struct game *game, str
 	game->sources[game->source_count++] = source;
 	source->next = peer->sources;
 	peer->sources = source;
+	greed_open(swarm, source);
 	return source;
 }
 
@@ -230,6 +232,7 @@ static int announce(struct lsp_swarm *swarm, lsp_swarm_id peer_id, lsp_swarm_id 
 		for (size_t i = 0; (i = lsp_bitmap_next_set(have, i)) < have->bits; i++)
 			gain_chunk(source, i);
 	}
+	greed_settle(swarm, source);
 	lift(swarm, source);
 	swarm->upload_due = true;
 	return 0;
@@ -280,6 +283,7 @@ int lsp_swarm_peer_gained(struct lsp_swarm *swarm, lsp_swarm_id peer, lsp_swarm_
 			revived = true;
 		}
 	}
+	greed_settle(swarm, source);
 	if (source->game->state == LSP_SWARM_FAILED && !source->dropped) {
 		source->game->state = LSP_SWARM_IDLE;
 		revived = true;
@@ -301,6 +305,7 @@ int lsp_swarm_peer_lost(struct lsp_swarm *swarm, lsp_swarm_id peer, lsp_swarm_id
 		return status;
 	for (uint32_t i = first; i < first + count; i++)
 		lose_chunk(source, i);
+	greed_settle(swarm, source);
 	swarm->fetch_due = true;
 	return 0;
 }
@@ -318,6 +323,7 @@ void lsp_swarm_peer_withdrew(struct lsp_swarm *swarm, lsp_swarm_id peer_id, lsp_
 		if (request->source == source)
 			request_end(swarm, request, REQUEST_NOBODY, true);
 	}
+	greed_close(swarm, source);
 	source_free(swarm, source);
 	swarm->fetch_due = true;
 }

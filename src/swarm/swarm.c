@@ -180,6 +180,7 @@ int lsp_swarm_peer_add(struct lsp_swarm *swarm, uint64_t key, void *owner, lsp_s
 	peer->progress = swarm->now;
 	peer->retry_after = BACKOFF_FIRST;
 	link_init(&peer->requests);
+	greed_meet(swarm, peer);
 	swarm->peer_count++;
 	*ret_peer = peer->id;
 	return 0;
@@ -196,8 +197,11 @@ void lsp_swarm_peer_remove(struct lsp_swarm *swarm, lsp_swarm_id id)
 		if (upload && upload->peer == peer)
 			upload_free(swarm, upload);
 	}
-	while (peer->sources)
+	while (peer->sources) {
+		greed_close(swarm, peer->sources);
 		source_free(swarm, peer->sources);
+	}
+	greed_part(swarm, peer);
 	table_remove(&swarm->peers, id);
 	free(peer);
 	swarm->peer_count--;

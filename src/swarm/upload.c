@@ -78,6 +78,9 @@ int lsp_swarm_upload_add(struct lsp_swarm *swarm, lsp_swarm_id peer_id, lsp_swar
 	upload->owner = owner;
 	link_append(&swarm->waiting, &upload->link);
 	note_asker(game, peer, swarm->now);
+	struct source *source = source_find(game, peer);
+	if (source)
+		greed_settle(swarm, source);
 	if (!upload_is_greedy(upload)) {
 		swarm->modest = peer->id;
 		swarm->modest_asked = swarm->now;
@@ -133,11 +136,7 @@ void lsp_swarm_upload_sent(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t by
 	upload->progress = swarm->now;
 	lsp_meter_add(&swarm->upload_rate, bytes, swarm->now);
 	lsp_meter_add(&upload->game->upload_rate, bytes, swarm->now);
-	struct source *source = source_find(upload->game, upload->peer);
-	if (source)
-		source->bytes_sent += bytes;
-	else
-		upload->peer->stray_sent += bytes;
+	greed_sent(swarm, upload, bytes);
 	swarm->upload_due = true;
 }
 

@@ -1,0 +1,145 @@
+/*
+ * Who takes more than it gives on.
+ *
+ * Each source has an account: what its peer had from us of the game, beside what it tells the
+ * others that it has. What it told of and then lost (a game that was deleted, a copy that proved
+ * damaged) is forgiven, so that it may fetch that anew like anybody else; but no more than the game
+ * once, and once more in PARDON_TIME: else one who announces, withdraws and takes again would never
+ * be behind the others. For the same reason an account outlives its source for so long.
+ */
+#include "swarm/internal.h"
+
+#include <math.h>
+
+#define PARDON_TIME (600 * LSP_SECOND)
+/* Bytes that a peer may have had and not announced: an eighth of the game, within these … */
+#define UNTOLD_LEAST (UINT64_C(16) << 20)
+#define UNTOLD_MOST (UINT64_C(256) << 20)
+#define UNTOLD_STRANGER (UINT64_C(4) << 20) /* … who said nothing of any chunk of it at all */
+/* Beyond the whole game: a quarter, at the least this. A small game may be sent a few times. */
+#define AGAIN_LEAST (UINT64_C(4) << 20)
+
+/* ---- Accounts of who is gone: a ring, the oldest forgotten -------------------------------------
+ */
+
+static struct closed_account *closed_find(struct lsp_swarm *swarm, uint64_t key, lsp_swarm_id game)
+{
+	for (uint32_t i = 0; i < swarm->closed_count; i++)
+		if (swarm->closed[i].key == key && swarm->closed[i].game == game)
+			return &swarm->closed[i];
+	return NULL;
+}
+
+static void closed_keep(
+	struct lsp_swarm *swarm, uint64_t key, lsp_swarm_id game, const struct account *account)
+{
+	struct closed_account *closed = closed_find(swarm, key, game);
+	if (!closed && !account->taken && account->pardon.tokens >= account->pardon.burst)
+		return; /* as good as none */
+	if (!closed) {
+		closed = &swarm->closed[swarm->closed_next];
+		swarm->closed_next = (swarm->closed_next + 1) % ACCOUNTS_MAX;
+		swarm->closed_count = LSP_MIN(swarm->closed_count + 1, (uint32_t)ACCOUNTS_MAX);
+	}
+	*closed = (struct closed_account){key, game, swarm->now, *account};
+}
+
+/* Whether there was one that is not too old. */
+static bool closed_restore(
+	struct lsp_swarm *swarm, uint64_t key, lsp_swarm_id game, struct account *ret_account)
+{
+	const struct closed_account *closed = closed_find(swarm, key, game);
+	if (!closed || swarm->now - closed->at > PARDON_TIME)
+		return false;
+	*ret_account = closed->account;
+	return true;
+}
+
+/* ---- The account of a source -------------------------------------------------------------------
+ */
+
+static uint64_t told_by(const struct source *source)
+{
+	return source->all ? source->game->bytes_total : source->bytes_announced;
+}
+
+static void settle(struct account *account, uint64_t told, lsp_time now)
+{
+	if (told < account->told)
+		account->withdrawn =
+			LSP_MIN(account->withdrawn + account->told - told, account->taken);
+	account->told = told;
+	double tokens = fmin(lsp_bucket_tokens(&account->pardon, now), 1e18);
+	uint64_t pardon = LSP_MIN(account->withdrawn, (uint64_t)fmax(tokens, 0));
+	lsp_bucket_take(&account->pardon, (double)pardon);
+	account->withdrawn -= pardon;
+	account->taken -= pardon;
+}
+
+void greed_settle(const struct lsp_swarm *swarm, struct source *source)
+{
+	settle(&source->account, told_by(source), swarm->now);
+}
+
+void greed_open(struct lsp_swarm *swarm, struct source *source)
+{
+	struct account *account = &source->account;
+	uint64_t rate = source->game->bytes_total / (PARDON_TIME / LSP_SECOND) + 1;
+	if (closed_restore(swarm, source->peer->key, source->game->id, account))
+		return;
+	lsp_bucket_set(&account->pardon, rate, PARDON_TIME, swarm->now);
+	lsp_bucket_take(&account->pardon, -account->pardon.burst); /* the game once, at first */
+}
+
+void greed_close(struct lsp_swarm *swarm, struct source *source)
+{
+	greed_settle(swarm, source);
+	settle(&source->account, 0, swarm->now);
+	closed_keep(swarm, source->peer->key, source->game->id, &source->account);
+}
+
+/* ---- Of who announced nothing ------------------------------------------------------------------
+ */
+
+void greed_meet(struct lsp_swarm *swarm, struct peer *peer)
+{
+	struct account account;
+	if (closed_restore(swarm, peer->key, 0, &account))
+		peer->stray_sent = account.taken;
+}
+
+void greed_part(struct lsp_swarm *swarm, const struct peer *peer)
+{
+	closed_keep(swarm, peer->key, 0, &(struct account){.taken = peer->stray_sent});
+}
+
+/* ---- Greed -------------------------------------------------------------------------------------
+ */
+
+void greed_sent(const struct lsp_swarm *swarm, const struct upload *upload, uint64_t bytes)
+{
+	struct source *source = source_find(upload->game, upload->peer);
+	if (!source) {
+		upload->peer->stray_sent += bytes;
+		return;
+	}
+	source->bytes_sent += bytes;
+	source->account.taken += bytes;
+	greed_settle(swarm, source);
+}
+
+/*
+ * Does it take what it does not tell the others of, or has it had the whole game from us, and more?
+ * Then whoever has not goes first. Who downloads says so before it asks, and tells of each chunk
+ * soon after it has it; what is still on its way, or being verified, is allowed for.
+ */
+bool upload_is_greedy(const struct upload *upload)
+{
+	const struct game *game = upload->game;
+	const struct source *source = source_find(game, upload->peer);
+	if (!source)
+		return upload->peer->stray_sent > UNTOLD_STRANGER;
+	uint64_t untold = LSP_MIN(LSP_MAX(game->bytes_total / 8, UNTOLD_LEAST), UNTOLD_MOST);
+	uint64_t most = game->bytes_total + LSP_MAX(game->bytes_total / 4, AGAIN_LEAST);
+	return source->account.taken > LSP_MIN(told_by(source) + untold, most);
+}
