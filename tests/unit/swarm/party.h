@@ -143,6 +143,13 @@ static inline void serve(struct party *party)
 	}
 }
 
+static inline int ask(
+	struct party *party, int peer, uint32_t chunk, bool insist, lsp_swarm_id *ret_id)
+{
+	return lsp_swarm_upload_add(party->swarm, party->peers[peer], party->game, chunk, 1, insist,
+		NULL, party->now, ret_id, NULL);
+}
+
 static inline void want(struct party *party)
 {
 	lsp_swarm_game_want(party->swarm, party->game, true);

@@ -1,0 +1,267 @@
+/* Who takes more than it gives on, and what that costs it. */
+#include "party.h"
+
+static void nobody_starves_beside_a_flooder(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	int served = 0;
+	begin(&party, CHUNKS, 2);
+	has(&party, 1, 0, 30); /* asks for common chunks only */
+	for (int round = 0; round < 200 && served < 10; round++) {
+		while (ask(&party, 0, round % CHUNKS, true, &upload) == 0)
+			;
+		if (!round)
+			for (uint32_t i = 30; i < CHUNKS; i++)
+				assert_int_equal(ask(&party, 1, i, true, &upload), 0);
+		run(&party, 10 * MS);
+		for (size_t i = 0; i < party.count; i++) {
+			if (party.actions[i].kind != LSP_SWARM_UPLOAD_START)
+				continue;
+			served += party.actions[i].peer == party.peers[1];
+			lsp_swarm_upload_sent(
+				party.swarm, party.actions[i].request, SIZE, party.now);
+			lsp_swarm_upload_end(
+				party.swarm, party.actions[i].request, true, party.now);
+		}
+	}
+	assert_int_equal(served, 10);
+	assert_int_equal(ask(&party, 0, 0, true, &upload), 0);
+	end(&party);
+}
+
+/* Starts of the first and of the second peer; all that starts is over at once, so much of each
+ * sent. */
+static void serve_started(struct party *party, uint64_t bytes, unsigned *started)
+{
+	run(party, 10 * MS);
+	for (size_t i = 0; i < party->count; i++) {
+		const struct lsp_swarm_action *action = &party->actions[i];
+		if (action->kind != LSP_SWARM_UPLOAD_START)
+			continue;
+		started[action->peer == party->peers[1]]++;
+		lsp_swarm_upload_sent(party->swarm, action->request, bytes, party->now);
+		lsp_swarm_upload_end(party->swarm, action->request, true, party->now);
+	}
+}
+
+/* A flooder keeps its queue full; then comes one who asks for one chunk after the other. */
+static void who_takes_and_does_not_tell_has_one_slot_while_others_ask(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	unsigned alone[2] = {0}, beside[2] = {0}, after[2] = {0};
+	begin(&party, CHUNKS, 2);
+	has(&party, 1, 0, 0);
+	for (uint32_t i = 0; i < 100; i++) {
+		while (ask(&party, 0, i % CHUNKS, true, &upload) == 0)
+			;
+		bool together = i >= 10 && i < 10 + CHUNKS;
+		if (together)
+			assert_int_equal(ask(&party, 1, i - 10, true, &upload), 0);
+		serve_started(&party, SIZE, i < 10 ? alone : together ? beside : after);
+		if (i == 9 + CHUNKS)
+			party.now += LSP_SECOND;
+	}
+	assert_int_equal(beside[1], CHUNKS); /* each of its requests at once */
+	/* Every sixteenth turn is for anybody. */
+	assert_in_range(beside[0], CHUNKS * 9 / 10, CHUNKS * 13 / 10);
+	assert_true(alone[0] >= 10 * LSP_SWARM_UPLOAD_SLOTS);
+	assert_true(after[0] >= (90 - CHUNKS) * LSP_SWARM_UPLOAD_SLOTS); /* none is left idle */
+	end(&party);
+}
+
+/* Both always have requests that wait; four slots, none of which is known to be quick. */
+static void serve_both(struct party *party, unsigned turns, unsigned *started)
+{
+	lsp_swarm_id upload;
+	for (unsigned i = 0; i < turns / LSP_SWARM_UPLOAD_SLOTS; i++) {
+		for (int peer = 0; peer < 2; peer++)
+			for (int n = 0; n < LSP_SWARM_UPLOAD_SLOTS; n++)
+				assert_int_equal(ask(party, peer, 0, true, &upload), 0);
+		serve_started(party, 0, started);
+	}
+	assert_int_equal(started[0] + started[1], turns);
+}
+
+static void every_sixteenth_turn_is_for_who_took_too_much_too(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	unsigned alone[2] = {0}, started[2] = {0};
+	begin(&party, CHUNKS, 2);
+	has(&party, 1, 0, 0);
+	while (alone[0] <= (4u << 20) / SIZE) { /* and announced nothing */
+		assert_int_equal(ask(&party, 0, 0, true, &upload), 0);
+		serve_started(&party, SIZE, alone);
+	}
+	party.now += 10 * LSP_SECOND; /* how quick that was is forgotten */
+	serve_both(&party, 32, started);
+	assert_int_equal(started[0], 2);
+	end(&party);
+}
+
+/* Of 32 turns that both wait for, how many the first peer has: its half, or those for anybody. */
+static bool is_behind(struct party *party)
+{
+	unsigned started[2] = {0};
+	party->now += 10 * LSP_SECOND; /* how quick the last ones were is forgotten */
+	serve_both(party, 32, started);
+	unsigned its = started[0], all;
+	assert_true(its == 2 || its > 8);
+	do { /* what still waits */
+		all = started[0] + started[1];
+		serve_started(party, 0, started);
+	} while (started[0] + started[1] > all);
+	return its == 2;
+}
+
+/* One chunk after the other, each announced as it came, if it tells. */
+static void take(struct party *party, uint32_t count, bool tells)
+{
+	lsp_swarm_id upload;
+	unsigned started[2] = {0};
+	for (uint32_t i = 0; i < count; i++) {
+		assert_int_equal(ask(party, 0, i % CHUNKS, true, &upload), 0);
+		serve_started(party, SIZE, started);
+		if (tells)
+			assert_int_equal(lsp_swarm_peer_gained(party->swarm, party->peers[0],
+						 party->game, i % CHUNKS, 1, NULL),
+				0);
+	}
+	assert_int_equal(started[0], count);
+}
+
+enum withdrawal { LOSES, SAYS_IT_HAS_NONE, WITHDRAWS, LEAVES, WITHDRAWALS };
+
+static void lose(struct party *party, enum withdrawal how)
+{
+	if (how == LOSES)
+		assert_int_equal(lsp_swarm_peer_lost(party->swarm, party->peers[0], party->game, 0,
+					 CHUNKS, NULL),
+			0);
+	if (how == WITHDRAWS)
+		lsp_swarm_peer_withdrew(party->swarm, party->peers[0], party->game);
+	if (how == LEAVES) {
+		lsp_swarm_peer_remove(party->swarm, party->peers[0]);
+		assert_int_equal(
+			lsp_swarm_peer_add(party->swarm, 100, NULL, &party->peers[0], NULL), 0);
+	}
+	if (how != LOSES)
+		has(party, 0, 0, 0);
+}
+
+/* It deleted the game, or its copy proved damaged. */
+static void who_lost_what_it_told_of_fetches_it_again_like_anybody_else(void **state)
+{
+	for (enum withdrawal how = LOSES; how < WITHDRAWALS; how++) {
+		struct party party;
+		begin(&party, CHUNKS, 2);
+		has(&party, 0, 0, 0);
+		has(&party, 1, 0, 0);
+		take(&party, CHUNKS, true);
+		assert_false(is_behind(&party));
+		lose(&party, how);
+		take(&party, CHUNKS, true);
+		assert_false(is_behind(&party));
+		/* Again and again it is not: that would be a way round the rule … */
+		lose(&party, how);
+		take(&party, CHUNKS, true);
+		assert_true(is_behind(&party));
+		/* … but it is forgiven in time. */
+		lose(&party, how);
+		party.now += 600 * LSP_SECOND;
+		take(&party, CHUNKS / 4, true);
+		assert_false(is_behind(&party));
+		end(&party);
+	}
+}
+
+static void what_was_never_told_of_is_not_forgiven_when_the_game_is_withdrawn(void **state)
+{
+	for (enum withdrawal how = LOSES; how < WITHDRAWALS; how++) {
+		struct party party;
+		begin(&party, CHUNKS, 2);
+		has(&party, 0, 0, 0);
+		has(&party, 1, 0, 0);
+		take(&party, CHUNKS, false);
+		assert_false(is_behind(&party));
+		lose(&party, how);
+		take(&party, CHUNKS, false);
+		assert_true(is_behind(&party));
+		end(&party);
+	}
+}
+
+static void a_stranger_that_comes_back_is_no_new_one(void **state)
+{
+	struct party party;
+	begin(&party, CHUNKS, 2);
+	has(&party, 1, 0, 0);
+	take(&party, (4u << 20) / SIZE + 1, false);
+	assert_true(is_behind(&party));
+	lsp_swarm_peer_remove(party.swarm, party.peers[0]);
+	assert_int_equal(lsp_swarm_peer_add(party.swarm, 100, NULL, &party.peers[0], NULL), 0);
+	assert_true(is_behind(&party));
+	end(&party);
+}
+
+/* A quarter of so little is nothing, and an answer that broke off counts, too. */
+static void of_a_tiny_game_a_chunk_may_be_sent_more_than_once(void **state)
+{
+	for (uint32_t size = 1; size <= 5; size++) {
+		struct party party;
+		begin(&party, CHUNKS, 2);
+		lsp_swarm_game_remove(party.swarm, party.game);
+		assert_int_equal(
+			lsp_swarm_game_add(party.swarm, 1, &size, NULL, NULL, &party.game, NULL),
+			0);
+		lsp_swarm_game_gained(party.swarm, party.game, 0, 1);
+		for (int peer = 0; peer < 2; peer++) {
+			struct lsp_bitmap none;
+			assert_int_equal(lsp_bitmap_init(&none, 1, NULL), 0);
+			assert_int_equal(lsp_swarm_peer_has(party.swarm, party.peers[peer],
+						 party.game, &none, NULL),
+				0);
+			lsp_bitmap_done(&none);
+		}
+		lsp_swarm_id upload;
+		unsigned started[2] = {0};
+		for (int i = 0; i < 3; i++) {
+			assert_int_equal(ask(&party, 0, 0, true, &upload), 0);
+			serve_started(&party, size, started);
+		}
+		assert_false(is_behind(&party));
+		end(&party);
+	}
+}
+
+static void who_was_away_does_not_come_back_with_all_that_he_missed(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	unsigned alone[2] = {0}, started[2] = {0};
+	begin(&party, CHUNKS, 2);
+	while (alone[0] < 13 * LSP_SWARM_UPLOAD_SLOTS) { /* whole rounds: the last goes by peer */
+		assert_int_equal(ask(&party, 0, 0, true, &upload), 0);
+		serve_started(&party, 0, alone);
+	}
+	serve_both(&party, 32, started);
+	assert_in_range(started[1], 15, 17);
+	end(&party);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nobody_starves_beside_a_flooder),
+		cmocka_unit_test(who_takes_and_does_not_tell_has_one_slot_while_others_ask),
+		cmocka_unit_test(every_sixteenth_turn_is_for_who_took_too_much_too),
+		cmocka_unit_test(who_lost_what_it_told_of_fetches_it_again_like_anybody_else),
+		cmocka_unit_test(what_was_never_told_of_is_not_forgiven_when_the_game_is_withdrawn),
+		cmocka_unit_test(a_stranger_that_comes_back_is_no_new_one),
+		cmocka_unit_test(of_a_tiny_game_a_chunk_may_be_sent_more_than_once),
+		cmocka_unit_test(who_was_away_does_not_come_back_with_all_that_he_missed),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
