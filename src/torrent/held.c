@@ -246,8 +246,7 @@ static void take_turns(struct lsp_torrent_engine *engine, lsp_time now)
 		}
 		const char *disk = is_known ? lsp_mounts_above(&mounts, path) : NULL;
 		stop_waiting(engine, torrent);
-		if (lsp_looks_add(&engine->looks, &torrent->ask, path, disk ? disk : path, &err) <
-			0)
+		if (lsp_looks_add(&engine->looks, &torrent->ask, path, disk, &err) < 0)
 			ask_later(engine, torrent);
 	}
 	lsp_mounts_done(&mounts);

@@ -16,7 +16,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #define LSP_LOOKS_OF_DISK 4
 #define LSP_LOOKS_MAX 128
@@ -39,10 +38,13 @@ struct lsp_looks {
 	struct lsp_look_place *running; /* that are asked, in the order of that */
 	struct lsp_look_place *silent;  /* that were told to be (lsp_looks_take_silent) */
 	size_t count;                   /* of both */
-	uint64_t steps;                 /* how often one of these was looked at: for tests */
 };
 
-/* It waits (and did not before). Both texts are copied. No memory. */
+/*
+ * It waits (and did not before). Both texts are copied. disk: of the whole place from now on, since
+ * something may have been mounted there; NULL: nobody knows, and it is the one that it was, or one
+ * of its own. No memory.
+ */
 LSP_MUST_CHECK int lsp_looks_add(struct lsp_looks *looks, struct lsp_look_wait *wait,
 	const char *path, const char *disk, struct lsp_error *err);
 /* It does not wait any more. Fine if it did not. */
