@@ -2,6 +2,7 @@
 
 #include "base/fs.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define LIST_MAX ((size_t)64 << 20)
@@ -37,9 +38,15 @@ static int index_lines(struct lsp_executables *list, struct lsp_error *err)
 int lsp_executables_load(int game_fd, struct lsp_executables *ret_list, struct lsp_error *err)
 {
 	_cleanup_executables_ struct lsp_executables list = {0};
-	if (lsp_fs_read_file_below(game_fd, LSP_EXECUTABLE_LIST, LIST_MAX, &list.text, NULL) < 0)
+	struct lsp_error why = {0};
+	int r = lsp_fs_read_file_below(game_fd, LSP_EXECUTABLE_LIST, LIST_MAX, &list.text, &why);
+	/* Behind a file or a link there is none of ours. */
+	if (r == -LSP_E_NOT_FOUND || why.sys_errno == ENOTDIR || why.sys_errno == ELOOP)
 		return 0;
-	int r = index_lines(&list, err);
+	if (r < 0 && err)
+		*err = why;
+	if (r == 0)
+		r = index_lines(&list, err);
 	if (r < 0)
 		return r;
 	list.listed = true;

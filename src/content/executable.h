@@ -26,7 +26,8 @@ struct lsp_executables {
 	size_t count;
 };
 
-/* Zeroed first. A list that cannot be read is none. */
+/* Zeroed first. A list that cannot be read is an error: by the modes it would be another content.
+ */
 LSP_MUST_CHECK int lsp_executables_load(
 	int game_fd, struct lsp_executables *ret_list, struct lsp_error *err);
 void lsp_executables_done(struct lsp_executables *list);

@@ -4,6 +4,7 @@
 #include "fixture.h"
 #include "task/cancel.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -298,6 +299,34 @@ static void names_that_no_manifest_may_have_are_refused_by_name(void **state)
 	assert_refused(folder, LSP_E_INVALID, "case");
 }
 
+static int refuse_list(const char *path, void *argument)
+{
+	return strcmp(path, ".lanspread/executable") == 0 ? *(const int *)argument : 0;
+}
+
+/* By its modes the folder would be another content. */
+static void a_list_of_executables_that_cannot_be_read_is_not_passed_over(void **state)
+{
+	struct folder *folder = *state;
+	static const int errors[] = {EIO, EMFILE, EACCES};
+	fixture_text(folder->fixture.fd, ".lanspread/executable", "data/big.pak\n");
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(errors); i++) {
+		struct lsp_hashed hashed = {0};
+		struct lsp_error err = {0};
+		const struct lsp_fs_hooks hooks = {
+			.before_read = refuse_list, .argument = (void *)(uintptr_t)&errors[i]};
+		lsp_fs_set_hooks(&hooks);
+		int r = run(folder, &later, &hashed, &err);
+		lsp_fs_set_hooks(NULL);
+		assert_true(r < 0);
+		assert_int_equal(err.sys_errno, errors[i]);
+		assert_non_null(strstr(err.message, ".lanspread/executable"));
+	}
+	OK(lsp_fs_remove_tree_below(folder->fixture.fd, ".lanspread", &why));
+	fixture_text(folder->fixture.fd, ".lanspread", "no folder, so no list");
+	lsp_manifest_unref(fixture_hash(folder->fixture.fd, "quake"));
+}
+
 static void an_empty_folder_is_no_game(void **state)
 {
 	struct folder *folder = *state;
@@ -344,6 +373,7 @@ int main(void)
 		TEST(a_file_that_changes_meanwhile_is_hashed_again_but_not_for_ever),
 		TEST(symlinks_and_special_files_are_refused_and_never_block),
 		TEST(names_that_no_manifest_may_have_are_refused_by_name),
+		TEST(a_list_of_executables_that_cannot_be_read_is_not_passed_over),
 		TEST(an_empty_folder_is_no_game),
 		TEST(a_chunk_is_checked_in_place),
 	};
