@@ -112,7 +112,10 @@ static void forget_file(struct lsp_stage *stage, const struct lsp_manifest_file 
 	}
 }
 
-/* A map speaks of files: those that are not there, or too short, have nothing. */
+/*
+ * A map speaks of files: those that are not there, or too short, have nothing. What was written
+ * before a kill may not have reached the disk, so the next sync is of all that have something.
+ */
 static void compare_with_files(struct lsp_stage *stage)
 {
 	for (uint32_t i = 0; i < stage->manifest->file_count; i++) {
@@ -125,6 +128,8 @@ static void compare_with_files(struct lsp_stage *stage)
 		if (lsp_fs_stat_below(stage->files_fd, file->path, &st, NULL) < 0 ||
 			!S_ISREG(st.st_mode) || (uint64_t)st.st_size != file->size)
 			forget_file(stage, file);
+		else
+			lsp_bitmap_set(&stage->dirty, i);
 	}
 }
 
@@ -423,6 +428,7 @@ int lsp_stage_mark(struct lsp_stage *stage, uint32_t chunk, struct lsp_error *er
 		stage->left_bytes -= c.size;
 	if (lsp_bitmap_set(&stage->staged, chunk))
 		lsp_bitmap_set(&stage->map_dirty, chunk / 8);
+	lsp_bitmap_set(&stage->dirty, c.file); /* also where it was found, written by another */
 	pthread_mutex_unlock(&stage->lock);
 	return flush_map(stage, err);
 }

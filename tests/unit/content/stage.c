@@ -224,6 +224,67 @@ static void after_a_power_cut_synced_chunks_count_and_the_rest_is_hashed_first(v
 	lsp_stage_unref(stage);
 }
 
+static void count_sync(const struct lsp_fs_event *event, void *argument)
+{
+	struct stat st, *big = argument; /* whose st_nlink counts */
+	if (event->call == LSP_FS_SYNC && fstat(event->fd, &st) == 0)
+		big->st_nlink += st.st_ino == big->st_ino;
+}
+
+static void assert_sync_is_of_big(struct party *party, struct lsp_stage *stage)
+{
+	struct stat big;
+	const struct lsp_fs_hooks hooks = {.after = count_sync, .argument = &big};
+	OK(lsp_fs_stat_below(party->to.fd, LSP_STAGE_FOLDER "/files/data/big.pak", &big, &why));
+	big.st_nlink = 0;
+	lsp_fs_set_hooks(&hooks);
+	OK(lsp_stage_sync(stage, &why));
+	lsp_fs_set_hooks(NULL);
+	assert_int_equal(big.st_nlink, 1);
+}
+
+/* Whether it counts by the map, or because it was hashed. */
+static void what_was_written_before_a_kill_is_synced_before_it_is_called_so(void **state)
+{
+	struct party *party = *state;
+	for (uint32_t damaged = 0; damaged < 2; damaged++) {
+		struct lsp_stage *stage = open_stage(party);
+		fetch(party, stage, damaged);
+		lsp_stage_unref(stage); /* as after SIGKILL */
+		int fd = fixture_open(party->to.fd, LSP_STAGE_FOLDER "/chunks");
+		assert_true(!damaged || pwrite(fd, "\xff", 1, 128) == 1);
+		close(fd);
+		stage = open_stage(party);
+		assert_true(lsp_stage_has(stage, damaged));
+		fetch(party, stage, party->manifest->chunk_count - 1 - damaged);
+		assert_sync_is_of_big(party, stage);
+		lsp_stage_unref(stage);
+	}
+}
+
+static void what_a_fill_finds_in_its_place_is_synced_before_it_is_called_so(void **state)
+{
+	struct party *party = *state;
+	struct lsp_stage *stage = open_stage(party);
+	struct lsp_stage_writer *writer = NULL;
+	struct lsp_stage_fill *fill = NULL;
+	struct lsp_hash leaves[PIECE / LSP_LEAF_SIZE];
+	struct lsp_chunk c;
+	uint8_t *bytes = chunk_bytes(party, 0, &c);
+	OK(lsp_stage_writer_new(stage, 0, &writer, &why));
+	OK(write_bytes(writer, bytes, c.size, &why));
+	lsp_stage_writer_free(writer);
+	lsp_stage_unref(stage); /* killed with all of it written */
+	stage = open_stage(party);
+	lsp_merkle_hash_leaves(bytes, c.size, leaves);
+	OK(lsp_stage_fill_new(stage, 0, leaves, c.leaf_count, &fill, &why));
+	OK(lsp_stage_fill_finish(fill, &why));
+	lsp_stage_fill_free(fill);
+	assert_sync_is_of_big(party, stage);
+	lsp_stage_unref(stage);
+	free(bytes);
+}
+
 static void a_damaged_map_means_that_everything_is_hashed(void **state)
 {
 	struct party *party = *state;
@@ -712,6 +773,8 @@ int main(void)
 		TEST(an_incomplete_download_does_not_commit),
 		TEST(what_was_verified_counts_after_a_kill_without_reading_it),
 		TEST(after_a_power_cut_synced_chunks_count_and_the_rest_is_hashed_first),
+		TEST(what_was_written_before_a_kill_is_synced_before_it_is_called_so),
+		TEST(what_a_fill_finds_in_its_place_is_synced_before_it_is_called_so),
 		TEST(a_damaged_map_means_that_everything_is_hashed),
 		TEST(a_map_without_its_files_counts_for_nothing),
 		TEST(another_content_replaces_what_lay_in_the_stage),
