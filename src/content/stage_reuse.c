@@ -69,11 +69,13 @@ int lsp_stage_save_kept(struct lsp_stage *stage, struct lsp_error *err)
 	return r;
 }
 
+/* What was staged of it is gone. */
 static void keep(struct lsp_stage *stage, uint32_t file, const struct lsp_file_stamp *stamp)
 {
 	const struct lsp_manifest_file *f = &stage->manifest->files[file];
 	pthread_mutex_lock(&stage->lock);
 	lsp_bitmap_set(&stage->kept, file);
+	lsp_bitmap_clear(&stage->dirty, file);
 	stage->kept_stamps[file] = *stamp;
 	for (uint32_t i = 0; i < f->chunk_count; i++) {
 		uint32_t chunk = f->first_chunk + i;
@@ -81,8 +83,11 @@ static void keep(struct lsp_stage *stage, uint32_t file, const struct lsp_file_s
 		lsp_manifest_chunk(stage->manifest, chunk, &c);
 		if (lsp_bitmap_set(&stage->done, chunk))
 			stage->left_bytes -= c.size;
+		if (lsp_bitmap_clear(&stage->staged, chunk))
+			lsp_bitmap_set(&stage->map_dirty, chunk / 8);
 	}
 	pthread_mutex_unlock(&stage->lock);
+	lsp_file_cache_drop(stage->readers, file);
 }
 
 /* Is the open file what the manifest says? Reads all of it. */

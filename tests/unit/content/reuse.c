@@ -192,6 +192,42 @@ static void kept_files_are_remembered_after_a_kill(void **state)
 	lsp_stage_unref(stage);
 }
 
+/* Somebody had it in a backup. What was staged of it is gone, and nothing speaks of it any more. */
+static void a_file_that_is_put_right_meanwhile_is_kept_and_read_where_it_is(void **state)
+{
+	struct update *update = *state;
+	struct lsp_chunk c;
+	uint8_t *bytes = malloc(PIECE), *read = malloc(PIECE);
+	struct lsp_bitmap staged = {0};
+	scribble(update->game.fd, "data/big.pak", 3 * PIECE, "damage");
+	struct lsp_stage *stage = open_update(update);
+	const struct lsp_manifest_file *file = lsp_manifest_find(update->new, "data/big.pak");
+	uint32_t damaged = file->first_chunk + 3;
+	assert_false(lsp_stage_has(stage, damaged));
+	OK(lsp_stage_read(stage, file->first_chunk, 0, read, PIECE, &why));
+	lsp_manifest_chunk(update->new, damaged, &c);
+	read_next(update, &c, bytes);
+	int fd = fixture_open(update->game.fd, "data/big.pak");
+	assert_int_equal(pwrite(fd, bytes, PIECE, 3 * PIECE), PIECE);
+	close(fd);
+	OK(lsp_stage_reuse(stage, update->game.fd, update->old, true, NULL, NULL, NULL, &why));
+	assert_false(lsp_fs_exists_below(update->game.fd, LSP_STAGE_FOLDER "/files/data/big.pak"));
+	OK(lsp_stage_read(stage, damaged, 0, read, PIECE, &why));
+	assert_memory_equal(read, bytes, PIECE);
+	OK(lsp_bitmap_init(&staged, update->new->chunk_count, &why));
+	lsp_stage_staged_copy(stage, &staged);
+	assert_false(lsp_bitmap_any(
+		&staged, file->first_chunk, (size_t)file->first_chunk + file->chunk_count));
+	OK(lsp_stage_sync(stage, &why));
+	fetch_rest(update, stage);
+	OK(lsp_stage_commit(stage, update->old, &why));
+	lsp_stage_unref(stage);
+	fixture_assert_content(update->game.fd, update->new);
+	lsp_bitmap_done(&staged);
+	free(bytes);
+	free(read);
+}
+
 static bool keeps(struct update *update, const char *path)
 {
 	struct lsp_stage *stage = NULL;
@@ -406,6 +442,7 @@ int main(void)
 		TEST(what_fell_over_on_the_disk_is_fetched_and_not_kept),
 		TEST(a_kept_file_that_changes_before_the_commit_stops_it),
 		TEST(kept_files_are_remembered_after_a_kill),
+		TEST(a_file_that_is_put_right_meanwhile_is_kept_and_read_where_it_is),
 		TEST(after_another_boot_a_kept_file_is_hashed_again),
 		TEST(a_renamed_file_costs_nothing),
 		TEST(pieces_that_moved_are_found_by_their_hash),
