@@ -270,9 +270,19 @@ static int sync_touched(struct lsp_redo *redo, int game_fd, struct lsp_error *er
 
 /* ---- Executing ---- */
 
-static bool there(int game_fd, const char *path)
+/* 1: it is there; 0: it is not, nor is it looked for behind a file or a link; else: who knows. */
+static int look(int game_fd, const char *path, struct lsp_error *err)
 {
-	return lsp_fs_exists_below(game_fd, path);
+	struct stat st;
+	struct lsp_error why = {0};
+	int r = lsp_fs_stat_below(game_fd, path, &st, &why);
+	if (r == 0)
+		return 1;
+	if (r == -LSP_E_NOT_FOUND || why.sys_errno == ENOTDIR || why.sys_errno == ELOOP)
+		return 0;
+	if (err)
+		*err = why;
+	return r;
 }
 
 /* The folders above a place under `.lanspread/`; each new one's name has to reach the disk too. */
@@ -285,9 +295,10 @@ static int make_parents(struct lsp_redo *redo, int game_fd, const char *path, st
 	if (!slash)
 		return 0;
 	*slash = '\0';
-	if (there(game_fd, parent))
-		return 0;
-	int r = lsp_fs_make_dirs_below(game_fd, parent, err);
+	int r = look(game_fd, parent, err);
+	if (r != 0)
+		return LSP_MIN(r, 0);
+	r = lsp_fs_make_dirs_below(game_fd, parent, err);
 	for (; r == 0 && slash; slash = strrchr(parent, '/')) {
 		*slash = '\0';
 		r = touch(redo, parent, err);
@@ -312,7 +323,10 @@ static int move(struct lsp_redo *redo, struct step *step, int game_fd, struct ls
 static int execute_move(
 	struct lsp_redo *redo, struct step *step, int game_fd, bool again, struct lsp_error *err)
 {
-	bool from = there(game_fd, step->from), to = there(game_fd, step->to);
+	int from = look(game_fd, step->from, err),
+	    to = from < 0 ? from : look(game_fd, step->to, err);
+	if (to < 0)
+		return to;
 	if (from && !to)
 		return move(redo, step, game_fd, err);
 	if (!again)
@@ -334,8 +348,9 @@ static int execute_move(
 static int execute_folder(
 	struct lsp_redo *redo, struct step *step, int game_fd, struct lsp_error *err)
 {
-	if (step->kind == MAKE && there(game_fd, step->from))
-		return 0;
+	int is_there = step->kind == MAKE ? look(game_fd, step->from, err) : 0;
+	if (is_there != 0)
+		return LSP_MIN(is_there, 0);
 	int r = touch(redo, step->from, err);
 	if (r < 0)
 		return r;
@@ -438,12 +453,13 @@ int lsp_redo_commit(struct lsp_redo *redo, int game_fd, bool *ret_pending, struc
 {
 	if (ret_pending)
 		*ret_pending = false;
-	if (lsp_redo_pending(game_fd)) {
+	int r = look(game_fd, LSP_REDO_INTENT, err);
+	if (r != 0) {
 		if (ret_pending)
 			*ret_pending = true;
-		return pending(err);
+		return r < 0 ? r : pending(err);
 	}
-	int r = write_intent(redo, game_fd, err);
+	r = write_intent(redo, game_fd, err);
 	if (r == 0)
 		r = execute(redo, game_fd, false, err);
 	if (r < 0) {
@@ -465,20 +481,20 @@ int lsp_redo_commit(struct lsp_redo *redo, int game_fd, bool *ret_pending, struc
 
 bool lsp_redo_pending(int game_fd)
 {
-	return there(game_fd, LSP_REDO_INTENT);
+	return look(game_fd, LSP_REDO_INTENT, NULL) != 0;
 }
 
 int lsp_redo_recover(int game_fd, bool *ret_forward, struct lsp_error *err)
 {
 	if (ret_forward)
 		*ret_forward = false;
-	if (!lsp_redo_pending(game_fd))
-		return 0;
+	int r = look(game_fd, LSP_REDO_INTENT, err);
+	if (r <= 0)
+		return r;
 	_cleanup_buffer_ struct lsp_buffer content = {0};
 	_cleanup_(lsp_redo_free_pointer) struct lsp_redo *redo = NULL;
 	struct lsp_error local = {0};
-	int r = lsp_fs_read_file_below(
-		game_fd, LSP_REDO_INTENT, LSP_REDO_INTENT_MAX, &content, &local);
+	r = lsp_fs_read_file_below(game_fd, LSP_REDO_INTENT, LSP_REDO_INTENT_MAX, &content, &local);
 	if (r == 0)
 		r = decode(&content, &redo, &local);
 	if (r == -LSP_E_PROTOCOL || r == -LSP_E_TOO_LARGE)
@@ -498,8 +514,9 @@ int lsp_redo_recover(int game_fd, bool *ret_forward, struct lsp_error *err)
 
 int lsp_redo_clean(int game_fd, struct lsp_error *err)
 {
-	if (lsp_redo_pending(game_fd))
-		return pending(err);
-	int r = lsp_fs_remove_tree_below(game_fd, intent_temporary, err);
+	int r = look(game_fd, LSP_REDO_INTENT, err);
+	if (r != 0)
+		return r < 0 ? r : pending(err);
+	r = lsp_fs_remove_tree_below(game_fd, intent_temporary, err);
 	return r < 0 ? r : lsp_fs_remove_tree_below(game_fd, LSP_REDO_OLD, err);
 }

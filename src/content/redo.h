@@ -87,7 +87,7 @@ size_t lsp_redo_count(const struct lsp_redo *redo);
 LSP_MUST_CHECK int lsp_redo_commit(
 	struct lsp_redo *redo, int game_fd, bool *ret_pending, struct lsp_error *err);
 
-/* True if the folder has an intent, torn or not. */
+/* True if the folder has an intent, torn or not, or if that cannot be told now. */
 bool lsp_redo_pending(int game_fd);
 
 /*

@@ -13,6 +13,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -286,6 +287,35 @@ static void what_is_lost_on_both_sides_is_named(void **state)
 	assert_int_equal(commit(NULL, &err), -LSP_E_BUSY);
 }
 
+/* Else what was set aside would be removed, and an interrupted change called none. */
+static void an_intent_that_cannot_be_looked_for_counts_as_there(void **state)
+{
+	(void)state;
+	struct rlimit old;
+	struct lsp_error err = {0};
+	int at = 0;
+	do
+		reset();
+	while (in_child(DIE, at++, run_commit) == 9 && !lsp_redo_pending(root_fd));
+	int lowest = dup(0);
+	close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	struct rlimit none = {(rlim_t)lowest, old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	bool forward = true, pending = lsp_redo_pending(root_fd), committed = false;
+	int recovered = lsp_redo_recover(root_fd, &forward, &err);
+	int cleaned = lsp_redo_clean(root_fd, NULL);
+	int again = commit(&committed, NULL);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_true(pending && !forward && committed);
+	assert_int_equal(recovered, -LSP_E_IO);
+	assert_int_equal(err.sys_errno, EMFILE);
+	assert_int_equal(cleaned, -LSP_E_IO);
+	assert_int_equal(again, -LSP_E_IO);
+	assert_int_equal(lsp_redo_recover(root_fd, &forward, &err), 0);
+	assert_true(forward && is_new());
+}
+
 static void what_is_in_the_way_or_missing_changes_nothing(void **state)
 {
 	(void)state;
@@ -315,6 +345,7 @@ int main(void)
 		cmocka_unit_test(dying_before_any_call_leaves_old_or_new),
 		cmocka_unit_test(a_torn_intent_counts_as_not_there),
 		cmocka_unit_test(what_is_lost_on_both_sides_is_named),
+		cmocka_unit_test(an_intent_that_cannot_be_looked_for_counts_as_there),
 		cmocka_unit_test(what_is_in_the_way_or_missing_changes_nothing),
 	};
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
