@@ -9,6 +9,7 @@
 #include "content/source.h"
 #include "store/picture.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,21 +44,31 @@ static int look(struct lsp_library *library, const char *id, bool ready, struct 
 	return 0;
 }
 
+/* Want of something that others may give back: the manifest is where it was. */
+static bool may_pass(int r, const struct lsp_error *why)
+{
+	return r == -LSP_E_NO_MEMORY || r == -LSP_E_BUSY || why->sys_errno == EMFILE ||
+	       why->sys_errno == ENFILE;
+}
+
 static int read_manifest(struct lsp_library *library, const struct view *view,
 	const struct lsp_manifest **ret_manifest, struct lsp_error *err)
 {
 	_cleanup_buffer_ struct lsp_buffer bytes = {0};
 	const struct lsp_library_game *game = view->game;
+	struct lsp_error why = {0};
 	int r = lsp_library_index_manifest(
-		library->state_dir, view->folder_id, game->id, &game->content, &bytes, err);
+		library->state_dir, view->folder_id, game->id, &game->content, &bytes, &why);
 	if (r == 0)
-		r = lsp_manifest_parse(bytes.data, bytes.size, &game->content, ret_manifest, err);
-	if (r < 0 && r != -LSP_E_NO_MEMORY) {
+		r = lsp_manifest_parse(bytes.data, bytes.size, &game->content, ret_manifest, &why);
+	if (r < 0 && !may_pass(r, &why)) {
 		/* A snapshot that is older than a change, or a damaged index: hash it again. */
 		lsp_library_lost(library, game->id);
 		return lsp_error_set(err, "library", LSP_E_NOT_FOUND,
 			"the manifest of \"%s\" is lost; it is being hashed again", game->id);
 	}
+	if (r < 0 && err)
+		*err = why;
 	return r;
 }
 

@@ -334,6 +334,33 @@ static void want_of_descriptors_costs_a_games_folder_no_lock(void **state)
 	shelf_close(shelf);
 }
 
+/* Its manifest is where it was; nobody hashes anything for that. */
+static void want_of_descriptors_withdraws_no_game(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	const struct lsp_manifest *manifest = NULL;
+	struct rlimit old;
+	put_game(shelf, "quake");
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	unsigned before = shelf->changes;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	int lowest = dup(0);
+	close(lowest);
+	struct rlimit none = {(rlim_t)lowest, old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	int r = lsp_library_manifest(shelf->library, "quake", &manifest, NULL);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_true(r < 0 && r != -LSP_E_NOT_FOUND);
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	assert_int_equal(shelf->changes, before);
+	assert_ok(lsp_library_manifest(shelf->library, "quake", &manifest, &err));
+	lsp_manifest_unref(manifest);
+	shelf_close(shelf);
+}
+
 static void folders_with_impossible_names_are_passed_over(void **state)
 {
 	struct shelf *shelf = shelf_begin(state);
@@ -401,6 +428,7 @@ int main(void)
 		FIXTURE_TEST(a_damaged_index_is_rebuilt_by_hashing),
 		FIXTURE_TEST(want_of_descriptors_passes),
 		FIXTURE_TEST(want_of_descriptors_costs_a_games_folder_no_lock),
+		FIXTURE_TEST(want_of_descriptors_withdraws_no_game),
 		FIXTURE_TEST(folders_with_impossible_names_are_passed_over),
 		FIXTURE_TEST(an_empty_game_and_an_empty_library_are_fine),
 		FIXTURE_TEST(a_full_disk_for_the_index_does_not_keep_games_from_being_ready),
