@@ -209,7 +209,7 @@ void lsp_library_set_games_dir(struct lsp_library *library, const char *path,
 void lsp_library_set_rescan_interval(struct lsp_library *library, uint64_t nanoseconds)
 {
 	pthread_mutex_lock(&library->lock);
-	library->interval_changed = library->rescan_interval != nanoseconds;
+	library->interval_changed |= library->rescan_interval != nanoseconds;
 	library->rescan_interval = nanoseconds;
 	pthread_mutex_unlock(&library->lock);
 	lsp_library_wake(library);
@@ -300,22 +300,28 @@ static struct lsp_library_request *pop(struct lsp_library *library)
 		if (!library->first_request)
 			library->last_request = &library->first_request;
 	}
-	if (library->look_at_all) {
-		library->look_at_all = false;
-		library->list_at = 0;
-	}
-	if (library->interval_changed) {
-		library->interval_changed = false;
-		library->list_at = LSP_MIN(library->list_at,
-			lsp_time_add(lsp_library_now(library), library->rescan_interval));
-	}
 	pthread_mutex_unlock(&library->lock);
 	return request;
+}
+
+static void take_wishes(struct lsp_library *library)
+{
+	pthread_mutex_lock(&library->lock);
+	bool all = library->look_at_all, other_interval = library->interval_changed;
+	uint64_t interval = library->rescan_interval;
+	library->look_at_all = library->interval_changed = false;
+	pthread_mutex_unlock(&library->lock);
+	if (all)
+		library->list_at = 0;
+	if (other_interval)
+		library->list_at =
+			LSP_MIN(library->list_at, lsp_time_add(lsp_library_now(library), interval));
 }
 
 void lsp_library_take_requests(struct lsp_library *library)
 {
 	struct lsp_library_request *request;
+	take_wishes(library);
 	while ((request = pop(library))) {
 		if (request->kind == REQUEST_DIR)
 			take_dir(library, request);

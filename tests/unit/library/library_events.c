@@ -188,6 +188,17 @@ static void without_events_the_periodic_look_finds_every_change(void **state)
 	shelf_close(shelf);
 }
 
+static void an_interval_that_is_set_twice_before_it_is_taken_is_taken(void **state)
+{
+	struct shelf *shelf = shelf_start(state);
+	run_for(shelf, 5 * LSP_SECOND);
+	for (int i = 0; i < 2; i++)
+		lsp_library_set_rescan_interval(shelf->library, 10 * LSP_SECOND);
+	lsp_time next = lsp_library_step(shelf->library, NULL);
+	assert_true(next <= lsp_now(&shelf->clock.clock) + 10 * LSP_SECOND);
+	shelf_close(shelf);
+}
+
 static void a_file_that_grows_without_events_is_not_hashed_half(void **state)
 {
 	struct shelf *shelf = shelf_start(state);
@@ -235,6 +246,7 @@ int main(void)
 		FIXTURE_TEST(a_renamed_game_is_another_game_with_the_same_files),
 		FIXTURE_TEST(lost_events_are_made_up_for_by_a_look_at_everything),
 		FIXTURE_TEST(without_events_the_periodic_look_finds_every_change),
+		FIXTURE_TEST(an_interval_that_is_set_twice_before_it_is_taken_is_taken),
 		FIXTURE_TEST(a_file_that_grows_without_events_is_not_hashed_half),
 		FIXTURE_TEST(an_idle_library_asks_for_nothing_but_its_rescan),
 	};
