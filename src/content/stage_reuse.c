@@ -196,17 +196,28 @@ static const struct lsp_manifest_file *find_by_root(
 	return NULL;
 }
 
+static bool has_staged(struct lsp_stage *stage, const struct lsp_manifest_file *file)
+{
+	pthread_mutex_lock(&stage->lock);
+	bool has = lsp_bitmap_any(
+		&stage->staged, file->first_chunk, (size_t)file->first_chunk + file->chunk_count);
+	pthread_mutex_unlock(&stage->lock);
+	return has;
+}
+
 /*
  * A reflink of the namesake first, where the filesystem has them: then only what differs takes
- * space. Nothing in it counts before it is hashed.
+ * space. Nothing in it counts before it is hashed. Not over what counts already, also where a
+ * filesystem calls a file without blocks whatever is in it.
  */
 static void try_clone(struct reuse *reuse, uint32_t file, int from_fd)
 {
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 	const struct lsp_manifest_file *f = &reuse->stage->manifest->files[file];
-	if (lsp_stage_open_file(reuse->stage, file, &fd, NULL) < 0 || fstat(fd, &st) < 0 ||
-		st.st_blocks != 0 || lsp_fs_truncate(fd, 0, f->path, NULL) < 0)
+	if (has_staged(reuse->stage, f) || lsp_stage_open_file(reuse->stage, file, &fd, NULL) < 0 ||
+		fstat(fd, &st) < 0 || st.st_blocks != 0 ||
+		lsp_fs_truncate(fd, 0, f->path, NULL) < 0)
 		return;
 	if (lsp_fs_clone(from_fd, fd, NULL) == 0)
 		lsp_stage_wrote(reuse->stage, file, f->size);
