@@ -149,14 +149,15 @@ void lsp_library_ready(struct lsp_library *library, struct lsp_library_waiter **
 
 static lsp_time show(struct lsp_library *library);
 
-static int load_index(struct lsp_library *library, struct lsp_error *err)
+/* What the index has of that folder, which it speaks of from now on. */
+static int load_index(struct lsp_library *library, const struct lsp_games_dir *dir,
+	struct lsp_index_game **ret_games, size_t *ret_count, struct lsp_error *err)
 {
 	int r = 0;
 	for (int i = 0; i < 2; i++) { /* damage is healed by the second call */
-		r = lsp_library_index_use(library->index, library->dir->place.id, err);
+		r = lsp_library_index_use(library->index, dir->place.id, err);
 		if (r == 0)
-			r = lsp_library_index_load(
-				library->index, &library->loaded, &library->loaded_count, err);
+			r = lsp_library_index_load(library->index, ret_games, ret_count, err);
 		if (r != -LSP_E_CORRUPT)
 			break;
 	}
@@ -171,7 +172,7 @@ int lsp_library_open_dir(struct lsp_library *library, struct lsp_error *err)
 	if (r < 0)
 		return r;
 	library->place = library->dir->place;
-	r = load_index(library, err);
+	r = load_index(library, library->dir, &library->loaded, &library->loaded_count, err);
 	if (r < 0) {
 		lsp_games_dir_close(library->dir);
 		library->dir = NULL;
@@ -185,22 +186,26 @@ int lsp_library_open_dir(struct lsp_library *library, struct lsp_error *err)
 int lsp_library_change_dir(
 	struct lsp_library *library, struct lsp_games_dir *dir, struct lsp_error *err)
 {
-	char *path = strdup(dir->path);
-	if (!path) {
+	_cleanup_free_ char *path = strdup(dir->path);
+	_cleanup_free_ struct lsp_index_game *loaded = NULL;
+	size_t count = 0;
+	int r = path ? load_index(library, dir, &loaded, &count, err)
+		     : lsp_error_no_memory(err, "library");
+	if (r < 0) {
+		/* Where that fails too it is tried again by what is stored next. */
+		if (library->dir)
+			(void)!lsp_library_index_use(library->index, library->dir->place.id, NULL);
 		lsp_games_dir_close(dir);
-		return lsp_error_no_memory(err, "library");
+		return r;
 	}
 	lsp_library_close_dir(library);
 	free(library->path);
-	library->path = path;
+	library->path = TAKE_PTR(path);
+	library->loaded = TAKE_PTR(loaded);
+	library->loaded_count = count;
 	library->dir = dir;
 	library->place = dir->place;
 	library->first_list = true;
-	int r = load_index(library, err);
-	if (r < 0) {
-		lsp_library_close_dir(library);
-		return r;
-	}
 	lsp_library_list(library);
 	lsp_library_look(library, NULL);
 	(void)show(library);

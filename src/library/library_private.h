@@ -122,7 +122,8 @@ void lsp_library_remove_local(
 /* Moves a list of waiters to those that the next snapshot calls. */
 void lsp_library_ready(struct lsp_library *library, struct lsp_library_waiter **waiters);
 LSP_MUST_CHECK int lsp_library_open_dir(struct lsp_library *library, struct lsp_error *err);
-/* Uses this one from now on, which it takes over, and shows what is in it. */
+/* Uses this one from now on, which it takes over, and shows what is in it. On an error it is
+ * closed, and all is as it was. */
 LSP_MUST_CHECK int lsp_library_change_dir(
 	struct lsp_library *library, struct lsp_games_dir *dir, struct lsp_error *err);
 /* The games folder is not ours any more; its games are gone from the list. */

@@ -412,6 +412,44 @@ static void a_full_disk_for_the_index_does_not_keep_games_from_being_ready(void 
 	shelf_close(shelf);
 }
 
+static void note_answer(void *argument, int result, const struct lsp_error *err)
+{
+	*(int *)argument = result;
+}
+
+static void a_games_folder_that_the_index_does_not_take_leaves_the_old_one(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	put_game(shelf, "quake");
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	char other[120];
+	snprintf(other, sizeof other, "%s/other", shelf->fixture->folder);
+	int answer = 1;
+	struct rlimit old, small = {0};
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small.rlim_cur = 4096;
+	small.rlim_max = old.rlim_max;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	lsp_library_set_games_dir(shelf->library, other, note_answer, &answer);
+	lsp_library_step(shelf->library, NULL);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_true(answer < 0);
+	run_for(shelf, 20 * LSP_SECOND);
+	assert_state(shelf, "quake", LSP_LIBRARY_READY);
+	assert_string_equal(shelf->snapshot->games_dir, shelf->games);
+	assert_string_equal(shelf->snapshot->problem, "");
+	put_game(shelf, "doom"); /* and what is hashed is stored as of the old one */
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_state(shelf, "doom", LSP_LIBRARY_READY);
+	shelf_close(shelf);
+	assert_ok(shelf_open(shelf, &err));
+	lsp_library_step(shelf->library, NULL);
+	assert_state(shelf, "doom", LSP_LIBRARY_READY);
+	shelf_close(shelf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +470,7 @@ int main(void)
 		FIXTURE_TEST(folders_with_impossible_names_are_passed_over),
 		FIXTURE_TEST(an_empty_game_and_an_empty_library_are_fine),
 		FIXTURE_TEST(a_full_disk_for_the_index_does_not_keep_games_from_being_ready),
+		FIXTURE_TEST(a_games_folder_that_the_index_does_not_take_leaves_the_old_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
