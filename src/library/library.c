@@ -132,6 +132,8 @@ void lsp_library_remove_local(struct lsp_library *library, struct lsp_local_game
 	library->count--;
 	memmove(library->games + at, library->games + at + 1,
 		(library->count - at) * sizeof *library->games);
+	if (library->watch)
+		lsp_watch_forget(library->watch, game->owner);
 	free_local(library, game);
 }
 
@@ -199,6 +201,8 @@ int lsp_library_change_dir(
 		return r;
 	}
 	lsp_library_close_dir(library);
+	if (library->watch)
+		lsp_watch_forget(library->watch, 0);
 	free(library->path);
 	library->path = TAKE_PTR(path);
 	library->loaded = TAKE_PTR(loaded);

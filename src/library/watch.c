@@ -139,6 +139,20 @@ int lsp_watch_folder(struct lsp_watch *watch, uint32_t owner, int dir_fd, struct
 	return r;
 }
 
+/* The slots go when the kernel says that it has ended them; until then they have no owner. */
+void lsp_watch_forget(struct lsp_watch *watch, uint32_t owner)
+{
+	pthread_mutex_lock(&watch->lock);
+	for (size_t i = 0; i < watch->capacity; i++) {
+		struct slot *slot = &watch->slots[i];
+		if (!slot->wd || !slot->owner || (owner && slot->owner != owner))
+			continue;
+		slot->owner = 0;
+		(void)inotify_rm_watch(watch->fd, slot->wd);
+	}
+	pthread_mutex_unlock(&watch->lock);
+}
+
 /* The owner of a watch, 0 if it has none; one that has ended is dropped. */
 static uint32_t owner_of(struct lsp_watch *watch, const struct inotify_event *event)
 {

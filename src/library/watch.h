@@ -37,6 +37,8 @@ int lsp_watch_fd(const struct lsp_watch *watch);
 LSP_MUST_CHECK int lsp_watch_folder(
 	struct lsp_watch *watch, uint32_t owner, int dir_fd, struct lsp_error *err);
 size_t lsp_watch_count(struct lsp_watch *watch);
+/* Watches nothing more of this owner's; 0: nothing at all. */
+void lsp_watch_forget(struct lsp_watch *watch, uint32_t owner);
 
 /*
  * Takes all events that are there. name is "" for the folder itself. True if events were lost: then

@@ -92,6 +92,51 @@ static void a_game_folder_that_vanishes_is_gone_at_once(void **state)
 	shelf_close(shelf);
 }
 
+static void ignore_answer(void *argument, int result, const struct lsp_error *err)
+{
+}
+
+/* Of this process, as the kernel counts them. */
+static unsigned count_watches(void)
+{
+	unsigned count = 0;
+	char path[60], text[60], line[300];
+	for (int fd = 0; fd < 256; fd++) {
+		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+		ssize_t size = readlink(path, text, sizeof text - 1);
+		text[LSP_MAX(size, 0)] = '\0';
+		if (strcmp(text, "anon_inode:inotify") != 0)
+			continue;
+		snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+		FILE *file = fopen(path, "re");
+		while (file && fgets(line, sizeof line, file))
+			count += strncmp(line, "inotify ", 8) == 0;
+		if (file)
+			fclose(file);
+	}
+	return count;
+}
+
+static void what_has_gone_is_not_watched_any_more(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	char other[120];
+	snprintf(other, sizeof other, "%s/other", shelf->fixture->folder);
+	put_game(shelf, "quake");
+	put_game(shelf, "doom");
+	assert_ok(shelf_open(shelf, &err));
+	run_for(shelf, 5 * LSP_SECOND);
+	assert_int_equal(count_watches(), 5); /* of the games folder, and two of each game */
+	assert_int_equal(rename(in_games(shelf, "quake"), in_folder(shelf->fixture, "away")), 0);
+	run_for(shelf, LSP_SECOND);
+	assert_null(see(shelf, "quake"));
+	assert_int_equal(count_watches(), 3);
+	lsp_library_set_games_dir(shelf->library, other, ignore_answer, NULL);
+	run_for(shelf, LSP_SECOND);
+	assert_int_equal(count_watches(), 1);
+	shelf_close(shelf);
+}
+
 static void what_makes_a_games_folder_ours_is_back_within_a_second(void **state)
 {
 	struct shelf *shelf = shelf_begin(state);
@@ -242,6 +287,7 @@ int main(void)
 		FIXTURE_TEST(a_change_in_a_folder_made_later_is_noticed),
 		FIXTURE_TEST(installing_and_uninstalling_shows_and_hashes_nothing),
 		FIXTURE_TEST(a_game_folder_that_vanishes_is_gone_at_once),
+		FIXTURE_TEST(what_has_gone_is_not_watched_any_more),
 		FIXTURE_TEST(what_makes_a_games_folder_ours_is_back_within_a_second),
 		FIXTURE_TEST(a_renamed_game_is_another_game_with_the_same_files),
 		FIXTURE_TEST(lost_events_are_made_up_for_by_a_look_at_everything),

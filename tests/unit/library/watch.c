@@ -41,6 +41,35 @@ static void a_change_comes_with_its_owner_and_name(void **state)
 	assert_string_equal(seen.name, "new");
 }
 
+static void who_is_forgotten_has_no_events_and_no_watches(void **state)
+{
+	struct shelf *shelf = shelf_begin(state);
+	_cleanup_watch_ struct lsp_watch *watch = NULL;
+	struct seen seen = {0};
+	assert_ok(lsp_watch_new(&watch, &err));
+	put_file(shelf, "a/deep/x", "1");
+	put_file(shelf, "b/x", "1");
+	watch_it(watch, 7, in_games(shelf, "a"));
+	watch_it(watch, 7, in_games(shelf, "a/deep"));
+	watch_it(watch, 8, in_games(shelf, "b"));
+	put_file(shelf, "a/deep/y", "1"); /* which is in the queue already */
+	lsp_watch_forget(watch, 7);
+	put_file(shelf, "a/z", "1");
+	assert_false(lsp_watch_read(watch, note, &seen));
+	assert_int_equal(seen.count, 0);
+	assert_int_equal(lsp_watch_count(watch), 1);
+	watch_it(watch, 9, in_games(shelf, "a")); /* and may come again */
+	put_file(shelf, "a/w", "1");
+	assert_false(lsp_watch_read(watch, note, &seen));
+	assert_int_equal(seen.owner, 9);
+	lsp_watch_forget(watch, 0);
+	seen = (struct seen){0};
+	put_file(shelf, "b/y", "1");
+	assert_false(lsp_watch_read(watch, note, &seen));
+	assert_int_equal(seen.count, 0);
+	assert_int_equal(lsp_watch_count(watch), 0);
+}
+
 static void reading_a_file_is_no_event(void **state)
 {
 	struct shelf *shelf = shelf_begin(state);
@@ -97,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(a_change_comes_with_its_owner_and_name),
+		FIXTURE_TEST(who_is_forgotten_has_no_events_and_no_watches),
 		FIXTURE_TEST(reading_a_file_is_no_event),
 		FIXTURE_TEST(a_folder_watched_again_goes_over_to_the_new_owner),
 		FIXTURE_TEST(a_folder_that_is_gone_is_dropped),
