@@ -1,22 +1,16 @@
 #include "peer/download_private.h"
 
 #include "base/log.h"
-#include "base/text.h"
 #include "peer/announce.h"
 #include "peer/choice.h"
-#include "peer/database.h"
-#include "peer/download_job.h"
 #include "peer/download_record.h"
 #include "peer/events.h"
-#include "peer/fetch.h"
 #include "peer/games.h"
 #include "peer/limits.h"
 #include "peer/local.h"
 #include "peer/manifests.h"
-#include "peer/operations.h"
 #include "peer/peer.h"
 #include "peer/session.h"
-#include "peer/torrent_fetch.h"
 #include "peer/torrent_games.h"
 #include "task/operation.h"
 
@@ -28,36 +22,17 @@
 #define SYNC_INTERVAL (10 * LSP_SECOND)
 #define SYNC_BYTES (UINT64_C(256) << 20)
 #define ASK_AGAIN (3 * LSP_SECOND) /* for a manifest that no holder gave */
-#define LEAVE_AT_MOST (2 * LSP_SECOND)
 
 static void advance(struct lsp_download *download);
-static void commit_when_free(struct lsp_download *download);
-static void drive_engines(struct lsp_download *download);
-static void end(struct lsp_download *download);
 
 /* ---- Life ---- */
-
-static void download_free(struct lsp_download *download)
-{
-	if (!download)
-		return;
-	lsp_manifest_query_free(download->query);
-	if (download->share) {
-		lsp_share_drop_stage(download->share);
-		lsp_share_unref(download->share);
-	}
-	lsp_stage_unref(download->stage);
-	lsp_manifest_unref(download->manifest);
-	lsp_manifest_unref(download->old);
-	free(download);
-}
 
 static const char *event_prefix(const struct lsp_download *download)
 {
 	return download->purpose == LSP_DOWNLOAD_THEN_UPDATE ? "update" : "download";
 }
 
-static void publish(struct lsp_download *download, const char *what, json_t *members)
+void lsp_download_publish(const struct lsp_download *download, const char *what, json_t *members)
 {
 	char name[32];
 	snprintf(name, sizeof name, "%s_%s", event_prefix(download), what);
@@ -134,102 +109,6 @@ int lsp_download_start(struct lsp_peer *peer, const char *game,
 	return 0;
 }
 
-/* ---- The end ---- */
-
-/* What follows a finished download, once its own operation is over. */
-static void follow_up(struct lsp_peer *peer, const char *game, enum lsp_download_purpose purpose)
-{
-	struct lsp_error err = {0};
-	if (purpose != LSP_DOWNLOAD_THEN_INSTALL || lsp_operations_install(peer, game, &err) == 0)
-		return;
-	lsp_events_publish(peer->events, json_pack("{s:s, s:s, s:o}", "event", "install_failed",
-						 "game", game, "error", lsp_error_to_json(&err)));
-}
-
-/* Everything is let go of; the events of the end go out; the object is gone. */
-static void finish(struct lsp_download *download)
-{
-	struct lsp_peer *peer = download->peer;
-	char game[LSP_GAME_ID_MAX + 1];
-	enum lsp_download_purpose purpose = download->purpose;
-	bool done = !download->failed && !download->cancelled && !download->handed_over;
-	snprintf(game, sizeof game, "%s", download->game);
-	if (download->held)
-		lsp_local_release(peer, game, NULL, NULL, NULL);
-	DL_DELETE(peer->downloads, download);
-	lsp_download_records_save(peer);
-	lsp_operation_unref(TAKE_PTR(download->operation));
-	if (!download->handed_over)
-		lsp_torrent_games_ready(peer, game);
-	lsp_announce_game(peer->announce, game);
-	if (!download->handed_over)
-		lsp_games_publish_local(peer);
-	if (download->failed)
-		publish(download, "failed",
-			json_pack("{s:o}", "error", lsp_error_to_json(&download->error)));
-	else if (download->cancelled)
-		publish(download, "failed",
-			json_pack("{s:{s:s, s:s}}", "error", "code", "cancelled", "message",
-				"cancelled; what is verified is kept"));
-	else if (!download->handed_over)
-		publish(download, "finished", NULL);
-	download_free(download);
-	if (done && !lsp_cancel_requested(peer->root))
-		follow_up(peer, game, purpose);
-}
-
-/* Nothing is fetched any more: what proves damaged from now on is not this download's to mend. */
-static void stop_wanting(struct lsp_download *download)
-{
-	download->lan_wants = false;
-	if (download->share && lsp_share_swarm_game(download->share))
-		lsp_swarm_game_want(
-			download->peer->swarm, lsp_share_swarm_game(download->share), false);
-}
-
-static void end(struct lsp_download *download)
-{
-	download->phase = PHASE_ENDING;
-	lsp_manifest_query_free(TAKE_PTR(download->query));
-	stop_wanting(download);
-	lsp_peer_kick(download->peer);
-	if (download->torrent) {
-		lsp_torrent_fetch_stop(download->torrent);
-		return; /* lsp_download_torrent_stopped comes */
-	}
-	if (download->job) {
-		lsp_download_job_cancel(download->job);
-		return; /* job_done comes */
-	}
-	if (download->stage && lsp_fetch_uses(download->peer, download->stage))
-		return; /* lsp_download_fetch_ended comes */
-	finish(download);
-}
-
-static void fail(struct lsp_download *download, const struct lsp_error *error)
-{
-	if (download->phase == PHASE_ENDING)
-		return;
-	if (lsp_cancel_requested(download->peer->root))
-		return; /* what fails now fails because the peer stops: the record stays */
-	download->failed = true;
-	download->error = *error;
-	lsp_log_warning("peer", "download of %s failed: %s", download->game, error->message);
-	end(download);
-}
-
-bool lsp_download_cancel(struct lsp_download *download)
-{
-	if (download->phase == PHASE_COMMITTING && download->purpose == LSP_DOWNLOAD_THEN_UPDATE)
-		return lsp_operations_cancel(download->peer->operations, download->game,
-			LSP_CANCEL_USER, NULL); /* its transaction ends it */
-	if (download->phase >= PHASE_COMMITTING)
-		return download->phase == PHASE_ENDING;
-	download->cancelled = true;
-	end(download);
-	return true;
-}
-
 void lsp_download_stop_all(struct lsp_peer *peer)
 {
 	struct lsp_download *download, *next;
@@ -250,7 +129,7 @@ void lsp_download_free_all(struct lsp_peer *peer)
 	{
 		DL_DELETE(peer->downloads, download);
 		lsp_operation_unref(TAKE_PTR(download->operation));
-		download_free(download);
+		lsp_download_free(download);
 	}
 }
 
@@ -274,7 +153,7 @@ static void manifest_came(
 	struct lsp_download *download = argument;
 	download->query = NULL;
 	if (error && error->code == LSP_E_DENIED) {
-		fail(download, error);
+		lsp_download_fail(download, error);
 		return;
 	}
 	if (error) {
@@ -303,7 +182,7 @@ static void choose(struct lsp_download *download)
 	} else if (r == -LSP_E_NOT_FOUND) {
 		set_waiting(download, true);
 	} else {
-		fail(download, &err);
+		lsp_download_fail(download, &err);
 	}
 	json_decref(variants);
 }
@@ -319,10 +198,10 @@ static void ask_for_manifest(struct lsp_download *download)
 	if (r == -LSP_E_NOT_FOUND)
 		set_waiting(download, true);
 	else if (r < 0)
-		fail(download, &err);
+		lsp_download_fail(download, &err);
 }
 
-static void start_job(
+void lsp_download_start_job(
 	struct lsp_download *download, enum phase phase, enum lsp_download_job_kind kind)
 {
 	struct lsp_error err = {0};
@@ -345,7 +224,7 @@ static void start_job(
 	int r = lsp_download_job_start(download->peer, download, &task,
 		lsp_operation_token(download->operation), &download->job, &err);
 	if (r < 0)
-		fail(download, &err);
+		lsp_download_fail(download, &err);
 }
 
 static void announce_files(struct lsp_download *download)
@@ -359,54 +238,15 @@ static void announce_files(struct lsp_download *download)
 	lsp_events_publish(download->peer->events, event);
 }
 
-static void log_engine(const struct lsp_download *download)
-{
-	struct lsp_swarm_game_status status = {0};
-	(void)!lsp_swarm_game_status(
-		download->peer->swarm, lsp_share_swarm_game(download->share), &status);
-	lsp_log_info("peer", "%s is fetched by the %s engine: %llu of %llu bytes are verified",
-		download->game, lsp_engine_name(download->engine),
-		(unsigned long long)status.bytes_have, (unsigned long long)status.bytes_total);
-}
-
-/*
- * Whichever engine is to fetch does, and the other does not: it has let go of the stage before the
- * first begins.
- */
-static void drive_engines(struct lsp_download *download)
-{
-	struct lsp_peer *peer = download->peer;
-	struct lsp_error err = {0};
-	if (download->phase != PHASE_FETCHING)
-		return;
-	bool by_torrent = download->engine == LSP_ENGINE_SWARM && !download->paused;
-	bool by_lan = download->engine == LSP_ENGINE_LAN && !download->paused && !download->torrent;
-	if (by_lan != download->lan_wants) {
-		download->lan_wants = by_lan;
-		if (by_lan)
-			log_engine(download);
-		lsp_swarm_game_want(peer->swarm, lsp_share_swarm_game(download->share), by_lan);
-		lsp_peer_kick(peer);
-	}
-	if (!by_torrent && download->torrent) {
-		lsp_torrent_fetch_stop(download->torrent);
-	} else if (by_torrent && !download->torrent && !lsp_fetch_uses(peer, download->stage)) {
-		log_engine(download);
-		if (lsp_torrent_fetch_start(
-			    peer, download, download->share, &download->torrent, &err) < 0)
-			fail(download, &err);
-	}
-}
-
 void lsp_download_torrent_stopped(struct lsp_download *download)
 {
 	download->torrent = NULL;
 	if (download->phase == PHASE_FLUSHING)
-		commit_when_free(download);
+		lsp_download_commit(download);
 	else if (download->phase == PHASE_ENDING)
-		end(download);
+		lsp_download_end(download);
 	else
-		drive_engines(download);
+		lsp_download_drive_engines(download);
 }
 
 void lsp_download_torrent_alone(struct lsp_download *download, bool alone)
@@ -424,7 +264,7 @@ static void enter_swarm(struct lsp_download *download)
 	bool served = share && lsp_share_has_source(share);
 	if (lsp_shares_add_stage(
 		    peer->shares, download->game, download->stage, download, &share, &err) < 0) {
-		fail(download, &err);
+		lsp_download_fail(download, &err);
 		return;
 	}
 	if (served && !lsp_share_has_source(share)) /* what is there is not what it was */
@@ -434,7 +274,7 @@ static void enter_swarm(struct lsp_download *download)
 	download->phase = PHASE_FETCHING;
 	char hex[LSP_SHA256_HEX_SIZE];
 	lsp_hash_to_hex(&download->content, hex);
-	publish(download, "begin",
+	lsp_download_publish(download, "begin",
 		json_pack("{s:s, s:s, s:I}", "content", hex, "version", download->version, "size",
 			(json_int_t)download->manifest->total_size));
 	download->begun = true;
@@ -445,14 +285,9 @@ static void enter_swarm(struct lsp_download *download)
 	struct lsp_swarm_game_status status = {0};
 	if (lsp_swarm_game_status(peer->swarm, lsp_share_swarm_game(share), &status) == 0 &&
 		status.chunks_have == status.chunks_total)
-		commit_when_free(download); /* all of it was here already */
+		lsp_download_commit(download); /* all of it was here already */
 	else
-		drive_engines(download);
-}
-
-static void settled(void *argument)
-{
-	finish(argument);
+		lsp_download_drive_engines(download);
 }
 
 void lsp_download_job_done(struct lsp_download *download, struct lsp_download_result *result)
@@ -467,13 +302,13 @@ void lsp_download_job_done(struct lsp_download *download, struct lsp_download_re
 		download->old = TAKE_PTR(result->local);
 	}
 	if (download->phase == PHASE_ENDING) {
-		end(download);
+		lsp_download_end(download);
 		return;
 	}
 	if (result->code < 0) {
 		if (result->code == -LSP_E_CANCELLED && lsp_cancel_requested(download->peer->root))
 			return; /* the peer stops; the record stays */
-		fail(download, &result->error);
+		lsp_download_fail(download, &result->error);
 		return;
 	}
 	switch (result->kind) {
@@ -484,86 +319,12 @@ void lsp_download_job_done(struct lsp_download *download, struct lsp_download_re
 		enter_swarm(download);
 		break;
 	case LSP_DOWNLOAD_JOB_COMMIT:
-		download->phase = PHASE_SETTLING;
-		download->held = false;
-		if (result->in_catalog)
-			lsp_local_catalog_changed(download->peer);
-		lsp_local_release(
-			download->peer, download->game, download->manifest, settled, download);
+		lsp_download_committed(download, result);
 		break;
 	case LSP_DOWNLOAD_JOB_SYNC:
 		if (download->phase == PHASE_FLUSHING)
-			commit_when_free(download);
+			lsp_download_commit(download);
 		break;
-	}
-}
-
-/* The update's transaction does not use the stage any more, nor do the others who fetch from us. */
-static void update_staged(void *argument, bool committed)
-{
-	struct lsp_download *download = argument;
-	if (!committed && lsp_cancel_requested(download->peer->root))
-		return; /* the peer stops: the next start takes it up */
-	download->handed_over = true;
-	finish(download);
-}
-
-/* Archives and `local/` change together: install/ does it, under our guard. */
-static void hand_over(struct lsp_download *download)
-{
-	struct lsp_error err = {0};
-	download->phase = PHASE_COMMITTING;
-	struct lsp_operation *guard = lsp_operation_ref(download->operation);
-	if (lsp_operations_update(download->peer, guard, download->stage, download->old,
-		    update_staged, download, &err) < 0)
-		fail(download, &err);
-}
-
-/*
- * What an older content is seeded from is about to change: a torrent that is still in the session
- * would send the new bytes for the old. A session that does not answer is not waited for.
- */
-static bool torrents_have_left(struct lsp_download *download)
-{
-	lsp_time now = lsp_peer_now(download->peer);
-	if (!download->leave_by) {
-		download->leave_by = lsp_time_add(now, LEAVE_AT_MOST);
-		download->sending_away = true;
-		lsp_torrent_games_gone(download->peer, download->game);
-		download->sending_away = false;
-	}
-	return now >= download->leave_by ||
-	       !lsp_torrent_games_leaving(download->peer, download->game);
-}
-
-void lsp_download_torrents_left(struct lsp_peer *peer, const char *game)
-{
-	struct lsp_download *download = lsp_download_find(peer, game);
-	if (download && download->phase == PHASE_FLUSHING && !download->sending_away)
-		commit_when_free(download);
-}
-
-static void commit_when_free(struct lsp_download *download)
-{
-	struct lsp_error err = {0};
-	download->phase = PHASE_FLUSHING;
-	stop_wanting(download);
-	if (download->torrent) {
-		lsp_torrent_fetch_stop(download->torrent);
-		return; /* called again when it has let go */
-	}
-	if (download->job || lsp_fetch_uses(download->peer, download->stage))
-		return; /* called again when they end */
-	if (!torrents_have_left(download))
-		return; /* called again when they have */
-	publish(download, "progress", lsp_download_progress_json(download));
-	if (download->purpose == LSP_DOWNLOAD_THEN_UPDATE) {
-		hand_over(download);
-	} else if (lsp_local_hold(download->peer, download->game, &err) < 0) {
-		fail(download, &err);
-	} else {
-		download->held = true;
-		start_job(download, PHASE_COMMITTING, LSP_DOWNLOAD_JOB_COMMIT);
 	}
 }
 
@@ -573,7 +334,7 @@ static void advance(struct lsp_download *download)
 		choose(download);
 	} else if (!download->manifest && !download->manifest_from_stage) {
 		download->manifest_from_stage = true;
-		start_job(download, PHASE_MANIFEST, LSP_DOWNLOAD_JOB_FIND);
+		lsp_download_start_job(download, PHASE_MANIFEST, LSP_DOWNLOAD_JOB_FIND);
 	} else if (!download->manifest) {
 		ask_for_manifest(download);
 	} else if (!download->stage) {
@@ -581,37 +342,11 @@ static void advance(struct lsp_download *download)
 		lsp_choice_version(download->peer, download->game, &download->content,
 			download->version, sizeof download->version);
 		announce_files(download);
-		start_job(download, PHASE_OPENING, LSP_DOWNLOAD_JOB_OPEN);
+		lsp_download_start_job(download, PHASE_OPENING, LSP_DOWNLOAD_JOB_OPEN);
 	}
 }
 
 /* ---- From outside ---- */
-
-void lsp_download_pause(struct lsp_download *download, bool paused)
-{
-	if (download->paused == paused)
-		return;
-	struct lsp_peer *peer = download->peer;
-	char game[LSP_GAME_ID_MAX + 1];
-	snprintf(game, sizeof game, "%s", download->game);
-	download->paused = paused;
-	drive_engines(download); /* may end it */
-	lsp_peer_kick(peer);
-	lsp_download_records_save(peer);
-	lsp_games_publish_local(peer);
-	lsp_download_sources_changed(peer, game); /* while it was paused; may end it too */
-}
-
-void lsp_download_set_engine(struct lsp_download *download, enum lsp_engine engine)
-{
-	if (download->engine == engine)
-		return;
-	struct lsp_peer *peer = download->peer;
-	download->engine = engine;
-	drive_engines(download); /* may end it */
-	lsp_download_records_save(peer);
-	lsp_games_publish_local(peer);
-}
 
 void lsp_download_sources_changed(struct lsp_peer *peer, const char *game)
 {
@@ -631,7 +366,7 @@ void lsp_download_swarm_state(struct lsp_download *download, enum lsp_swarm_stat
 	switch (state) {
 	case LSP_SWARM_COMPLETE:
 		set_waiting(download, false);
-		commit_when_free(download);
+		lsp_download_commit(download);
 		break;
 	case LSP_SWARM_WAITING:
 		if (download->engine == LSP_ENGINE_LAN)
@@ -645,7 +380,7 @@ void lsp_download_swarm_state(struct lsp_download *download, enum lsp_swarm_stat
 			"no peer gave all of %s as its content id says; try again when other "
 			"peers have it",
 			download->game);
-		fail(download, &err);
+		lsp_download_fail(download, &err);
 		break;
 	case LSP_SWARM_IDLE:
 		break;
@@ -667,16 +402,16 @@ void lsp_download_fetch_ended(struct lsp_share *share)
 	if (!download)
 		return;
 	if (download->phase == PHASE_FLUSHING)
-		commit_when_free(download);
+		lsp_download_commit(download);
 	else if (download->phase == PHASE_ENDING && !download->job)
-		end(download);
+		lsp_download_end(download);
 }
 
 void lsp_download_trouble(struct lsp_share *share, const struct lsp_error *error)
 {
 	struct lsp_download *download = lsp_share_download(share);
 	if (download)
-		fail(download, error);
+		lsp_download_fail(download, error);
 }
 
 /* ---- Progress ---- */
@@ -701,7 +436,7 @@ static void sync_if_due(struct lsp_download *download, lsp_time now)
 	if (unsynced < SYNC_BYTES && (!unsynced || now < download->last_sync + SYNC_INTERVAL))
 		return;
 	download->last_sync = now;
-	start_job(download, PHASE_FETCHING, LSP_DOWNLOAD_JOB_SYNC);
+	lsp_download_start_job(download, PHASE_FETCHING, LSP_DOWNLOAD_JOB_SYNC);
 }
 
 void lsp_download_tick(struct lsp_peer *peer)
@@ -714,22 +449,22 @@ void lsp_download_tick(struct lsp_peer *peer)
 	{
 		if (now >= download->next_progress && lsp_download_take_progress(download)) {
 			download->next_progress = now + PROGRESS_INTERVAL;
-			publish(download, "progress", lsp_download_progress_json(download));
+			lsp_download_publish(
+				download, "progress", lsp_download_progress_json(download));
 		}
 		if (lsp_download_is_committed(download)) {
-			finish(download);
+			lsp_download_finish(download);
 		} else if (lsp_download_can_be_checked(download)) {
 			download->asked_library = true;
-			start_job(download, PHASE_MANIFEST, LSP_DOWNLOAD_JOB_FIND);
-		} else if (download->phase == PHASE_FLUSHING && download->leave_by &&
-			   now >= download->leave_by) {
-			commit_when_free(download); /* may end it */
+			lsp_download_start_job(download, PHASE_MANIFEST, LSP_DOWNLOAD_JOB_FIND);
+		} else if (lsp_download_commit_is_due(download, now)) {
+			lsp_download_commit(download); /* may end it */
 		} else if (download->phase == PHASE_MANIFEST && download->ask_at &&
 			   now >= download->ask_at) {
 			download->ask_at = 0;
 			lsp_download_sources_changed(peer, download->game);
 		} else {
-			drive_engines(download); /* may end it */
+			lsp_download_drive_engines(download); /* may end it */
 		}
 	}
 }
@@ -743,7 +478,7 @@ static void restore_one(
 	if (record->has_content && !record->check_folder &&
 		lsp_download_content_is_here(peer, game, &record->content)) {
 		if (lsp_local_find(peer, game)->availability == LSP_AVAILABILITY_DOWNLOADED)
-			follow_up(peer, game, record->purpose);
+			lsp_download_follow_up(peer, game, record->purpose);
 		return;
 	}
 	struct lsp_download *download;

@@ -1,14 +1,21 @@
-/* A download from the inside: download.c drives it, download_view.c tells how it is. */
+/*
+ * A download from the inside. download.c brings it from one phase to the next, download_engines.c
+ * has its chunks fetched, download_commit.c makes a game of them, download_end.c lets go of all it
+ * held, and download_view.c tells how it is.
+ *
+ * Most of what is done to a download may end it, and then it may be gone on return; that is said of
+ * each.
+ */
 #pragma once
 
 #include "base/clock.h"
 #include "peer/download.h"
+#include "peer/download_job.h"
 #include "peer/rate.h"
 #include "wire/message.h"
 #include "wire/path.h"
 #include "wire/version.h"
 
-struct lsp_download_job;
 struct lsp_manifest_query;
 struct lsp_operation;
 struct lsp_torrent_fetch;
@@ -71,7 +78,53 @@ struct lsp_download {
 	struct lsp_error error;
 };
 
-/* download_view.c */
+/* ---- download.c ---- */
+
+/* An event of it, "download_…" or "update_…". Takes the members; NULL: none. */
+void lsp_download_publish(const struct lsp_download *download, const char *what, json_t *members);
+/* lsp_download_job_done comes. One that cannot be started fails the download, which may be gone. */
+void lsp_download_start_job(
+	struct lsp_download *download, enum phase phase, enum lsp_download_job_kind kind);
+
+/* ---- download_engines.c ---- */
+
+/* Whichever engine is to fetch does, as things stand now. It may be gone. */
+void lsp_download_drive_engines(struct lsp_download *download);
+/* Nothing is fetched any more: what proves damaged from now on is not this download's to mend. */
+void lsp_download_stop_wanting(struct lsp_download *download);
+
+/* ---- download_commit.c ---- */
+
+/*
+ * All of it is verified: as soon as nothing else uses the stage it moves into place. To be called
+ * again whenever one of those that do has ended. It may be gone.
+ */
+void lsp_download_commit(struct lsp_download *download);
+/* Those who seeded the game were waited for long enough: lsp_download_commit is to be called. */
+bool lsp_download_commit_is_due(const struct lsp_download *download, lsp_time now);
+/* The job that moved it into place has: the library looks, and then it has finished. */
+void lsp_download_committed(
+	struct lsp_download *download, const struct lsp_download_result *result);
+
+/* ---- download_end.c ---- */
+
+/*
+ * It ends as it is marked, cancelled or failed, as soon as nothing is at work for it. To be called
+ * again whenever one of those that are has ended. It may be gone.
+ */
+void lsp_download_end(struct lsp_download *download);
+/* The same of one that failed. Not while the peer stops: it goes on at the next start. */
+void lsp_download_fail(struct lsp_download *download, const struct lsp_error *error);
+/* Everything is let go of, and the events of its end go out. It is gone. */
+void lsp_download_finish(struct lsp_download *download);
+/* What follows a finished download, once its own operation is over. */
+void lsp_download_follow_up(
+	struct lsp_peer *peer, const char *game, enum lsp_download_purpose purpose);
+/* What it owns, without a word; not its operation. NULL is fine. */
+void lsp_download_free(struct lsp_download *download);
+
+/* ---- download_view.c ---- */
+
 /* True: there is progress that nobody was told of; from now on it counts as told. */
 bool lsp_download_take_progress(struct lsp_download *download);
 /* Its record is older than the game's folder: a kill came between the two. */
