@@ -164,7 +164,8 @@ static void manifest_came(
 		return;
 	}
 	download->manifest = lsp_manifest_ref(manifest);
-	advance(download);
+	if (!download->job) /* the library is being asked, too */
+		advance(download);
 }
 
 static void choose(struct lsp_download *download)
@@ -217,7 +218,7 @@ void lsp_download_start_job(
 		.stage = download->stage,
 		.torrent = alias,
 		.title = download->title,
-		.in_library = download->restored && download->check_folder,
+		.in_library = download->check_folder,
 		.take_written = download->engine == LSP_ENGINE_SWARM,
 	};
 	download->phase = phase;
@@ -338,6 +339,7 @@ static void advance(struct lsp_download *download)
 	} else if (!download->manifest) {
 		ask_for_manifest(download);
 	} else if (!download->stage) {
+		lsp_manifest_query_free(TAKE_PTR(download->query)); /* the library was quicker */
 		set_waiting(download, false);
 		lsp_choice_version(download->peer, download->game, &download->content,
 			download->version, sizeof download->version);

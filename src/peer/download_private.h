@@ -135,6 +135,8 @@ bool lsp_download_content_is_here(
  * one that somebody asked for since: the folder may have changed under the library's eyes.
  */
 bool lsp_download_is_committed(const struct lsp_download *download);
-/* Of such a one: now the library can give its manifest, to look at the folder by; until it was
- * asked. */
+/*
+ * Of one that is to look at the folder: now the library can give its manifest, whether or not
+ * somebody else is being asked, who may keep it to himself. Until the library was asked.
+ */
 bool lsp_download_can_be_checked(const struct lsp_download *download);

@@ -148,7 +148,7 @@ json_t *lsp_download_progress_json(const struct lsp_download *download)
 		"phase", phases[download->phase], "engine", engine_names[download->engine]);
 }
 
-/* ---- After a kill ---- */
+/* ---- What the library knows meanwhile ---- */
 
 bool lsp_download_content_is_here(
 	const struct lsp_peer *peer, const char *game, const struct lsp_hash *content)
@@ -158,21 +158,19 @@ bool lsp_download_content_is_here(
 	       lsp_hash_equal(&local->content, content);
 }
 
-/* After a start it has asked nobody yet, or nobody has answered, and now the library knows it. */
+/* It has asked nobody yet, or nobody has answered, and now the library knows it. */
 static bool is_known_meanwhile(const struct lsp_download *download)
 {
-	return download->restored && download->phase == PHASE_MANIFEST && download->has_content &&
-	       !download->job &&
+	return download->phase == PHASE_MANIFEST && download->has_content && !download->job &&
 	       lsp_download_content_is_here(download->peer, download->game, &download->content);
 }
 
 bool lsp_download_is_committed(const struct lsp_download *download)
 {
-	return !download->check_folder && is_known_meanwhile(download);
+	return download->restored && !download->check_folder && is_known_meanwhile(download);
 }
 
 bool lsp_download_can_be_checked(const struct lsp_download *download)
 {
-	return download->check_folder && !download->asked_library && !download->query &&
-	       is_known_meanwhile(download);
+	return download->check_folder && !download->asked_library && is_known_meanwhile(download);
 }

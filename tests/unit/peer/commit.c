@@ -2,7 +2,7 @@
  * The end of a download, from the last chunk to a game that is shared from its folder: a real peer,
  * and another one that the test plays, which has the game and sees what it is told.
  *
- * The linker puts four functions of ours in between (meson.build): a step can be made to fail, to
+ * The linker puts six functions of ours in between (meson.build): a step can be made to fail, to
  * wait, or to be counted.
  */
 #include "other.h"
@@ -14,6 +14,7 @@
 #include "peer/fetch.h"
 #include "peer/handle.h"
 #include "peer/local.h"
+#include "peer/manifests.h"
 #include "peer/peer.h"
 #include "peer/runtime.h"
 #include "peer/session_private.h"
@@ -27,7 +28,9 @@
 
 static unsigned commits, commits_to_refuse, fetches_without_stage;
 static bool torrents_leave_at_once;
-static bool keep_manifest_request;
+static bool keep_manifest_request, library_is_silent;
+static atomic_uint queries_given_up;
+static pthread_mutex_t hash_lock = PTHREAD_MUTEX_INITIALIZER; /* held: no folder is hashed */
 static int hashes_refused_with;                                 /* 0: they are given */
 static pthread_mutex_t source_lock = PTHREAD_MUTEX_INITIALIZER; /* held: sources wait for it */
 static atomic_uint sources_asked, sources_to_refuse;
@@ -38,6 +41,12 @@ int __real_lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *do
 int __wrap_lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *download,
 	const struct lsp_download_task *task, struct lsp_cancel *token,
 	struct lsp_download_job **ret_job, struct lsp_error *err);
+int __real_lsp_hasher_run(int dir_fd, const char *name, const struct lsp_hasher_options *options,
+	struct lsp_cancel *token, struct lsp_hashed *ret_hashed, struct lsp_error *err);
+int __wrap_lsp_hasher_run(int dir_fd, const char *name, const struct lsp_hasher_options *options,
+	struct lsp_cancel *token, struct lsp_hashed *ret_hashed, struct lsp_error *err);
+void __real_lsp_manifest_query_free(struct lsp_manifest_query *query);
+void __wrap_lsp_manifest_query_free(struct lsp_manifest_query *query);
 void __real_lsp_torrent_games_gone(struct lsp_peer *peer, const char *game);
 void __wrap_lsp_torrent_games_gone(struct lsp_peer *peer, const char *game);
 int __real_lsp_library_source(struct lsp_library *library, const char *id, unsigned max_open,
@@ -53,12 +62,29 @@ int __wrap_lsp_download_job_start(struct lsp_peer *peer, struct lsp_download *do
 	const struct lsp_download_task *task, struct lsp_cancel *token,
 	struct lsp_download_job **ret_job, struct lsp_error *err)
 {
+	struct lsp_download_task its = *task;
 	bool refuse = task->kind == LSP_DOWNLOAD_JOB_COMMIT && commits_to_refuse;
 	commits += task->kind == LSP_DOWNLOAD_JOB_COMMIT;
+	its.in_library = task->in_library && !library_is_silent;
 	if (!refuse)
-		return __real_lsp_download_job_start(peer, download, task, token, ret_job, err);
+		return __real_lsp_download_job_start(peer, download, &its, token, ret_job, err);
 	commits_to_refuse--;
 	return lsp_error_set(err, "test", LSP_E_NO_MEMORY, "no room for another job");
+}
+
+int __wrap_lsp_hasher_run(int dir_fd, const char *name, const struct lsp_hasher_options *options,
+	struct lsp_cancel *token, struct lsp_hashed *ret_hashed, struct lsp_error *err)
+{
+	pthread_mutex_lock(&hash_lock);
+	pthread_mutex_unlock(&hash_lock);
+	return __real_lsp_hasher_run(dir_fd, name, options, token, ret_hashed, err);
+}
+
+/* Of one that has ended by itself nobody has anything to give up. */
+void __wrap_lsp_manifest_query_free(struct lsp_manifest_query *query)
+{
+	queries_given_up += query != NULL;
+	__real_lsp_manifest_query_free(query);
 }
 
 /* As when the engine cannot be asked: there is nothing to wait for, and that is said at once. */
@@ -232,7 +258,8 @@ static int begin(void **state)
 	assert_int_equal(other_set_up(state), 0);
 	struct other *other = *state;
 	commits = commits_to_refuse = fetches_without_stage = told = removed = 0;
-	torrents_leave_at_once = keep_manifest_request = false;
+	queries_given_up = 0;
+	torrents_leave_at_once = keep_manifest_request = library_is_silent = false;
 	hashes_refused_with = 0;
 	atomic_store(&sources_asked, 0);
 	atomic_store(&sources_to_refuse, 0);
@@ -506,13 +533,13 @@ static int is_going_on_after_a_tick(void *argument, struct lsp_error *err)
 	return lsp_download_find(argument, GAME) != NULL;
 }
 
-/* One that is here is asked for again; its manifest is asked for, and not given. */
+/* One that is here is asked for again; its manifest is asked for, and nobody gives it. */
 static void get_again(struct other *other)
 {
 	get(other);
 	other_expect(other, "download_finished");
 	RUN_UNTIL(&other->loop, told_ready());
-	keep_manifest_request = true;
+	keep_manifest_request = library_is_silent = true;
 	get(other);
 	RUN_UNTIL(&other->loop, other->kept);
 }
@@ -538,6 +565,7 @@ static void a_game_that_fell_over_is_mended_though_a_restart_comes_in_between(vo
 	get_again(other);
 	other_disconnect(other);
 	other_stop_peer(other);
+	library_is_silent = false;
 	write_pak(games, 200000, "fell over", 9); /* now: it would be seen before, sometimes */
 	other_start_peer(other);
 	assert_true(on_the_loop(other, is_going_on_after_a_tick));
@@ -554,9 +582,55 @@ static void one_that_proves_whole_after_a_restart_waits_for_nobody(void **state)
 	get_again(other);
 	other_disconnect(other);
 	other_stop_peer(other);
+	library_is_silent = false;
 	assert_int_equal(unlink(index), 0);
 	other_start_peer(other);
 	other_expect(other, "download_finished");
+	expect_the_game(other);
+}
+
+static void one_that_is_here_needs_nobody_to_give_its_manifest(void **state)
+{
+	struct other *other = *state;
+	get(other);
+	other_expect(other, "download_finished");
+	RUN_UNTIL(&other->loop, told_ready());
+	assert_int_equal(on_the_loop(other, damage_a_leaf), 0);
+	get(other);
+	other_expect(other, "download_finished");
+	assert_int_equal(other->asked[LSP_REQUEST_GET_MANIFEST], 1);
+	expect_the_game(other);
+}
+
+static bool is_hashing(json_t *event, const void *argument)
+{
+	json_t *game = json_array_get(json_object_get(event, "games"), 0);
+	const char *its = json_string_value(json_object_get(game, "operation"));
+	return its && strcmp(its, "hashing") == 0;
+}
+
+/* The library did not know it when it was asked for, and knows it while he keeps its manifest. */
+static void who_keeps_a_manifest_is_not_waited_for_once_the_library_knows_it(void **state)
+{
+	struct other *other = *state;
+	_cleanup_free_ char *index = lsp_text_format("%s/state/library.db", other->folder);
+	get(other);
+	other_expect(other, "download_finished");
+	other_disconnect(other);
+	other_stop_peer(other);
+	assert_int_equal(unlink(index), 0);
+	pthread_mutex_lock(&hash_lock);
+	other_start_peer(other);
+	json_decref(other_await(other, "local_games_updated", is_hashing, NULL));
+	other_connect(other);
+	json_decref(other_await(other, "remote_games_updated", has_games, NULL));
+	keep_manifest_request = true;
+	get(other);
+	RUN_UNTIL(&other->loop, other->kept);
+	assert_int_equal(queries_given_up, 0);
+	pthread_mutex_unlock(&hash_lock);
+	other_expect(other, "download_finished");
+	assert_int_equal(queries_given_up, 1); /* and not, in its time, ended */
 	expect_the_game(other);
 }
 
@@ -757,6 +831,8 @@ int main(void)
 		TEST(a_game_that_is_asked_for_again_is_looked_at_however_long_its_manifest_takes),
 		TEST(a_game_that_fell_over_is_mended_though_a_restart_comes_in_between),
 		TEST(one_that_proves_whole_after_a_restart_waits_for_nobody),
+		TEST(one_that_is_here_needs_nobody_to_give_its_manifest),
+		TEST(who_keeps_a_manifest_is_not_waited_for_once_the_library_knows_it),
 		TEST(who_answers_no_hashes_is_asked_for_the_whole_chunk),
 		TEST(who_fails_to_give_hashes_is_asked_for_them_again_later),
 		TEST(what_comes_leaf_by_leaf_counts_for_the_swarm_too),
