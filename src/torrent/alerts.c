@@ -26,8 +26,14 @@ static void drop_faded_rates(struct lsp_shim_status *status)
 static void note_status(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	const struct lsp_shim_status *status)
 {
+	int64_t done = torrent->status.done, wanted = torrent->status.wanted;
 	snprintf(torrent->error, sizeof torrent->error, "%s", status->error ? status->error : "");
 	torrent->status = *status;
+	/* What its resume data say is known to us, and not yet to the library. */
+	if (torrent->stored && status->state == LSP_SHIM_STATE_CHECKING_RESUME) {
+		torrent->status.done = done;
+		torrent->status.wanted = wanted;
+	}
 	torrent->status.error = torrent->error;
 	torrent->status.save_path = torrent->status.name = torrent->status.tracker = NULL;
 	drop_faded_rates(&torrent->status);
@@ -69,6 +75,23 @@ void lsp_torrent_refresh(struct lsp_torrent_engine *engine, struct lsp_torrent *
 	look(engine, torrent);
 	if (torrent->status_at)
 		lsp_report_state(engine, torrent);
+}
+
+static void on_looked_around(void *argument, const struct lsp_shim_status *status)
+{
+	struct lsp_torrent_engine *engine = argument;
+	struct lsp_torrent *torrent = lsp_torrent_by_number(engine, status->torrent);
+	if (!torrent || !torrent->added)
+		return;
+	note_status(engine, torrent, status);
+	lsp_report_state(engine, torrent);
+}
+
+void lsp_torrents_refresh(struct lsp_torrent_engine *engine)
+{
+	struct lsp_error err = {0};
+	if (engine->shim_functions->statuses(engine->shim, on_looked_around, engine, &err) < 0)
+		lsp_log_debug(DOMAIN, "%s", err.message);
 }
 
 /* What the alert says may be over already, and still was: after the last sample of before. */

@@ -34,12 +34,13 @@ static json_t *stored_move(const struct lsp_torrent_engine *engine, const struct
 	return move ? lsp_move_json(move) : NULL;
 }
 
-/* Of one that was restored, of which no update has come yet, the session knows more than we do. */
-static json_t *status_of(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent)
+/* Of what was restored, of which no update has come yet, the session knows more than we do. */
+static bool is_any_unknown(const struct lsp_torrent_engine *engine)
 {
-	if (torrent->added && !torrent->status_at)
-		lsp_torrent_refresh(engine, torrent);
-	return lsp_report_status(engine, torrent);
+	const struct lsp_torrent *torrent = engine->by_number;
+	while (torrent && (torrent->status_at || !torrent->added || torrent->removing))
+		torrent = torrent->by_number.next;
+	return torrent;
 }
 
 LSP_COMMAND(list)
@@ -58,9 +59,11 @@ LSP_COMMAND(list)
 		lsp_torrent_refresh(engine, torrent);
 		json_array_append_new(list, lsp_report_status(engine, torrent));
 	} else {
+		if (is_any_unknown(engine))
+			lsp_torrents_refresh(engine);
 		for (torrent = engine->by_number; torrent; torrent = torrent->by_number.next)
 			if (!torrent->removing)
-				json_array_append_new(list, status_of(engine, torrent));
+				json_array_append_new(list, lsp_report_status(engine, torrent));
 	}
 	call->answer.value = json_pack("{s:o}", "torrents", list);
 	return 0;

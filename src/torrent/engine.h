@@ -209,7 +209,8 @@ LSP_MUST_CHECK int lsp_torrent_call(
 /*
  * One event object, the callee's. Each has "event" and, where it is about one, "torrent":
  *
- *   torrent_added            "status"
+ *   torrent_added            "status"; of a stored one, until the session has looked at it, with
+ *                            "done" and "total", "downloaded" and "uploaded" as it was saved
  *   torrent_removed          "data" (were its files removed); "session_closed": a transient one,
  *                            which went with its session and does not come back by itself
  *   torrent_files            "files" [{"path","size"}]: known now

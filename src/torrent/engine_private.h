@@ -89,8 +89,10 @@ struct lsp_torrent {
 	bool nothing_new; /* what is staged says the same as what is stored */
 	lsp_time next_save;
 
-	struct lsp_shim_status status; /* the last; its texts are NULL but for error */
-	lsp_time status_at;            /* 0: none yet */
+	/* The last; its texts are NULL but for error. Of what is stored, until there is one: what a
+	 * lsp_shim_progress has. */
+	struct lsp_shim_status status;
+	lsp_time status_at; /* 0: none yet */
 	char error[256];
 	enum lsp_torrent_state state;
 	bool state_told;
@@ -410,6 +412,8 @@ void lsp_report_flush(struct lsp_torrent_engine *engine, struct lsp_torrent *tor
 /* alerts.c */
 /* Asks the session for its state, and waits for it. */
 void lsp_torrent_refresh(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent);
+/* The same of all torrents, with one question. */
+void lsp_torrents_refresh(struct lsp_torrent_engine *engine);
 void lsp_alerts_drain(struct lsp_torrent_engine *engine);
 /* All that wait, without a look at whether some were lost. */
 void lsp_alerts_pop(struct lsp_torrent_engine *engine);

@@ -55,6 +55,22 @@ static uint64_t save_interval(const struct lsp_torrent_engine *engine)
 	return wanted ? wanted : engine->save_interval;
 }
 
+/* What is known of it until the session has looked at it, which takes a while with hundreds. */
+static int note_stored_progress(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
+	struct lsp_shim_source *source, const struct lsp_shim_add *add, struct lsp_error *err)
+{
+	struct lsp_shim_progress progress = {0};
+	int r = engine->shim_functions->source_progress(
+		source, add->priorities, add->priority_count, &progress, err);
+	if (r < 0)
+		return r;
+	torrent->status.done = add->flags & LSP_SHIM_CHECK ? 0 : progress.done;
+	torrent->status.wanted = progress.wanted;
+	torrent->status.downloaded = progress.downloaded;
+	torrent->status.uploaded = progress.uploaded;
+	return 0;
+}
+
 int lsp_session_add(struct lsp_torrent_engine *engine, struct lsp_torrent *torrent,
 	struct lsp_shim_source *source, const struct lsp_shim_add *options, struct lsp_error *err)
 {
@@ -73,13 +89,15 @@ int lsp_session_add(struct lsp_torrent_engine *engine, struct lsp_torrent *torre
 	if (r == 0 && torrent->has_metadata && !everything && !add.priorities)
 		r = lsp_torrent_priorities(
 			engine, torrent, source, &priorities, &priority_count, err);
-	if (r < 0) {
-		shim->source_free(source);
-		return r;
-	}
 	if (priorities) {
 		add.priorities = priorities;
 		add.priority_count = priority_count;
+	}
+	if (r == 0 && torrent->stored)
+		r = note_stored_progress(engine, torrent, source, &add, err);
+	if (r < 0) {
+		shim->source_free(source);
+		return r;
 	}
 	/* Nothing is written before the metadata came and what it means was said. */
 	torrent->fresh_selection = !torrent->has_metadata && (!everything || record->root);

@@ -180,14 +180,21 @@ struct lsp_shim_status {
 	int32_t seeds;
 	int32_t queue_position; /* −1: not queued */
 	int32_t progress_ppm;   /* also of a check */
-	int32_t max_download;   /* as the session has them; 0 none */
-	int32_t max_upload;
-	const char *error; /* empty: none */
+	const char *error;      /* empty: none */
 	const char *save_path;
 	const char *name;
 	const char *tracker; /* the last that answered */
 };
-LSP_SHIM_PIN(lsp_shim_status, 160);
+LSP_SHIM_PIN(lsp_shim_status, 152);
+
+/* Of a status, what is known before there is one. */
+struct lsp_shim_progress {
+	int64_t done;
+	int64_t wanted;
+	int64_t downloaded;
+	int64_t uploaded;
+};
+LSP_SHIM_PIN(lsp_shim_progress, 32);
 
 struct lsp_shim_tracker {
 	const char *url;
@@ -315,6 +322,10 @@ struct lsp_shim_functions {
 		void *argument, struct lsp_error *err);
 	int (*source_magnet)(struct lsp_shim_source *source, lsp_shim_take_bytes take,
 		void *argument, struct lsp_error *err);
+	/* How far it is by its resume data. priorities: as in lsp_shim_add; NULL: those of the
+	 * resume data. done and wanted are 0 while the metadata is missing. */
+	int (*source_progress)(struct lsp_shim_source *source, const uint8_t *priorities,
+		size_t count, struct lsp_shim_progress *ret_progress, struct lsp_error *err);
 
 	/* -- The session -- */
 
@@ -428,6 +439,10 @@ struct lsp_shim_functions {
 	int (*status)(struct lsp_shim *shim, uint64_t torrent,
 		void (*each)(void *argument, const struct lsp_shim_status *status), void *argument,
 		struct lsp_error *err); /* waits */
+	/* The same of every torrent whose ADDED has come. waits, once for all of them */
+	int (*statuses)(struct lsp_shim *shim,
+		void (*each)(void *argument, const struct lsp_shim_status *status), void *argument,
+		struct lsp_error *err);
 	/* The bitmap of pieces that are here; its bits, and a piece's bytes (0 and 0 while the
 	 * metadata is missing). waits, and copies no metadata: downloads ask once a second. */
 	int (*have)(struct lsp_shim *shim, uint64_t torrent, lsp_shim_take_bytes take,

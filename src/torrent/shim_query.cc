@@ -233,23 +233,41 @@ int peers(lsp_shim *shim, std::uint64_t number, void (*each)(void *, lsp_shim_pe
 	});
 }
 
+constexpr auto status_query = lt::torrent_handle::query_name | lt::torrent_handle::query_save_path |
+			      lt::torrent_handle::query_accurate_download_counters;
+
+/* asked: when the library had answered. */
+void tell_status(shim_torrent &torrent, lt::torrent_status const &from, lt::time_point asked,
+	void (*each)(void *, lsp_shim_status const *), void *argument)
+{
+	torrent.asked = asked;
+	std::string error;
+	lsp_shim_status to;
+	status_of(from, torrent, error, to);
+	each(argument, &to);
+}
+
 int status(lsp_shim *shim, std::uint64_t number, void (*each)(void *, lsp_shim_status const *),
 	void *argument, lsp_error *err)
 {
 	return guard(err, "the torrent's state cannot be read", [&] {
-		lt::torrent_handle &handle = handle_of(shim, number);
-		lt::torrent_status const from = handle.status(
-			lt::torrent_handle::query_name | lt::torrent_handle::query_save_path |
-			lt::torrent_handle::query_accurate_download_counters);
-		shim_torrent &torrent = *shim->torrents[number];
-		torrent.asked = lt::clock_type::now();
-		std::string error;
-		lsp_shim_status to;
-		status_of(from, torrent, error, to);
-		int const download = handle.download_limit(), upload = handle.upload_limit();
-		to.max_download = download > 0 ? download : 0;
-		to.max_upload = upload > 0 ? upload : 0;
-		each(argument, &to);
+		lt::torrent_status const from = handle_of(shim, number).status(status_query);
+		tell_status(*shim->torrents[number], from, lt::clock_type::now(), each, argument);
+	});
+}
+
+int statuses(lsp_shim *shim, void (*each)(void *, lsp_shim_status const *), void *argument,
+	lsp_error *err)
+{
+	return guard(err, "the torrents' states cannot be read", [&] {
+		auto const found = shim->session->get_torrent_status(
+			[](lt::torrent_status const &) { return true; }, status_query);
+		lt::time_point const asked = lt::clock_type::now();
+		for (lt::torrent_status const &from : found) {
+			auto const at = shim->torrents.find(number_of(from.handle.userdata()));
+			if (at != shim->torrents.end() && at->second->handle.is_valid())
+				tell_status(*at->second, from, asked, each, argument);
+		}
 	});
 }
 
@@ -330,6 +348,7 @@ void fill_queries(lsp_shim_functions &table)
 	table.web_seeds = web_seeds;
 	table.peers = peers;
 	table.status = status;
+	table.statuses = statuses;
 	table.have = have;
 	table.file_progress = file_progress;
 	table.source = source;

@@ -7,6 +7,7 @@
 #include <libtorrent/magnet_uri.hpp>
 #include <libtorrent/read_resume_data.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <iterator>
 
@@ -356,6 +357,72 @@ int source_priorities(
 	});
 }
 
+/* Each file's part in each piece that it is in, padding left out: from where to where in that. */
+template <class Function> void each_part(lt::file_storage const &files, Function function)
+{
+	std::int64_t const length = files.piece_length();
+	for (auto const file : files.file_range()) {
+		std::int64_t at = files.file_offset(file), next;
+		std::int64_t const end = at + files.file_size(file);
+		for (; at < end && !files.pad_file_at(file); at = next) {
+			std::int64_t const first = at - at % length;
+			next = std::min(end, first + length);
+			function(file, lt::piece_index_t(int(at / length)), at - first,
+				next - first);
+		}
+	}
+}
+
+/* How many of the bytes from..to of a piece are here. */
+std::int64_t bytes_here(lt::add_torrent_params const &params, lt::piece_index_t piece,
+	std::int64_t from, std::int64_t to)
+{
+	if ((params.flags & lt::torrent_flags::seed_mode) ||
+		(piece < params.have_pieces.end_index() && params.have_pieces[piece]))
+		return to - from;
+	auto const part = params.unfinished_pieces.find(piece);
+	std::int64_t sum = 0;
+	for (int i = 0; part != params.unfinished_pieces.end() && i < part->second.size(); i++) {
+		std::int64_t const begin = std::max(from, std::int64_t(i) * lt::default_block_size);
+		std::int64_t const end = std::min(to, std::int64_t(i + 1) * lt::default_block_size);
+		sum += part->second[i] && begin < end ? end - begin : 0;
+	}
+	return sum;
+}
+
+/* The library counts whole pieces: one that a wanted file is in is wanted. */
+int source_progress(lsp_shim_source *source, std::uint8_t const *priorities, std::size_t count,
+	lsp_shim_progress *ret_progress, lsp_error *err)
+{
+	return guard(err, "how far it is cannot be read", [&] {
+		lt::add_torrent_params const &params = source->params;
+		lsp_shim_progress progress = {};
+		progress.downloaded = params.total_downloaded;
+		progress.uploaded = params.total_uploaded;
+		if (params.ti) {
+			auto is_wanted = [&](lt::file_index_t file) {
+				std::size_t const at = std::size_t(int(file));
+				if (priorities)
+					return at >= count || priorities[at] > 0;
+				return at >= params.file_priorities.size() ||
+				       params.file_priorities[at] != lt::dont_download;
+			};
+			lt::typed_bitfield<lt::piece_index_t> pieces(params.ti->num_pieces());
+			each_part(params.ti->files(), [&](auto file, auto piece, auto, auto) {
+				if (is_wanted(file))
+					pieces.set_bit(piece);
+			});
+			each_part(params.ti->files(), [&](auto, auto piece, auto from, auto to) {
+				if (!pieces[piece])
+					return;
+				progress.wanted += to - from;
+				progress.done += bytes_here(params, piece, from, to);
+			});
+		}
+		*ret_progress = progress;
+	});
+}
+
 int source_magnet(lsp_shim_source *source, lsp_shim_take_bytes take, void *argument, lsp_error *err)
 {
 	return guard(err, "the magnet link cannot be made", [&] {
@@ -385,6 +452,7 @@ void fill_sources(lsp_shim_functions &table)
 	table.source_metainfo = source_metainfo;
 	table.source_priorities = source_priorities;
 	table.source_magnet = source_magnet;
+	table.source_progress = source_progress;
 }
 
 } // namespace shim

@@ -450,19 +450,25 @@ static void pop(struct lsp_shim *shim,
 	}
 }
 
+/* Of those that are in the session; reveal: what was hidden is so no more. */
+static size_t list_numbers(uint64_t numbers[TORRENTS], bool reveal)
+{
+	size_t count = 0;
+	pthread_mutex_lock(&fake.lock);
+	for (unsigned i = 0; i < TORRENTS; i++) {
+		fake.torrents[i].hidden &= !reveal;
+		if (fake.torrents[i].used && !fake.torrents[i].gone)
+			numbers[count++] = fake.torrents[i].number;
+	}
+	pthread_mutex_unlock(&fake.lock);
+	return count;
+}
+
 static int present(struct lsp_shim *shim, void (*each)(void *argument, uint64_t torrent),
 	void *argument, struct lsp_error *err)
 {
 	uint64_t numbers[TORRENTS];
-	size_t count = 0;
-	pthread_mutex_lock(&fake.lock);
-	for (unsigned i = 0; i < TORRENTS; i++) {
-		struct torrent *torrent = &fake.torrents[i];
-		torrent->hidden = false;
-		if (torrent->used && !torrent->gone)
-			numbers[count++] = torrent->number;
-	}
-	pthread_mutex_unlock(&fake.lock);
+	size_t count = list_numbers(numbers, true);
 	for (size_t i = 0; i < count; i++)
 		each(argument, numbers[i]);
 	return 0;
@@ -674,23 +680,40 @@ static int save_resume(
 	return torrent ? 0 : not_found(err);
 }
 
-static int status(struct lsp_shim *shim, uint64_t number,
+static int tell_status(uint64_t number, int looks,
 	void (*each)(void *argument, const struct lsp_shim_status *status), void *argument,
 	struct lsp_error *err)
 {
 	pthread_mutex_lock(&fake.lock);
 	struct torrent *torrent = by_number(number);
-	struct lsp_shim_status now = torrent ? torrent->status : (struct lsp_shim_status){0};
-	fake.looks++;
-	if (torrent && torrent->moving && !fake.hide_moves)
-		now.flags |= LSP_SHIM_MOVING;
 	struct torrent copy = torrent ? *torrent : (struct torrent){0};
-	now.save_path = copy.save_path;
-	now.error = copy.error;
+	fake.looks += looks;
+	if (copy.moving && !fake.hide_moves)
+		copy.status.flags |= LSP_SHIM_MOVING;
+	copy.status.save_path = copy.save_path;
+	copy.status.error = copy.error;
 	pthread_mutex_unlock(&fake.lock);
 	if (!torrent)
 		return not_found(err);
-	each(argument, &now);
+	each(argument, &copy.status);
+	return 0;
+}
+
+static int status(struct lsp_shim *shim, uint64_t number,
+	void (*each)(void *argument, const struct lsp_shim_status *status), void *argument,
+	struct lsp_error *err)
+{
+	return tell_status(number, 1, each, argument, err);
+}
+
+static int statuses(struct lsp_shim *shim,
+	void (*each)(void *argument, const struct lsp_shim_status *status), void *argument,
+	struct lsp_error *err)
+{
+	uint64_t numbers[TORRENTS];
+	size_t count = list_numbers(numbers, false);
+	for (size_t i = 0; i < count; i++)
+		(void)!tell_status(numbers[i], i == 0, each, argument, NULL);
 	return 0;
 }
 
@@ -742,6 +765,7 @@ const struct lsp_shim_functions fake_shim = {.version = version,
 	.source_metainfo = fake_source_bytes,
 	.source_magnet = fake_source_bytes,
 	.source_priorities = fake_source_priorities,
+	.source_progress = fake_source_progress,
 	.open = open_session,
 	.close = close_session,
 	.apply = apply,
@@ -771,4 +795,5 @@ const struct lsp_shim_functions fake_shim = {.version = version,
 	.have = have,
 	.save_resume = save_resume,
 	.status = status,
+	.statuses = statuses,
 	.source = source_of};

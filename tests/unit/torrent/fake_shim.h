@@ -51,7 +51,7 @@ void fake_hold_saves(int on);
 void fake_count_active(int on);
 /* It does not say of a torrent that it moves. */
 void fake_hide_moves(int on);
-/* How often a torrent was asked for its status since the session was halted. */
+/* How often the session was asked how one torrent is, or all are, since it was halted. */
 int fake_looks(void);
 /* How often it was told of a new place for the files of any torrent. */
 int fake_moves_told(void);

@@ -28,7 +28,8 @@ int fake_parse(const char *magnet, const struct lsp_shim_bytes *metainfo,
 					at);
 				at += size;
 			}
-			*at = '\0'; /* of resume data: how it was is not kept */
+			(void)sscanf(at, "|%lld", &source->done);
+			*at = '\0'; /* how else it was is not kept */
 			*ret_source = source;
 			return 0;
 		}
@@ -94,5 +95,15 @@ int fake_source_priorities(struct lsp_shim_source *source, lsp_shim_take_bytes t
 	struct lsp_error *err)
 {
 	take(argument, "", 0);
+	return 0;
+}
+
+int fake_source_progress(struct lsp_shim_source *source, const uint8_t *priorities, size_t count,
+	struct lsp_shim_progress *ret_progress, struct lsp_error *err)
+{
+	*ret_progress = (struct lsp_shim_progress){.done = source->done};
+	for (unsigned i = 0; i < source->file_count; i++)
+		ret_progress->wanted +=
+			!priorities || i >= count || priorities[i] ? FAKE_FILE_SIZE : 0;
 	return 0;
 }

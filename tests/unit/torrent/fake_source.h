@@ -14,6 +14,7 @@ struct lsp_shim_source {
 	char text[512];
 	char files[8][64];
 	unsigned file_count;
+	long long done; /* of resume data */
 };
 
 int fake_parse(const char *magnet, const struct lsp_shim_bytes *metainfo,
@@ -29,3 +30,5 @@ int fake_source_bytes(struct lsp_shim_source *source, lsp_shim_take_bytes take, 
 	struct lsp_error *err);
 int fake_source_priorities(struct lsp_shim_source *source, lsp_shim_take_bytes take, void *argument,
 	struct lsp_error *err);
+int fake_source_progress(struct lsp_shim_source *source, const uint8_t *priorities, size_t count,
+	struct lsp_shim_progress *ret_progress, struct lsp_error *err);

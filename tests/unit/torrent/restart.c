@@ -204,6 +204,45 @@ static void the_stored_selection_wins_over_the_resume_data(void **state)
 	pair_done(&pair);
 }
 
+/* As the library counts it once it has looked at what was stored. */
+static void what_comes_back_says_how_far_it_was(void **state)
+{
+	static const char *const numbers[] = {"done", "total", "size"};
+	struct pair pair;
+	char id[65];
+	pair_init(&pair);
+	rig_file(pair.content, "doom/maps.pak", 300000, 1);
+	rig_file(pair.content, "doom/music.ogg", 200000, 2);
+	rig_file(pair.content, "doom/readme", 77, 3);
+	json_decref(
+		leech(&pair, seed_doom(&pair, true, id), json_pack("{s:[s]}", "exclude", "*.ogg")));
+	json_decref(rig_await(&pair.leech, "torrent_completed", "torrent", id, 1));
+	for (int all = 0; all < 2; all++) {
+		json_t *before = status_of(&pair.leech, id);
+		assert_true(json_integer_value(json_object_get(before, "done")) >= 300077);
+		leech_again(&pair);
+		json_t *added = rig_await(&pair.leech, "torrent_added", "torrent", id, 1);
+		for (size_t i = 0; i < LSP_ARRAY_SIZE(numbers); i++)
+			assert_int_equal(json_integer_value(json_object_get(before, numbers[i])),
+				json_integer_value(json_object_get(
+					json_object_get(added, "status"), numbers[i])));
+		json_decref(added);
+		json_decref(before);
+		if (all)
+			break;
+		/* Of what is wanted now a part is missing, and it stands still. */
+		json_decref(
+			rig_ask(&pair.leech, LSP_TORRENT_PAUSE, json_pack("{s:s}", "torrent", id)));
+		json_decref(rig_ask(&pair.leech, LSP_TORRENT_SELECT,
+			json_pack("{s:s, s:n}", "torrent", id, "exclude")));
+		lsp_time limit = fixture_limit();
+		while (rig_number(&pair.leech, id, "total") != 500077)
+			if (lsp_now(lsp_clock_system) > limit)
+				fail_msg("not all of it is wanted");
+	}
+	pair_done(&pair);
+}
+
 /* As a kill before the file got it, while the others had theirs. */
 static void take_name(struct rig *rig, const char *id, const char *name)
 {
@@ -568,10 +607,14 @@ static void after_sigkill_nothing_that_was_saved_is_checked_or_fetched_again(voi
 	lsp_child_free(child);
 
 	rig_init(&pair.leech, &(struct rig_options){.folder = folder});
-	json_decref(rig_await(&pair.leech, "torrent_added", "torrent", id, 1));
+	json_t *added = rig_await(&pair.leech, "torrent_added", "torrent", id, 1);
 	json_decref(rig_await(&pair.leech, "torrent_state", "state", "downloading", 1));
 	int64_t done = rig_number(&pair.leech, id, "done");
 	assert_true(done >= 3 << 20);
+	assert_in_range(
+		json_integer_value(json_object_get(json_object_get(added, "status"), "done")),
+		3 << 20, done);
+	json_decref(added);
 	json_decref(rig_ask(&pair.leech, LSP_TORRENT_LIMITS,
 		json_pack("{s:s, s:i}", "torrent", id, "max_download", 0)));
 	json_decref(rig_ask(&pair.leech, LSP_TORRENT_ADD_PEERS,
@@ -602,6 +645,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_torrents_own_web_seeds_outlast_a_change_of_its_trackers),
 		cmocka_unit_test(a_paused_one_stays_paused_and_a_removed_one_stays_gone),
 		cmocka_unit_test(the_stored_selection_wins_over_the_resume_data),
+		cmocka_unit_test(what_comes_back_says_how_far_it_was),
 		cmocka_unit_test(a_kill_between_two_files_names_mixes_none),
 		cmocka_unit_test(damaged_files_of_the_store_hurt_nobody_but_themselves),
 		cmocka_unit_test(where_it_listens_is_told_again_where_that_was_lost),

@@ -1,4 +1,5 @@
 /* The store when it cannot be read, or what is in it is wrong: over a shim that is none. */
+#include "fake_source.h"
 #include "world.h"
 
 #include "base/fs.h"
@@ -287,6 +288,54 @@ static void resume_data_are_compared_but_for_how_long_it_was_active(void **state
 	assert_same(true, "", "");
 }
 
+/* ---- Many of them ------------------------------------------------------------------------ */
+
+enum { MANY = 50 };
+
+/* A start with many that are stored, each with a half of what it wants. */
+static void world_with_many(struct world *world)
+{
+	char id[65], folder[128];
+	world_init(world, NULL);
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(id, sizeof id, "%064u", i + 1);
+		json_decref(world_add(world, id));
+		fake_progress(id, FAKE_FILE_SIZE, LSP_SHIM_STATE_DOWNLOADING, 0);
+	}
+	world_settle(world);
+	snprintf(folder, sizeof folder, "%s", world->rig.folder);
+	rig_stop(&world->rig);
+	world_init(world, folder);
+	json_decref(rig_await(&world->rig, "torrent_added", NULL, NULL, MANY));
+}
+
+/* Nothing was told of them yet but that they are there. */
+static void the_first_list_after_a_start_asks_the_session_once(void **state)
+{
+	struct world world;
+	world_with_many(&world);
+	int looks = fake_looks();
+	for (int i = 0; i < 2; i++) {
+		json_t *list = rig_ask(&world.rig, LSP_TORRENT_LIST, NULL);
+		assert_int_equal(json_array_size(json_object_get(list, "torrents")), MANY);
+		assert_int_equal(fake_looks(), looks + 1);
+		json_decref(list);
+	}
+	world_done(&world);
+}
+
+static void what_comes_back_says_how_far_it_was(void **state)
+{
+	struct world world;
+	world_with_many(&world);
+	json_t *event = rig_await(&world.rig, "torrent_added", NULL, NULL, MANY);
+	const json_t *status = json_object_get(event, "status");
+	assert_int_equal(json_integer_value(json_object_get(status, "done")), FAKE_FILE_SIZE);
+	assert_int_equal(json_integer_value(json_object_get(status, "total")), 2 * FAKE_FILE_SIZE);
+	json_decref(event);
+	world_done(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +347,8 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_is_set_aside_alone),
 		cmocka_unit_test(who_rests_is_not_written_again_but_every_quarter_of_an_hour),
 		cmocka_unit_test(resume_data_are_compared_but_for_how_long_it_was_active),
+		cmocka_unit_test(the_first_list_after_a_start_asks_the_session_once),
+		cmocka_unit_test(what_comes_back_says_how_far_it_was),
 	};
 	return cmocka_run_group_tests_name("torrent store", tests, NULL, NULL);
 }
