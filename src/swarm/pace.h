@@ -17,7 +17,11 @@ struct lsp_bucket {
 	lsp_time filled;
 };
 
-/* burst: nanoseconds' worth of the rate that may go at once. Keeps a debt, never a surplus. */
+/*
+ * burst: nanoseconds' worth of the rate that may go at once. A debt is kept, at the new rate, a
+ * surplus never. Without a limit nothing is owed: what could have gone meanwhile is more than the
+ * one request that a debt is.
+ */
 void lsp_bucket_set(struct lsp_bucket *bucket, uint64_t rate, uint64_t burst, lsp_time now);
 /* Tokens there now; a very large number without a limit. */
 double lsp_bucket_tokens(struct lsp_bucket *bucket, lsp_time now);

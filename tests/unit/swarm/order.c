@@ -97,6 +97,10 @@ static void a_bucket_gives_its_rate_and_keeps_its_debt(void **state)
 	assert_int_equal(lsp_bucket_when(&bucket, 1e9, now), now);
 	lsp_bucket_set(&bucket, 8000, LSP_SECOND / 10, now);
 	assert_true(lsp_bucket_tokens(&bucket, now) == 0); /* a surplus is not kept */
+	lsp_bucket_take(&bucket, 8000);
+	lsp_bucket_set(&bucket, 0, LSP_SECOND / 10, now);
+	lsp_bucket_set(&bucket, 8000, LSP_SECOND / 10, now);
+	assert_true(lsp_bucket_tokens(&bucket, now) == 0); /* nor a debt */
 }
 
 static void a_meter_tells_the_rate_of_late(void **state)
