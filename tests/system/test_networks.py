@@ -17,7 +17,7 @@ def readdress(host, *addresses):
 
 def test_a_machine_whose_cable_comes_late_and_whose_address_changes_goes_on(lab, tmp_path):
     ann = lab.host("ann", rate=100_000_000).daemon()
-    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=32 << 20))
+    wanted = share(ann, "quake", make_tree(tmp_path / "quake", large=16 << 20))
     laptop = lab.host("ben")
     laptop.unplug()
     ben = laptop.daemon()
@@ -33,7 +33,7 @@ def test_a_machine_whose_cable_comes_late_and_whose_address_changes_goes_on(lab,
     assert tree(ben.games / "quake") == wanted
     assert ben.count_events("download_failed") == 0
     total = sum(path.stat().st_size for path in (ann.games / "quake").rglob("*") if path.is_file())
-    assert ann.status()["sent"] <= total + (8 << 20)
+    assert ann.status()["sent"] <= total + (4 << 20)
 
 
 def test_a_switch_alone_is_a_network(lab, tmp_path):
@@ -49,11 +49,22 @@ def test_a_switch_alone_is_a_network(lab, tmp_path):
     assert tree(b.games / "quake") == wanted
 
 
-def test_who_is_on_two_networks_has_a_party_on_both(lab, tmp_path):
+def tunnel_for_everything(host):
+    """As a VPN has it that shall have all traffic: a device with more specific routes than the default one."""
+    ip = ("ip", "-n", host.namespace)
+    lanlab.run(*ip, "tuntap", "add", "tun0", "mode", "tun")
+    lanlab.run(*ip, "addr", "add", f"10.8.0.{host.number}/24", "dev", "tun0")
+    lanlab.run(*ip, "link", "set", "tun0", "up")
+    for half in ("0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"):
+        lanlab.run(*ip, "-6" if ":" in half else "-4", "route", "add", half, "dev", "tun0")
+
+
+def test_who_is_on_two_networks_and_behind_a_tunnel_has_a_party_on_both(lab, tmp_path):
     ann, ben = lab.host("ann").daemon(), lab.host("ben", switch="second").daemon()
     middle = lab.host("cem")
     middle.add_interface("eth1", "second", ["10.78.0.3/24"])
     lanlab.run("ip", "-n", ben.host.namespace, "addr", "add", "10.78.0.2/24", "dev", "eth0")
+    tunnel_for_everything(middle)
     cem = middle.daemon()
     wanted = share(ann, "quake", make_tree(tmp_path / "quake"))
     cem.wait_peers(2)
@@ -83,22 +94,3 @@ def test_a_peer_behind_a_router_is_reached_by_its_address(lab, tmp_path):
     offered(ann, "doom")
     ann.cli("get", "doom")
     assert tree(ann.games / "doom") == mine
-
-
-def test_a_tunnel_that_takes_all_routes_hides_nobody(lab, tmp_path):
-    """As a VPN does that shall have all traffic: more specific routes than the default one, by a device of its own."""
-    ann, ben = lab.host("ann"), lab.host("ben")
-    for number, host in enumerate((ann, ben), 2):
-        ip = ("ip", "-n", host.namespace)
-        lanlab.run(*ip, "tuntap", "add", "tun0", "mode", "tun")
-        lanlab.run(*ip, "addr", "add", f"10.8.0.{number}/24", "dev", "tun0")
-        lanlab.run(*ip, "link", "set", "tun0", "up")
-        for half in ("0.0.0.0/1", "128.0.0.0/1"):
-            lanlab.run(*ip, "route", "add", half, "dev", "tun0")
-        for half in ("::/1", "8000::/1"):
-            lanlab.run(*ip, "-6", "route", "add", half, "dev", "tun0")
-    a, b = ann.daemon(), ben.daemon()
-    wanted = share(a, "quake", make_tree(tmp_path / "quake"))
-    offered(b)
-    b.cli("get", "quake")
-    assert tree(b.games / "quake") == wanted

@@ -269,6 +269,7 @@ def test_a_damaged_copy_that_is_the_only_one_is_said_on_both_sides_and_is_no_loo
     assert "data/large.bin (1 of " in ann.wait_games(lambda games: games["quake"]["problem"])["quake"]["problem"]
     ben.wait_games(lambda games: games["quake"]["sources"] == 0 and games["quake"]["operation"] == "none")
     assert not (ben.games / "quake/version.ini").exists()
+    ben.wait_event("download_failed")
     assert ben.count_events("chunk_rejected") == ben.count_events("download_failed") == 1
     # The disk gives the right byte again: what was verified is not fetched twice, what was under way may be.
     write(whole[5 << 20])

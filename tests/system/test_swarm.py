@@ -187,7 +187,7 @@ def test_who_downloads_serves_other_games_meanwhile(lab):
     ann, ben, cem = (lab.host(name, rate=rate).daemon() for name, rate in
                      (("ann", 40_000_000), ("ben", None), ("cem", 100_000_000)))
     for seed, (holder, game) in enumerate(((ann, "quake"), (ben, "doom"))):
-        make_file(holder.games / game / "data.bin", 16 * MIB, seed)
+        make_file(holder.games / game / "data.bin", 12 * MIB, seed)
         (holder.games / game / "version.ini").write_text("1\n")
     for taker, game in ((ben, "quake"), (cem, "doom")):
         taker.wait_games(lambda games, game=game: games[game]["sources"] == 1 and games[game]["content"])
