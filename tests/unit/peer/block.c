@@ -37,6 +37,25 @@ static void no_more_blocks_are_out_than_the_limit(void **state)
 	lsp_blocks_free(pool);
 }
 
+/* What has arrived must go somewhere; then others wait the longer. */
+static void what_is_taken_anyway_counts(void **state)
+{
+	struct lsp_blocks *pool;
+	assert_int_equal(lsp_blocks_new(1, &pool, NULL), 0);
+	struct lsp_block *a = lsp_blocks_take_anyway(pool), *b = lsp_blocks_take_anyway(pool);
+	assert_non_null(a);
+	assert_non_null(b);
+	assert_int_equal(lsp_blocks_in_use(pool), 2);
+	lsp_block_give(a);
+	assert_null(lsp_blocks_take(pool, NULL));
+	lsp_block_give(b);
+	a = lsp_blocks_take(pool, NULL);
+	assert_non_null(a);
+	lsp_block_give(a);
+	assert_int_equal(lsp_blocks_in_use(pool), 0);
+	lsp_blocks_free(pool);
+}
+
 static void waiters_are_served_in_line(void **state)
 {
 	struct lsp_blocks *pool;
@@ -76,6 +95,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_more_blocks_are_out_than_the_limit),
+		cmocka_unit_test(what_is_taken_anyway_counts),
 		cmocka_unit_test(waiters_are_served_in_line),
 		cmocka_unit_test(nobody_jumps_the_line),
 	};

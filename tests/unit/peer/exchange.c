@@ -12,6 +12,9 @@ struct answering {
 	unsigned gone;
 	uint64_t code; /* that the asking side's stream was reset with */
 	bool reset;
+	const char *raw; /* the answer to anything, as bytes; NULL: a responder answers */
+	size_t raw_size, taken;
+	int ended; /* how an exchange did: -1, well; else the error's code */
 };
 
 static struct answering *self;
@@ -27,9 +30,28 @@ static void breach(void *argument, const struct lsp_error *error)
 	fail_msg("%s", error->message);
 }
 
+static void answer_raw(
+	struct lsp_stream *stream, const uint8_t *data, size_t size, bool fin, void *argument)
+{
+	lsp_stream_consume(stream, size);
+	if (!fin)
+		return;
+	assert_int_equal(lsp_stream_write(stream, self->raw, self->raw_size, NULL), 0);
+	lsp_stream_finish(stream);
+}
+
+static void raw_is_over(struct lsp_stream *stream, uint64_t code, void *argument)
+{
+}
+
 static void stream_came(
 	struct lsp_connection *connection, struct lsp_stream *stream, void *argument)
 {
+	static const struct lsp_stream_callbacks raw = {.data = answer_raw, .closed = raw_is_over};
+	if (self->raw) {
+		lsp_stream_set_callbacks(stream, &raw, self);
+		return;
+	}
 	lsp_responder_start(stream, &(struct lsp_responder_hooks){.request = request_came,
 					    .breach = breach,
 					    .argument = self,
@@ -160,6 +182,50 @@ static void test_an_answer_that_nobody_takes(void **state)
 	free(bytes);
 }
 
+/* ---- The asking end ---- */
+
+static void took_bytes(struct lsp_exchange *exchange, const uint8_t *data, size_t size)
+{
+	self->taken += size;
+	lsp_exchange_consume(exchange, size);
+}
+
+static void exchange_ended(struct lsp_exchange *exchange, const struct lsp_error *error)
+{
+	self->ended = error ? (int)error->code : -1;
+}
+
+/* How a request ends that is answered by a frame that promises five bytes, and by these. */
+static int answered_by(const char *bytes)
+{
+	static const struct lsp_exchange_callbacks callbacks = {
+		.bytes = took_bytes, .done = exchange_ended};
+	struct lsp_request request = {.type = LSP_REQUEST_PING};
+	struct lsp_exchange *exchange;
+	char raw[64] = "\0\0\0\x16{\"Bytes\":{\"length\":5}}";
+	size_t frame = 4 + strlen(raw + 4);
+	raw[3] = (char)(frame - 4);
+	strcpy(raw + frame, bytes);
+	self->raw = raw;
+	self->raw_size = frame + strlen(bytes);
+	self->ended = 0;
+	self->taken = 0;
+	assert_int_equal(lsp_exchange_start(self->pair.a.connection, &request, &callbacks, NULL,
+				 &exchange, NULL),
+		0);
+	RUN_UNTIL(&self->pair.loop, self->ended);
+	assert_true(self->taken <= 5);
+	return self->ended;
+}
+
+static void test_as_many_bytes_as_were_promised(void **state)
+{
+	assert_int_equal(answered_by("quake"), -1);
+	assert_int_equal(answered_by("quak"), LSP_E_PROTOCOL);
+	assert_int_equal(answered_by("quake3"), LSP_E_PROTOCOL);
+	assert_int_equal(answered_by(""), LSP_E_PROTOCOL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +233,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_most_of_a_long_request, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_an_answer_that_nobody_takes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_as_many_bytes_as_were_promised, set_up, tear_down),
 	};
 	return cmocka_run_group_tests_name("exchange", tests, NULL, NULL);
 }

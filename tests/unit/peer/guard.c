@@ -26,6 +26,8 @@ static struct lsp_guard guard; /* the only session's */
 static struct lsp_connection_stats stats;
 static uint64_t send_limit, request_limit;
 static uint64_t line; /* bytes a second; 0: nothing gets through */
+static uint64_t round_trip;
+static uint32_t address; /* IPv4, of the other end */
 static bool others_here;
 static unsigned looks;
 static struct lsp_timer *timers[2];
@@ -85,11 +87,11 @@ struct lsp_session *lsp_session_next(const struct lsp_session *session)
 
 const struct sockaddr_storage *lsp_connection_address(const struct lsp_connection *connection)
 {
-	static struct sockaddr_storage address;
-	struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
+	static struct sockaddr_storage storage;
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&storage;
 	v4->sin_family = AF_INET;
-	v4->sin_addr.s_addr = htonl(0x0a000001);
-	return &address;
+	v4->sin_addr.s_addr = htonl(address);
+	return &storage;
 }
 
 void lsp_connection_set_send_limit(struct lsp_connection *connection, uint64_t bytes_per_second)
@@ -107,9 +109,9 @@ void lsp_connection_get_stats(
 bool lsp_connection_take_round_trip(
 	struct lsp_connection *connection, uint64_t *ret_least, unsigned *ret_count)
 {
-	*ret_least = RTT;
+	*ret_least = round_trip;
 	*ret_count = 1;
-	return stats.queued != 0 && line;
+	return line && (stats.queued || stats.received);
 }
 
 void lsp_swarm_peer_guard(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t down)
@@ -167,6 +169,8 @@ static void guarded_init(bool others)
 	memset(timers, 0, sizeof timers);
 	send_limit = request_limit = 0;
 	line = 100000000;
+	round_trip = RTT;
+	address = 0x0a000001;
 	others_here = others;
 	lsp_fake_clock_init(&clock_now);
 	peer.clock = &clock_now.clock;
@@ -181,6 +185,15 @@ static void guarded_done(void)
 	lsp_guards_free(peer.guards);
 }
 
+static void run_timers(void)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (timers[i]->index && timers[i]->when <= lsp_peer_now(&peer)) {
+			timers[i]->index = 0;
+			timers[i]->function(timers[i]->argument);
+		}
+}
+
 /* The loop for so long: its timers, its ticks, and packets as many as the limit lets through. */
 static void pass(uint64_t nanoseconds, bool bulk)
 {
@@ -190,11 +203,7 @@ static void pass(uint64_t nanoseconds, bool bulk)
 		stats.sent_wire += bytes;
 		peer.sent += bytes;
 		lsp_fake_clock_advance(&clock_now, LSP_MILLISECOND);
-		for (size_t i = 0; i < 2; i++)
-			if (timers[i]->index && timers[i]->when <= lsp_peer_now(&peer)) {
-				timers[i]->index = 0;
-				timers[i]->function(timers[i]->argument);
-			}
+		run_timers();
 		if (passed % (100 * LSP_MILLISECOND) == 0)
 			lsp_guards_tick(peer.guards);
 	}
@@ -305,6 +314,66 @@ static void beside_others_only_what_moves_is_held_back(void **state)
 	guarded_done();
 }
 
+static void who_is_switched_off_holds_nothing_back(void **state)
+{
+	guarded_init(true);
+	lsp_guards_serve(peer.guards, SESSION, true);
+	assert_int_not_equal(send_limit, 0);
+	lsp_guards_switch(peer.guards, false);
+	assert_int_equal(send_limit, 0);
+	lsp_guards_serve(peer.guards, SESSION, true);
+	assert_false(lsp_guards_ask(peer.guards, SESSION));
+	pass(LSP_SECOND, true);
+	assert_int_equal(send_limit, 0);
+	guarded_done();
+}
+
+static void a_path_over_loopback_is_free(void **state)
+{
+	guarded_init(true);
+	address = 0x7f000001;
+	lsp_guards_serve(peer.guards, SESSION, true);
+	pass(LSP_SECOND, true);
+	assert_int_equal(send_limit, 0);
+	guarded_done();
+}
+
+/* Where we stood still ourselves, packets waited for us and not on the line. */
+static void a_look_that_is_late_is_no_witness_of_a_queue(void **state)
+{
+	guarded_init(false);
+	uint64_t reached = serve();
+	round_trip = RTT + 15 * LSP_MILLISECOND;
+	for (int i = 0; i < 20; i++) {
+		stats.sent_wire += send_limit / 50;
+		lsp_fake_clock_advance(&clock_now, 20 * LSP_MILLISECOND);
+		run_timers();
+	}
+	assert_true(send_limit >= reached);
+	pass(LSP_SECOND / 2, true); /* the same, seen in time */
+	assert_true(send_limit < reached);
+	guarded_done();
+}
+
+/* From one who does not guard: what is asked for is held back when a queue stands. */
+static void requests_are_paced_where_the_sender_lets_a_queue_stand(void **state)
+{
+	guarded_init(true);
+	assert_true(lsp_guards_ask(peer.guards, SESSION));
+	stats.rtt_min = RTT;
+	for (int i = 0; i < 2000; i++) {
+		bool queue = i >= 500;
+		stats.rtt_smoothed = RTT + (queue ? 40 * LSP_MILLISECOND : 0);
+		stats.received += line / 1000;
+		stats.received_wire += line / 1000;
+		peer.received += line / 1000;
+		assert_true(queue || !request_limit || request_limit == LSP_PING_GUARD_FREE);
+		pass(LSP_MILLISECOND, false);
+	}
+	assert_in_range(request_limit, 1, line);
+	guarded_done();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +384,10 @@ int main(void)
 		cmocka_unit_test(after_a_stall_a_slow_line_is_guarded_still),
 		cmocka_unit_test(a_game_that_begins_beside_a_slow_transfer_is_seen),
 		cmocka_unit_test(beside_others_only_what_moves_is_held_back),
+		cmocka_unit_test(who_is_switched_off_holds_nothing_back),
+		cmocka_unit_test(a_path_over_loopback_is_free),
+		cmocka_unit_test(a_look_that_is_late_is_no_witness_of_a_queue),
+		cmocka_unit_test(requests_are_paced_where_the_sender_lets_a_queue_stand),
 	};
 	return cmocka_run_group_tests_name("peer/guard", tests, NULL, NULL);
 }

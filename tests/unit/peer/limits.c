@@ -21,6 +21,9 @@
 static struct lsp_endpoint_stats stats;
 static uint64_t limit_up, limit_down;
 static unsigned warnings;
+static struct lsp_swarm_limits swarm_limits;
+static uint64_t send_limit;
+static bool pause_uploads, guard_is_wanted, guard_is_on;
 static char warning[256];
 
 /* The only share, of "quake", and what the swarm was told of it. */
@@ -42,11 +45,12 @@ uint64_t lsp_config_number(const struct lsp_config *config, enum lsp_setting_id 
 
 bool lsp_config_switch(const struct lsp_config *config, enum lsp_setting_id id)
 {
-	return false;
+	return id == LSP_SETTING_PING_GUARD ? guard_is_wanted : pause_uploads;
 }
 
 void lsp_swarm_set_limits(struct lsp_swarm *swarm, const struct lsp_swarm_limits *limits)
 {
+	swarm_limits = *limits;
 }
 
 void lsp_swarm_set_game_limits(
@@ -63,6 +67,7 @@ struct lsp_endpoint *lsp_connect_endpoint(const struct lsp_connect *connect)
 
 void lsp_endpoint_set_send_limit(struct lsp_endpoint *endpoint, uint64_t bytes_per_second)
 {
+	send_limit = bytes_per_second;
 }
 
 void lsp_endpoint_get_stats(
@@ -73,6 +78,7 @@ void lsp_endpoint_get_stats(
 
 void lsp_guards_switch(struct lsp_guards *guards, bool on)
 {
+	guard_is_on = on;
 }
 
 void lsp_peer_kick(struct lsp_peer *peer)
@@ -150,6 +156,36 @@ static void pass(struct watched *watched, unsigned seconds, uint64_t sent, uint6
 }
 
 #define MB UINT64_C(1000000)
+
+static void what_is_set_reaches_whoever_keeps_to_it(void **state)
+{
+	struct watched watched;
+	for (int on = 0; on < 2; on++) {
+		pause_uploads = guard_is_wanted = on;
+		watched_init(&watched, on * 2 * MB, on * MB);
+		assert_int_equal(send_limit, on * 2 * MB);
+		assert_int_equal(swarm_limits.up, on * 2 * MB);
+		assert_int_equal(swarm_limits.down, on * MB);
+		assert_true(swarm_limits.overhead > 1);
+		assert_int_equal(swarm_limits.pause_uploads, on);
+		assert_int_equal(guard_is_on, on);
+		lsp_limits_free(watched.limits);
+	}
+	pause_uploads = guard_is_wanted = false;
+}
+
+/* What was over by then counted against another limit. */
+static void a_limit_that_is_set_anew_begins_anew(void **state)
+{
+	struct watched watched;
+	watched_init(&watched, MB, 0);
+	pass(&watched, 10, 2 * MB, 0);
+	assert_int_equal(warnings, 1);
+	lsp_limits_apply(watched.limits);
+	pass(&watched, 4, MB * 1165 / 1000, 0); /* 30 kB over, of 64 KiB that are no breach */
+	assert_false(lsp_limits_are_stale(watched.limits));
+	lsp_limits_free(watched.limits);
+}
 
 static void a_limit_that_does_not_hold_is_warned_of_once_until_it_held_again(void **state)
 {
@@ -278,6 +314,8 @@ static void a_share_that_goes_is_no_breach_and_one_that_comes_is_limited(void **
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_set_reaches_whoever_keeps_to_it),
+		cmocka_unit_test(a_limit_that_is_set_anew_begins_anew),
 		cmocka_unit_test(a_limit_that_does_not_hold_is_warned_of_once_until_it_held_again),
 		cmocka_unit_test(the_download_limit_is_watched_too),
 		cmocka_unit_test(what_still_comes_after_a_change_is_no_breach),
