@@ -126,7 +126,7 @@ static bool check_peer(const struct peer *peer, char *text)
 bool lsp_swarm_check(const struct lsp_swarm *swarm, char ret_text[LSP_CHECK_TEXT])
 {
 	char *text = ret_text;
-	uint32_t requests = 0, live = 0;
+	uint32_t requests = 0, live = 0, suspects = 0;
 	uint64_t live_bytes = 0;
 	for (uint32_t i = 0; i < swarm->games.size; i++) {
 		const struct game *game = table_at(&swarm->games, i);
@@ -141,11 +141,14 @@ bool lsp_swarm_check(const struct lsp_swarm *swarm, char ret_text[LSP_CHECK_TEXT
 		if (!check_peer(peer, text))
 			return false;
 		requests += peer->request_count;
+		suspects += peer->suspect;
 		live += peer->sluggish ? 0 : peer->request_count;
 		live_bytes += peer->sluggish ? 0 : peer->bytes_flying;
 	}
 	must(live == swarm->live_requests && live_bytes == swarm->live_bytes,
 		"%u live requests, noted %u", live, swarm->live_requests);
+	must(suspects == swarm->suspect_count, "%u suspects, noted %u", suspects,
+		swarm->suspect_count);
 	must(requests == swarm->request_count, "%u requests, noted %u", requests,
 		swarm->request_count);
 	must(requests <= LSP_SWARM_PARALLEL_MAX + 1, "%u requests at once", requests);

@@ -164,6 +164,8 @@ struct peer {
 	uint64_t retry_after; /* the next back-off */
 	bool proven, sluggish;
 	bool slow; /* sluggish, although something comes now and then */
+	bool delivered; /* a chunk of its was verified */
+	bool suspect;   /* none was, and an answer of its broke off */
 	uint32_t uploads_waiting, uploads_running;
 	uint64_t upload_served;
 	uint64_t stray_sent; /* of games that it never announced anything about */
@@ -192,6 +194,7 @@ struct lsp_swarm {
 	double mean_rate; /* of a peer that was measured */
 	struct table games, peers, requests, uploads;
 	uint32_t game_count, peer_count, request_count, upload_count, verifying;
+	uint32_t suspect_count; /* peers */
 	uint32_t live_requests; /* those at peers that are not sluggish */
 	uint64_t live_bytes;
 	struct lsp_meter rate, upload_rate;

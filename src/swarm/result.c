@@ -121,6 +121,13 @@ void lsp_swarm_received(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t bytes
 	swarm->fetch_due = true;
 }
 
+static void trust(struct lsp_swarm *swarm, struct peer *peer)
+{
+	peer->delivered = true;
+	swarm->suspect_count -= peer->suspect;
+	peer->suspect = false;
+}
+
 void lsp_swarm_verified(struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t chunk, lsp_time now)
 {
 	swarm_clock(swarm, now);
@@ -142,6 +149,7 @@ void lsp_swarm_verified(struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t chunk
 	upload_chunk_changed(game, chunk);
 	peer->retry_after = BACKOFF_FIRST;
 	peer->failures = 0;
+	trust(swarm, peer);
 	request->left--;
 	if (!request->left) {
 		/* Of an update less comes than was asked for. */
@@ -163,13 +171,29 @@ void lsp_swarm_rejected(struct lsp_swarm *swarm, lsp_swarm_id id, uint32_t chunk
 	source_drop(swarm, source, chunk);
 }
 
+/*
+ * Those that break off and never gave us a chunk: the more of them there are, the less is any of
+ * them likely to be honest on a bad line, and together they would cost as much as they are.
+ */
+static uint64_t rest_of_a_suspect(struct lsp_swarm *swarm, struct peer *peer)
+{
+	if (peer->delivered)
+		return 0;
+	swarm->suspect_count += !peer->suspect;
+	peer->suspect = true;
+	return FAILURE_REST * (swarm->suspect_count - 1) << LSP_MIN(peer->failures - 1, 9u);
+}
+
 /* One that fails now and then is only tried elsewhere; one that does nothing else gets less and
  * less. */
-static void rest_after_failure(struct lsp_swarm *swarm, struct peer *peer)
+static void rest_after_failure(
+	struct lsp_swarm *swarm, struct peer *peer, enum lsp_swarm_failure failure)
 {
-	if (++peer->failures <= FAILURES_FREE)
-		return;
-	uint64_t rest = FAILURE_REST << LSP_MIN(peer->failures - FAILURES_FREE, 9u);
+	uint64_t rest = 0;
+	if (++peer->failures > FAILURES_FREE)
+		rest = FAILURE_REST << LSP_MIN(peer->failures - FAILURES_FREE, 9u);
+	if (failure == LSP_SWARM_BROKEN)
+		rest = LSP_MAX(rest, rest_of_a_suspect(swarm, peer));
 	rest = LSP_MIN(rest, BACKOFF_MAX);
 	peer->backoff_end = LSP_MAX(peer->backoff_end, swarm->now + rest);
 }
@@ -191,7 +215,7 @@ void lsp_swarm_failed(
 	if (failure == LSP_SWARM_MISSING)
 		source_lost_chunk(swarm, source, lacking);
 	if (failure != LSP_SWARM_LOCAL)
-		rest_after_failure(swarm, source->peer);
+		rest_after_failure(swarm, source->peer, failure);
 	else
 		source->peer->backoff_end =
 			LSP_MAX(source->peer->backoff_end, swarm->now + BACKOFF_FIRST);

@@ -187,11 +187,11 @@ void source_free(struct lsp_swarm *swarm, struct source *source)
 static void lift(struct lsp_swarm *swarm, struct source *source)
 {
 	struct game *game = source->game;
-	/* The first bad chunk is forgiven at once (a flipped bit); who goes on waits ever longer.
-	 */
-	if (source->dropped && source->rejected > 1)
-		source->probation_end =
-			swarm->now + (PROBATION_FIRST << LSP_MIN(source->rejected - 2, 8u));
+	/* The first bad chunk is forgiven at once (a flipped bit) to one that gave good ones; who
+	 * goes on waits ever longer. */
+	uint32_t bad = source->rejected + !source->peer->delivered;
+	if (source->dropped && bad > 1)
+		source->probation_end = swarm->now + (PROBATION_FIRST << LSP_MIN(bad - 2, 8u));
 	source->dropped = false;
 	game->seeders_due = true;
 	free(source->tries);

@@ -202,6 +202,7 @@ void lsp_swarm_peer_remove(struct lsp_swarm *swarm, lsp_swarm_id id)
 		source_free(swarm, peer->sources);
 	}
 	greed_part(swarm, peer);
+	swarm->suspect_count -= peer->suspect;
 	table_remove(&swarm->peers, id);
 	free(peer);
 	swarm->peer_count--;

@@ -196,6 +196,8 @@ static void who_sends_a_bad_chunk_is_dropped_until_it_announces_anew(void **stat
 	all(&party, 1);
 	want(&party);
 	run(&party, 0);
+	deliver(&party, find(&party, LSP_SWARM_REQUEST, party.peers[0]));
+	run(&party, MS);
 	struct lsp_swarm_action action = *find(&party, LSP_SWARM_REQUEST, party.peers[0]);
 	lsp_swarm_received(party.swarm, action.request, action.bytes, party.now);
 	lsp_swarm_rejected(party.swarm, action.request, action.first, party.now);
@@ -209,10 +211,28 @@ static void who_sends_a_bad_chunk_is_dropped_until_it_announces_anew(void **stat
 		run(&party, 30 * MS);
 	}
 	assert_int_equal(status(&party).sources, 1);
-	assert_int_equal(status(&party).bytes_wasted, SIZE);
+	assert_in_range(status(&party).bytes_wasted, SIZE, 2 * SIZE); /* what was under way, too */
 	all(&party, 0);
 	run(&party, MS);
 	assert_non_null(find(&party, LSP_SWARM_REQUEST, party.peers[0]));
+	end(&party);
+}
+
+static void who_never_sent_a_good_chunk_is_not_asked_at_once_when_it_announces_anew(void **state)
+{
+	struct party party;
+	begin(&party, 0, 1);
+	all(&party, 0);
+	want(&party);
+	run(&party, 0);
+	struct lsp_swarm_action action = *find(&party, LSP_SWARM_REQUEST, 0);
+	lsp_swarm_rejected(party.swarm, action.request, action.first, party.now);
+	all(&party, 0);
+	lsp_time since = party.now;
+	run(&party, MS);
+	while (!find(&party, LSP_SWARM_REQUEST, 0) && party.now - since < 20 * LSP_SECOND)
+		run(&party, 25 * MS);
+	assert_in_range(party.now - since, 5 * LSP_SECOND, 5100 * MS);
 	end(&party);
 }
 
@@ -539,6 +559,44 @@ static void hopeless_answers_make_a_peer_rest(void **state)
 	end(&party);
 }
 
+/* The first answer of each of so many breaks off; how long until the last one is asked again? */
+static uint64_t rest_among(int count, bool delivers)
+{
+	struct party party;
+	begin(&party, 0, count);
+	for (int i = 0; i < count; i++)
+		all(&party, i);
+	want(&party);
+	run(&party, 0);
+	lsp_swarm_id last = party.peers[count - 1];
+	if (delivers) {
+		deliver(&party, find(&party, LSP_SWARM_REQUEST, last));
+		run(&party, MS);
+	}
+	for (int i = 0; i < count; i++) {
+		lsp_swarm_id request =
+			find(&party, LSP_SWARM_REQUEST, delivers ? last : party.peers[i])->request;
+		lsp_swarm_failed(party.swarm, request, LSP_SWARM_BROKEN, party.now);
+		if (delivers)
+			break;
+	}
+	lsp_time since = party.now;
+	run(&party, 0);
+	while (!find(&party, LSP_SWARM_REQUEST, last) && party.now - since < 20 * LSP_SECOND)
+		run(&party, 25 * MS);
+	end(&party);
+	return party.now - since;
+}
+
+static void who_breaks_off_and_gave_nothing_rests_for_longer_the_more_of_them_there_are(
+	void **state)
+{
+	assert_true(rest_among(1, false) <= 25 * MS); /* a bad line may be all that it is */
+	assert_in_range(rest_among(3, false), 200 * MS, 250 * MS);
+	assert_in_range(rest_among(8, false), 700 * MS, 750 * MS);
+	assert_true(rest_among(8, true) <= 25 * MS);
+}
+
 /* Bytes asked for in a second, everything coming at once, and never an end of it. */
 static uint64_t asked_in_a_second(struct party *party)
 {
@@ -647,6 +705,8 @@ int main(void)
 			a_chunk_is_tried_three_times_at_a_peer_while_another_holder_is_left),
 		cmocka_unit_test(another_holder_keeps_a_download_from_failing),
 		cmocka_unit_test(who_sends_a_bad_chunk_is_dropped_until_it_announces_anew),
+		cmocka_unit_test(
+			who_never_sent_a_good_chunk_is_not_asked_at_once_when_it_announces_anew),
 		cmocka_unit_test(a_liar_that_comes_back_stays_a_liar_for_longer_each_time),
 		cmocka_unit_test(a_false_have_costs_one_question),
 		cmocka_unit_test(all_gone_is_said_once_and_it_goes_on_by_itself),
@@ -660,6 +720,8 @@ int main(void)
 		cmocka_unit_test(
 			a_game_whose_limit_is_spent_neither_holds_up_another_nor_is_forgotten),
 		cmocka_unit_test(hopeless_answers_make_a_peer_rest),
+		cmocka_unit_test(
+			who_breaks_off_and_gave_nothing_rests_for_longer_the_more_of_them_there_are),
 		cmocka_unit_test(the_guard_of_a_path_paces_its_requests),
 		cmocka_unit_test(announcements_that_make_no_sense_are_refused),
 		cmocka_unit_test(what_is_gone_is_ignored),
