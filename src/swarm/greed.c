@@ -12,10 +12,17 @@
 #include <math.h>
 
 #define PARDON_TIME (600 * LSP_SECOND)
-/* Bytes that a peer may have had and not announced: an eighth of the game, within these … */
+/*
+ * Bytes that a peer may have had and not announced: a few requests' worth and some times what it
+ * told of, and an eighth of the game at most, within these. So who tells nothing has little, and
+ * who tells is soon allowed all that a fast line holds.
+ */
 #define UNTOLD_LEAST (UINT64_C(16) << 20)
 #define UNTOLD_MOST (UINT64_C(256) << 20)
-#define UNTOLD_STRANGER (UINT64_C(4) << 20) /* … who said nothing of any chunk of it at all */
+#define FIRST_REQUESTS 4
+#define FIRST_LEAST (UINT64_C(512) << 10)
+#define FIRST_MOST (UINT64_C(4) << 20) /* who did not even say that it has the game */
+#define UNTOLD_PER_TOLD 4
 /* Beyond the whole game: a quarter, at the least this. A small game may be sent a few times. */
 #define AGAIN_LEAST (UINT64_C(4) << 20)
 
@@ -137,9 +144,12 @@ bool upload_is_greedy(const struct upload *upload)
 {
 	const struct game *game = upload->game;
 	const struct source *source = source_find(game, upload->peer);
+	uint64_t first =
+		LSP_MAX(FIRST_REQUESTS * (game->bytes_total / game->units.set), FIRST_LEAST);
 	if (!source)
-		return upload->peer->stray_sent > UNTOLD_STRANGER;
+		return upload->peer->stray_sent > LSP_MIN(first, FIRST_MOST);
 	uint64_t untold = LSP_MIN(LSP_MAX(game->bytes_total / 8, UNTOLD_LEAST), UNTOLD_MOST);
+	untold = LSP_MIN(untold, first + UNTOLD_PER_TOLD * told_by(source));
 	uint64_t most = game->bytes_total + LSP_MAX(game->bytes_total / 4, AGAIN_LEAST);
 	return source->account.taken > LSP_MIN(told_by(source) + untold, most);
 }

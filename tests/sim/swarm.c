@@ -214,8 +214,9 @@ static void hostile(void)
 		{"relapsers", SIM_RELAPSER, 1.15, 1.5},
 		{"drippers", SIM_DRIPPER, 1.15, 1.6},
 		{"bouncers", SIM_BOUNCER, 1.15, 1.9},
-		/* What they may have before they wait: an eighth of the game, or some MiB. */
-		{"flooders", SIM_FLOODER, 1.5, 3.5},
+		/* What they may have before they wait: some chunks of each. */
+		{"flooders", SIM_FLOODER, 1.25, 1.8},
+		{"takers", SIM_TAKER, 1.25, 1.8},
 	};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(crowds); i++) {
 		hostile_party(crowds[i].what, &crowds[i].kind, 1, 2, 5, 1, crowds[i].few);

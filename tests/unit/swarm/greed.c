@@ -184,13 +184,32 @@ static void what_was_never_told_of_is_not_forgiven_when_the_game_is_withdrawn(vo
 		begin(&party, CHUNKS, 2);
 		has(&party, 0, 0, 0);
 		has(&party, 1, 0, 0);
-		take(&party, CHUNKS, false);
+		take(&party, 3, false);
 		assert_false(is_behind(&party));
 		lose(&party, how);
-		take(&party, CHUNKS, false);
+		take(&party, 3, false);
 		assert_true(is_behind(&party));
 		end(&party);
 	}
+}
+
+static void what_may_be_untold_grows_with_what_is_told(void **state)
+{
+	struct party party;
+	begin(&party, CHUNKS, 2);
+	has(&party, 0, 0, 0);
+	has(&party, 1, 0, 0);
+	take(&party, 4, false);
+	assert_false(is_behind(&party));
+	take(&party, 1, false);
+	assert_true(is_behind(&party));
+	assert_int_equal(
+		lsp_swarm_peer_gained(party.swarm, party.peers[0], party.game, 0, 2, NULL), 0);
+	take(&party, 2 + 4 + 2 * 4 - 5, false);
+	assert_false(is_behind(&party));
+	take(&party, 1, false);
+	assert_true(is_behind(&party));
+	end(&party);
 }
 
 static void a_stranger_that_comes_back_is_no_new_one(void **state)
@@ -259,6 +278,7 @@ int main(void)
 		cmocka_unit_test(every_sixteenth_turn_is_for_who_took_too_much_too),
 		cmocka_unit_test(who_lost_what_it_told_of_fetches_it_again_like_anybody_else),
 		cmocka_unit_test(what_was_never_told_of_is_not_forgiven_when_the_game_is_withdrawn),
+		cmocka_unit_test(what_may_be_untold_grows_with_what_is_told),
 		cmocka_unit_test(a_stranger_that_comes_back_is_no_new_one),
 		cmocka_unit_test(of_a_tiny_game_a_chunk_may_be_sent_more_than_once),
 		cmocka_unit_test(who_was_away_does_not_come_back_with_all_that_he_missed),
