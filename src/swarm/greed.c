@@ -126,6 +126,7 @@ void greed_part(struct lsp_swarm *swarm, const struct peer *peer)
 void greed_sent(const struct lsp_swarm *swarm, const struct upload *upload, uint64_t bytes)
 {
 	struct source *source = source_find(upload->game, upload->peer);
+	upload->peer->stuck = false;
 	if (!source) {
 		upload->peer->stray_sent += bytes;
 		return;
@@ -137,13 +138,16 @@ void greed_sent(const struct lsp_swarm *swarm, const struct upload *upload, uint
 
 /*
  * Does it take what it does not tell the others of, or has it had the whole game from us, and more?
- * Then whoever has not goes first. Who downloads says so before it asks, and tells of each chunk
- * soon after it has it; what is still on its way, or being verified, is allowed for.
+ * Then whoever has not goes first, and before one that asks and does not read, until it does. Who
+ * downloads says so before it asks, and tells of each chunk soon after it has it; what is still on
+ * its way, or being verified, is allowed for.
  */
 bool upload_is_greedy(const struct upload *upload)
 {
 	const struct game *game = upload->game;
 	const struct source *source = source_find(game, upload->peer);
+	if (upload->peer->stuck)
+		return true;
 	uint64_t first =
 		LSP_MAX(FIRST_REQUESTS * (game->bytes_total / game->units.set), FIRST_LEAST);
 	if (!source)

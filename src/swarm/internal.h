@@ -34,6 +34,7 @@
 #define QUEUE_PATIENCE (5 * LSP_SECOND)      /* who waits longer hears "busy": we are alive */
 #define UPLOAD_STALL (20 * LSP_SECOND)
 #define UPLOAD_SLUGGISH (250 * LSP_MILLISECOND) /* its receiver does not read: no slot taken */
+#define UPLOAD_STUCK LSP_SECOND                 /* the same as a stall, where every slot is taken */
 #define PAUSE_PATIENCE (1500 * LSP_MILLISECOND) /* what runs may finish within that */
 #define PROBATION_FIRST (5 * LSP_SECOND)
 #define VERIFYING_MAX 256 /* requests that came and are not verified yet */
@@ -169,6 +170,7 @@ struct peer {
 	uint32_t uploads_waiting, uploads_running;
 	uint64_t upload_served;
 	uint64_t stray_sent; /* of games that it never announced anything about */
+	bool stuck;          /* it let an upload stand still, and took nothing since */
 	uint32_t failures;   /* answers in a row that broke off */
 	struct lsp_bucket guard_down;
 };

@@ -250,7 +250,8 @@ static bool greedy_wait(const struct lsp_swarm *swarm)
 		return false;
 	link_each((struct link *)&swarm->running, link)
 	{
-		if (upload_is_greedy(lsp_container_of(link, struct upload, link)))
+		const struct upload *upload = lsp_container_of(link, struct upload, link);
+		if (upload_is_greedy(upload) && !is_sluggish(swarm, upload))
 			return true;
 	}
 	return false;
@@ -332,11 +333,14 @@ void upload_run(struct lsp_swarm *swarm)
 void upload_watch(struct lsp_swarm *swarm)
 {
 	bool paused = swarm->limits.pause_uploads && swarm->now - swarm->paused_at > PAUSE_PATIENCE;
+	bool full = swarm->waiting_count && swarm->running_count >= LSP_SWARM_UPLOAD_SLOTS_MAX;
+	uint64_t patience = full ? UPLOAD_STUCK : UPLOAD_STALL;
 	link_each(&swarm->running, link)
 	{
 		struct upload *upload = lsp_container_of(link, struct upload, link);
 		uint64_t quiet = swarm->now - LSP_MIN(upload->progress, swarm->now);
-		if (paused || quiet > UPLOAD_STALL)
+		upload->peer->stuck |= is_sluggish(swarm, upload);
+		if (paused || quiet > patience)
 			upload_stop(swarm, upload);
 	}
 	link_each(&swarm->waiting, link)

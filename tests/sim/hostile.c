@@ -109,8 +109,8 @@ void sim_hostile_claim(struct sim *sim, uint32_t at, uint32_t who)
 	enum sim_kind kind = sim->nodes[who].kind;
 	for (uint32_t game = 0; kind != SIM_FLOODER && game < sim->games; game++) {
 		_cleanup_bitmap_ struct lsp_bitmap most = {0};
-		uint32_t count =
-			kind == SIM_TAKER ? 0 : sim->chunk_count[game] - (kind == SIM_PRETENDER);
+		bool none = kind == SIM_TAKER || kind == SIM_MUTE;
+		uint32_t count = none ? 0 : sim->chunk_count[game] - (kind == SIM_PRETENDER);
 		sim_assert(lsp_bitmap_init(&most, sim->chunk_count[game], NULL) == 0, "bitmap");
 		for (uint32_t i = 0; i < count; i++)
 			lsp_bitmap_set(&most, i);
@@ -136,7 +136,7 @@ void sim_hostile_claim_again(struct sim *sim, uint32_t index)
 void sim_hostile_begin(struct sim *sim, uint32_t index)
 {
 	enum sim_kind kind = sim->nodes[index].kind;
-	if (kind == SIM_FLOODER || kind == SIM_TAKER)
+	if (kind == SIM_FLOODER || kind == SIM_TAKER || kind == SIM_MUTE)
 		sim_schedule(sim,
 			(struct sim_event){.at = sim->now + 1, .kind = EVENT_FLOOD, .node = index});
 	if (kind == SIM_PRETENDER || kind == SIM_RELAPSER)

@@ -280,7 +280,7 @@ static void note_done(struct sim *sim, uint32_t index, uint32_t game)
 static void on_deliver(struct sim *sim, struct sim_flow *flow, uint64_t bytes)
 {
 	struct sim_node *to = &sim->nodes[flow->to];
-	if (to->here && !to->stopped) {
+	if (to->here && !to->stopped && to->kind != SIM_MUTE) {
 		flow->delivered += bytes;
 		to->received += bytes;
 		if (to->swarm)

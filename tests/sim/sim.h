@@ -32,6 +32,7 @@ enum sim_kind {
 	SIM_TRICKLER,  /* claims all, sends 100 bytes a second */
 	SIM_FLOODER,   /* claims nothing, asks everybody for everything, again and again */
 	SIM_TAKER,     /* the same, but announces the game, and no chunk of it ever */
+	SIM_MUTE,      /* a taker that reads nothing of what it asked for */
 	SIM_RESETTER,  /* claims all, resets every stream half way */
 	SIM_PRETENDER, /* claims all but the last chunk, and again each second, and has none */
 	SIM_RELAPSER,  /* a poisoner that announces itself anew each second */

@@ -216,6 +216,7 @@ static void hostile(void)
 		{"bouncers", SIM_BOUNCER, 1.15, 1.9},
 		/* What they may have before they wait: some chunks of each. */
 		{"flooders", SIM_FLOODER, 1.25, 1.8},
+		{"mutes", SIM_MUTE, 1.25, 2.3},
 		{"takers", SIM_TAKER, 1.25, 1.8},
 	};
 	for (size_t i = 0; i < LSP_ARRAY_SIZE(crowds); i++) {

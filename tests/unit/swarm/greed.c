@@ -212,6 +212,47 @@ static void what_may_be_untold_grows_with_what_is_told(void **state)
 	end(&party);
 }
 
+static void who_asks_and_does_not_read_is_behind_until_it_reads(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	begin(&party, CHUNKS, 2);
+	has(&party, 0, 0, 0);
+	has(&party, 1, 0, 0);
+	assert_int_equal(ask(&party, 0, 0, true, &upload), 0);
+	run(&party, MS);
+	run(&party, 300 * MS);
+	assert_true(is_behind(&party));
+	lsp_swarm_upload_sent(party.swarm, upload, SIZE, party.now);
+	lsp_swarm_upload_end(party.swarm, upload, true, party.now);
+	assert_false(is_behind(&party));
+	end(&party);
+}
+
+static void slots_that_nobody_reads_from_are_soon_given_to_another(void **state)
+{
+	struct party party;
+	lsp_swarm_id another, upload;
+	size_t running = 0;
+	begin(&party, CHUNKS, 8);
+	assert_int_equal(lsp_swarm_peer_add(party.swarm, 200, NULL, &another, NULL), 0);
+	for (int i = 0; i < 400 && running < LSP_SWARM_UPLOAD_SLOTS_MAX; i++) {
+		for (int peer = 0; peer < 8; peer++)
+			(void)!ask(&party, peer, 0, true, &upload);
+		run(&party, 25 * MS);
+		running += count(&party, LSP_SWARM_UPLOAD_START);
+	}
+	assert_int_equal(running, LSP_SWARM_UPLOAD_SLOTS_MAX);
+	assert_int_equal(lsp_swarm_upload_add(party.swarm, another, party.game, 1, 1, true, NULL,
+				 party.now, &upload, NULL),
+		0);
+	lsp_time since = party.now;
+	while (!find(&party, LSP_SWARM_UPLOAD_START, another) && party.now - since < 4 * LSP_SECOND)
+		run(&party, 25 * MS);
+	assert_true(party.now - since <= 1100 * MS);
+	end(&party);
+}
+
 static void a_stranger_that_comes_back_is_no_new_one(void **state)
 {
 	struct party party;
@@ -279,6 +320,8 @@ int main(void)
 		cmocka_unit_test(who_lost_what_it_told_of_fetches_it_again_like_anybody_else),
 		cmocka_unit_test(what_was_never_told_of_is_not_forgiven_when_the_game_is_withdrawn),
 		cmocka_unit_test(what_may_be_untold_grows_with_what_is_told),
+		cmocka_unit_test(who_asks_and_does_not_read_is_behind_until_it_reads),
+		cmocka_unit_test(slots_that_nobody_reads_from_are_soon_given_to_another),
 		cmocka_unit_test(a_stranger_that_comes_back_is_no_new_one),
 		cmocka_unit_test(of_a_tiny_game_a_chunk_may_be_sent_more_than_once),
 		cmocka_unit_test(who_was_away_does_not_come_back_with_all_that_he_missed),
