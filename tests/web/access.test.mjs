@@ -113,6 +113,29 @@ test("nothing is wider than a phone", async () => {
   }
 });
 
+test("what nobody has comes after what can be had, until somebody waits for it", async () => {
+  const fake = await fakeWith(["a", "b", "c"].map((id) => game(id, id === "a" ? { availability: "unavailable", sources: 0 } : {})));
+  const page = await open(fake.url);
+  const expect = (order) =>
+    until(async () => {
+      const ids = await page.locator(".card").evaluateAll((all) => all.map((item) => item.dataset.game));
+      return ids.join() === order;
+    }, order);
+  await expect("b,c,a");
+  await fake.change("a", { operation: "downloading", waiting: true });
+  await expect("a,b,c");
+});
+
+for (const colorScheme of ["dark", "light"]) {
+  test(`what a cover says can be read, ${colorScheme}`, async () => {
+    const fake = await fakeWith([game("quake", { availability: "unavailable", sources: 0 })]);
+    const page = await open(fake.url, { colorScheme });
+    const color = await card(page, "quake").locator(".cover .badge").evaluate((badge) => getComputedStyle(badge).color);
+    const light = color.match(/\d+/g).slice(0, 3).map(Number);
+    assert.ok(Math.min(...light) > 180, `${color} on a dark ground`);
+  });
+}
+
 test("filters, genres and sorting find what they say", async () => {
   const fake = await fakeWith(party);
   const page = await open(fake.url);

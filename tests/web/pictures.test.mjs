@@ -103,6 +103,20 @@ for (const [look, options] of Object.entries(looks)) {
   });
 }
 
+for (const locale of ["de-DE", "fr-FR"]) {
+  test(`the big buttons have room for their labels at every width: ${locale}`, async () => {
+    const fake = await fakeWith(party);
+    const page = await open(fake.url, { locale });
+    await live(page);
+    await page.getByRole("searchbox").fill("solar"); // that nobody has: the longest label
+    for (const width of [360, 768, 1024, 1280, 1440, 1920, 2560]) {
+      await page.setViewportSize({ width, height: 2000 });
+      await card(page, "solar-tactics").waitFor();
+      await whole(page, `${width}`);
+    }
+  });
+}
+
 for (const look of ["dark", "german"]) {
   test(`pictures of a shelf without games and peers: ${look}`, async () => {
     mkdirSync(artifacts, { recursive: true });

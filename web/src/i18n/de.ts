@@ -39,7 +39,7 @@ export const de: Words = {
   get: "Holen",
   get_again: "Neu holen",
   get_install: "Holen und installieren",
-  get_wait: "Später holen",
+  get_wait: "Später",
   get_wait_hint: "Es beginnt, sobald es hier jemand hat",
   install: "Installieren",
   play: "Spielen",

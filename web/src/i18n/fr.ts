@@ -17,7 +17,7 @@ export const fr: Words = {
   downloaded: "Téléchargé",
   updates: "Mises à jour",
   on_lan: "Sur le réseau",
-  any_genre: "Tous les genres",
+  any_genre: "Tout genre",
   any_players: "Tous joueurs",
   players_from: "{n} joueurs et plus",
   sort: "Tri",

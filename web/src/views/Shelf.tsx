@@ -44,6 +44,9 @@ const rank = (game: Game): number => {
   return order[game.availability];
 };
 
+/** In the catalogue, and nobody has it or waits for it. */
+const isOnlyKnown = (game: Game): boolean => rank(game) === 4;
+
 type Compare = (a: Game, b: Game) => number;
 const compare: Record<Sort, Compare> = {
   sort_title: () => 0,
@@ -82,7 +85,9 @@ function choose(entries: readonly Entry[], search: Search): Game[] {
     if (search.players && (game.max_players ?? 0) < search.players) continue;
     if (words.every((word) => key.includes(word))) found.push(game);
   }
-  return search.sort === "sort_title" ? found : found.sort(compare[search.sort]);
+  if (search.sort !== "sort_title") return found.sort(compare[search.sort]);
+  /* A party looks for what can be had; the catalogue's other games come after it. */
+  return [...found.filter((game) => !isOnlyKnown(game)), ...found.filter(isOnlyKnown)];
 }
 
 interface ToolbarProps {
