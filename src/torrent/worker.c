@@ -76,9 +76,9 @@ static lsp_time next_wake(const struct lsp_torrent_engine *engine)
 {
 	/* A limit that does not hold, or what is left in the store, is looked at again. */
 	bool doubtful = lsp_faults_degraded(&engine->faults) & (1u << LSP_TORRENT_HEALTH_LIMITS);
-	bool needed =
-		engine->shim && (engine->by_number || engine->waiting || doubtful ||
-					engine->listen_lost || json_object_size(engine->leftovers));
+	bool needed = engine->shim &&
+		      (engine->by_number || engine->tally.torrents || engine->waiting || doubtful ||
+			      engine->listen_lost || json_object_size(engine->leftovers));
 	lsp_time read = LSP_MIN(lsp_restore_next(engine), lsp_moves_next(engine));
 	read = LSP_MIN(read, lsp_held_next(engine));
 	return needed ? LSP_MIN(engine->next_tick, read) : read;

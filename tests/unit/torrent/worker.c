@@ -208,6 +208,32 @@ static void an_idle_engine_ticks_once_a_second_and_one_without_torrents_not_at_a
 	world_done(&world);
 }
 
+/* Seconds, so that each is ticked in. */
+static void pass(struct world *world, unsigned seconds)
+{
+	for (unsigned i = 0; i < seconds; i++) {
+		world_advance(world, LSP_SECOND);
+		world_settle(world);
+	}
+}
+
+static void after_the_last_torrent_went_none_is_counted_and_it_rests(void **state)
+{
+	struct world world;
+	world_init(&world, NULL);
+	json_decref(world_add(&world, DOOM));
+	pass(&world, 3);
+	assert_int_equal(world_counters(&world).torrents, 1);
+	json_decref(rig_ask(&world.rig, LSP_TORRENT_REMOVE, json_pack("{s:s}", "torrent", DOOM)));
+	pass(&world, 3);
+	assert_int_equal(world_counters(&world).torrents, 0);
+	assert_int_equal(world_counters(&world).downloading, 0);
+	int before = fake_updates();
+	pass(&world, 10);
+	assert_int_equal(fake_updates(), before);
+	world_done(&world);
+}
+
 static void it_saves_in_time_and_at_the_end(void **state)
 {
 	struct world world;
@@ -685,6 +711,7 @@ int main(void)
 		cmocka_unit_test(a_torrent_is_told_of_first_and_its_end_after_its_last_sample),
 		cmocka_unit_test(
 			an_idle_engine_ticks_once_a_second_and_one_without_torrents_not_at_all),
+		cmocka_unit_test(after_the_last_torrent_went_none_is_counted_and_it_rests),
 		cmocka_unit_test(it_saves_in_time_and_at_the_end),
 		cmocka_unit_test(one_that_was_restored_is_listed_as_the_session_has_it),
 		cmocka_unit_test(it_saves_on_pause_finish_move_and_after_a_check),
