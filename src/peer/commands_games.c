@@ -20,11 +20,14 @@
 #include "peer/torrents.h"
 #include "task/operation.h"
 #include "wire/base64.h"
+#include "wire/path.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include <utlist.h>
+
+#define MESSAGE_MAX (LSP_GAME_ID_MAX + 100) /* an id in a sentence */
 
 int lsp_command_list_games(struct lsp_peer *peer, struct lsp_call *call, struct lsp_error *err)
 {
@@ -289,10 +292,11 @@ int lsp_command_download(struct lsp_peer *peer, struct lsp_call *call, struct ls
 		return 0;
 	if (is_downloaded(local) && !lsp_call_text(call, "variant") &&
 		!lsp_damage_is(peer, local, NULL)) {
+		char message[MESSAGE_MAX];
+		snprintf(message, sizeof message,
+			"an older version is here: `lanspread update %s` gets the newest", game);
 		answer_operation(call, "none",
-			newer_is_there(peer, game, local)
-				? "an older version is here: `lanspread update` gets the newest"
-				: "it is here already");
+			newer_is_there(peer, game, local) ? message : "it is here already");
 		return 0;
 	}
 	return start_download(peer, call, "", LSP_DOWNLOAD_ONLY, err);
@@ -305,8 +309,10 @@ int lsp_command_install(struct lsp_peer *peer, struct lsp_call *call, struct lsp
 	if (!lsp_games_known(peer, game))
 		return lsp_games_unknown(game, err);
 	if (is_installed(local)) {
-		answer_operation(
-			call, "none", "it is installed already: `lanspread play` starts it");
+		char message[MESSAGE_MAX];
+		snprintf(message, sizeof message,
+			"it is installed already: `lanspread play %s` starts it", game);
+		answer_operation(call, "none", message);
 		return 0;
 	}
 	struct lsp_torrent_late *late = lsp_torrent_late_find(peer, game);

@@ -149,9 +149,11 @@ def test_an_update_asked_for_while_the_new_version_is_still_hashed_waits_for_it(
         next_version(holder.games / "quake", "1.0", 1)
     ben.wait_games(lambda games: games["quake"]["sources"] == 2 and games["quake"]["content"])
     ben.cli("install", "quake")
+    assert "`lanspread play quake`" in ben.cli("install", "quake")["message"]
     old = ben.list_games()["quake"]["content"]
     next_version(ann.games / "quake", "1.1", 2)
     ben.wait_games(lambda games: games["quake"]["latest_version"] == "1.1")
+    assert "`lanspread update quake`" in ben.cli("get", "quake")["message"]
     result = ben.cli("update", "quake")
     assert result["game"]["local_version"] == "1.1" and result["game"]["content"] != old
     assert tree(ben.games / "quake/local", without=()) == tree(ann.games / "quake")
