@@ -620,7 +620,8 @@ static void connections_under_one_limit_take_turns(void **state)
 	struct lsp_connection_stats stats;
 	struct lsp_connection *both[2];
 	struct echo echoes[] = {{.size = UINT64_C(1) << 40}, {.size = UINT64_C(1) << 40}};
-	uint64_t sent[2];
+	const uint64_t rate = 2000000;
+	uint64_t sent[2], before = 0;
 	pair_open(&pair);
 	side_open(&other, &pair.loop, (struct lsp_endpoint_options){0});
 	pair_connect(&pair, AF_INET);
@@ -628,9 +629,11 @@ static void connections_under_one_limit_take_turns(void **state)
 	(void)dial(&pair.a, lsp_endpoint_port(other.endpoint), AF_INET, NULL);
 	RUN_UNTIL(&pair.loop, other.connection && pair.a.connection != both[0]);
 	both[1] = pair.a.connection;
-	lsp_endpoint_set_send_limit(pair.a.endpoint, 2000000);
+	lsp_endpoint_set_send_limit(pair.a.endpoint, rate);
 	for (size_t i = 0; i < 2; i++) {
 		pair.a.connection = both[i];
+		lsp_connection_get_stats(both[i], &stats);
+		before += stats.sent_wire;
 		start_echo(&pair, &echoes[i]);
 	}
 	lsp_time begin = lsp_now(lsp_clock_system);
@@ -641,6 +644,8 @@ static void connections_under_one_limit_take_turns(void **state)
 		sent[i] = stats.sent_wire;
 	}
 	assert_in_range(sent[0], sent[1] / 3, sent[1] * 3);
+	double seconds = (double)(lsp_now(lsp_clock_system) - begin) / LSP_SECOND;
+	assert_true((double)(sent[0] + sent[1] - before) < 1.1 * (double)rate * seconds);
 	side_close(&other, &pair.loop);
 	pair_close(&pair);
 }
