@@ -127,6 +127,7 @@ void greed_sent(const struct lsp_swarm *swarm, const struct upload *upload, uint
 {
 	struct source *source = source_find(upload->game, upload->peer);
 	upload->peer->stuck = false;
+	upload->peer->took = swarm->now;
 	if (!source) {
 		upload->peer->stray_sent += bytes;
 		return;

@@ -164,13 +164,14 @@ struct peer {
 	lsp_time progress, backoff_end;
 	uint64_t retry_after; /* the next back-off */
 	bool proven, sluggish;
-	bool slow; /* sluggish, although something comes now and then */
+	bool slow;      /* sluggish, although something comes now and then */
 	bool delivered; /* a chunk of its was verified */
 	bool suspect;   /* none was, and an answer of its broke off */
 	uint32_t uploads_waiting, uploads_running;
 	uint64_t upload_served;
 	uint64_t stray_sent; /* of games that it never announced anything about */
 	bool stuck;          /* it let an upload stand still, and took nothing since */
+	lsp_time took;       /* a byte of any upload */
 	uint32_t failures;   /* answers in a row that broke off */
 	struct lsp_bucket guard_down;
 };

@@ -339,7 +339,8 @@ void upload_watch(struct lsp_swarm *swarm)
 	{
 		struct upload *upload = lsp_container_of(link, struct upload, link);
 		uint64_t quiet = swarm->now - LSP_MIN(upload->progress, swarm->now);
-		upload->peer->stuck |= is_sluggish(swarm, upload);
+		upload->peer->stuck |= is_sluggish(swarm, upload) &&
+				       swarm->now - upload->peer->took > UPLOAD_SLUGGISH;
 		if (paused || quiet > patience)
 			upload_stop(swarm, upload);
 	}

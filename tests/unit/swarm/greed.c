@@ -229,6 +229,28 @@ static void who_asks_and_does_not_read_is_behind_until_it_reads(void **state)
 	end(&party);
 }
 
+/* One stream stands still, maybe for good; the peer takes what comes on another. */
+static void who_reads_one_of_two_uploads_is_not_behind(void **state)
+{
+	struct party party;
+	lsp_swarm_id uploads[2];
+	begin(&party, CHUNKS, 2);
+	has(&party, 0, 0, 0);
+	has(&party, 1, 0, 0);
+	for (uint32_t i = 0; i < 2; i++)
+		assert_int_equal(ask(&party, 0, i, true, &uploads[i]), 0);
+	run(&party, MS);
+	unsigned started[2] = {0};
+	for (int i = 0; i < 40; i++) { /* a second */
+		lsp_swarm_upload_sent(party.swarm, uploads[1], 1, party.now);
+		run(&party, 25 * MS);
+	}
+	lsp_swarm_upload_end(party.swarm, uploads[1], true, party.now);
+	serve_both(&party, 32, started);
+	assert_true(started[0] > 8);
+	end(&party);
+}
+
 static void slots_that_nobody_reads_from_are_soon_given_to_another(void **state)
 {
 	struct party party;
@@ -321,6 +343,7 @@ int main(void)
 		cmocka_unit_test(what_was_never_told_of_is_not_forgiven_when_the_game_is_withdrawn),
 		cmocka_unit_test(what_may_be_untold_grows_with_what_is_told),
 		cmocka_unit_test(who_asks_and_does_not_read_is_behind_until_it_reads),
+		cmocka_unit_test(who_reads_one_of_two_uploads_is_not_behind),
 		cmocka_unit_test(slots_that_nobody_reads_from_are_soon_given_to_another),
 		cmocka_unit_test(a_stranger_that_comes_back_is_no_new_one),
 		cmocka_unit_test(of_a_tiny_game_a_chunk_may_be_sent_more_than_once),
