@@ -25,7 +25,7 @@ struct lsp_games {
 	struct lsp_peer *peer;
 	bool local_dirty;
 	lsp_time next_hashing; /* when to tell how far the reading of files is */
-	json_t *remote_dirty; /* the ids as keys */
+	json_t *remote_dirty;  /* the ids as keys */
 };
 
 int lsp_games_new(struct lsp_peer *peer, struct lsp_games **ret_games, struct lsp_error *err)
@@ -413,7 +413,8 @@ static void tell_hashing(struct lsp_peer *peer)
 			continue;
 		json_t *event = hashing_progress(game);
 		set(event, "event",
-			json_string(kind == LSP_OPERATION_NONE ? "hashing_progress" : "verify_progress"));
+			json_string(kind == LSP_OPERATION_NONE ? "hashing_progress"
+							       : "verify_progress"));
 		set(event, "game", json_string(game->id));
 		lsp_events_publish(peer->events, event);
 	}

@@ -147,6 +147,7 @@ static int bytes_for_the_swarm(void *argument, struct lsp_error *err)
 	assert_int_equal(
 		lsp_swarm_game_status(peer->swarm, lsp_share_swarm_game(share), &status), 0);
 	assert_int_equal(status.bytes_wasted, 0);
+	assert_int_equal(lsp_share_traffic(share)->received, status.bytes_received);
 	return (int)status.bytes_received;
 }
 

@@ -1,6 +1,14 @@
 /* The end of a download, from the last chunk to a game that is shared from its folder. */
 #include "commit_room.h"
 
+/* What the watchdog of the game's upload limit looks at. */
+static int sent_of_the_game(void *argument, struct lsp_error *err)
+{
+	struct lsp_peer *peer = argument;
+	struct lsp_share *share = lsp_shares_find(peer->shares, &theirs.manifest->content_id);
+	return (int)lsp_share_traffic(share)->sent;
+}
+
 /* From partial to whole in one word; who fetches from us is served all along. */
 static void a_game_that_is_whole_is_not_withdrawn_first(void **state)
 {
@@ -22,6 +30,8 @@ static void a_game_that_is_whole_is_not_withdrawn_first(void **state)
 	assert_int_equal(removed, 0);
 	assert_int_equal(other->asked[LSP_REQUEST_WITHDRAW], 0);
 	assert_int_equal(other->asked[LSP_REQUEST_FOLLOW], 1);
+	assert_int_equal(on_the_loop(other, sent_of_the_game),
+		2 * (PAK_SIZE + sizeof "20240101\n" - 1)); /* by two ways, once each */
 	expect_the_game(other);
 }
 
