@@ -29,6 +29,7 @@ struct answer {
 	size_t size;                     /* what it will take in memory, at most */
 	bool limited;                    /* its bytes count against the game's limits */
 	size_t charged;                  /* so many do, and may be given back */
+	struct lsp_swarm_aside aside;    /* likewise */
 	int (*make)(struct answer *answer, struct lsp_error *err);
 	struct lsp_share *share;
 	struct lsp_share_reader reader;
@@ -43,13 +44,18 @@ struct answer {
 	bool given; /* to its stream, to be sent */
 };
 
+static const struct lsp_swarm_aside *aside_of(struct answer *answer)
+{
+	answer->aside.game = lsp_share_swarm_game(answer->share);
+	return &answer->aside;
+}
+
 /* So many bytes of it leave, or have left: what more was charged is given back. */
 static void settle(struct answer *answer, size_t leaving)
 {
 	size_t unused = answer->charged - LSP_MIN(leaving, answer->charged);
 	if (unused)
-		lsp_swarm_game_unused(
-			answer->peer->swarm, lsp_share_swarm_game(answer->share), unused);
+		lsp_swarm_aside_unused(answer->peer->swarm, aside_of(answer), unused);
 	answer->charged -= unused;
 }
 
@@ -57,6 +63,7 @@ static void answer_free(struct answer *answer)
 {
 	answer->peer->answer_bytes -= answer->size;
 	settle(answer, 0);
+	lsp_swarm_aside_end(answer->peer->swarm, &answer->aside);
 	lsp_share_reader_done(&answer->reader);
 	lsp_share_unref(answer->share);
 	lsp_manifest_unref(answer->manifest);
@@ -131,8 +138,8 @@ static bool admit(struct answer *answer)
 {
 	struct lsp_peer *peer = answer->peer;
 	if (answer->limited) {
-		if (!lsp_swarm_game_admit(peer->swarm, lsp_share_swarm_game(answer->share),
-			    answer->size, lsp_peer_now(peer)))
+		if (!lsp_swarm_aside_admit(
+			    peer->swarm, aside_of(answer), answer->size, lsp_peer_now(peer)))
 			return false;
 		answer->charged = answer->size;
 	}
@@ -159,6 +166,7 @@ static void start(struct lsp_session *session, struct lsp_responder *responder,
 	}
 	*answer = *wanted;
 	answer->peer = peer;
+	answer->aside.peer = lsp_session_swarm_peer(session);
 	peer->answer_bytes += answer->size;
 	if (share) {
 		answer->share = lsp_share_ref(share);

@@ -30,7 +30,8 @@ struct lsp_upload {
 	struct lsp_responder *responder; /* NULL likewise */
 	struct lsp_share *share;         /* a reference */
 	struct lsp_share_reader reader;
-	lsp_swarm_id id; /* in the swarm; 0: not there (any more) */
+	lsp_swarm_id id;              /* in the swarm; 0: not there (any more) */
+	struct lsp_swarm_aside aside; /* a file's */
 
 	/* What is to be sent: chunks, or a range of one file. */
 	uint32_t chunk, count;
@@ -52,17 +53,26 @@ struct lsp_upload {
 
 static void pump(struct lsp_upload *upload);
 
-/* What was granted and does not leave. */
-static void give_back_grant(struct lsp_upload *upload)
+static const struct lsp_swarm_aside *aside_of(struct lsp_upload *upload)
 {
-	lsp_swarm_game_unused(
-		upload->peer->swarm, lsp_share_swarm_game(upload->share), upload->charged);
-	upload->charged = 0;
+	upload->aside.game = lsp_share_swarm_game(upload->share);
+	return &upload->aside;
+}
+
+/* What was granted and does not leave. */
+static void give_back(struct lsp_upload *upload, uint64_t bytes)
+{
+	struct lsp_swarm *swarm = upload->peer->swarm;
+	if (upload->by_file)
+		lsp_swarm_aside_unused(swarm, aside_of(upload), bytes);
+	else
+		lsp_swarm_game_unused(swarm, lsp_share_swarm_game(upload->share), bytes);
 }
 
 static void upload_free(struct lsp_upload *upload)
 {
-	give_back_grant(upload);
+	give_back(upload, upload->charged);
+	lsp_swarm_aside_end(upload->peer->swarm, &upload->aside);
 	lsp_timer_done(&upload->again);
 	lsp_blocks_cancel_wait(upload->peer->blocks, &upload->waiter);
 	lsp_block_give(upload->block);
@@ -86,8 +96,7 @@ static void gone(void *argument)
 {
 	struct lsp_upload *upload = argument;
 	uint64_t unsent = lsp_responder_unsent(upload->responder);
-	lsp_swarm_game_unused(upload->peer->swarm, lsp_share_swarm_game(upload->share),
-		LSP_MIN(unsent, upload->handed_on));
+	give_back(upload, LSP_MIN(unsent, upload->handed_on));
 	if (upload->by_file) {
 		upload->session->file_uploads--;
 		upload->peer->file_uploads--;
@@ -272,8 +281,7 @@ static uint64_t ask_for_grant(struct lsp_upload *upload, uint64_t want)
 	lsp_time now = lsp_peer_now(upload->peer), again = LSP_TIME_NEVER;
 	uint64_t grant;
 	if (upload->by_file)
-		grant = lsp_swarm_game_grant(
-			swarm, lsp_share_swarm_game(upload->share), want, now, &again);
+		grant = lsp_swarm_aside_grant(swarm, aside_of(upload), want, now, &again);
 	else if (upload->id)
 		grant = lsp_swarm_upload_grant(swarm, upload->id, want, now, &again);
 	else
@@ -491,6 +499,7 @@ void lsp_upload_file(struct lsp_session *session, struct lsp_responder *responde
 	}
 	lsp_guards_serve(peer->guards, session, false);
 	upload->by_file = true;
+	upload->aside.peer = lsp_session_swarm_peer(session);
 	session->file_uploads++;
 	peer->file_uploads++;
 	upload->file = (uint32_t)(file - manifest->files);

@@ -169,10 +169,11 @@ struct peer {
 	bool suspect;   /* none was, and an answer of its broke off */
 	uint32_t uploads_waiting, uploads_running;
 	uint64_t upload_served;
-	uint64_t stray_sent; /* of games that it never announced anything about */
-	bool stuck;          /* it let an upload stand still, and took nothing since */
-	lsp_time took;       /* a byte of any upload */
-	uint32_t failures;   /* answers in a row that broke off */
+	uint64_t stray_sent;   /* of games that it never announced anything about */
+	bool stuck;            /* it let an upload stand still, and took nothing since */
+	lsp_time took;         /* a byte of any upload */
+	lsp_time modest_asked; /* the last time when it was not greedy */
+	uint32_t failures;     /* answers in a row that broke off */
 	struct lsp_bucket guard_down;
 };
 
@@ -206,6 +207,8 @@ struct lsp_swarm {
 	uint64_t sequence, turn;
 	lsp_swarm_id modest;   /* the peer that asked last of those that are not greedy */
 	lsp_time modest_asked; /* … and when */
+	const struct lsp_swarm_aside *aside; /* of the greedy, whose turn it is; NULL: nobody's */
+	lsp_time aside_end;                  /* … and until when */
 	lsp_time paused_at;
 	struct lsp_swarm_limits limits;
 	uint32_t limited_games; /* with an upload limit of their own */
@@ -311,6 +314,13 @@ void greed_settle(const struct lsp_swarm *swarm, struct source *source);
 void greed_sent(const struct lsp_swarm *swarm, const struct upload *upload, uint64_t bytes);
 /* Does its peer take more than it should? */
 bool upload_is_greedy(const struct upload *upload);
+/* It asks, and is not greedy. */
+void greed_note_modest(struct lsp_swarm *swarm, struct peer *peer);
+/* Does this answer wait, with so many bytes, for another of the greedy? Else it may go now. */
+bool greed_holds_back(struct lsp_swarm *swarm, const struct lsp_swarm_aside *aside, uint64_t bytes);
+/* Into the account of its peer. */
+void greed_took_aside(
+	const struct lsp_swarm *swarm, const struct lsp_swarm_aside *aside, uint64_t bytes);
 /* ---- queue.c --------------------------------------------------------------------------------- */
 void upload_run(struct lsp_swarm *swarm);
 void upload_watch(struct lsp_swarm *swarm); /* every HOUSEKEEPING */

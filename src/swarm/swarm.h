@@ -227,20 +227,32 @@ void lsp_swarm_upload_end(
  */
 uint64_t lsp_swarm_upload_grant(struct lsp_swarm *swarm, lsp_swarm_id upload, uint64_t want,
 	lsp_time now, lsp_time *ret_again);
-/*
- * The same for bytes of a game that leave without a place in the queue (a whole file): they count
- * against the same limits. Of a game that is gone all is granted.
- */
-uint64_t lsp_swarm_game_grant(struct lsp_swarm *swarm, lsp_swarm_id game, uint64_t want,
-	lsp_time now, lsp_time *ret_again);
-/*
- * And for an answer that leaves as a whole (leaves): false while uploads are paused or the game's
- * own limit is spent. true: it is charged in full, and what comes next waits for that.
- */
-LSP_MUST_CHECK bool lsp_swarm_game_admit(
-	struct lsp_swarm *swarm, lsp_swarm_id game, uint64_t bytes, lsp_time now);
-/* So many bytes that one of these three granted did not leave. Of a game that is gone: nothing. */
+/* So many bytes that it granted did not leave. Of a game that is gone: nothing. */
 void lsp_swarm_game_unused(struct lsp_swarm *swarm, lsp_swarm_id game, uint64_t bytes);
+
+/*
+ * An answer with bytes of a game that leave without a place in the queue (a file, leaves). They
+ * count against the same limits, and as what the peer took. Of the greedy one at a time is served
+ * so while others ask. The caller's; it is ended before it is freed. Of a game that is gone all is
+ * granted.
+ */
+struct lsp_swarm_aside {
+	lsp_swarm_id peer, game;
+};
+/* As lsp_swarm_upload_grant. */
+uint64_t lsp_swarm_aside_grant(struct lsp_swarm *swarm, const struct lsp_swarm_aside *aside,
+	uint64_t want, lsp_time now, lsp_time *ret_again);
+/*
+ * For one that leaves as a whole (leaves): false while uploads are paused, the game's own limit is
+ * spent, or it has to wait for another of the greedy. true: it is charged in full, and what comes
+ * next waits for that.
+ */
+LSP_MUST_CHECK bool lsp_swarm_aside_admit(
+	struct lsp_swarm *swarm, const struct lsp_swarm_aside *aside, uint64_t bytes, lsp_time now);
+/* So many bytes that one of these two granted did not leave. */
+void lsp_swarm_aside_unused(
+	struct lsp_swarm *swarm, const struct lsp_swarm_aside *aside, uint64_t bytes);
+void lsp_swarm_aside_end(struct lsp_swarm *swarm, const struct lsp_swarm_aside *aside);
 
 /* ---- Limits ---------------------------------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 #define GRANT_LEAST 1200      /* bytes: a packet's worth; less is not worth the call */
 #define GRANT_TIME 0.004      /* seconds of a limit that go at once: each grant wakes both ends */
 #define PAUSE_LOOK LSP_SECOND /* whether what limits hold back goes on */
+#define ASIDE_LOOK (250 * LSP_MILLISECOND) /* whether it is the turn of one of the greedy */
 
 /* Somebody who was away does not come back with everything he missed. */
 static void catch_up(struct lsp_swarm *swarm, struct peer *peer)
@@ -81,10 +82,8 @@ int lsp_swarm_upload_add(struct lsp_swarm *swarm, lsp_swarm_id peer_id, lsp_swar
 	struct source *source = source_find(game, peer);
 	if (source)
 		greed_settle(swarm, source);
-	if (!upload_is_greedy(upload)) {
-		swarm->modest = peer->id;
-		swarm->modest_asked = swarm->now;
-	}
+	if (!upload_is_greedy(upload))
+		greed_note_modest(swarm, peer);
 	peer->uploads_waiting++;
 	swarm->waiting_count++;
 	swarm->upload_count++;
@@ -243,26 +242,37 @@ uint64_t lsp_swarm_upload_grant(
 	return bytes;
 }
 
-uint64_t lsp_swarm_game_grant(
-	struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t want, lsp_time now, lsp_time *ret_again)
+uint64_t lsp_swarm_aside_grant(struct lsp_swarm *swarm, const struct lsp_swarm_aside *aside,
+	uint64_t want, lsp_time now, lsp_time *ret_again)
 {
 	swarm_clock(swarm, now);
-	struct game *game = table_get(&swarm->games, id);
+	struct game *game = table_get(&swarm->games, aside->game);
 	*ret_again = lsp_time_add(swarm->now, PAUSE_LOOK);
 	if (!want || swarm->limits.pause_uploads)
 		return 0;
-	return game ? grant_of(swarm, game, want, ret_again) : want;
+	if (!game)
+		return want;
+	if (greed_holds_back(swarm, aside, want)) {
+		*ret_again = lsp_time_add(swarm->now, ASIDE_LOOK);
+		return 0;
+	}
+	uint64_t bytes = grant_of(swarm, game, want, ret_again);
+	greed_took_aside(swarm, aside, bytes);
+	return bytes;
 }
 
-bool lsp_swarm_game_admit(struct lsp_swarm *swarm, lsp_swarm_id id, uint64_t bytes, lsp_time now)
+bool lsp_swarm_aside_admit(
+	struct lsp_swarm *swarm, const struct lsp_swarm_aside *aside, uint64_t bytes, lsp_time now)
 {
 	swarm_clock(swarm, now);
-	struct game *game = table_get(&swarm->games, id);
+	struct game *game = table_get(&swarm->games, aside->game);
 	if (swarm->limits.pause_uploads ||
-		(game && lsp_bucket_when(&game->up, 1, swarm->now) > swarm->now))
+		(game && lsp_bucket_when(&game->up, 1, swarm->now) > swarm->now) ||
+		greed_holds_back(swarm, aside, bytes))
 		return false;
 	if (game)
 		charge(swarm, game, (double)bytes);
+	greed_took_aside(swarm, aside, bytes);
 	return true;
 }
 

@@ -333,6 +333,133 @@ static void who_was_away_does_not_come_back_with_all_that_he_missed(void **state
 	end(&party);
 }
 
+/* ---- Beside the queue --------------------------------------------------------------------------
+ */
+
+#define FLOODERS 6
+#define GRANT 65536u
+
+/* Files that flooders take beside a downloader, whose requests come too seldom to be seen often. */
+static void a_crowd_that_takes_files_has_one_turn_while_others_ask(void **state)
+{
+	struct party party;
+	struct lsp_swarm_aside files[FLOODERS];
+	lsp_swarm_id upload;
+	lsp_time again;
+	uint64_t taken[FLOODERS] = {0};
+	begin(&party, CHUNKS, FLOODERS + 1);
+	has(&party, FLOODERS, 0, 0);
+	for (int i = 0; i < FLOODERS; i++) {
+		files[i] = (struct lsp_swarm_aside){party.peers[i], party.game};
+		for (uint64_t had = 0; had < 8 * SIZE; had += GRANT) /* no one else is there */
+			assert_int_equal(lsp_swarm_aside_grant(
+						 party.swarm, &files[i], GRANT, party.now, &again),
+				GRANT);
+		party.now += 2 * LSP_SECOND;
+	}
+	assert_int_equal(ask(&party, FLOODERS, 0, true, &upload), 0);
+	for (int round = 0; round < 2 * FLOODERS * 17; round++) { /* two turns of each */
+		unsigned served = 0;
+		lsp_swarm_upload_sent(party.swarm, upload, 1, party.now);
+		for (int i = 0; i < FLOODERS; i++) {
+			run(&party, 40 * MS);
+			uint64_t bytes = lsp_swarm_aside_grant(
+				party.swarm, &files[i], GRANT, party.now, &again);
+			served += bytes > 0;
+			taken[i] += bytes;
+			assert_true(bytes || again == party.now + 250 * MS);
+		}
+		assert_true(served <= 1);
+	}
+	for (int i = 0; i < FLOODERS; i++) /* and each of them has it */
+		assert_true(taken[i] >= 16 * GRANT);
+	end(&party);
+}
+
+/* Leaves, each answer as a whole: the next goes when it is over, or has taken too long. */
+static void a_crowd_that_takes_leaves_has_one_answer_while_others_ask(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	begin(&party, CHUNKS, 3);
+	struct lsp_swarm_aside first = {party.peers[0], party.game},
+			       second = {party.peers[1], party.game};
+	has(&party, 2, 0, 0);
+	assert_int_equal(ask(&party, 2, 0, true, &upload), 0);
+	/* As much as a stranger may take, at once. */
+	assert_true(lsp_swarm_aside_admit(party.swarm, &first, 16 * SIZE, party.now));
+	assert_false(lsp_swarm_aside_admit(party.swarm, &second, 16 * SIZE, party.now));
+	lsp_swarm_aside_end(party.swarm, &first);
+	assert_true(lsp_swarm_aside_admit(party.swarm, &second, 16 * SIZE, party.now));
+	assert_false(lsp_swarm_aside_admit(party.swarm, &first, 1, party.now));
+	party.now += 9 * LSP_SECOND; /* it is not read */
+	assert_int_equal(ask(&party, 2, 1, true, &upload), 0);
+	assert_true(lsp_swarm_aside_admit(party.swarm, &first, 1, party.now));
+	assert_false(lsp_swarm_aside_admit(party.swarm, &second, 1, party.now));
+	end(&party);
+}
+
+static void who_asks_beside_the_queue_alone_has_all_of_it(void **state)
+{
+	struct party party;
+	begin(&party, CHUNKS, 2);
+	struct lsp_swarm_aside answers[8];
+	for (int i = 0; i < 8; i++) {
+		answers[i] = (struct lsp_swarm_aside){party.peers[0], party.game};
+		assert_true(
+			lsp_swarm_aside_admit(party.swarm, &answers[i], CHUNKS * SIZE, party.now));
+	}
+	end(&party);
+}
+
+/* A crowd of flooders, another who downloads, and one who updates by leaves and tells of it. */
+static void who_updates_and_tells_of_it_waits_for_nobody(void **state)
+{
+	struct party party;
+	struct lsp_swarm_aside flood[2], leaves[4];
+	lsp_swarm_id upload;
+	begin(&party, CHUNKS, 4);
+	has(&party, 2, 0, 0);
+	has(&party, 3, 0, 0);
+	for (int i = 0; i < 2; i++)
+		flood[i] = (struct lsp_swarm_aside){party.peers[i], party.game};
+	assert_int_equal(ask(&party, 3, 0, true, &upload), 0);
+	for (uint32_t chunk = 0; chunk < CHUNKS; chunk += 4) {
+		for (int i = 0; i < 2; i++)
+			(void)!lsp_swarm_aside_admit(party.swarm, &flood[i], 16 * SIZE, party.now);
+		for (uint32_t i = 0; i < 4; i++) {
+			leaves[i] = (struct lsp_swarm_aside){party.peers[2], party.game};
+			assert_true(
+				lsp_swarm_aside_admit(party.swarm, &leaves[i], SIZE, party.now));
+		}
+		run(&party, 25 * MS);
+		for (uint32_t i = 0; i < 4; i++) {
+			lsp_swarm_aside_end(party.swarm, &leaves[i]);
+			assert_int_equal(lsp_swarm_peer_gained(party.swarm, party.peers[2],
+						 party.game, chunk + i, 1, NULL),
+				0);
+		}
+	}
+	end(&party);
+}
+
+static void what_was_taken_beside_the_queue_counts_in_it(void **state)
+{
+	for (int left = 0; left < 2; left++) {
+		struct party party;
+		begin(&party, CHUNKS, 2);
+		has(&party, 0, 0, 0);
+		has(&party, 1, 0, 0);
+		struct lsp_swarm_aside aside = {party.peers[0], party.game};
+		assert_true(lsp_swarm_aside_admit(party.swarm, &aside, 5 * SIZE, party.now));
+		if (left) /* it broke off */
+			lsp_swarm_aside_unused(party.swarm, &aside, 4 * SIZE);
+		lsp_swarm_aside_end(party.swarm, &aside);
+		assert_int_equal(is_behind(&party), !left);
+		end(&party);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,6 +475,11 @@ int main(void)
 		cmocka_unit_test(a_stranger_that_comes_back_is_no_new_one),
 		cmocka_unit_test(of_a_tiny_game_a_chunk_may_be_sent_more_than_once),
 		cmocka_unit_test(who_was_away_does_not_come_back_with_all_that_he_missed),
+		cmocka_unit_test(a_crowd_that_takes_files_has_one_turn_while_others_ask),
+		cmocka_unit_test(a_crowd_that_takes_leaves_has_one_answer_while_others_ask),
+		cmocka_unit_test(who_asks_beside_the_queue_alone_has_all_of_it),
+		cmocka_unit_test(who_updates_and_tells_of_it_waits_for_nobody),
+		cmocka_unit_test(what_was_taken_beside_the_queue_counts_in_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

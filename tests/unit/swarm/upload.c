@@ -487,14 +487,15 @@ static void bytes_beside_the_queue_are_held_to_the_limits(void **state)
 	lsp_time again;
 	uint64_t sent = 0;
 	begin(&party, CHUNKS, 1);
+	struct lsp_swarm_aside aside = {party.peers[0], party.game};
 	lsp_swarm_set_limits(party.swarm, &limits);
 	assert_int_equal(
-		lsp_swarm_game_grant(party.swarm, party.game, 16384, party.now, &again), 16384);
+		lsp_swarm_aside_grant(party.swarm, &aside, 16384, party.now, &again), 16384);
 	lsp_swarm_set_game_limits(party.swarm, party.game, 0, 1000000);
 	lsp_time start = party.now;
 	while (party.now - start < 4 * LSP_SECOND) {
 		uint64_t bytes =
-			lsp_swarm_game_grant(party.swarm, party.game, 16384, party.now, &again);
+			lsp_swarm_aside_grant(party.swarm, &aside, 16384, party.now, &again);
 		sent += bytes;
 		if (!bytes) {
 			assert_true(again > party.now && again < party.now + LSP_SECOND);
@@ -503,21 +504,20 @@ static void bytes_beside_the_queue_are_held_to_the_limits(void **state)
 	}
 	assert_true(sent > 4 * 760000 && sent < 4 * 840000); /* 0.8 MB/s of payload */
 	party.now += LSP_SECOND; /* what leaves as a whole may go into debt, once */
-	assert_true(lsp_swarm_game_admit(party.swarm, party.game, 1600000, party.now));
+	assert_true(lsp_swarm_aside_admit(party.swarm, &aside, 1600000, party.now));
 	party.now += LSP_SECOND;
-	assert_false(lsp_swarm_game_admit(party.swarm, party.game, 1, party.now));
+	assert_false(lsp_swarm_aside_admit(party.swarm, &aside, 1, party.now));
 	party.now += LSP_SECOND;
-	assert_true(lsp_swarm_game_admit(party.swarm, party.game, 1, party.now));
+	assert_true(lsp_swarm_aside_admit(party.swarm, &aside, 1, party.now));
 	party.now += LSP_SECOND; /* what did not leave after all is no debt */
-	assert_true(lsp_swarm_game_admit(party.swarm, party.game, 8000000, party.now));
-	lsp_swarm_game_unused(party.swarm, party.game, 8000000);
-	assert_true(lsp_swarm_game_admit(party.swarm, party.game, 1, party.now));
+	assert_true(lsp_swarm_aside_admit(party.swarm, &aside, 8000000, party.now));
+	lsp_swarm_aside_unused(party.swarm, &aside, 8000000);
+	assert_true(lsp_swarm_aside_admit(party.swarm, &aside, 1, party.now));
 	limits.pause_uploads = true;
 	lsp_swarm_set_limits(party.swarm, &limits);
 	party.now += LSP_SECOND;
-	assert_false(lsp_swarm_game_admit(party.swarm, party.game, 1, party.now));
-	assert_int_equal(
-		lsp_swarm_game_grant(party.swarm, party.game, 16384, party.now, &again), 0);
+	assert_false(lsp_swarm_aside_admit(party.swarm, &aside, 1, party.now));
+	assert_int_equal(lsp_swarm_aside_grant(party.swarm, &aside, 16384, party.now, &again), 0);
 	assert_true(again > party.now && again <= party.now + LSP_SECOND);
 	end(&party);
 }
