@@ -289,10 +289,14 @@ void game_state(struct lsp_swarm *swarm, struct game *game)
 		state = LSP_SWARM_FAILED;
 	else if (!game->source_count)
 		state = LSP_SWARM_WAITING;
-	if (state == game->state)
-		return;
+	if (state != game->state)
+		game_enter_state(swarm, game, state);
+}
+
+void game_enter_state(struct lsp_swarm *swarm, struct game *game, enum lsp_swarm_state state)
+{
 	game->state = state;
-	struct lsp_swarm_action *action = actions_push(swarm, LSP_SWARM_STATE, game, NULL);
+	struct lsp_swarm_action *action = actions_state(swarm, game);
 	if (action) {
 		action->state = state;
 		action->first = game->failed_chunk;

@@ -251,14 +251,17 @@ struct lsp_swarm_action *actions_push(struct lsp_swarm *swarm, enum lsp_swarm_ac
 	struct game *game, struct peer *peer);
 /* The one that was pushed last and is not handed out yet; NULL: none. */
 struct lsp_swarm_action *actions_last(struct lsp_swarm *swarm);
+/* The one that waits to tell the game's state, or a new one. NULL: no memory. */
+struct lsp_swarm_action *actions_state(struct lsp_swarm *swarm, struct game *game);
 void actions_withdraw(struct lsp_swarm *swarm, lsp_swarm_id game, lsp_swarm_id peer);
 /* Takes an action on that request back if it was not handed out yet. */
 bool actions_take_back(struct lsp_swarm *swarm, lsp_swarm_id request);
 
 /* ---- game.c ---------------------------------------------------------------------------------- */
-void game_want_chunk(struct game *game, uint32_t chunk);   /* into `want` */
-void game_unwant_chunk(struct game *game, uint32_t chunk); /* out of it */
-void game_state(struct lsp_swarm *swarm, struct game *game);
+void game_want_chunk(struct game *game, uint32_t chunk);     /* into `want` */
+void game_unwant_chunk(struct game *game, uint32_t chunk);   /* out of it */
+void game_state(struct lsp_swarm *swarm, struct game *game); /* what it is now */
+void game_enter_state(struct lsp_swarm *swarm, struct game *game, enum lsp_swarm_state state);
 void game_news(struct lsp_swarm *swarm, struct game *game, lsp_time now);
 uint64_t game_run_bytes(const struct game *game, uint32_t first, uint32_t count);
 

@@ -171,12 +171,7 @@ static void check_failed(struct lsp_swarm *swarm, struct game *game)
 		if (!is_hopeless(game, chunk))
 			continue;
 		game->failed_chunk = chunk;
-		game->state = LSP_SWARM_FAILED;
-		struct lsp_swarm_action *action = actions_push(swarm, LSP_SWARM_STATE, game, NULL);
-		if (action) {
-			action->state = LSP_SWARM_FAILED;
-			action->first = chunk;
-		}
+		game_enter_state(swarm, game, LSP_SWARM_FAILED);
 		return;
 	}
 }

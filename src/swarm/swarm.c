@@ -103,6 +103,17 @@ struct lsp_swarm_action *actions_last(struct lsp_swarm *swarm)
 	return swarm->action_count ? &swarm->actions[last % swarm->action_capacity] : NULL;
 }
 
+struct lsp_swarm_action *actions_state(struct lsp_swarm *swarm, struct game *game)
+{
+	for (size_t i = 0; i < swarm->action_count; i++) {
+		struct lsp_swarm_action *action =
+			&swarm->actions[(swarm->action_first + i) % swarm->action_capacity];
+		if (action->kind == LSP_SWARM_STATE && action->game == game->id)
+			return action;
+	}
+	return actions_push(swarm, LSP_SWARM_STATE, game, NULL);
+}
+
 /* Of requests and uploads that are over: who waits for that hears it when the game is gone, too. */
 static bool outlives_its_game(const struct lsp_swarm_action *action)
 {

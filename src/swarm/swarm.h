@@ -279,7 +279,8 @@ enum lsp_swarm_action_kind {
 	LSP_SWARM_UPLOAD_STOP,   /* reset it (it is over): game removed, chunk withdrawn, reader
 				    stuck, pause */
 	LSP_SWARM_DROPPED, /* `peer` sent a bad chunk (`first`) of `game`: tell it and the user */
-	LSP_SWARM_STATE,   /* the game's state is now `state` (announced once per change) */
+	LSP_SWARM_STATE, /* the game's state is now `state` (announced once per change; what changed
+			    again before it was taken is not told) */
 };
 
 struct lsp_swarm_action {

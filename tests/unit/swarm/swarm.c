@@ -313,6 +313,20 @@ static void all_gone_is_said_once_and_it_goes_on_by_itself(void **state)
 	end(&party);
 }
 
+/* Who began to fetch in between would take the game for whole. */
+static void a_state_that_is_over_before_it_was_told_is_not_told(void **state)
+{
+	struct party party;
+	begin(&party, CHUNKS - 1, 0);
+	lsp_swarm_game_gained(party.swarm, party.game, CHUNKS - 1, 1);
+	lsp_swarm_game_lost(party.swarm, party.game, 3, 1);
+	want(&party);
+	run(&party, 0);
+	assert_int_equal(count(&party, LSP_SWARM_STATE), 1);
+	assert_int_equal(find(&party, LSP_SWARM_STATE, 0)->state, LSP_SWARM_WAITING);
+	end(&party);
+}
+
 static void gained_chunks_are_announced_as_runs_and_lost_ones_withdrawn(void **state)
 {
 	struct party party;
@@ -710,6 +724,7 @@ int main(void)
 		cmocka_unit_test(a_liar_that_comes_back_stays_a_liar_for_longer_each_time),
 		cmocka_unit_test(a_false_have_costs_one_question),
 		cmocka_unit_test(all_gone_is_said_once_and_it_goes_on_by_itself),
+		cmocka_unit_test(a_state_that_is_over_before_it_was_told_is_not_told),
 		cmocka_unit_test(gained_chunks_are_announced_as_runs_and_lost_ones_withdrawn),
 		cmocka_unit_test(two_downloads_get_the_same),
 		cmocka_unit_test(a_limit_of_a_few_bytes_a_second_asks_and_then_waits),
