@@ -397,6 +397,18 @@ unsigned lsp_responders_tick(struct lsp_responder *all, lsp_time now)
 	return late;
 }
 
+bool lsp_responders_have_room(const struct lsp_responder *all)
+{
+	size_t waiting = 0;
+	const struct lsp_responder *responder;
+	DL_FOREACH(all, responder)
+	{
+		if (responder->answered && !responder->owner.gone && !responder->reset)
+			waiting += lsp_stream_queued(responder->stream);
+	}
+	return waiting < LSP_COPIED_ANSWERS_MAX;
+}
+
 void lsp_responder_own(struct lsp_responder *responder, const struct lsp_responder_owner *owner)
 {
 	responder->owner = *owner;

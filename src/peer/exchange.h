@@ -92,6 +92,14 @@ struct lsp_responder_hooks {
 #define LSP_REQUEST_TRICKLED 1000
 unsigned lsp_responders_tick(struct lsp_responder *all, lsp_time now);
 
+/*
+ * Answers are copied into their streams, unless they have an owner, who sees to that. Is there room
+ * for one more of them? Not when LSP_COPIED_ANSWERS_MAX of this list wait to be taken; one alone
+ * may be larger.
+ */
+#define LSP_COPIED_ANSWERS_MAX ((size_t)16 << 20) /* bytes */
+bool lsp_responders_have_room(const struct lsp_responder *all);
+
 /* For a stream that the peer opened. It lives until its answer is sent or the stream ends. */
 void lsp_responder_start(struct lsp_stream *stream, const struct lsp_responder_hooks *hooks);
 

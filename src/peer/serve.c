@@ -47,8 +47,10 @@ static void serve_list_games(
 	_cleanup_response_ struct lsp_response response = {.type = LSP_RESPONSE_GAMES};
 	struct lsp_error err = {0};
 	session->listed_early = true;
-	if (lsp_announce_page(
-		    session->peer->announce, &request->list_games, &response.games, &err) < 0)
+	if (!lsp_responders_have_room(session->responders))
+		lsp_responder_put_off(responder);
+	else if (lsp_announce_page(
+			 session->peer->announce, &request->list_games, &response.games, &err) < 0)
 		lsp_responder_fail(responder, &err);
 	else
 		lsp_responder_send(responder, &response);
@@ -105,7 +107,10 @@ static void serve_follow(
 {
 	_cleanup_response_ struct lsp_response response = {.type = LSP_RESPONSE_HAVES};
 	struct lsp_error err = {0};
-	if (lsp_session_follow(session, &request->get_content.content, &response.haves, &err) < 0)
+	if (!lsp_responders_have_room(session->responders))
+		lsp_responder_put_off(responder);
+	else if (lsp_session_follow(session, &request->get_content.content, &response.haves, &err) <
+		 0)
 		lsp_responder_fail(responder, &err);
 	else
 		lsp_responder_send(responder, &response);

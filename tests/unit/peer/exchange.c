@@ -72,21 +72,32 @@ static void was_reset(struct lsp_stream *stream, uint64_t code, void *argument)
 
 static const struct lsp_stream_callbacks asking = {.data = take_none, .closed = was_reset};
 
+static void open_side(
+	struct side *side, const struct lsp_endpoint_callbacks *callbacks, uint64_t stream_window)
+{
+	side_close(side, &self->pair.loop);
+	assert_int_equal(lsp_identity_new(&side->identity, NULL), 0);
+	struct lsp_endpoint_options options = {.loop = &self->pair.loop,
+		.identity = side->identity,
+		.callbacks = callbacks,
+		.argument = side,
+		.stream_window = stream_window};
+	assert_int_equal(lsp_endpoint_new(&options, &side->endpoint, NULL), 0);
+}
+
+/* *state: NULL, or how many bytes of an answer the asking side takes unread. */
 static int set_up(void **state)
 {
 	static struct lsp_endpoint_callbacks callbacks;
+	const uint64_t *window = *state;
 	self = calloc(1, sizeof *self);
 	lsp_fake_clock_init(&self->clock);
 	pair_open(&self->pair);
-	side_close(&self->pair.b, &self->pair.loop);
 	callbacks = side_callbacks;
 	callbacks.stream = stream_came;
-	assert_int_equal(lsp_identity_new(&self->pair.b.identity, NULL), 0);
-	struct lsp_endpoint_options options = {.loop = &self->pair.loop,
-		.identity = self->pair.b.identity,
-		.callbacks = &callbacks,
-		.argument = &self->pair.b};
-	assert_int_equal(lsp_endpoint_new(&options, &self->pair.b.endpoint, NULL), 0);
+	open_side(&self->pair.b, &callbacks, 0);
+	if (window)
+		open_side(&self->pair.a, &side_callbacks, *window);
 	pair_connect(&self->pair, AF_INET);
 	return 0;
 }
@@ -182,6 +193,34 @@ static void test_an_answer_that_nobody_takes(void **state)
 	free(bytes);
 }
 
+/* Each is copied. What has an owner is no part of it. */
+static void test_lists_that_nobody_takes(void **state)
+{
+	static struct lsp_game_summary games[LSP_MESSAGE_GAMES_MAX];
+	struct lsp_response response = {.type = LSP_RESPONSE_GAMES};
+	response.games.games = (struct lsp_game_list){games, LSP_ARRAY_SIZE(games)};
+	for (size_t i = 0; i < LSP_ARRAY_SIZE(games); i++) {
+		memset(games[i].id, 'a', LSP_GAME_ID_MAX);
+		memset(games[i].title, 'a', LSP_LABEL_MAX);
+	}
+	size_t waiting = 0, unowned = 0;
+	ask();
+	lsp_responder_own(self->asked, &(struct lsp_responder_owner){.gone = gone});
+	lsp_responder_send(self->asked, &response);
+	for (; lsp_responders_have_room(self->all); unowned++) {
+		assert_true(waiting < LSP_COPIED_ANSWERS_MAX + (1 << 20)); /* some was sent */
+		self->asked = NULL;
+		ask();
+		lsp_responder_send(self->asked, &response);
+		waiting += lsp_responder_queued(self->asked);
+	}
+	assert_true(waiting >= LSP_COPIED_ANSWERS_MAX);
+	assert_true(unowned > 16);
+	(void)tick_after(LSP_SECOND);
+	(void)tick_after(LSP_ANSWER_DEADLINE); /* given up, all of them */
+	assert_true(lsp_responders_have_room(self->all));
+}
+
 /* ---- The asking end ---- */
 
 static void took_bytes(struct lsp_exchange *exchange, const uint8_t *data, size_t size)
@@ -228,11 +267,14 @@ static void test_as_many_bytes_as_were_promised(void **state)
 
 int main(void)
 {
+	static uint64_t narrow = 4096;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_half_a_request, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_most_of_a_long_request, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_an_answer_that_nobody_takes, set_up, tear_down),
+		cmocka_unit_test_prestate_setup_teardown(
+			test_lists_that_nobody_takes, set_up, tear_down, &narrow),
 		cmocka_unit_test_setup_teardown(
 			test_as_many_bytes_as_were_promised, set_up, tear_down),
 	};
