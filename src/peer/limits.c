@@ -70,18 +70,25 @@ void lsp_limits_free(struct lsp_limits *limits)
 	free(limits);
 }
 
-/* What was asked for before still comes: the watchdog begins an interval later. */
-static void watch_anew(struct watch *watch, lsp_time now)
+/*
+ * What was asked for before still comes: the watchdog begins an interval later. Of a limit that is
+ * another one now nobody knows yet that it does not hold.
+ */
+static void watch_anew(
+	struct watch *watch, const struct rates *before, const struct rates *limit, lsp_time now)
 {
 	watch->at = now;
 	watch->measured = false;
 	watch->up.over = watch->down.over = 0;
+	watch->up.stale &= limit->up == before->up;
+	watch->down.stale &= limit->down == before->down;
 }
 
 void lsp_limits_apply(struct lsp_limits *limits)
 {
 	struct lsp_peer *peer = limits->peer;
 	struct lsp_config *config = lsp_runtime_config(peer->runtime);
+	struct rates before = {limits->swarm.up, limits->swarm.down};
 	limits->swarm.up = lsp_config_number(config, LSP_SETTING_LIMIT_UP);
 	limits->swarm.down = lsp_config_number(config, LSP_SETTING_LIMIT_DOWN);
 	limits->swarm.pause_uploads = lsp_config_switch(config, LSP_SETTING_PAUSE_UPLOADS);
@@ -89,7 +96,8 @@ void lsp_limits_apply(struct lsp_limits *limits)
 	if (lsp_connect_endpoint(peer->connect))
 		lsp_endpoint_set_send_limit(lsp_connect_endpoint(peer->connect), limits->swarm.up);
 	lsp_guards_switch(peer->guards, lsp_config_switch(config, LSP_SETTING_PING_GUARD));
-	watch_anew(&limits->watch, lsp_peer_now(peer));
+	watch_anew(&limits->watch, &before, &(struct rates){limits->swarm.up, limits->swarm.down},
+		lsp_peer_now(peer));
 	lsp_peer_kick(peer);
 }
 
@@ -136,8 +144,9 @@ int lsp_limits_set_game(struct lsp_limits *limits, const char *id, uint64_t up, 
 		snprintf(game->game, sizeof game->game, "%s", id);
 		DL_APPEND(limits->games, game);
 	}
+	struct rates before = game->rates;
 	game->rates = (struct rates){up, down};
-	watch_anew(&game->watch, lsp_peer_now(limits->peer));
+	watch_anew(&game->watch, &before, &game->rates, lsp_peer_now(limits->peer));
 	while ((share = next_share_of(limits, id, share)))
 		lsp_limits_take_share(limits, share);
 	if (!up && !down) {

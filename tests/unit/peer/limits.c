@@ -204,6 +204,42 @@ static void a_limit_that_does_not_hold_is_warned_of_once_until_it_held_again(voi
 	lsp_limits_free(watched.limits);
 }
 
+/* Health is well again, and what still moves too fast is warned of anew. */
+static void a_limit_that_did_not_hold_is_forgotten_when_it_is_lifted_or_another(void **state)
+{
+	struct watched watched;
+	for (uint64_t another = 0; another <= MB / 2; another += MB / 2) {
+		watched_init(&watched, MB, MB);
+		pass(&watched, 10, 2 * MB, 2 * MB);
+		assert_int_equal(warnings, 2);
+		lsp_limits_apply(watched.limits); /* of something else */
+		assert_true(lsp_limits_are_stale(watched.limits));
+		limit_up = another;
+		lsp_limits_apply(watched.limits);
+		assert_true(lsp_limits_are_stale(watched.limits)); /* down, still */
+		limit_down = another;
+		lsp_limits_apply(watched.limits);
+		assert_false(lsp_limits_are_stale(watched.limits));
+		pass(&watched, 10, 2 * MB, 2 * MB);
+		assert_int_equal(warnings, another ? 4 : 2);
+		lsp_limits_free(watched.limits);
+	}
+}
+
+static void a_game_limit_that_did_not_hold_is_forgotten_when_it_is_another(void **state)
+{
+	struct watched watched;
+	watched_init(&watched, 0, 0);
+	assert_int_equal(lsp_limits_set_game(watched.limits, "quake", MB, MB, NULL), 0);
+	pass(&watched, 10, 2 * MB, MB / 2);
+	assert_true(lsp_limits_are_stale(watched.limits));
+	assert_int_equal(lsp_limits_set_game(watched.limits, "quake", MB, MB / 2, NULL), 0);
+	assert_true(lsp_limits_are_stale(watched.limits));
+	assert_int_equal(lsp_limits_set_game(watched.limits, "quake", 3 * MB, MB / 2, NULL), 0);
+	assert_false(lsp_limits_are_stale(watched.limits));
+	lsp_limits_free(watched.limits);
+}
+
 static void the_download_limit_is_watched_too(void **state)
 {
 	struct watched watched;
@@ -317,6 +353,8 @@ int main(void)
 		cmocka_unit_test(what_is_set_reaches_whoever_keeps_to_it),
 		cmocka_unit_test(a_limit_that_is_set_anew_begins_anew),
 		cmocka_unit_test(a_limit_that_does_not_hold_is_warned_of_once_until_it_held_again),
+		cmocka_unit_test(a_limit_that_did_not_hold_is_forgotten_when_it_is_lifted_or_another),
+		cmocka_unit_test(a_game_limit_that_did_not_hold_is_forgotten_when_it_is_another),
 		cmocka_unit_test(the_download_limit_is_watched_too),
 		cmocka_unit_test(what_still_comes_after_a_change_is_no_breach),
 		cmocka_unit_test(the_limits_of_one_game_are_watched),
