@@ -151,7 +151,7 @@ bool lsp_swarm_check(const struct lsp_swarm *swarm, char ret_text[LSP_CHECK_TEXT
 		swarm->suspect_count);
 	must(requests == swarm->request_count, "%u requests, noted %u", requests,
 		swarm->request_count);
-	must(requests <= LSP_SWARM_PARALLEL_MAX + 1, "%u requests at once", requests);
+	must(requests <= LSP_SWARM_REQUESTS_MAX + 1, "%u requests at once", requests);
 	must(swarm->running_count <= LSP_SWARM_UPLOAD_SLOTS_MAX, "too many uploads run");
 	return true;
 }

@@ -41,10 +41,12 @@ static uint64_t unit_size(const struct game *game)
 	return game->bytes_total / game->units.set;
 }
 
-static bool has_room(struct peer *peer, uint64_t unit)
+static bool has_room(const struct lsp_swarm *swarm, struct peer *peer, uint64_t unit)
 {
 	if (!peer->request_count)
 		return true;
+	if (peer->sluggish && swarm->request_count >= LSP_SWARM_PARALLEL_MAX)
+		return false; /* what lies beyond that is one for each who is silent */
 	if (!peer->proven || peer->request_count >= LSP_SWARM_PEER_REQUESTS_MAX)
 		return false;
 	double pipe = lsp_service_rate(&peer->service) * ((double)peer->rtt / 1e9 + PIPE_SLACK) * 2;
@@ -231,7 +233,7 @@ static struct source *pick_source(struct lsp_swarm *swarm, struct game *game, do
 		double eta = peer_eta(swarm, source->peer, unit);
 		*ret_soonest = fmin(*ret_soonest, eta);
 		double score = eta * (0.75 + 0.5 * lsp_random_unit(&swarm->random));
-		if (score >= best_score || !has_room(source->peer, unit) ||
+		if (score >= best_score || !has_room(swarm, source->peer, unit) ||
 			!bucket_open(swarm, &source->peer->guard_down))
 			continue;
 		best = source;
@@ -269,10 +271,17 @@ static bool ask_one(struct lsp_swarm *swarm, struct game *game)
 
 /* ---- The round ------------------------------------------------------------------------------- */
 
+/* As many requests as there may be, those that wait for a silent peer only in the total. */
+static bool is_full(const struct lsp_swarm *swarm)
+{
+	return swarm->live_requests >= LSP_SWARM_PARALLEL_MAX ||
+	       swarm->request_count >= LSP_SWARM_REQUESTS_MAX;
+}
+
 /* What is in flight at peers that deliver, against what may be. */
 static bool enough_in_flight(const struct lsp_swarm *swarm)
 {
-	if (swarm->request_count >= LSP_SWARM_PARALLEL_MAX || swarm->verifying >= VERIFYING_MAX)
+	if (is_full(swarm) || swarm->verifying >= VERIFYING_MAX)
 		return true;
 	return swarm->live_requests >= LSP_SWARM_PARALLEL &&
 	       (double)swarm->live_bytes >=
@@ -320,7 +329,7 @@ static void ask_seeders(struct lsp_swarm *swarm, struct game *game)
 	if (!game->all_count || game->all_count == game->source_count || !game->order.size ||
 		game->holders[game->order.chunks[0]])
 		return;
-	for (uint32_t i = 0; i < game->source_count; i++) {
+	for (uint32_t i = 0; i < game->source_count && !is_full(swarm); i++) {
 		struct source *source = game->sources[i];
 		if (!source->all || source->peer->request_count || !can_ask(swarm, source) ||
 			!bucket_open(swarm, &source->peer->guard_down))
@@ -341,8 +350,8 @@ void fetch_run(struct lsp_swarm *swarm)
 		if (!(game = table_at(&swarm->games, i)))
 			continue;
 		game->dry = game->starved = false;
-		if (may_fetch(game) && swarm->request_count < LSP_SWARM_PARALLEL_MAX &&
-			bucket_open(swarm, &swarm->down) && bucket_open(swarm, &game->down))
+		if (may_fetch(game) && !is_full(swarm) && bucket_open(swarm, &swarm->down) &&
+			bucket_open(swarm, &game->down))
 			ask_seeders(swarm, game);
 	}
 	while (!enough_in_flight(swarm) && (game = next_game(swarm))) {

@@ -53,6 +53,7 @@ typedef uint64_t lsp_swarm_id; /* 0 is none */
 
 #define LSP_SWARM_PARALLEL 16          /* requests in flight that make progress, all peers */
 #define LSP_SWARM_PARALLEL_MAX 256     /* the same on a fast line with small chunks */
+#define LSP_SWARM_REQUESTS_MAX 1024    /* with those at peers that send nothing */
 #define LSP_SWARM_PEER_REQUESTS_MAX 64 /* in flight at one peer */
 #define LSP_SWARM_WINDOW_MAX (UINT64_C(64) << 20) /* bytes in flight at one peer */
 #define LSP_SWARM_RUN_BYTES (UINT64_C(192) << 10) /* small chunks in one request */

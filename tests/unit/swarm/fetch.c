@@ -218,6 +218,65 @@ static void the_fastest_line_has_an_end_of_requests_too(void **state)
 	end(&party);
 }
 
+/* Runs for so long; what the peer is asked for comes, everybody else gives nothing. */
+static unsigned pass_among_stallers(struct party *party, lsp_swarm_id honest, uint64_t time)
+{
+	unsigned given = 0;
+	for (lsp_time until = party->now + time; party->now < until;) {
+		run(party, 25 * MS);
+		struct party copy = *party;
+		for (size_t i = 0; i < copy.count; i++) {
+			if (copy.actions[i].kind != LSP_SWARM_REQUEST ||
+				copy.actions[i].peer != honest)
+				continue;
+			deliver(party, &copy.actions[i]);
+			given++;
+		}
+	}
+	return given;
+}
+
+static void add_holders(struct party *party, lsp_swarm_id game, int number)
+{
+	lsp_swarm_id peer;
+	for (int i = 0; i < number; i++) {
+		assert_int_equal(lsp_swarm_peer_add(party->swarm, 1000 + i, NULL, &peer, NULL), 0);
+		assert_int_equal(lsp_swarm_peer_has_all(party->swarm, peer, game, NULL), 0);
+	}
+}
+
+static void stallers_take_no_place_from_who_gives(void **state)
+{
+	struct party party;
+	lsp_swarm_id game = begin_many(&party), honest;
+	add_holders(&party, game, LSP_SWARM_PARALLEL_MAX + 64);
+	(void)pass_among_stallers(&party, 0, 8 * LSP_SECOND);
+	assert_int_equal(lsp_swarm_peer_add(party.swarm, 99, NULL, &honest, NULL), 0);
+	assert_int_equal(lsp_swarm_peer_has_all(party.swarm, honest, game, NULL), 0);
+	assert_true(pass_among_stallers(&party, honest, 250 * MS) >= 10);
+	end(&party);
+}
+
+static void requests_at_stallers_have_an_end_however_many_there_are(void **state)
+{
+	struct party party;
+	struct lsp_swarm_game_status status;
+	struct lsp_swarm_action action;
+	uint32_t most = 0;
+	lsp_swarm_id game = begin_many(&party);
+	add_holders(&party, game, 2 * LSP_SWARM_REQUESTS_MAX);
+	for (int i = 0; i < 600; i++) {
+		lsp_swarm_run(party.swarm, party.now += 100 * MS);
+		while (lsp_swarm_next_action(party.swarm, &action))
+			;
+		assert_int_equal(lsp_swarm_game_status(party.swarm, game, &status), 0);
+		most = LSP_MAX(most, status.in_flight);
+	}
+	check(&party);
+	assert_int_equal(most, LSP_SWARM_REQUESTS_MAX);
+	end(&party);
+}
+
 /* The disk hangs: what came and is not verified stays bounded, however many give. */
 static void what_is_not_verified_yet_is_bounded_whatever_the_number_of_peers(void **state)
 {
@@ -336,6 +395,8 @@ int main(void)
 		cmocka_unit_test(what_a_long_round_trip_holds_is_asked_for_too),
 		cmocka_unit_test(who_gave_the_missing_part_of_a_chunk_is_asked_for_more_at_once),
 		cmocka_unit_test(the_fastest_line_has_an_end_of_requests_too),
+		cmocka_unit_test(stallers_take_no_place_from_who_gives),
+		cmocka_unit_test(requests_at_stallers_have_an_end_however_many_there_are),
 		cmocka_unit_test(what_is_not_verified_yet_is_bounded_whatever_the_number_of_peers),
 		cmocka_unit_test(haves_are_gathered_and_none_waits_for_long),
 		cmocka_unit_test(a_download_that_begins_later_does_not_catch_up_at_the_others_cost),
