@@ -288,7 +288,7 @@ static bool enough_in_flight(const struct lsp_swarm *swarm)
 		       lsp_meter_rate(&swarm->rate, swarm->now) * PARALLEL_SECONDS;
 }
 
-static bool may_fetch(const struct game *game)
+bool fetch_wants(const struct game *game)
 {
 	return game->wanted && game->want.set && game->state != LSP_SWARM_FAILED;
 }
@@ -299,7 +299,7 @@ static struct game *next_game(struct lsp_swarm *swarm)
 	struct game *best = NULL;
 	for (uint32_t i = 0; i < swarm->games.size; i++) {
 		struct game *game = table_at(&swarm->games, i);
-		if (!game || game->dry || !may_fetch(game))
+		if (!game || game->dry || !fetch_wants(game))
 			continue;
 		if (!best || game->served < best->served)
 			best = game;
@@ -350,7 +350,7 @@ void fetch_run(struct lsp_swarm *swarm)
 		if (!(game = table_at(&swarm->games, i)))
 			continue;
 		game->dry = game->starved = false;
-		if (may_fetch(game) && !is_full(swarm) && bucket_open(swarm, &swarm->down) &&
+		if (fetch_wants(game) && !is_full(swarm) && bucket_open(swarm, &swarm->down) &&
 			bucket_open(swarm, &game->down))
 			ask_seeders(swarm, game);
 	}

@@ -14,6 +14,7 @@
 #include "swarm/swarm.h"
 
 #define HOUSEKEEPING (25 * LSP_MILLISECOND)
+#define SETTLING (300 * LSP_MILLISECOND) /* awake for so long after a change */
 #define SLUGGISH (300 * LSP_MILLISECOND) /* no byte for that long: not counted as parallel */
 #define SLOW_AFTER LSP_SECOND            /* asked for so long without a whole answer … */
 #define SLUGGISH_PART 64 /* nor is who gives less than such a part of all that comes */
@@ -194,7 +195,9 @@ struct closed_account {
 struct lsp_swarm {
 	struct lsp_random random;
 	lsp_time now, housekeeping;
-	lsp_time last_run;
+	lsp_time last_run, looked; /* looked: or woken */
+	lsp_time stirred; /* when something last happened that may matter to what we fetch */
+	bool asleep;      /* the next housekeeping is when something can change by itself */
 	double mean_rate; /* of a peer that was measured */
 	struct table games, peers, requests, uploads;
 	uint32_t game_count, peer_count, request_count, upload_count, verifying;
@@ -283,12 +286,16 @@ void liar_note(struct lsp_swarm *swarm, uint64_t key);
 
 /* ---- fetch.c --------------------------------------------------------------------------------- */
 void fetch_run(struct lsp_swarm *swarm);
+/* Is there anything to ask for of this game? */
+bool fetch_wants(const struct game *game);
 /* Seconds until `bytes` more would have come from it. */
 double peer_eta(const struct lsp_swarm *swarm, const struct peer *peer, uint64_t bytes);
 /* Asks source for a run around this chunk of `want`, which it must give. False: no memory. */
 bool fetch_ask(struct lsp_swarm *swarm, struct source *source, uint32_t chunk);
 /* ---- moves.c --------------------------------------------------------------------------------- */
 void fetch_watch(struct lsp_swarm *swarm); /* every HOUSEKEEPING: stalls, tail, failures */
+/* With nothing under way: when time alone lets something more be asked for. `now`: soon. */
+lsp_time fetch_wakes(const struct lsp_swarm *swarm);
 void peer_backoff(struct lsp_swarm *swarm, struct peer *peer);
 /* Sluggish peers do not count among those that make progress. */
 void peer_sluggish(struct lsp_swarm *swarm, struct peer *peer, bool sluggish);
@@ -327,6 +334,8 @@ void greed_took_aside(
 /* ---- queue.c --------------------------------------------------------------------------------- */
 void upload_run(struct lsp_swarm *swarm);
 void upload_watch(struct lsp_swarm *swarm); /* every HOUSEKEEPING */
+/* After a sleep, before anybody is bounced: what came down from the air meanwhile. */
+void air_clear(struct lsp_swarm *swarm);
 /* The tables of `fresh`, at the first upload of a game. */
 LSP_MUST_CHECK int fresh_init(struct game *game, struct lsp_error *err);
 /* A chunk's holders or our own having it changed: is it fresh? */

@@ -196,6 +196,42 @@ static void watch_game(struct lsp_swarm *swarm, struct game *game)
 		check_failed(swarm, game);
 }
 
+/* ---- Sleep ----------------------------------------------------------------------------------- */
+
+static bool gives_anything(const struct source *source)
+{
+	const struct game *game = source->game;
+	for (uint32_t i = 0; i < game->order.size; i++)
+		if (source_gives(source, game->order.chunks[i]))
+			return true;
+	return false;
+}
+
+/* Of what is asked for in vain now: when does its time come? */
+static lsp_time source_wakes(const struct lsp_swarm *swarm, const struct source *source)
+{
+	lsp_time rest = LSP_MAX(source->probation_end, source->peer->backoff_end);
+	if (source->dropped || !source->useful)
+		return LSP_TIME_NEVER;
+	if (rest > swarm->now)
+		return rest;
+	return source->bounced.set || gives_anything(source) ? swarm->now : LSP_TIME_NEVER;
+}
+
+lsp_time fetch_wakes(const struct lsp_swarm *swarm)
+{
+	lsp_time wakes = LSP_TIME_NEVER;
+	for (uint32_t i = 0; i < swarm->games.size; i++) {
+		const struct game *game = table_at(&swarm->games, i);
+		/* Whom nobody keeps waiting waits for a limit: that is `tokens_at`. */
+		if (!game || !fetch_wants(game) || !game->starved)
+			continue;
+		for (uint32_t s = 0; s < game->source_count && wakes > swarm->now; s++)
+			wakes = LSP_MIN(wakes, source_wakes(swarm, game->sources[s]));
+	}
+	return wakes;
+}
+
 static void measure_mean(struct lsp_swarm *swarm)
 {
 	double sum = 0;

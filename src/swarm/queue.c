@@ -330,6 +330,15 @@ void upload_run(struct lsp_swarm *swarm)
 	}
 }
 
+void air_clear(struct lsp_swarm *swarm)
+{
+	for (uint32_t i = 0; i < swarm->games.size; i++) {
+		struct game *game = table_at(&swarm->games, i);
+		if (game)
+			clear_air(swarm, game);
+	}
+}
+
 void upload_watch(struct lsp_swarm *swarm)
 {
 	bool paused = swarm->limits.pause_uploads && swarm->now - swarm->paused_at > PAUSE_PATIENCE;
@@ -350,11 +359,7 @@ void upload_watch(struct lsp_swarm *swarm)
 		if (swarm->now - LSP_MIN(upload->asked, swarm->now) > QUEUE_PATIENCE)
 			bounce(swarm, upload, LSP_SWARM_BUSY, LSP_SWARM_NO_HINT);
 	}
-	for (uint32_t i = 0; i < swarm->games.size; i++) {
-		struct game *game = table_at(&swarm->games, i);
-		if (game)
-			clear_air(swarm, game);
-	}
+	air_clear(swarm);
 	if (swarm->waiting_count)
 		swarm->upload_due = true;
 }

@@ -24,6 +24,7 @@ int lsp_swarm_new(uint64_t seed, lsp_time now, struct lsp_swarm **ret_swarm, str
 	swarm->now = now;
 	swarm->last_run = now;
 	swarm->housekeeping = LSP_TIME_NEVER;
+	swarm->asleep = true;
 	swarm->tokens_at = LSP_TIME_NEVER;
 	if (!actions_reserve(swarm, ACTIONS_FIRST)) {
 		lsp_swarm_free(swarm);
@@ -311,31 +312,63 @@ static void forgive_gap(struct lsp_swarm *swarm, uint64_t gap)
 	}
 }
 
-static bool busy(const struct lsp_swarm *swarm)
+static bool has_news(const struct lsp_swarm *swarm)
 {
-	if (swarm->request_count || swarm->waiting_count || swarm->running_count)
-		return true;
 	for (uint32_t i = 0; i < swarm->games.size; i++) {
 		const struct game *game = table_at(&swarm->games, i);
-		if (game && (game->news.set || (game->wanted && game->want.set)))
+		if (game && game->news.set)
 			return true;
 	}
 	return false;
+}
+
+static bool wants_any(const struct lsp_swarm *swarm)
+{
+	for (uint32_t i = 0; i < swarm->games.size; i++) {
+		const struct game *game = table_at(&swarm->games, i);
+		if (game && fetch_wants(game))
+			return true;
+	}
+	return false;
+}
+
+/* When what only time changes is to be looked at. What is told comes with a run of its own. */
+static lsp_time next_look(const struct lsp_swarm *swarm)
+{
+	lsp_time soon = swarm->looked + HOUSEKEEPING;
+	if (swarm->request_count || swarm->waiting_count || swarm->running_count || has_news(swarm))
+		return soon;
+	if (!wants_any(swarm))
+		return LSP_TIME_NEVER;
+	if (swarm->now < swarm->stirred + SETTLING)
+		return soon;
+	return LSP_MAX(fetch_wakes(swarm), soon);
+}
+
+/* Everything that is looked at from time to time. */
+static void look(struct lsp_swarm *swarm)
+{
+	if (swarm->fetch_due)
+		swarm->stirred = swarm->now;
+	if (swarm->asleep) {
+		air_clear(swarm);
+		swarm->looked = swarm->now;
+	}
+	if (swarm->now < swarm->housekeeping)
+		return;
+	fetch_watch(swarm);
+	upload_watch(swarm);
+	swarm->looked = swarm->now;
 }
 
 void lsp_swarm_run(struct lsp_swarm *swarm, lsp_time now)
 {
 	swarm_clock(swarm, now);
 	now = swarm->now;
-	bool was_busy = swarm->housekeeping != LSP_TIME_NEVER;
-	if (was_busy && now - swarm->last_run > CLOCK_GAP)
+	if (!swarm->asleep && now - swarm->last_run > CLOCK_GAP)
 		forgive_gap(swarm, now - swarm->last_run);
 	swarm->last_run = now;
-	if (now >= swarm->housekeeping) {
-		fetch_watch(swarm);
-		upload_watch(swarm);
-		swarm->housekeeping = now + HOUSEKEEPING;
-	}
+	look(swarm);
 	for (uint32_t i = 0; i < swarm->games.size; i++) {
 		struct game *game = table_at(&swarm->games, i);
 		if (game && game->news.set && now >= game->news_due)
@@ -349,10 +382,8 @@ void lsp_swarm_run(struct lsp_swarm *swarm, lsp_time now)
 		swarm->upload_due = false;
 		upload_run(swarm);
 	}
-	if (!busy(swarm))
-		swarm->housekeeping = LSP_TIME_NEVER;
-	else if (swarm->housekeeping == LSP_TIME_NEVER)
-		swarm->housekeeping = now + HOUSEKEEPING;
+	swarm->housekeeping = next_look(swarm);
+	swarm->asleep = swarm->housekeeping > swarm->looked + HOUSEKEEPING;
 }
 
 lsp_time lsp_swarm_deadline(const struct lsp_swarm *swarm)

@@ -158,6 +158,115 @@ static void who_stalls_after_a_sleep_is_noticed_as_soon_as_ever(void **state)
 	end(&party);
 }
 
+/* ---- Sleep ----------------------------------------------------------------------------------- */
+
+/* Runs when it is due and not before, until it asks for something; how often it woke. */
+static unsigned sleep_until_it_asks(struct party *party, uint64_t time)
+{
+	unsigned woken = 0;
+	lsp_time until = party->now + time;
+	while (lsp_swarm_deadline(party->swarm) <= until) {
+		lsp_time due = lsp_swarm_deadline(party->swarm);
+		run(party, due > party->now ? due - party->now : 0);
+		woken++;
+		if (find(party, LSP_SWARM_REQUEST, 0))
+			return woken;
+	}
+	party->now = until;
+	return woken;
+}
+
+#define FEW_WAKES 20 /* what changed is looked at for a moment */
+
+static void who_has_nobody_to_ask_sleeps_until_a_source_comes(void **state)
+{
+	struct party party;
+	begin(&party, 0, 2);
+	want(&party);
+	assert_in_range(sleep_until_it_asks(&party, 60 * LSP_SECOND), 1, FEW_WAKES);
+	has(&party, 0, 0, 0);
+	assert_in_range(sleep_until_it_asks(&party, 60 * LSP_SECOND), 1, FEW_WAKES);
+	assert_int_equal(lsp_swarm_deadline(party.swarm), LSP_TIME_NEVER);
+	assert_int_equal(
+		lsp_swarm_peer_gained(party.swarm, party.peers[0], party.game, 3, 1, NULL), 0);
+	assert_int_equal(sleep_until_it_asks(&party, LSP_SECOND), 1);
+	assert_int_equal(find(&party, LSP_SWARM_REQUEST, 0)->first, 3);
+	end(&party);
+}
+
+static void who_waits_for_a_rest_sleeps_until_it_ends(void **state)
+{
+	struct party party;
+	begin(&party, 0, 1);
+	all(&party, 0);
+	want(&party);
+	run(&party, 0);
+	lsp_time since = party.now;
+	lsp_swarm_bounced(party.swarm, find(&party, LSP_SWARM_REQUEST, 0)->request,
+		LSP_SWARM_PAUSED, 0, party.now);
+	assert_in_range(sleep_until_it_asks(&party, 60 * LSP_SECOND), 1, FEW_WAKES);
+	assert_int_equal(party.now, since + 2 * LSP_SECOND);
+	/* Who sent a bad chunk and never a good one, and says once more that it has them. */
+	lsp_swarm_rejected(party.swarm, find(&party, LSP_SWARM_REQUEST, 0)->request,
+		find(&party, LSP_SWARM_REQUEST, 0)->first, party.now);
+	all(&party, 0);
+	since = party.now;
+	assert_in_range(sleep_until_it_asks(&party, 60 * LSP_SECOND), 1, FEW_WAKES);
+	assert_int_equal(party.now, since + 5 * LSP_SECOND);
+	end(&party);
+}
+
+static void who_waits_for_a_limit_sleeps_until_it_lets_something_through(void **state)
+{
+	struct party party;
+	struct lsp_swarm_limits limits = {.down = SIZE / 20, .overhead = 1};
+	begin(&party, 0, 1);
+	all(&party, 0);
+	lsp_swarm_set_limits(party.swarm, &limits);
+	want(&party);
+	(void)sleep_until_it_asks(&party, LSP_SECOND);
+	lsp_time since = party.now;
+	struct lsp_swarm_action action = *find(&party, LSP_SWARM_REQUEST, 0);
+	deliver(&party, &action);
+	assert_in_range(sleep_until_it_asks(&party, 60 * LSP_SECOND), 1, FEW_WAKES);
+	assert_in_range(party.now - since, 19 * LSP_SECOND, 21 * LSP_SECOND);
+	end(&party);
+}
+
+/* A sleep of ours is no standstill of the process: nobody gets time back for it. */
+static void who_stalls_after_we_waited_is_noticed_as_soon_as_ever(void **state)
+{
+	struct party party;
+	begin(&party, 0, 1);
+	want(&party);
+	(void)sleep_until_it_asks(&party, 60 * LSP_SECOND);
+	all(&party, 0);
+	assert_int_equal(sleep_until_it_asks(&party, LSP_SECOND), 1);
+	lsp_time since = party.now;
+	while (!count(&party, LSP_SWARM_CANCEL) && party.now - since < 20 * LSP_SECOND)
+		run(&party, 25 * MS);
+	assert_in_range(party.now - since, 10 * LSP_SECOND, 10 * LSP_SECOND + 100 * MS);
+	end(&party);
+}
+
+static void a_download_that_cannot_end_fails_although_nothing_happens_any_more(void **state)
+{
+	struct party party;
+	begin(&party, CHUNKS - 1, 1);
+	all(&party, 0);
+	want(&party);
+	(void)sleep_until_it_asks(&party, LSP_SECOND);
+	for (int i = 0; i < LSP_SWARM_TRIES; i++) {
+		assert_non_null(find(&party, LSP_SWARM_REQUEST, 0));
+		lsp_swarm_failed(party.swarm, find(&party, LSP_SWARM_REQUEST, 0)->request,
+			LSP_SWARM_BROKEN, party.now);
+		(void)sleep_until_it_asks(&party, 10 * LSP_SECOND);
+	}
+	assert_int_equal(status(&party).state, LSP_SWARM_FAILED);
+	assert_int_equal(lsp_swarm_deadline(party.swarm), LSP_TIME_NEVER);
+	end(&party);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +278,12 @@ int main(void)
 		cmocka_unit_test(at_the_end_a_chunk_moves_from_a_staller_to_one_that_delivers),
 		cmocka_unit_test(a_sleep_of_a_minute_blames_nobody),
 		cmocka_unit_test(who_stalls_after_a_sleep_is_noticed_as_soon_as_ever),
+		cmocka_unit_test(who_has_nobody_to_ask_sleeps_until_a_source_comes),
+		cmocka_unit_test(who_waits_for_a_rest_sleeps_until_it_ends),
+		cmocka_unit_test(who_waits_for_a_limit_sleeps_until_it_lets_something_through),
+		cmocka_unit_test(who_stalls_after_we_waited_is_noticed_as_soon_as_ever),
+		cmocka_unit_test(
+			a_download_that_cannot_end_fails_although_nothing_happens_any_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,6 +51,28 @@ static void a_chunk_that_was_given_and_never_announced_is_fresh_again(void **sta
 	end(&party);
 }
 
+/* Nothing looked at the air meanwhile. */
+static void what_was_given_before_an_idle_time_is_fresh_for_who_wakes_us(void **state)
+{
+	struct party party;
+	lsp_swarm_id upload;
+	begin(&party, CHUNKS, 2);
+	has(&party, 0, 0, 0);
+	has(&party, 1, 0, 0);
+	assert_int_equal(ask(&party, 0, 7, false, &upload), 0);
+	run(&party, 0);
+	lsp_swarm_upload_end(party.swarm, upload, true, party.now);
+	run(&party, 0);
+	assert_int_equal(lsp_swarm_deadline(party.swarm), LSP_TIME_NEVER);
+	party.now += 3 * LSP_SECOND;
+	assert_int_equal(ask(&party, 0, 31, false, &upload), 0); /* it is not asked by one alone */
+	assert_int_equal(ask(&party, 1, 7, false, &upload), 0);
+	run(&party, 0);
+	assert_null(find(&party, LSP_SWARM_UPLOAD_BOUNCE, 0));
+	assert_non_null(find(&party, LSP_SWARM_UPLOAD_START, party.peers[1]));
+	end(&party);
+}
+
 static size_t actions_about_uploads(struct party *party)
 {
 	struct lsp_swarm_action action;
@@ -527,6 +549,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_seeder_gives_each_chunk_once_and_names_one_that_nobody_has),
 		cmocka_unit_test(a_chunk_that_was_given_and_never_announced_is_fresh_again),
+		cmocka_unit_test(what_was_given_before_an_idle_time_is_fresh_for_who_wakes_us),
 		cmocka_unit_test(nothing_is_said_of_an_upload_whose_end_was_told),
 		cmocka_unit_test(a_game_that_is_removed_is_not_spoken_of),
 		cmocka_unit_test(who_asks_alone_is_not_sent_elsewhere),
