@@ -21,6 +21,7 @@
 
 #define STOP_PATIENCE_MS 3000 /* the library gives its own tasks 2 s and names those that stay */
 #define READY_PATIENCE_MS 10000
+#define WAIT_AGAIN_MS 100
 #define USUAL_HTTP "127.0.0.1:47777"
 
 static inline void cleanup_peer(struct lanspread **peer)
@@ -248,8 +249,9 @@ static void wait_for_the_end(struct cli *cli, struct lanspread_stream *stream)
 	for (;;) {
 		struct pollfd fds[2] = {{.fd = cli->interrupt_fd, .events = POLLIN},
 			{.fd = lanspread_stream_fd(stream), .events = POLLIN}};
+		/* For want of memory, or of descriptors: nobody asked for the end. */
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return;
+			(void)poll(NULL, 0, WAIT_AGAIN_MS);
 		if (fds[0].revents || (fds[1].revents && !drain(stream)))
 			return;
 	}

@@ -113,6 +113,7 @@ def test_a_dead_library_monitor_is_visible_in_status_and_the_peer_goes_on(lab, t
     (ann.games / "stir").mkdir()
     try:
         ann.wait_log("library-monitor")
+        ann.wait_event("health_changed")  # the daemon's own wait was over for it, and the next one is refused, too
     finally:
         resource.prlimit(ann.pid, resource.RLIMIT_NOFILE, usual)
     monitor = lanlab.wait_for(lambda: ann.run_cli("status").returncode == 0 and ann.service("library-monitor"))
