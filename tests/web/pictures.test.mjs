@@ -77,6 +77,7 @@ for (const [look, options] of Object.entries(looks)) {
     await shoot(page, `game-${look}`);
     await page.keyboard.press("Escape");
     await page.getByRole("searchbox").fill("solar"); // that nobody has: the longest label
+    await until(() => page.evaluate(() => document.querySelectorAll(".card").length === 1), "only that one is shown");
     await card(page, "solar-tactics").waitFor();
     await until(async () => (await page.locator(".card").count()) === 1, "only that one is on the shelf");
     await whole(page, `the shelf, ${look}`);

@@ -17,7 +17,11 @@ async function annSeeds(size) {
   await until(() => ann.game("quake")?.content, "the game is hashed");
   const engine = await (await ann.fetch("/api/status")).json();
   if (!engine.torrent) return null; // built without libtorrent
-  const shared = await (await ann.fetch("/api/games/quake/share", { method: "POST", body: {} })).json();
+  let shared;
+  await until(async () => {
+    shared = await (await ann.fetch("/api/games/quake/share", { method: "POST", body: {} })).json();
+    return shared.content; // an engine that has just started may refuse it
+  }, "the game is shared by BitTorrent");
   const page = await open(me.url, { permissions: ["clipboard-read", "clipboard-write"] });
   page.setDefaultTimeout(60_000);
   await page.locator(".who.live").getByText("1 peer").waitFor();
